@@ -1,0 +1,112 @@
+"""queuectl as a library: a durable queue for shell commands on SQLite.
+
+    from core import Queue, Worker
+
+    with Queue("jobs.db") as queue:
+        job = queue.enqueue("echo hello", max_attempts=5)
+        Worker(queue, slots=4, drain=True).run()
+        print(queue.job(job.id).state, queue.output(job.id).read(0, 1000))
+
+Names are loaded when they are first used, so that a program pays only for what it needs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.version import __version__
+
+if TYPE_CHECKING:
+    from core.errors import (
+        DatabaseError,
+        InvalidTransition,
+        JobNotFound,
+        NameTaken,
+        OutputUnavailable,
+        QueueError,
+        UsageError,
+    )
+    from core.model import (
+        Act,
+        Attempt,
+        Counts,
+        Event,
+        Job,
+        NewJob,
+        Outcome,
+        Phase,
+        Sort,
+        State,
+        View,
+        WorkerInfo,
+    )
+    from core.output import Output
+    from core.queue import Queue
+    from core.worker import StopMode, Worker
+
+_HOME = {
+    "core.errors": (
+        "DatabaseError",
+        "InvalidTransition",
+        "JobNotFound",
+        "NameTaken",
+        "OutputUnavailable",
+        "QueueError",
+        "UsageError",
+    ),
+    "core.model": (
+        "Act",
+        "Attempt",
+        "Counts",
+        "Event",
+        "Job",
+        "NewJob",
+        "Outcome",
+        "Phase",
+        "Sort",
+        "State",
+        "View",
+        "WorkerInfo",
+    ),
+    "core.output": ("Output",),
+    "core.queue": ("Queue",),
+    "core.worker": ("StopMode", "Worker"),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "Act",
+    "Attempt",
+    "Counts",
+    "DatabaseError",
+    "Event",
+    "InvalidTransition",
+    "Job",
+    "JobNotFound",
+    "NameTaken",
+    "NewJob",
+    "Outcome",
+    "Output",
+    "OutputUnavailable",
+    "Phase",
+    "Queue",
+    "QueueError",
+    "Sort",
+    "State",
+    "StopMode",
+    "UsageError",
+    "View",
+    "Worker",
+    "WorkerInfo",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'core' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value

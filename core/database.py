@@ -1,0 +1,431 @@
+"""The SQLite file: opening it safely, migrations, one connection a thread, and transactions that take turns."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from core.clock import Clock, SystemClock
+from core.errors import (
+    DatabaseBusy,
+    DatabaseCorrupt,
+    DatabaseError,
+    DatabaseMissing,
+    DatabaseReadOnly,
+    DatabaseReplaced,
+    DatabaseTooNew,
+    DiskFull,
+    NotOurDatabase,
+    QueueError,
+)
+from core.liveness import WriteLock, create_private, make_private_directory
+from core.paths import Spool
+
+#: ``QCTL`` as four bytes: says whose file this is.
+APPLICATION_ID = 0x5143544C
+#: The schema that this program writes; one numbered file in ``migrations`` for each step.
+SCHEMA_VERSION = 1
+#: Bytes set aside so that a purge has room to work on a full disk.
+RESERVE_BYTES = 4 << 20
+
+_T = TypeVar("_T")
+_MIGRATIONS = os.path.join(os.path.dirname(__file__), "migrations")
+_HEADER = b"SQLite format 3\0"
+
+# Files that this process has open in SQLite: opening and closing one of them by hand would drop SQLite's own locks.
+_open_files: dict[tuple[int, int], int] = {}
+_open_files_guard = threading.Lock()
+
+
+class _PerThread(threading.local):
+    """What one thread owns: a connection, its turn at the write lock, and its level of ``synchronous``."""
+
+    connection: sqlite3.Connection | None = None
+    write_lock: WriteLock | None = None
+    is_full_sync: bool | None = None
+
+
+class Database:
+    """One database file, open. Every method may be called from any thread; each thread gets its own connection."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        create: bool = True,
+        is_read_only: bool = False,
+        clock: Clock | None = None,
+        busy_timeout_s: float | None = None,
+    ) -> None:
+        if sqlite3.sqlite_version_info < (3, 37, 0):
+            raise DatabaseError(f"SQLite {sqlite3.sqlite_version} is too old; queuectl needs 3.37 or newer")
+        self.path = os.path.abspath(path)
+        self.spool = Spool(self.path)
+        self.clock: Clock = clock or SystemClock()
+        self.busy_timeout_s = 5.0 if busy_timeout_s is None else busy_timeout_s
+        self.is_read_only = is_read_only
+        self._is_immutable = False
+        self._thread = _PerThread()
+        self._all: list[sqlite3.Connection] = []
+        self._locks: list[WriteLock] = []
+        self._guard = threading.Lock()
+        self._identity = self._find_or_create(create)
+        with _open_files_guard:
+            _open_files[self._identity] = _open_files.get(self._identity, 0) + 1
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    # --- opening
+
+    def _find_or_create(self, create: bool) -> tuple[int, int]:
+        with _translated(self.path):
+            if not os.path.lexists(self.path):
+                if not create or self.is_read_only:
+                    raise DatabaseMissing(f"no database at {self.path}; enqueue a job to create it, or pass --db")
+                directory = os.path.dirname(self.path)
+                if not os.path.isdir(directory):
+                    os.makedirs(directory, mode=0o700)
+                with contextlib.suppress(FileExistsError):
+                    os.close(create_private(self.path, os.O_RDWR, is_new=True))
+            status = os.stat(self.path)
+            if not stat.S_ISREG(status.st_mode):
+                raise NotOurDatabase(f"{self.path} is not a file; pass --db with the path of a database")
+            identity = (status.st_dev, status.st_ino)
+            with _open_files_guard:
+                if status.st_size and not _open_files.get(identity):
+                    self._refuse_foreign_file()
+            if not os.access(self.path, os.W_OK) or not os.access(os.path.dirname(self.path), os.W_OK):
+                self.is_read_only = True
+            return identity
+
+    def _refuse_foreign_file(self) -> None:
+        """Look at the header before SQLite does: opening another's file could already change it."""
+        with open(self.path, "rb") as file:
+            header = file.read(100)
+        if len(header) < 100 or not header.startswith(_HEADER):
+            raise NotOurDatabase(f"{self.path} is not an SQLite database; it was not touched")
+        if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+            raise NotOurDatabase(f"{self.path} belongs to another application; it was not touched")
+
+    def _open(self) -> None:
+        with _translated(self.path):
+            connection = self.connection()
+            version = self._version(connection)
+            if version > SCHEMA_VERSION:
+                raise DatabaseTooNew(
+                    f"{self.path} was written by a newer queuectl (schema {version}, this one knows {SCHEMA_VERSION});"
+                    " upgrade queuectl"
+                )
+            if self.is_read_only:
+                if version == 0:
+                    raise DatabaseMissing(f"{self.path} is empty; enqueue a job to fill it")
+                if version < SCHEMA_VERSION:
+                    raise DatabaseReadOnly(f"{self.path} has an older schema and cannot be migrated read-only")
+                return
+            for directory in (self.spool.root, self.spool.workers, self.spool.attempts):
+                make_private_directory(directory)
+            if version < SCHEMA_VERSION:
+                self._migrate(connection)
+                self.keep_reserve()
+
+    def _version(self, connection: sqlite3.Connection) -> int:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        with self._turn():
+            version = self._version(connection)
+            if version >= SCHEMA_VERSION:
+                return
+            if version > 0:
+                self._back_up_before(connection, version)
+            # a new file gets its header outside WAL, so that the file alone says whose it is
+            connection.execute("PRAGMA synchronous = FULL")
+            self._thread.is_full_sync = True
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                for number, script in migrations():
+                    if number > version:
+                        for statement in statements(script):
+                            connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            connection.execute("PRAGMA journal_mode = WAL")
+
+    def _back_up_before(self, connection: sqlite3.Connection, version: int) -> None:
+        target = f"{self.path}.schema-{version}.backup"
+        with contextlib.suppress(FileExistsError):
+            os.close(create_private(target, os.O_RDWR, is_new=True))
+            backup = sqlite3.connect(target)
+            try:
+                connection.backup(backup)
+            finally:
+                backup.close()
+
+    def keep_reserve(self) -> None:
+        """Set the reserve aside if it is not there and the disk has room."""
+        with contextlib.suppress(OSError):
+            if os.path.exists(self.spool.reserve):
+                return
+            descriptor = create_private(self.spool.reserve, os.O_RDWR, is_new=True)
+            try:
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+                else:
+                    os.write(descriptor, bytes(RESERVE_BYTES))
+            except OSError:
+                os.unlink(self.spool.reserve)
+            finally:
+                os.close(descriptor)
+
+    def release_reserve(self) -> bool:
+        """Give the reserve back to the disk; return whether there was one."""
+        try:
+            os.unlink(self.spool.reserve)
+        except OSError:
+            return False
+        return True
+
+    # --- connections
+
+    def connection(self) -> sqlite3.Connection:
+        """Return this thread's connection, opened on first use."""
+        connection = self._thread.connection
+        if connection is None:
+            with _translated(self.path):
+                connection = self._connect()
+            self._thread.connection = connection
+            with self._guard:
+                self._all.append(connection)
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self.is_read_only:
+            return self._prepare(self._sqlite("rw"))
+        if not self._is_immutable:
+            try:
+                return self._prepare(self._sqlite("ro"))
+            except sqlite3.OperationalError:
+                # a read-only directory has no room for the shared-memory file; without a WAL the file is complete
+                if os.path.exists(self.path + "-wal") and os.path.getsize(self.path + "-wal"):
+                    raise
+                self._is_immutable = True
+        return self._prepare(self._sqlite("ro&immutable=1"))
+
+    def _sqlite(self, mode: str) -> sqlite3.Connection:
+        quoted = self.path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+        return sqlite3.connect(
+            f"file:{quoted}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            timeout=self.busy_timeout_s,
+            check_same_thread=False,
+        )
+
+    def _prepare(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        # one row that another tool spoilt must not blind a list
+        connection.text_factory = _text_of
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            if self.is_read_only:
+                connection.execute("PRAGMA query_only = ON")
+            else:
+                connection.execute("PRAGMA journal_size_limit = 16777216")
+                connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone does not reach the disk
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def close(self) -> None:
+        """Close the connections of all threads; the object cannot be used afterwards."""
+        with self._guard:
+            connections, self._all = self._all, []
+            locks, self._locks = self._locks, []
+        for connection in connections:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+        for lock in locks:
+            lock.close()
+        self._thread = _PerThread()
+        with _open_files_guard:
+            if _open_files.get(self._identity, 0) > 0:
+                _open_files[self._identity] -= 1
+
+    def close_thread(self) -> None:
+        """Close this thread's connection and lock; a later use opens new ones."""
+        connection, lock = self._thread.connection, self._thread.write_lock
+        self._thread.connection = self._thread.write_lock = self._thread.is_full_sync = None
+        with self._guard:
+            if connection in self._all:
+                self._all.remove(connection)
+            if lock in self._locks:
+                self._locks.remove(lock)
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+        if lock is not None:
+            lock.close()
+
+    # --- transactions
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection for reads that all see the same moment. Fetch whole results; keep it short."""
+        with _translated(self.path):
+            self.check_identity()
+            connection = self.connection()
+            if connection.in_transaction:
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def write(self, *, is_durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """Give a connection inside one ``BEGIN IMMEDIATE`` transaction; commit at the end, roll back on any error.
+
+        ``is_durable`` syncs the commit to disk before this returns. Raises ``DatabaseBusy``, ``DatabaseReplaced``,
+        ``DatabaseReadOnly``, ``DiskFull``; then nothing was changed.
+        """
+        if self.is_read_only:
+            raise DatabaseReadOnly(f"{self.path} is open read-only; nothing was changed")
+        with _translated(self.path), self._turn():
+            connection = self.connection()
+            if self._thread.is_full_sync is not is_durable:
+                connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
+                self._thread.is_full_sync = is_durable
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                self.check_identity()
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    with contextlib.suppress(sqlite3.Error):
+                        connection.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Hold the write lock: writers take turns, which is fair, and no two ever reset the WAL at once."""
+        lock = self._thread.write_lock
+        if lock is None:
+            self.check_identity()
+            lock = self._thread.write_lock = WriteLock(self.spool.write_lock)
+            with self._guard:
+                self._locks.append(lock)
+        lock.acquire(self.busy_timeout_s)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def check_identity(self) -> None:
+        """Raise ``DatabaseReplaced`` when the file at the path is not the one that was opened."""
+        try:
+            status = os.stat(self.path)
+            if (status.st_dev, status.st_ino) == self._identity:
+                return
+            what = "replaced"
+        except FileNotFoundError:
+            what = "deleted"
+        raise DatabaseReplaced(f"{self.path} was {what} while in use; nothing was changed; put it back or start again")
+
+    def data_version(self) -> int:
+        """Return a number that changes whenever another connection has committed."""
+        with _translated(self.path):
+            return int(self.connection().execute("PRAGMA data_version").fetchone()[0])
+
+
+def _text_of(data: bytes) -> str:
+    return str(data, "utf-8", "replace")
+
+
+def retry_on_full_disk(database: Database, work: Callable[[], _T]) -> _T:
+    """Run a piece of work that frees space; on a full disk release the reserve and run it again."""
+    try:
+        return work()
+    except DiskFull:
+        if not database.release_reserve():
+            raise
+        time.sleep(0)  # let the file system see the room
+        return work()
+
+
+def migrations() -> Iterator[tuple[int, str]]:
+    """Yield the number and the script of every migration, in order."""
+    for name in sorted(os.listdir(_MIGRATIONS)):
+        if name.endswith(".sql"):
+            with open(os.path.join(_MIGRATIONS, name), encoding="utf-8") as file:
+                yield int(name[:4]), file.read()
+
+
+def statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script one by one; ``executescript`` would commit behind our back."""
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending) and pending.strip():
+            yield pending
+            pending = ""
+
+
+_MESSAGES: tuple[tuple[str, type[QueueError], str], ...] = (
+    ("disk is full", DiskFull, "the disk of {path} is full; nothing was added; make room (queuectl purge, prune)"),
+    ("database is locked", DatabaseBusy, "another program holds {path} locked; nothing was changed; try again"),
+    ("readonly", DatabaseReadOnly, "{path} cannot be written; check its owner and permissions"),
+    ("not a database", NotOurDatabase, "{path} is not an SQLite database; it was not touched"),
+    ("malformed", DatabaseCorrupt, "{path} is damaged ({error}); run 'queuectl doctor', restore a backup"),
+    ("corrupt", DatabaseCorrupt, "{path} is damaged ({error}); run 'queuectl doctor', restore a backup"),
+    ("unable to open", DatabaseError, "{path} cannot be opened; check that it exists and who may read it"),
+    ("disk i/o error", DatabaseError, "reading or writing {path} failed ({error}); nothing was acknowledged"),
+)
+
+
+@contextlib.contextmanager
+def _translated(path: str) -> Iterator[None]:
+    """Turn SQLite's and the system's errors into ours, which a person can act on."""
+    try:
+        yield
+    except sqlite3.IntegrityError:
+        raise
+    except sqlite3.Error as error:
+        text = str(error).lower()
+        if "interrupted" in text:
+            raise
+        for fragment, kind, message in _MESSAGES:
+            if fragment in text:
+                raise kind(message.format(path=path, error=error)) from error
+        if re.search(r"no such (table|column|index)|closed database", text):
+            raise DatabaseCorrupt(
+                f"{path} does not have the tables it should ({error}); run 'queuectl doctor'"
+            ) from error
+        raise DatabaseError(f"{path}: {error}") from error
+    except OSError as error:
+        if error.errno == 28:
+            raise DiskFull(f"the disk of {path} is full; nothing was added; make room") from error
+        if isinstance(error, PermissionError):
+            raise DatabaseReadOnly(
+                f"{error.filename or path}: permission denied; check owner and permissions"
+            ) from error
+        raise DatabaseError(f"{error.filename or path}: {error.strerror or error}") from error

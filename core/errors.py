@@ -1,0 +1,114 @@
+"""Every error that queuectl raises on purpose, in one tree.
+
+    QueueError
+    ├── UsageError               the caller's words are off: bad option, number, duration, setting
+    ├── JobNotFound              no job has this id or name
+    ├── InvalidTransition        the job's state does not allow this move; nothing changed
+    ├── NameTaken                a job of this name exists
+    ├── QueueNotFound            no queue (lane) has this name
+    ├── WorkerNotFound           no worker has this id
+    ├── OutputUnavailable        the attempt has no output to read (yet, or any more)
+    └── DatabaseError            the file behind the queue
+        ├── DatabaseMissing      nothing at this path, and creating was not asked for
+        ├── NotOurDatabase       not SQLite, or another application's; never touched
+        ├── DatabaseTooNew       written by a newer queuectl
+        ├── DatabaseCorrupt      SQLite says the file is damaged
+        ├── DatabaseReplaced     deleted or replaced while open; nothing was acknowledged
+        ├── DatabaseReadOnly     file, directory or connection cannot be written
+        ├── DatabaseBusy         another process held the write lock for longer than the busy timeout
+        └── DiskFull             no room left; nothing was added
+
+Each message is one line that a person can act on.
+"""
+
+from __future__ import annotations
+
+
+class QueueError(Exception):
+    """Anything that queuectl refuses or cannot do; the message is one line for a person."""
+
+
+class UsageError(QueueError):
+    """An option, number, duration or setting is not of the form asked for."""
+
+
+class JobNotFound(QueueError):
+    """No job has this id or name."""
+
+    def __init__(self, reference: int | str) -> None:
+        super().__init__(f"no job {reference}; see 'queuectl list'")
+        self.reference = reference
+
+
+class InvalidTransition(QueueError):
+    """A move that the job's state does not allow; nothing was changed."""
+
+    def __init__(self, job_id: int, state: str, verb: str, hint: str = "") -> None:
+        super().__init__(f"cannot {verb} job {job_id}: it is {state}" + (f"; {hint}" if hint else ""))
+        self.job_id = job_id
+        self.state = state
+        self.verb = verb
+
+
+class NameTaken(QueueError):
+    """A job of this name exists already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"a job named {name!r} exists already; choose another --name")
+        self.name = name
+
+
+class QueueNotFound(QueueError):
+    """No queue has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no queue {name!r}; see 'queuectl queue list'")
+        self.name = name
+
+
+class WorkerNotFound(QueueError):
+    """No worker has this id."""
+
+    def __init__(self, worker_id: int) -> None:
+        super().__init__(f"no worker {worker_id}; see 'queuectl worker list'")
+        self.worker_id = worker_id
+
+
+class OutputUnavailable(QueueError):
+    """The attempt has no output that could be read."""
+
+
+class DatabaseError(QueueError):
+    """The file behind the queue cannot be used as asked."""
+
+
+class DatabaseMissing(DatabaseError):
+    """Nothing is at this path, and creating it was not asked for."""
+
+
+class NotOurDatabase(DatabaseError):
+    """The file is not SQLite, or belongs to another application; it was not touched."""
+
+
+class DatabaseTooNew(DatabaseError):
+    """The file was written by a newer queuectl."""
+
+
+class DatabaseCorrupt(DatabaseError):
+    """SQLite reports damage in the file."""
+
+
+class DatabaseReplaced(DatabaseError):
+    """The file at the path is no longer the one that was opened; nothing was acknowledged."""
+
+
+class DatabaseReadOnly(DatabaseError):
+    """The file, its directory or this connection cannot be written."""
+
+
+class DatabaseBusy(DatabaseError):
+    """Another process held the write lock for longer than the busy timeout."""
+
+
+class DiskFull(DatabaseError):
+    """No room is left on the disk; nothing was added."""

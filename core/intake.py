@@ -1,0 +1,140 @@
+"""What makes a new job acceptable: checks that refuse it with the reason before anything is stored. Pure."""
+
+from __future__ import annotations
+
+import json
+import os.path
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.clock import to_ms
+from core.errors import UsageError
+from core.model import NewJob
+from core.settings import SETTINGS, Settings
+from core.units import parse_exit_codes
+
+#: The kernel takes no longer single argument (MAX_ARG_STRLEN, its end mark included).
+MAX_COMMAND_BYTES = 128 * 1024 - 1
+MAX_NAME_CHARACTERS = 200
+MAX_PRIORITY = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A checked job as it is stored: defaults filled in, times in milliseconds."""
+
+    name: str | None
+    command: str
+    queue: str
+    priority: int
+    label: str | None
+    cwd: str
+    env: str | None
+    max_attempts: int
+    timeout_ms: int | None
+    backoff_base: float
+    ok_exit: str | None
+    dead_exit: str | None
+    run_at: int | None
+
+
+def check_command(command: str) -> str:
+    """Return the command; raise ``UsageError`` if no shell could be given it."""
+    if not command.strip():
+        raise UsageError("the command is empty; give something to run")
+    if "\0" in command:
+        raise UsageError("the command has a NUL character, which no shell can be given")
+    try:
+        size = len(command.encode())
+    except UnicodeEncodeError:
+        raise UsageError("the command is not valid UTF-8") from None
+    if size > MAX_COMMAND_BYTES:
+        raise UsageError(
+            f"the command has {size} bytes; the system takes {MAX_COMMAND_BYTES}; put it into a script file"
+        )
+    return command
+
+
+def check_text(text: str, what: str, *, longest: int = MAX_NAME_CHARACTERS) -> str:
+    """Return a one-line text (a name, label, queue); raise ``UsageError`` if it is empty, too long or has controls."""
+    if not text.strip():
+        raise UsageError(f"the {what} is empty")
+    if len(text) > longest:
+        raise UsageError(f"the {what} has {len(text)} characters; {longest} are taken")
+    if any(character < " " or character == "\x7f" for character in text):
+        raise UsageError(f"the {what} has a control character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"the {what} is not valid UTF-8") from None
+    return text
+
+
+def check_name(name: str) -> str:
+    """Return a job's name: one line, at least one character no digit, so that it is never taken for an id."""
+    if check_text(name, "name").isdigit():
+        raise UsageError(f"the name {name!r} is a number and could be taken for an id; add a letter")
+    return name
+
+
+def check_queue(queue: str) -> str:
+    """Return the name of a queue: one word."""
+    if any(character.isspace() for character in check_text(queue, "queue")):
+        raise UsageError(f"the queue {queue!r} has a space; use one word")
+    return queue
+
+
+def check_number(value: float, what: str, low: float, high: float) -> None:
+    """Raise ``UsageError`` unless ``low <= value <= high``."""
+    if not low <= value <= high:
+        raise UsageError(f"{what} is from {low:g} to {high:g}, not {value:g}")
+
+
+def check_env(env: Mapping[str, str]) -> str:
+    """Return added variables as a JSON object; raise ``UsageError`` if one could not be set."""
+    for name, value in env.items():
+        if not name or "=" in name or "\0" in name or "\0" in value:
+            raise UsageError(f"the variable {name!r} cannot be set; write NAME=VALUE")
+        try:
+            f"{name}{value}".encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"the variable {name!r} is not valid UTF-8") from None
+    return json.dumps(dict(env), sort_keys=True, separators=(",", ":"))
+
+
+def check_timeout(timeout_s: float) -> int | None:
+    """Return a timeout in milliseconds; 0 is none."""
+    if timeout_s == 0:
+        return None
+    setting = SETTINGS["timeout"]
+    check_number(timeout_s, "the timeout", 0.001, 100 * 365 * 86400 if setting.high == float("inf") else setting.high)
+    return max(1, round(timeout_s * 1000))
+
+
+def check_job(job: NewJob, settings: Settings, cwd: str) -> JobRow:
+    """Return the row of a new job, the settings' defaults filled in; ``cwd`` is where a relative directory starts.
+
+    Raises ``UsageError`` with the reason when the job is not acceptable.
+    """
+    check_number(job.priority, "the priority", -MAX_PRIORITY, MAX_PRIORITY)
+    attempts = settings.max_attempts if job.max_attempts is None else job.max_attempts
+    check_number(attempts, "max-attempts", SETTINGS["max-attempts"].low, SETTINGS["max-attempts"].high)
+    base = settings.number("backoff-base") if job.backoff_base is None else job.backoff_base
+    check_number(base, "backoff-base", SETTINGS["backoff-base"].low, SETTINGS["backoff-base"].high)
+    timeout_s = settings.number("timeout") if job.timeout_s is None else job.timeout_s
+    directory = cwd if job.cwd is None else os.path.normpath(os.path.join(cwd, os.path.expanduser(job.cwd)))
+    return JobRow(
+        name=None if job.name is None else check_name(job.name),
+        command=check_command(job.command),
+        queue="default" if job.queue == "default" else check_queue(job.queue),
+        priority=int(job.priority),
+        label=None if job.label is None else check_text(job.label, "label"),
+        cwd=directory if job.cwd is None else check_text(directory, "directory", longest=4096),
+        env=None if not job.env else check_env(job.env),
+        max_attempts=int(attempts),
+        timeout_ms=check_timeout(timeout_s),
+        backoff_base=float(base),
+        ok_exit=None if job.ok_exit is None else parse_exit_codes(job.ok_exit, "ok-exit"),
+        dead_exit=None if job.dead_exit is None else parse_exit_codes(job.dead_exit, "dead-exit"),
+        run_at=None if job.run_at is None else to_ms(job.run_at),
+    )

@@ -1,0 +1,76 @@
+"""Read-only aggregates: throughput by minute, and totals and percentiles of a window, from the rollups."""
+
+from __future__ import annotations
+
+from core.clock import to_datetime
+from core.database import Database
+from core.model import Metrics, Minute
+
+
+def minutes(db: Database, count: int) -> list[Minute]:
+    """Return the last ``count`` minutes, the current one last, minutes in which nothing happened included."""
+    newest = db.clock.now_ms() // 60_000
+    with db.read() as connection:
+        found = {
+            row[0]: row
+            for row in connection.execute(
+                "SELECT minute, enqueued, succeeded, failed, dead, run_ms, wait_ms FROM minutes"
+                " WHERE minute > ? AND minute <= ?",
+                (newest - count, newest),
+            ).fetchall()
+        }
+    empty = (0, 0, 0, 0, 0, 0, 0)
+    result = []
+    for minute in range(newest - count + 1, newest + 1):
+        row = found.get(minute, empty)
+        at = to_datetime(minute * 60_000)
+        result.append(Minute(at, row[1], row[2], row[3], row[4], row[5] / 1000, row[6] / 1000))
+    return result
+
+
+def window(db: Database, window_s: int) -> Metrics:
+    """Return totals and percentiles over the last ``window_s`` seconds, in whole minutes, the current one included."""
+    count = max(1, -(-window_s // 60))
+    newest = db.clock.now_ms() // 60_000
+    with db.read() as connection:
+        enqueued, succeeded, failed, dead = connection.execute(
+            "SELECT COALESCE(sum(enqueued), 0), COALESCE(sum(succeeded), 0), COALESCE(sum(failed), 0),"
+            " COALESCE(sum(dead), 0) FROM minutes WHERE minute > ?",
+            (newest - count,),
+        ).fetchone()
+        histograms: dict[str, list[tuple[int, int]]] = {"run": [], "wait": []}
+        for kind, bucket, number in connection.execute(
+            "SELECT kind, bucket, sum(n) FROM durations WHERE minute > ? GROUP BY kind, bucket ORDER BY kind, bucket",
+            (newest - count,),
+        ).fetchall():
+            histograms[kind].append((bucket, number))
+    ended = succeeded + failed
+    return Metrics(
+        window_s=window_s,
+        enqueued=enqueued,
+        succeeded=succeeded,
+        failed=failed,
+        dead=dead,
+        per_s=ended / window_s if window_s else 0.0,
+        success_share=succeeded / ended if ended else None,
+        wait_p50_s=percentile_s(histograms["wait"], 0.50),
+        wait_p95_s=percentile_s(histograms["wait"], 0.95),
+        run_p50_s=percentile_s(histograms["run"], 0.50),
+        run_p95_s=percentile_s(histograms["run"], 0.95),
+    )
+
+
+def percentile_s(histogram: list[tuple[int, int]], share: float) -> float | None:
+    """Return a percentile in seconds of ``(bucket, number)`` pairs in order; ``None`` without any.
+
+    A bucket holds the durations from ``2 ** (b / 4) - 1`` to ``2 ** ((b + 1) / 4) - 1`` ms; within it they are taken as
+    spread evenly.
+    """
+    total = sum(number for _, number in histogram)
+    rank, seen = share * total, 0
+    for bucket, number in histogram:
+        if seen + number >= rank and number:
+            low, high = 2 ** (bucket / 4) - 1, 2 ** ((bucket + 1) / 4) - 1
+            return float(low + (high - low) * (rank - seen) / number) / 1000
+        seen += number
+    return None

@@ -1,0 +1,326 @@
+"""The words of the queue as frozen values: jobs, attempts, states, counts. No I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+
+class State(str, Enum):
+    """Where a job stands; the only states that are ever stored."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+    PURGED = "purged"
+
+
+class Phase(str, Enum):
+    """What a pending job is waiting for; derived, never stored."""
+
+    READY = "ready"
+    DELAYED = "delayed"
+    RETRYING = "retrying"
+    HELD = "held"
+
+
+class Outcome(str, Enum):
+    """How an attempt ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SIGNALLED = "signalled"
+    TIMED_OUT = "timed_out"
+    SPAWN_ERROR = "spawn_error"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    LOST = "lost"
+
+
+#: Outcomes that cost an attempt and lead to a retry or to the DLQ.
+FAILURES = frozenset({Outcome.FAILED, Outcome.SIGNALLED, Outcome.TIMED_OUT, Outcome.SPAWN_ERROR})
+#: States in which nothing more happens to a job by itself.
+FINISHED = frozenset({State.COMPLETED, State.DEAD, State.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What a caller asks for; ``None`` means the setting's default at the moment of enqueueing.
+
+    ``run_at`` is an aware datetime; ``timeout_s`` seconds > 0; ``ok_exit`` and ``dead_exit`` are exit codes as in
+    ``"0,24,64-78"``; ``env`` is added to the captured environment and wins over it.
+    """
+
+    command: str
+    name: str | None = None
+    queue: str = "default"
+    priority: int = 0
+    run_at: datetime | None = None
+    max_attempts: int | None = None
+    timeout_s: float | None = None
+    backoff_base: float | None = None
+    cwd: str | None = None
+    env: Mapping[str, str] | None = None
+    label: str | None = None
+    ok_exit: str | None = None
+    dead_exit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A shell command with its settings and where it stands now.
+
+    ``started_at``, ``finished_at`` and the ``last_*`` fields speak of the newest attempt. ``run_s`` is how long that
+    attempt took (``None`` while it runs). ``since`` is when the job entered its state.
+    """
+
+    id: int
+    name: str | None
+    command: str
+    queue: str
+    priority: int
+    label: str | None
+    cwd: str
+    env: Mapping[str, str]
+    max_attempts: int
+    timeout_s: float | None
+    backoff_base: float
+    ok_exit: str | None
+    dead_exit: str | None
+    state: State
+    run_at: datetime | None
+    attempts: int
+    interrupts: int
+    enqueued_at: datetime
+    since: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    run_s: float | None
+    last_outcome: Outcome | None
+    last_exit_code: int | None
+    last_signal: int | None
+    last_error: str | None
+
+    def phase(self, now: datetime) -> Phase | None:
+        """Return what a pending job waits for, as far as the job alone tells (never ``HELD``); else ``None``."""
+        if self.state is not State.PENDING:
+            return None
+        if self.run_at is None or self.run_at <= now:
+            return Phase.READY
+        return Phase.RETRYING if self.attempts > 0 and self.last_outcome in FAILURES else Phase.DELAYED
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One started execution of a job, numbered from 1 within the job.
+
+    ``exit_code`` is what the shell reported (128 + n after signal n); ``signal`` is n then. ``output_bytes`` is
+    ``None`` while the attempt runs. ``stop_requested`` is ``"cancel"`` or ``"kill"`` once somebody asked for it.
+    """
+
+    id: int
+    job_id: int
+    number: int
+    worker_id: int
+    started_at: datetime
+    ended_at: datetime | None
+    run_s: float | None
+    outcome: Outcome | None
+    exit_code: int | None
+    signal: int | None
+    error: str | None
+    output_bytes: int | None
+    stop_requested: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that a person did to a job; ``before`` holds the fields that changed, as they were."""
+
+    act_id: int
+    job_id: int
+    at: datetime
+    verb: str
+    before: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What one verb did to one or many jobs; ``id`` (0 when nothing changed) undoes it.
+
+    ``skipped`` counts jobs of a bulk act whose state did not allow it.
+    """
+
+    id: int
+    verb: str
+    count: int
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many jobs there are: ``by_queue[queue][state]``, and of the pending ones how many are delayed."""
+
+    by_queue: Mapping[str, Mapping[State, int]]
+    delayed_by_queue: Mapping[str, int]
+
+    def of(self, state: State, queue: str | None = None) -> int:
+        """Return the number of jobs in a state, in one queue or in all."""
+        if queue is not None:
+            return self.by_queue.get(queue, {}).get(state, 0)
+        return sum(states.get(state, 0) for states in self.by_queue.values())
+
+    @property
+    def delayed(self) -> int:
+        """Return how many pending jobs have a ``run_at`` that no worker has found due yet."""
+        return sum(self.delayed_by_queue.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A named queue: its pause flag, its limit on running jobs over all workers (``None``: none), its counts."""
+
+    name: str
+    is_paused: bool
+    limit: int | None
+    counts: Mapping[State, int]
+    delayed: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """A worker that registered: who it is and whether it lives (its lock is held).
+
+    ``queues`` is empty when it serves all; ``stop_requested`` is ``"drain"`` or ``"now"`` or ``None``.
+    """
+
+    id: int
+    pid: int
+    host: str
+    slots: int
+    queues: tuple[str, ...]
+    started_at: datetime
+    is_alive: bool
+    stop_requested: str | None
+    running: int
+
+
+class Sort(str, Enum):
+    """Orders a list can have. ``DEFAULT`` is claim order for pending jobs, start for running, newest end first else."""
+
+    DEFAULT = "default"
+    ID = "id"
+    COMMAND = "command"
+    DURATION = "duration"
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One condition of a filter: ``field`` as in ``core.filter``, its value, and whether it is inverted."""
+
+    field: str
+    value: str | int
+    is_negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Which jobs, in which order: what a pane shows and what a bulk verb acts on.
+
+    No ``states`` means every state but ``purged``. All ``terms`` must hold.
+    """
+
+    states: tuple[State, ...] = ()
+    terms: tuple[Term, ...] = ()
+    sort: Sort = Sort.DEFAULT
+    is_reversed: bool = False
+
+
+#: Where a row stands in a view: its sort values, the id last. Opaque to callers.
+Key = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A job in a list together with its key in that list's order."""
+
+    key: Key
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why a pending job is not running: the phase and one line for a person; ``until`` when time alone mends it."""
+
+    phase: Phase
+    reason: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """What happened in one minute, over all queues; ``run_s`` and ``wait_s`` are sums over the attempts that ended."""
+
+    at: datetime
+    enqueued: int
+    succeeded: int
+    failed: int
+    dead: int
+    run_s: float
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """A window's totals. Percentiles are seconds, read from a histogram with steps of 19 %, ``None`` without data."""
+
+    window_s: int
+    enqueued: int
+    succeeded: int
+    failed: int
+    dead: int
+    per_s: float
+    success_share: float | None
+    wait_p50_s: float | None
+    wait_p95_s: float | None
+    run_p50_s: float | None
+    run_p95_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of ``doctor``: ``level`` is ``ok``, ``warning`` or ``error``; ``advice`` says what to do."""
+
+    level: str
+    check: str
+    message: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What follows an outcome: the job's next state and its counters. ``delay_ms`` counts from now, 0 is due now."""
+
+    state: State
+    attempts: int
+    interrupts: int
+    delay_ms: int = 0
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ended, as the worker saw it, before anybody decided what follows."""
+
+    outcome: Outcome
+    exit_code: int | None = None
+    signal: int | None = None
+    error: str | None = None
+    run_ms: int | None = None
+    ended_at_ms: int | None = None
+    output: bytes | None = field(default=None, repr=False)
+    output_bytes: int = 0

@@ -1,0 +1,123 @@
+"""An attempt's output: where its bytes are, reading them while they grow, and moving small ones into the database."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from core.database import Database
+from core.model import Attempt
+from core.store import reading
+
+#: Output up to this many bytes moves into the attempt's row when it ends; longer output stays in its file.
+INLINE_BYTES = 64 * 1024
+_BLOCK = 64 * 1024
+
+
+class Output:
+    """The bytes that an attempt wrote to stdout and stderr, in the order they were written."""
+
+    def __init__(self, db: Database, attempt: Attempt) -> None:
+        self._db = db
+        self.attempt = attempt
+        self._stored: bytes | None = None
+        self._is_gone = False
+
+    @property
+    def path(self) -> str | None:
+        """Return the file that holds the output, or ``None`` when it is kept in the database."""
+        if self._stored is not None:
+            return None
+        path = self._db.spool.output_file(self.attempt.id)
+        if os.path.exists(path):
+            return path
+        self._load()
+        return None
+
+    def size(self) -> int:
+        """Return how many bytes there are now."""
+        if self._stored is None:
+            try:
+                return os.stat(self._db.spool.output_file(self.attempt.id)).st_size
+            except FileNotFoundError:
+                self._load()
+        return len(self._stored or b"")
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to ``length`` bytes from ``offset``; fewer at the end, none beyond it."""
+        if self._stored is None:
+            try:
+                descriptor = os.open(
+                    self._db.spool.output_file(self.attempt.id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+                )
+            except FileNotFoundError:
+                self._load()
+            else:
+                try:
+                    return os.pread(descriptor, length, offset)
+                finally:
+                    os.close(descriptor)
+        return (self._stored or b"")[offset : offset + length]
+
+    def lines(self, last: int) -> bytes:
+        """Return the last ``last`` lines, read from the end in blocks."""
+        end = self.size()
+        if last <= 0 or end == 0:
+            return b""
+        start, found = end, b""
+        while start > 0:
+            step = min(_BLOCK, start)
+            start -= step
+            found = self.read(start, step) + found
+            # one line end more than lines: the last line may or may not have its own
+            if found.count(b"\n") > last:
+                break
+        lines = found.splitlines(keepends=True) if b"\r" not in found else _split(found)
+        return b"".join(lines[-last:])
+
+    def _load(self) -> None:
+        """Take the output from the database: the file moved there when the attempt was recorded."""
+        self._stored = reading.stored_output(self._db, self.attempt.id)
+        if self._stored is None:
+            self._stored = b""
+
+
+def _split(data: bytes) -> list[bytes]:
+    """Split after line feeds only; a carriage return is part of its line."""
+    parts = [part + b"\n" for part in data.split(b"\n")]
+    last = parts.pop()[:-1]
+    return [*parts, last] if last else parts
+
+
+def collect(db: Database, attempt_id: int) -> tuple[bytes | None, int]:
+    """Return what is stored with the ending of an attempt: its bytes, unless they are too many, and their number."""
+    path = db.spool.output_file(attempt_id)
+    try:
+        size = os.stat(path).st_size
+        if size == 0:
+            return b"", 0
+        if size > INLINE_BYTES:
+            return None, size
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b"", 0
+    try:
+        data = os.read(descriptor, INLINE_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    # a child that was left behind may have written meanwhile
+    return (data, len(data)) if len(data) <= INLINE_BYTES else (None, os.stat(path).st_size)
+
+
+def remove_files(db: Database, attempt_id: int, *, is_output_stored: bool) -> None:
+    """Remove an ended attempt's run file, and its output file once the bytes are in the database."""
+    with contextlib.suppress(OSError):
+        os.unlink(db.spool.run_file(attempt_id))
+    if is_output_stored:
+        with contextlib.suppress(OSError):
+            os.unlink(db.spool.output_file(attempt_id))
+
+
+def text_of(data: bytes) -> str:
+    """Return output as text; what is not UTF-8 becomes U+FFFD."""
+    return data.decode("utf-8", "replace")

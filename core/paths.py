@@ -1,0 +1,38 @@
+"""Where things are: the database a person means, and the spool beside a database."""
+
+from __future__ import annotations
+
+import os
+
+
+def default_database() -> str:
+    """Return ``$QUEUECTL_DB``, else ``queue.db`` in the user's data directory for queuectl."""
+    given = os.environ.get("QUEUECTL_DB")
+    if given:
+        return os.path.abspath(os.path.expanduser(given))
+    import platformdirs  # here because scripts that name their database need not pay for it
+
+    return os.path.join(platformdirs.user_data_dir("queuectl", appauthor=False), "queue.db")
+
+
+class Spool:
+    """The directory beside a database that holds lock files, run files and long outputs."""
+
+    def __init__(self, database: str) -> None:
+        self.root = database + ".spool"
+        self.write_lock = os.path.join(self.root, "write.lock")
+        self.reserve = os.path.join(self.root, "reserve")
+        self.workers = os.path.join(self.root, "workers")
+        self.attempts = os.path.join(self.root, "attempts")
+
+    def worker_lock(self, worker_id: int) -> str:
+        """Return the path of the file whose lock says that this worker lives."""
+        return f"{self.workers}/{worker_id}.lock"
+
+    def run_file(self, attempt_id: int) -> str:
+        """Return the path of the file whose lock says that this attempt runs; pid and exit status are in it."""
+        return f"{self.attempts}/{attempt_id}.run"
+
+    def output_file(self, attempt_id: int) -> str:
+        """Return the path that the attempt's stdout and stderr are appended to."""
+        return f"{self.attempts}/{attempt_id}.out"

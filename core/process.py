@@ -1,0 +1,266 @@
+"""One command: starting it, watching it to its end, signalling it; and the run file that outlives its worker.
+
+The run file of an attempt has three lines, each written when its fact is known:
+
+    queuectl attempt 17     by the worker, inside the claim; it also makes sure that the disk has room for the rest
+    4711                    by the wrapper: its pid, which is also the session and the process group of the command
+    7                       by the wrapper: the exit status of the command ("cwd" if its directory is gone)
+
+Its lock is held by every process of the command's tree. So an open attempt is, in this order: ended with the status in
+its file; running, if the lock is held (then the pid in the file cannot have been reused); lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.liveness import create_locked, create_private, is_locked
+from core.paths import Spool
+
+#: Where the lock sits in the command's tree; scripts use low numbers, shells 10 to 63 and 255.
+LOCK_DESCRIPTOR = 99
+_STATUS_DESCRIPTOR = 9
+_TARGETS = (0, 1, 2, _STATUS_DESCRIPTOR, LOCK_DESCRIPTOR)
+
+# The wrapper outlives a TERM to the group (its no-op trap), so that it can tell how the command took it. One line, so
+# that a shell's "sh: 1: …" is the same with and without the second shell.
+_BEFORE = 'trap : HUP INT QUIT TERM; echo $$ >&9; cd "$1" 2>/dev/null || { echo cwd >&9; exit 126; }; '
+_AFTER = "; s=$?; echo $s >&9; exit $s"
+_WITH_SHELL = f'{_BEFORE}"$2" -c "$3" 9>&-{_AFTER}'
+_WITHOUT_SHELL = f'{_BEFORE}shift; ("$@") 9>&-{_AFTER}'
+
+_WRAPPER_SHELL = "/bin/sh"
+# A command of nothing but plain words needs no second shell to split it: the wrapper runs the words in a subshell.
+# (GNU make has done the same for decades.)
+_PLAIN_WORDS = re.compile(r"[A-Za-z0-9_./,:@%+-][A-Za-z0-9_./,:@%+=-]*(?: +[A-Za-z0-9_./,:@%+=-]+)*")
+_NOT_PLAIN = frozenset(
+    (
+        "if",
+        "then",
+        "else",
+        "elif",
+        "fi",
+        "for",
+        "while",
+        "until",
+        "do",
+        "done",
+        "case",
+        "esac",
+        "in",
+        "function",
+        "time",
+    )
+)
+
+_DEFAULT_SIGNALS = sorted(set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP})
+#: Errors of the system's that pass: no processes, memory or descriptors left just now.
+PASSING_ERRORS = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
+
+_HAS_PIDFD = hasattr(os, "pidfd_open")
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a run file says: the wrapper's pid, the exit status once it is there, whether the directory was gone."""
+
+    pid: int | None = None
+    exit_code: int | None = None
+    is_directory_gone: bool = False
+
+
+def read_status(spool: Spool, attempt_id: int) -> Status:
+    """Return what the run file says; nothing for a file that is gone or not ours."""
+    try:
+        descriptor = os.open(spool.run_file(attempt_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return Status()
+    try:
+        lines = os.read(descriptor, 256).decode("ascii", "replace").split("\n")
+    finally:
+        os.close(descriptor)
+    # the last element has no end of line: it is empty, or a line that was being written when the power went
+    values = lines[1:-1]
+    pid = int(values[0]) if values and values[0].isdigit() else None
+    if len(values) < 2:
+        return Status(pid)
+    if values[1] == "cwd":
+        return Status(pid, 126, True)
+    return Status(pid, int(values[1])) if values[1].isdigit() else Status(pid)
+
+
+class RunFile:
+    """A new attempt's run file, held by the worker between its claim and its start."""
+
+    def __init__(self, spool: Spool, attempt_id: int) -> None:
+        self._path = spool.run_file(attempt_id)
+        self.lock = self.writer = -1
+        try:
+            self.lock = _off_targets(create_locked(self._path))
+            self.writer = _off_targets(os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC))
+            os.write(self.writer, b"queuectl attempt %d\n" % attempt_id)
+        except BaseException:
+            self.discard()
+            raise
+
+    def close(self) -> None:
+        """Let go of the file in this process; the command's tree holds on to it."""
+        for descriptor in (self.lock, self.writer):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.lock = self.writer = -1
+
+    def discard(self) -> None:
+        """Remove the file of an attempt that will not start."""
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)
+        self.close()
+
+
+def _off_targets(descriptor: int) -> int:
+    """Return the descriptor, moved if it has a number that it will be copied to in the command."""
+    if descriptor not in _TARGETS:
+        return descriptor
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, LOCK_DESCRIPTOR + 1)
+    os.close(descriptor)
+    return moved
+
+
+def arguments(shell: str, command: str, cwd: str) -> tuple[str, ...]:
+    """Return the argument list of the wrapper for a command."""
+    if shell == _WRAPPER_SHELL and _PLAIN_WORDS.fullmatch(command):
+        words = command.split()
+        if words[0] not in _NOT_PLAIN:
+            return (shell, "-c", _WITHOUT_SHELL, shell, cwd, *words)
+    return (_WRAPPER_SHELL, "-c", _WITH_SHELL, _WRAPPER_SHELL, cwd, shell, command)
+
+
+def start(
+    spool: Spool, attempt_id: int, run: RunFile, argv: tuple[str, ...], environment: Mapping[str, str]
+) -> Command:
+    """Start the wrapper as the leader of a session of its own, output going to the attempt's file.
+
+    Raises ``OSError`` when the system refuses; the run file is then still the caller's.
+    """
+    output = null = -1
+    try:
+        null = _off_targets(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        output = _off_targets(create_private(spool.output_file(attempt_id), os.O_WRONLY | os.O_APPEND, is_new=True))
+        pid = os.posix_spawn(
+            argv[0],
+            argv,
+            environment,
+            file_actions=(
+                (os.POSIX_SPAWN_DUP2, run.lock, LOCK_DESCRIPTOR),
+                (os.POSIX_SPAWN_DUP2, run.writer, _STATUS_DESCRIPTOR),
+                (os.POSIX_SPAWN_DUP2, null, 0),
+                (os.POSIX_SPAWN_DUP2, output, 1),
+                (os.POSIX_SPAWN_DUP2, output, 2),
+            ),
+            setsid=True,
+            setsigdef=_DEFAULT_SIGNALS,
+            setsigmask=(),
+        )
+    except OSError:
+        if output >= 0:
+            os.unlink(spool.output_file(attempt_id))
+        raise
+    finally:
+        for descriptor in (null, output):
+            if descriptor >= 0:
+                os.close(descriptor)
+    run.close()
+    return Command(spool, attempt_id, pid, is_child=True)
+
+
+class Command:
+    """A command that runs: this process's own child, or an adopted one, whose parent is somebody else."""
+
+    def __init__(self, spool: Spool, attempt_id: int, pid: int | None, *, is_child: bool) -> None:
+        self._spool = spool
+        self._attempt_id = attempt_id
+        self.pid = pid
+        self._is_child = is_child
+        self._was_killed = False
+        self.pidfd = -1
+        if pid is not None and _HAS_PIDFD:
+            with contextlib.suppress(OSError):
+                self.pidfd = os.pidfd_open(pid)
+
+    @property
+    def needs_polling(self) -> bool:
+        """Tell whether no descriptor announces the end."""
+        return self.pidfd < 0
+
+    def is_running(self) -> bool:
+        """Tell whether some process of the command's tree holds the run file's lock."""
+        return is_locked(self._spool.run_file(self._attempt_id))
+
+    def poll(self, *, is_stopping: bool = False) -> Status | None:
+        """Return how the command ended, ``None`` while it runs; a status without an exit code is a lost command.
+
+        ``is_stopping`` waits for the whole tree, until it has been killed: nothing may be left in the group.
+        """
+        if self._is_child and not self._reap(is_stopping):
+            return None
+        status = read_status(self._spool, self._attempt_id)
+        if status.exit_code is not None and not is_stopping:
+            self.close()
+            return status
+        if self.is_running() and not (self._was_killed and status.exit_code is not None):
+            # the wrapper is gone and its command lives on: from now on only the lock tells
+            self._close_pidfd()
+            return None
+        if status.exit_code is None:
+            # it may have been written between the first look and the lock
+            status = read_status(self._spool, self._attempt_id)
+        self.close()
+        return status
+
+    def _reap(self, is_stopping: bool) -> bool:
+        """Collect the child if it ended; return whether it is gone. A zombie keeps its group's number from reuse."""
+        assert self.pid is not None
+        if is_stopping and hasattr(os, "waitid"):
+            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                return False
+            if not self._was_killed and self.is_running():
+                return False
+        try:
+            pid, _ = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            pid = self.pid  # somebody else reaped it; the run file knows
+        if pid == 0:
+            return False
+        self._is_child = False
+        return True
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the command's whole process group; one that is gone is no error."""
+        if self.pid is None:
+            self.pid = read_status(self._spool, self._attempt_id).pid
+        # a child that was not reaped, or a lock that is held, keeps the number from being someone else's
+        if self.pid is not None and (self._is_child or self.is_running()):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, number)
+        self._was_killed = self._was_killed or number == signal.SIGKILL
+
+    def _close_pidfd(self) -> None:
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+    def close(self) -> None:
+        """Let go of the command's descriptor."""
+        self._close_pidfd()
+
+
+def adopt(spool: Spool, attempt_id: int) -> Command:
+    """Return a command that another process started. Look at it with ``poll`` at once: it may have ended."""
+    return Command(spool, attempt_id, read_status(spool, attempt_id).pid, is_child=False)

@@ -1,0 +1,387 @@
+"""``Queue``: the verbs of the queue on one database; what programs, the CLI and the dashboard use."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace as _replace
+from datetime import datetime
+from typing import Any, Union
+
+from core import environment, metrics, upkeep
+from core.clock import Clock, to_datetime
+from core.database import Database
+from core.errors import OutputUnavailable, UsageError
+from core.intake import JobRow, check_job, check_queue
+from core.model import (
+    Act,
+    Attempt,
+    Counts,
+    Event,
+    Finding,
+    Job,
+    Key,
+    Lane,
+    Metrics,
+    Minute,
+    NewJob,
+    Row,
+    View,
+    Waiting,
+    WorkerInfo,
+)
+from core.output import Output
+from core.settings import Settings, find_setting
+from core.store import acts, adding, lanes, listing, reading, workers
+
+#: A job is asked for by id or by name.
+JobRef = Union[int, str]  # noqa: UP007 - an alias that 3.10 evaluates at import
+#: What a bulk verb acts on: listed jobs, or all that match a view.
+Selection = Union[JobRef, Iterable[JobRef], View]  # noqa: UP007
+# A selection of more ids than this comes from a list the caller was given; ids that are gone are skipped.
+_TRUSTED = 1000
+#: Called with how many jobs are done, and of how many.
+Progress = Callable[[int, int], None]
+
+
+class Queue:
+    """A queue of shell commands in one SQLite file; any number of these may be open on it, in any processes.
+
+    Every method may be called from any thread and is one transaction (bulk verbs: one a thousand jobs). Reads see the
+    newest commit; writes are on disk when they return. ``path`` is created with ``create``, private to the user.
+
+    Raises ``DatabaseError`` of some kind when the file cannot be used; the file is then as it was.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        create: bool = True,
+        is_read_only: bool = False,
+        clock: Clock | None = None,
+        busy_timeout_s: float | None = None,
+    ) -> None:
+        self.database = Database(
+            os.fspath(path), create=create, is_read_only=is_read_only, clock=clock, busy_timeout_s=busy_timeout_s
+        )
+        if busy_timeout_s is None:
+            self.database.busy_timeout_s = self.settings().number("busy-timeout")
+
+    @property
+    def path(self) -> str:
+        """The absolute path of the database."""
+        return self.database.path
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether writes are refused: because that was asked for, or because the file cannot be written."""
+        return self.database.is_read_only
+
+    @staticmethod
+    def jitter() -> float:
+        """Return a factor for the back-off's jitter, drawn from -1 to 1."""
+        return random.uniform(-1.0, 1.0)
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        self.database.close()
+
+    def __enter__(self) -> Queue:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # --- adding
+
+    def enqueue(self, job: NewJob | str, **fields: Any) -> Job:
+        """Add one job, durable when this returns. ``fields`` are those of ``NewJob``.
+
+        Raises ``UsageError`` (the job is not acceptable) or ``NameTaken``; nothing was added then.
+        """
+        return self.job(self.add(job, **fields))
+
+    def add(self, job: NewJob | str, **fields: Any) -> int:
+        """Add one job as ``enqueue`` does, and return its id alone."""
+        new = NewJob(job, **fields) if isinstance(job, str) else _replace(job, **fields) if fields else job
+        settings = self.settings()
+        return adding.add(self.database, check_job(new, settings, os.getcwd()), *self._captured(settings))
+
+    def enqueue_many(self, jobs: Iterable[NewJob], *, progress: Progress | None = None) -> range:
+        """Add jobs in one transaction, all or none; return their ids, in the order given.
+
+        ``progress`` is called with the number staged so far (of an unknown total: 0). A refused job raises
+        ``UsageError`` whose message begins with its place in the input, counted from 1.
+        """
+        settings = self.settings()
+        return adding.add_many(self.database, _checked(jobs, settings, progress), *self._captured(settings))
+
+    def _captured(self, settings: Settings) -> tuple[str, str]:
+        mode = str(settings["capture-env"])
+        return mode, environment.captured(mode, os.environ)
+
+    # --- reading
+
+    def job(self, ref: JobRef) -> Job:
+        """Return a job; raise ``JobNotFound``."""
+        return reading.job(self.database, ref)
+
+    def rows(self, view: View, *, after: Key | None = None, before: Key | None = None, limit: int = 100) -> list[Row]:
+        """Return up to ``limit`` rows in view order: the first, those after a key, or the last ones before a key."""
+        return listing.rows(self.database, view, after=after, before=before, limit=limit)
+
+    def last_rows(self, view: View, *, limit: int = 100) -> list[Row]:
+        """Return the last ``limit`` rows of a view, in view order."""
+        return listing.last_rows(self.database, view, limit=limit)
+
+    def jobs(self, view: View, *, after: Key | None = None, before: Key | None = None, limit: int = 100) -> list[Job]:
+        """Return the jobs of ``rows``."""
+        return [row.job for row in self.rows(view, after=after, before=before, limit=limit)]
+
+    def count(self, view: View) -> int:
+        """Return how many jobs a view has."""
+        return listing.count(self.database, view)
+
+    def key_at(self, view: View, position: int) -> Key | None:
+        """Return the key at a position counted from 0, ``None`` beyond the end; walks the index, for far jumps."""
+        return listing.key_at(self.database, view, position)
+
+    def position_of(self, view: View, key: Key) -> int:
+        """Return how many rows of a view come before a key."""
+        return listing.position_of(self.database, view, key)
+
+    def key_of(self, view: View, job: Job) -> Key:
+        """Return the key that a job has, or would have, in a view."""
+        return listing.key_of(view, job, self.database.clock.now_ms())
+
+    def ids(self, view: View) -> list[int]:
+        """Return the ids of a view's jobs, in its order."""
+        return listing.ids(self.database, view)
+
+    def attempts(self, ref: JobRef) -> list[Attempt]:
+        """Return a job's attempts, the first one first."""
+        return reading.attempts(self.database, ref)
+
+    def history(self, ref: JobRef) -> list[Event]:
+        """Return what people did to a job, the first act first."""
+        return reading.history(self.database, ref)
+
+    def environment(self, ref: JobRef) -> dict[str, str]:
+        """Return the variables stored for a job, by name, the values of those that look like secrets masked."""
+        return environment.masked(reading.environment(self.database, ref)[1])
+
+    def output(self, ref: JobRef, number: int | None = None) -> Output:
+        """Return an attempt's output, the newest without a number; raise ``OutputUnavailable`` if there is none."""
+        attempt = reading.attempt(self.database, ref, number)
+        if attempt is None:
+            raise OutputUnavailable(
+                f"job {ref} has not started" if number is None else f"job {ref} has no attempt {number}"
+            )
+        return Output(self.database, attempt)
+
+    def waiting(self, ref: JobRef) -> Waiting | None:
+        """Return why a pending job is not running, ``None`` for a job in any other state."""
+        return reading.waiting(self.database, ref, has_worker=any(worker.is_alive for worker in self.workers()))
+
+    def counts(self) -> Counts:
+        """Return how many jobs stand where; microseconds, whatever their number."""
+        return reading.counts(self.database)
+
+    def minutes(self, count: int = 60) -> list[Minute]:
+        """Return the last ``count`` minutes, the current one last."""
+        return metrics.minutes(self.database, count)
+
+    def metrics(self, window_s: int) -> Metrics:
+        """Return totals and percentiles of the last ``window_s`` seconds, in whole minutes."""
+        return metrics.window(self.database, window_s)
+
+    def oldest_pending_at(self) -> datetime | None:
+        """Return since when the longest waiting of the jobs at the head of the queue has been due."""
+        found = reading.oldest_pending_at(self.database)
+        return None if found is None else to_datetime(found)
+
+    def data_version(self) -> int:
+        """Return a number that changes whenever anyone but this thread commits."""
+        return self.database.data_version()
+
+    # --- acts on jobs
+
+    def replay(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
+        """Send dead, completed or cancelled jobs back to pending with a fresh attempt budget; history is kept."""
+        return acts.replay(self.database, self._ids(jobs), progress)
+
+    def retry(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
+        """Try jobs again now: replay finished ones, make delayed ones due."""
+        return acts.retry(self.database, self._ids(jobs), progress)
+
+    def cancel(self, jobs: Selection, *, kill: bool = False, progress: Progress | None = None) -> Act:
+        """Cancel waiting jobs; ask the workers of running ones to stop them: TERM, grace, KILL, or KILL at once."""
+        return acts.cancel(self.database, self._ids(jobs), kill, progress)
+
+    def edit(self, ref: JobRef, *, then_retry: bool = False, **fields: Any) -> Act:
+        """Change a pending or dead job; ``fields`` are those of ``NewJob``, ``None`` clears what can be absent.
+
+        With ``then_retry`` a dead job is replayed and a delayed one made due in the same transaction.
+        """
+        job = self.job(ref)
+        current = NewJob(
+            command=job.command,
+            name=job.name,
+            queue=job.queue,
+            priority=job.priority,
+            run_at=job.run_at,
+            max_attempts=job.max_attempts,
+            timeout_s=job.timeout_s or 0,
+            backoff_base=job.backoff_base,
+            cwd=job.cwd,
+            env=job.env,
+            label=job.label,
+            ok_exit=job.ok_exit,
+            dead_exit=job.dead_exit,
+        )
+        if fields.get("timeout_s", 0) is None:
+            fields["timeout_s"] = 0
+        try:
+            wanted = _replace(current, **fields)
+        except TypeError:
+            raise UsageError(f"a job has no field {', '.join(sorted(set(fields)))}") from None
+        row = check_job(wanted, self.settings(), job.cwd)
+        return acts.edit(self.database, job.id, row, run_at_given="run_at" in fields, then_retry=then_retry)
+
+    def purge(self, jobs: Selection, *, older_than_s: float | None = None, progress: Progress | None = None) -> Act:
+        """Put finished jobs out of sight; ``restore`` and ``undo`` bring them back until the trash is emptied."""
+        before = None if older_than_s is None else self.database.clock.now_ms() - round(older_than_s * 1000)
+        return acts.purge(self.database, self._ids(jobs), before, progress)
+
+    def restore(self, jobs: Selection | None = None, *, progress: Progress | None = None) -> Act:
+        """Bring purged jobs back to the state they came from; without a selection those of the last purge."""
+        if jobs is not None:
+            return acts.restore(self.database, self._ids(jobs), progress)
+        last = acts.last_purge(self.database)
+        if last is None:
+            raise UsageError("there is no purge to restore from")
+        return acts.undo(self.database, last, progress)
+
+    def undo(self, act_id: int | None = None, *, progress: Progress | None = None) -> Act:
+        """Undo an act (purge, replay, retry, edit, cancel of a waiting job), without an id the last one.
+
+        Jobs that moved on since are skipped and counted. Raises ``UsageError`` when there is nothing to undo.
+        """
+        if act_id is None:
+            last = self.last_undoable()
+            if last is None:
+                raise UsageError("there is nothing to undo")
+            act_id = last.id
+        return acts.undo(self.database, act_id, progress)
+
+    def last_undoable(self) -> Act | None:
+        """Return the newest act that ``undo`` would undo."""
+        return acts.last_undoable(self.database)
+
+    def _ids(self, jobs: Selection) -> list[int]:
+        if isinstance(jobs, View):
+            return self.ids(jobs)
+        if isinstance(jobs, (int, str)):
+            jobs = (jobs,)
+        references = list(jobs)
+        if len(references) > _TRUSTED and all(isinstance(reference, int) for reference in references):
+            return [int(reference) for reference in dict.fromkeys(references)]
+        with self.database.read() as connection:
+            return list(dict.fromkeys(reading.find(connection, reference) for reference in references))
+
+    # --- queues (lanes)
+
+    def lanes(self) -> list[Lane]:
+        """Return the queues that have jobs, a pause flag or a limit, by name."""
+        return reading.lanes(self.database)
+
+    def is_paused(self) -> bool:
+        """Tell whether everything is paused."""
+        return reading.is_paused(self.database)
+
+    def pause(self, lane: str | None = None) -> None:
+        """Claim no more jobs of one queue, or of any; running ones go on. Raises ``QueueNotFound``."""
+        self._set_paused(lane, True)
+
+    def resume(self, lane: str | None = None) -> None:
+        """Claim again."""
+        self._set_paused(lane, False)
+
+    def _set_paused(self, lane: str | None, is_paused: bool) -> None:
+        if lane is None:
+            lanes.set_all_paused(self.database, is_paused)
+        else:
+            lanes.set_paused(self.database, lane, is_paused)
+
+    def limit(self, lane: str, limit: int | None) -> None:
+        """Let at most ``limit`` >= 0 jobs of a queue run at once, over all workers; ``None`` lifts the limit."""
+        if limit is not None and limit < 0:
+            raise UsageError(f"a limit is 0 or more, not {limit}")
+        lanes.set_limit(self.database, check_queue(lane), limit)
+
+    # --- settings
+
+    def settings(self) -> Settings:
+        """Return the settings in force."""
+        return Settings(lanes.stored_settings(self.database))
+
+    def stored_settings(self) -> dict[str, str]:
+        """Return the settings that were set, as text."""
+        return lanes.stored_settings(self.database)
+
+    def set(self, key: str, text: str) -> None:
+        """Set a setting; raise ``UsageError`` for an unknown one or a bad value, then nothing changed."""
+        setting = find_setting(key)
+        value = setting.parse(text)
+        if setting.key == "shell" and not os.access(str(value), os.X_OK):
+            raise UsageError(f"shell {text!r} is not a program; give its absolute path")
+        lanes.set_setting(self.database, setting.key, setting.format(value))
+
+    def unset(self, key: str) -> None:
+        """Go back to a setting's default."""
+        lanes.set_setting(self.database, find_setting(key).key, None)
+
+    # --- workers
+
+    def workers(self) -> list[WorkerInfo]:
+        """Return the registered workers, oldest first."""
+        return workers.workers(self.database)
+
+    def stop_worker(self, worker_id: int, *, now: bool = False) -> None:
+        """Ask a worker to stop: to let its commands finish, or ``now`` to end them. Does not wait."""
+        workers.request_stop(self.database, worker_id, "now" if now else "drain")
+
+    # --- upkeep
+
+    def prune(self) -> int:
+        """Remove for good what the settings say is too old; return how many jobs."""
+        return upkeep.prune(self.database, self.settings())
+
+    def empty_trash(self) -> int:
+        """Remove purged jobs for good; return how many."""
+        return upkeep.empty_trash(self.database)
+
+    def doctor(self) -> list[Finding]:
+        """Return what there is to say about the database's health; changes nothing."""
+        return upkeep.doctor(self.database)
+
+    def backup(self, path: str) -> None:
+        """Write a consistent copy to a new file while the database is in use."""
+        upkeep.backup(self.database, path)
+
+
+def _checked(jobs: Iterable[NewJob], settings: Settings, progress: Progress | None) -> Iterator[JobRow]:
+    cwd = os.getcwd()
+    number = 0
+    for number, job in enumerate(jobs, start=1):
+        try:
+            row = check_job(job, settings, cwd)
+        except UsageError as error:
+            raise UsageError(f"job {number}: {error}") from None
+        yield row
+        if progress is not None and number % 1000 == 0:
+            progress(number, 0)
+    if progress is not None:
+        progress(number, 0)

@@ -1,0 +1,268 @@
+"""The commands that a worker watches: starting, collecting, timing out, stopping them; no database writes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core import environment
+from core.clock import to_ms
+from core.database import Database
+from core.lifecycle import outcome_of_exit
+from core.model import Ending, Outcome
+from core.output import collect, remove_files
+from core.process import PASSING_ERRORS, Command, RunFile, Status, arguments, start
+from core.recovery import Adopted
+from core.settings import Settings
+from core.store import claims
+from core.store.claims import Claim, Recorded
+from core.waiter import Waiter
+
+#: How often a command that no descriptor announces is looked at, in seconds.
+_POLL_S = 0.05
+#: How often the size of the outputs is looked at, in seconds.
+_OUTPUT_LOOK_S = 1.0
+#: How many captured environments are kept in memory.
+_ENVIRONMENTS = 256
+
+
+@dataclass(slots=True)
+class _Running:
+    """One watched command. ``started_s`` and the deadlines are on the monotonic clock."""
+
+    claim: Claim
+    command: Command
+    started_s: float
+    is_adopted: bool
+    deadline_s: float | None = None
+    kill_at_s: float | None = None
+    stop: Outcome | None = None
+    stop_error: str | None = None
+    is_announced: bool = True
+    look_at_s: float = 0.0
+
+
+class RunningSet:
+    """The commands of one worker, by attempt id, and the endings that are not recorded yet."""
+
+    def __init__(self, db: Database, waiter: Waiter) -> None:
+        self._db = db
+        self._waiter = waiter
+        self._running: dict[int, _Running] = {}
+        self._by_descriptor: dict[int, int] = {}
+        self._environments: dict[int, tuple[str, Mapping[str, str]]] = {}
+        self._output_look_s = 0.0
+        self.endings: dict[int, Ending] = {}
+        self.settings = Settings()
+
+    def __len__(self) -> int:
+        """Return how many attempts are open here: running ones and ended ones that wait to be recorded."""
+        return len(self._running) + len(self.endings)
+
+    def live_count(self) -> int:
+        """Return how many commands run."""
+        return len(self._running)
+
+    def has_live(self) -> bool:
+        """Tell whether any command runs."""
+        return bool(self._running)
+
+    # --- beginning
+
+    def start(self, claim: Claim, run: RunFile) -> OSError | None:
+        """Start a claimed command; return the error when the system has no room for it just now.
+
+        An error that would come again (the environment is too big, say) becomes the attempt's ending.
+        """
+        shell = self.settings.shell
+        try:
+            command = start(
+                self._db.spool,
+                claim.attempt_id,
+                run,
+                arguments(shell, claim.job.command, claim.job.cwd),
+                self._environment_of(claim),
+            )
+        except (OSError, ValueError, TypeError) as error:
+            if isinstance(error, OSError) and error.errno in PASSING_ERRORS:
+                return error
+            run.discard()
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            self.endings[claim.attempt_id] = Ending(
+                Outcome.SPAWN_ERROR, error=f"could not be started: {reason}", run_ms=0, output=b""
+            )
+            return None
+        now = self._db.clock.monotonic_s()
+        timeout_s = claim.job.timeout_s
+        self._watch(_Running(claim, command, now, False, None if timeout_s is None else now + timeout_s))
+        return None
+
+    def could_not_start(self, attempt_ids: Sequence[int]) -> None:
+        """Note claims that could neither be started nor given back: they are recorded later, at no cost to the job."""
+        for attempt_id in attempt_ids:
+            self.endings[attempt_id] = Ending(Outcome.INTERRUPTED, error="could not be started", run_ms=0, output=b"")
+
+    def adopt(self, adopted: Adopted) -> None:
+        """Watch a command that a dead worker started; its timeout counts from its own start."""
+        now = self._db.clock.monotonic_s()
+        job = adopted.claim.job
+        age_s = 0.0
+        if job.started_at is not None:
+            age_s = max(0.0, (self._db.clock.now_ms() - to_ms(job.started_at)) / 1000)
+        deadline = None if job.timeout_s is None else now + max(0.0, job.timeout_s - age_s)
+        self._watch(_Running(adopted.claim, adopted.command, now - age_s, True, deadline))
+
+    def _watch(self, running: _Running) -> None:
+        self._running[running.claim.attempt_id] = running
+        if running.is_adopted or running.command.needs_polling:
+            running.is_announced = False
+        if not running.command.needs_polling:
+            self._by_descriptor[running.command.pidfd] = running.claim.attempt_id
+            self._waiter.add(running.command.pidfd)
+
+    def _environment_of(self, claim: Claim) -> dict[str, str]:
+        captured = self._environments.get(claim.environment_id)
+        if captured is None:
+            if len(self._environments) >= _ENVIRONMENTS:
+                self._environments.clear()
+            captured = claims.environment_of(self._db, claim.environment_id)
+            self._environments[claim.environment_id] = captured
+        job = claim.job
+        variables = environment.for_job(*captured, job.env, os.environ)
+        variables["QUEUECTL_JOB_ID"] = str(job.id)
+        variables["QUEUECTL_JOB_NAME"] = job.name or ""
+        variables["QUEUECTL_ATTEMPT"] = str(job.attempts)
+        variables["QUEUECTL_MAX_ATTEMPTS"] = str(job.max_attempts)
+        variables["QUEUECTL_QUEUE"] = job.queue
+        variables["QUEUECTL_DB"] = self._db.path
+        return variables
+
+    # --- watching
+
+    def announce(self, descriptors: set[int]) -> None:
+        """Note which commands' descriptors became readable."""
+        for descriptor in descriptors:
+            attempt_id = self._by_descriptor.pop(descriptor, None)
+            # taken out at once: a zombie that waits for its group would be announced for ever
+            self._waiter.remove(descriptor)
+            if attempt_id in self._running:
+                self._running[attempt_id].is_announced = False
+                self._running[attempt_id].look_at_s = 0.0
+
+    def collect(self) -> None:
+        """Move the commands that ended to ``endings``; act on timeouts, graces and oversized outputs."""
+        now = self._db.clock.monotonic_s()
+        if self._running and now >= self._output_look_s:
+            self._output_look_s = now + _OUTPUT_LOOK_S
+            self._check_outputs()
+        for attempt_id, running in list(self._running.items()):
+            self._check_times(running, now)
+            if running.is_announced or now < running.look_at_s:
+                continue
+            status = running.command.poll(is_stopping=running.stop is not None)
+            if status is None:
+                running.look_at_s = now + _POLL_S
+                continue
+            self._forget(attempt_id, running)
+            self.endings[attempt_id] = self._ending_of(running, status, now)
+
+    def _forget(self, attempt_id: int, running: _Running) -> None:
+        del self._running[attempt_id]
+        for descriptor, owner in list(self._by_descriptor.items()):
+            if owner == attempt_id:
+                del self._by_descriptor[descriptor]
+                self._waiter.remove(descriptor)
+        running.command.close()
+
+    def next_look_s(self, now: float) -> float:
+        """Return in how many seconds some command needs a look though nothing announces it."""
+        times = [self._output_look_s] if self._running else []
+        for running in self._running.values():
+            if not running.is_announced:
+                times.append(running.look_at_s)
+            times += [at for at in (running.deadline_s, running.kill_at_s) if at is not None]
+        return max(0.0, min(times) - now) if times else 3600.0
+
+    def _check_times(self, running: _Running, now: float) -> None:
+        if running.deadline_s is not None and now >= running.deadline_s:
+            running.deadline_s = None
+            self._stop(running, Outcome.TIMED_OUT, None)
+        if running.kill_at_s is not None and now >= running.kill_at_s:
+            running.kill_at_s = None
+            running.command.signal(signal.SIGKILL)
+            running.look_at_s = 0.0
+
+    def _check_outputs(self) -> None:
+        limit = self.settings.output_limit_bytes
+        if limit is None:
+            return
+        for attempt_id, running in self._running.items():
+            try:
+                size = os.stat(self._db.spool.output_file(attempt_id)).st_size
+            except FileNotFoundError:
+                continue
+            if size > limit and running.stop is None:
+                self._stop(running, Outcome.FAILED, f"output limit of {limit} bytes exceeded")
+
+    # --- stopping
+
+    def cancel(self, attempt_id: int, *, is_kill: bool) -> None:
+        """Stop one command because somebody asked: TERM, grace, KILL; or KILL at once."""
+        running = self._running.get(attempt_id)
+        if running is None:
+            return
+        if running.stop is None:
+            self._stop(running, Outcome.CANCELLED, None)
+        if is_kill and running.kill_at_s is not None:
+            running.kill_at_s = 0.0
+
+    def interrupt_all(self) -> None:
+        """Stop every command because the worker has to stop."""
+        for running in self._running.values():
+            if running.stop is None:
+                self._stop(running, Outcome.INTERRUPTED, None)
+
+    def _stop(self, running: _Running, outcome: Outcome, error: str | None) -> None:
+        running.stop = outcome
+        running.stop_error = error
+        running.kill_at_s = self._db.clock.monotonic_s() + self.settings.kill_grace_s
+        running.command.signal(signal.SIGTERM)
+        running.command.signal(signal.SIGCONT)  # a stopped command takes its TERM only when it goes on
+
+    # --- ending
+
+    def _ending_of(self, running: _Running, status: Status, now: float) -> Ending:
+        output, size = collect(self._db, running.claim.attempt_id)
+        run_ms = max(0, round((now - running.started_s) * 1000))
+        code = status.exit_code
+        number = code - 128 if code is not None and 128 < code <= 128 + signal.NSIG else None
+        error = running.stop_error
+        job = running.claim.job
+        if status.is_directory_gone:
+            outcome, code, number = Outcome.SPAWN_ERROR, None, None
+            error = f"working directory {job.cwd} no longer exists"
+        elif running.stop is not None:
+            outcome = running.stop
+            if code is None:
+                number = signal.SIGKILL.value  # the wrapper went with its group and could not tell
+        elif code is None:
+            outcome = Outcome.LOST
+        else:
+            outcome = outcome_of_exit(code, number, job.ok_exit)
+        return Ending(outcome, code, number, error, run_ms, None, output, size)
+
+    def recorded(self, recorded: Sequence[Recorded]) -> None:
+        """Forget all endings that were handed to the database, and remove the files that are not needed any more."""
+        done = {one.attempt_id: one.ending for one in recorded}
+        for attempt_id, ending in self.endings.items():
+            # an ending that somebody else recorded leaves the files to them
+            if attempt_id in done:
+                remove_files(self._db, attempt_id, is_output_stored=ending.output is not None)
+        self.endings.clear()
+
+    def close(self) -> None:
+        """Let go of all commands; they run on."""
+        for attempt_id, running in list(self._running.items()):
+            self._forget(attempt_id, running)

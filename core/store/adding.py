@@ -1,0 +1,113 @@
+"""New jobs: checked rows go in, all or nothing, durable when the call returns."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
+
+from core.database import Database
+from core.errors import NameTaken, UsageError
+from core.intake import JobRow
+
+_COLUMNS = (
+    "name, command, queue, priority, label, cwd, env, max_attempts, timeout_ms, backoff_base,"
+    " ok_exit, dead_exit, run_at"
+)
+_FIELDS = attrgetter(*_COLUMNS.split(", "))
+_MARKS = ", ".join("?" * (_COLUMNS.count(",") + 1))
+
+_INSERT_ONE = f"INSERT INTO jobs ({_COLUMNS}, environment_id, enqueued_at, due_at, since) VALUES ({_MARKS}, ?, ?, ?, ?)"
+_STAGE = f"INSERT INTO temp.staged ({_COLUMNS}) VALUES ({_MARKS})"
+_CREATE_STAGE = f"CREATE TEMP TABLE IF NOT EXISTS staged ({_COLUMNS})"
+_COPY = (
+    f"INSERT INTO main.jobs ({_COLUMNS}, environment_id, enqueued_at, due_at, since)"
+    f" SELECT {_COLUMNS}, :environment, :now, COALESCE(max(run_at, :now), :now), :now FROM temp.staged ORDER BY rowid"
+)
+
+
+def add(db: Database, row: JobRow, mode: str, variables: str) -> int:
+    """Store one job and return its id; raise ``NameTaken`` and store nothing if its name exists."""
+    now = db.clock.now_ms()
+    due_at = now if row.run_at is None else max(row.run_at, now)
+    try:
+        with db.write() as connection:
+            environment = _environment(connection, mode, variables)
+            values = (*_FIELDS(row), environment, now, due_at, now)
+            cursor = connection.execute(_INSERT_ONE, values)
+            _count_enqueued(connection, now, 1)
+            return int(cursor.lastrowid or 0)
+    except sqlite3.IntegrityError as error:
+        if row.name is not None and "jobs.name" in str(error):
+            raise NameTaken(row.name) from error
+        raise UsageError(f"the job was refused: {error}") from error
+
+
+def add_many(db: Database, rows: Iterable[JobRow], mode: str, variables: str) -> range:
+    """Store jobs in one transaction and return their ids, which follow each other in the order given.
+
+    The rows are staged first, in memory, so that other writers wait only for the copy.
+    """
+    connection = db.connection()
+    connection.execute(_CREATE_STAGE)
+    try:
+        connection.execute("BEGIN")  # touches nothing but the temporary table
+        try:
+            connection.executemany(_STAGE, _values(rows))
+        finally:
+            connection.execute("COMMIT")
+        return _copy(db, mode, variables)
+    finally:
+        connection.execute("DROP TABLE IF EXISTS temp.staged")
+
+
+def _values(rows: Iterable[JobRow]) -> Iterator[tuple[object, ...]]:
+    return map(_FIELDS, rows)
+
+
+def _copy(db: Database, mode: str, variables: str) -> range:
+    now = db.clock.now_ms()
+    try:
+        with db.write() as connection:
+            environment = _environment(connection, mode, variables)
+            count = connection.execute(_COPY, {"environment": environment, "now": now}).rowcount
+            if count <= 0:
+                return range(0)
+            last = int(connection.execute("SELECT last_insert_rowid()").fetchone()[0])
+            _count_enqueued(connection, now, count)
+            return range(last - count + 1, last + 1)
+    except sqlite3.IntegrityError as error:
+        name = _taken_name(db.connection())
+        if name is not None:
+            raise NameTaken(name) from error
+        raise UsageError(f"a job was refused: {error}") from error
+
+
+def _taken_name(connection: sqlite3.Connection) -> str | None:
+    row = connection.execute(
+        "SELECT name FROM temp.staged WHERE name IN (SELECT name FROM main.jobs WHERE name IS NOT NULL)"
+        " UNION ALL SELECT name FROM temp.staged WHERE name IS NOT NULL GROUP BY name HAVING count(*) > 1 LIMIT 1"
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def _environment(connection: sqlite3.Connection, mode: str, variables: str) -> int:
+    digest = zlib.crc32(variables.encode())
+    row = connection.execute(
+        "SELECT id FROM environments WHERE digest = ? AND mode = ? AND variables = ?", (digest, mode, variables)
+    ).fetchone()
+    if row is not None:
+        return int(row[0])
+    cursor = connection.execute(
+        "INSERT INTO environments (digest, mode, variables) VALUES (?, ?, ?)", (digest, mode, variables)
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def _count_enqueued(connection: sqlite3.Connection, now_ms: int, count: int) -> None:
+    connection.execute(
+        "INSERT INTO minutes (minute, enqueued) VALUES (?, ?)"
+        " ON CONFLICT DO UPDATE SET enqueued = enqueued + excluded.enqueued",
+        (now_ms // 60_000, count),
+    )

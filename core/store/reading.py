@@ -1,0 +1,183 @@
+"""Reads about single jobs and about the whole: a job, its attempts and history, counts, why one waits."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from core.clock import to_datetime
+from core.database import Database
+from core.errors import JobNotFound
+from core.model import Attempt, Counts, Event, Job, Lane, Phase, State, Waiting
+from core.store.rows import ATTEMPT_COLUMNS, JOB_COLUMNS, attempt_of, job_of, variables_of
+
+_JOB = f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?"
+_ATTEMPTS = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE job_id = ? ORDER BY number"
+_ATTEMPT = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE job_id = ? AND number = ?"
+_NEWEST_ATTEMPT = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE job_id = ? ORDER BY number DESC LIMIT 1"
+
+
+def find(connection: sqlite3.Connection, reference: int | str) -> int:
+    """Return the id of a job given by id or name; raise ``JobNotFound``."""
+    text = str(reference)
+    if text.isascii() and text.isdigit() and len(text) <= 18:
+        row = connection.execute("SELECT id FROM jobs WHERE id = ?", (int(text),)).fetchone()
+    else:
+        row = connection.execute("SELECT id FROM jobs WHERE name = ?", (text,)).fetchone()
+    if row is None:
+        raise JobNotFound(reference)
+    return int(row[0])
+
+
+def job(db: Database, reference: int | str) -> Job:
+    """Return a job given by id or name."""
+    with db.read() as connection:
+        return job_of(connection.execute(_JOB, (find(connection, reference),)).fetchone())
+
+
+def attempts(db: Database, reference: int | str) -> list[Attempt]:
+    """Return a job's attempts, the first one first."""
+    with db.read() as connection:
+        job_id = find(connection, reference)
+        return [attempt_of(row) for row in connection.execute(_ATTEMPTS, (job_id,)).fetchall()]
+
+
+def attempt(db: Database, reference: int | str, number: int | None) -> Attempt | None:
+    """Return one attempt by number, the newest without one, ``None`` if there is none."""
+    with db.read() as connection:
+        job_id = find(connection, reference)
+        if number is None:
+            row = connection.execute(_NEWEST_ATTEMPT, (job_id,)).fetchone()
+        else:
+            row = connection.execute(_ATTEMPT, (job_id, number)).fetchone()
+        return None if row is None else attempt_of(row)
+
+
+def stored_output(db: Database, attempt_id: int) -> bytes | None:
+    """Return the output that moved into the database, or ``None`` while (or because) it is in a file."""
+    with db.read() as connection:
+        row = connection.execute("SELECT output FROM attempts WHERE id = ?", (attempt_id,)).fetchone()
+        return None if row is None else row[0]
+
+
+def history(db: Database, reference: int | str) -> list[Event]:
+    """Return what people did to a job, the first act first."""
+    with db.read() as connection:
+        job_id = find(connection, reference)
+        found = connection.execute(
+            "SELECT act_id, job_id, at, verb, before FROM history JOIN acts ON acts.id = act_id"
+            " WHERE job_id = ? ORDER BY act_id",
+            (job_id,),
+        ).fetchall()
+    return [Event(row[0], row[1], to_datetime(row[2]), row[3], variables_of(row[4])) for row in found]
+
+
+def environment(db: Database, reference: int | str) -> tuple[str, dict[str, str]]:
+    """Return the mode and the variables that are stored for a job, its own ones included."""
+    with db.read() as connection:
+        row = connection.execute(
+            "SELECT mode, variables, env FROM jobs JOIN environments ON environments.id = environment_id"
+            " WHERE jobs.id = ?",
+            (find(connection, reference),),
+        ).fetchone()
+    return str(row[0]), {**variables_of(row[1]), **variables_of(row[2])}
+
+
+def counts(db: Database) -> Counts:
+    """Return how many jobs of each queue stand where."""
+    with db.read() as connection:
+        return _counts(connection)
+
+
+def _counts(connection: sqlite3.Connection) -> Counts:
+    by_queue: dict[str, dict[State, int]] = {}
+    delayed: dict[str, int] = {}
+    for queue, state, is_delayed, number in connection.execute(
+        "SELECT queue, state, is_delayed, n FROM counts WHERE n > 0"
+    ).fetchall():
+        states = by_queue.setdefault(queue, {})
+        states[State(state)] = states.get(State(state), 0) + number
+        if is_delayed:
+            delayed[queue] = number
+    return Counts(by_queue, delayed)
+
+
+def lanes(db: Database) -> list[Lane]:
+    """Return every queue that has jobs, a pause flag or a limit, by name."""
+    with db.read() as connection:
+        numbers = _counts(connection)
+        stored = {
+            row[0]: (bool(row[1]), row[2])
+            for row in connection.execute("SELECT name, is_paused, running_limit FROM queues").fetchall()
+        }
+    names = sorted({*numbers.by_queue, *stored})
+    return [
+        Lane(
+            name,
+            *stored.get(name, (False, None)),
+            numbers.by_queue.get(name, {}),
+            numbers.delayed_by_queue.get(name, 0),
+        )
+        for name in names
+    ]
+
+
+def is_paused(db: Database) -> bool:
+    """Tell whether everything is paused."""
+    with db.read() as connection:
+        row = connection.execute("SELECT value FROM facts WHERE key = 'is_paused'").fetchone()
+        return bool(row and row[0])
+
+
+def oldest_pending_at(db: Database) -> int | None:
+    """Return when the job that has been ready for longest became due, in unix milliseconds.
+
+    "Oldest" is the smallest id among the next 1,000 to be claimed: a bounded look, not a scan.
+    """
+    with db.read() as connection:
+        row = connection.execute(
+            "SELECT min(due_at) FROM (SELECT due_at FROM jobs INDEXED BY jobs_ready"
+            " WHERE state = 'pending' AND run_at IS NULL ORDER BY priority DESC, id LIMIT 1000)"
+        ).fetchone()
+        return None if row is None or row[0] is None else int(row[0])
+
+
+def waiting(db: Database, reference: int | str, *, has_worker: bool) -> Waiting | None:
+    """Return why a pending job is not running; ``None`` for a job in any other state."""
+    with db.read() as connection:
+        found = job_of(connection.execute(_JOB, (find(connection, reference),)).fetchone())
+        if found.state is not State.PENDING:
+            return None
+        now = to_datetime(db.clock.now_ms())
+        phase = found.phase(now)
+        if phase is Phase.RETRYING:
+            return Waiting(phase, "it waits for its next attempt", found.run_at)
+        if phase is Phase.DELAYED:
+            return Waiting(phase, "it was scheduled for later", found.run_at)
+        held = _held_reason(connection, found)
+        if held is not None:
+            return Waiting(Phase.HELD, held)
+        if not has_worker:
+            return Waiting(Phase.READY, "no worker is alive; start one with 'queuectl worker'")
+        return Waiting(Phase.READY, "it is due; the next free slot takes it in its turn")
+
+
+def _held_reason(connection: sqlite3.Connection, found: Job) -> str | None:
+    if (row := connection.execute("SELECT value FROM facts WHERE key = 'is_paused'").fetchone()) and row[0]:
+        return "everything is paused"
+    row = connection.execute("SELECT is_paused, running_limit FROM queues WHERE name = ?", (found.queue,)).fetchone()
+    if row is None:
+        return None
+    if row[0]:
+        return f"queue {found.queue} is paused"
+    if row[1] is None:
+        return None
+    running = connection.execute(
+        "SELECT id FROM jobs INDEXED BY jobs_running WHERE state = 'running' AND queue = ? ORDER BY started_at, id",
+        (found.queue,),
+    ).fetchall()
+    if len(running) < row[1]:
+        return None
+    used_by = ", ".join(str(job_id) for (job_id,) in running[:5]) + (", …" if len(running) > 5 else "")
+    if not running:
+        return f"queue {found.queue} has a limit of 0"
+    return f"limit {len(running)} of {row[1]} used by {used_by}"

@@ -1,0 +1,144 @@
+"""A view as SQL: which index its rows come from, in which order, under which conditions.
+
+A view is a few segments one after the other (ready jobs, then delayed ones). A segment is ordered by one column and
+the id; its rows are paged by key in two steps, "same value, later id" and "later value", each a range of the index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.model import Sort, State, Term, View
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One run of rows: its index (or ``""``), the conditions that select it, and its two columns of order."""
+
+    index: str
+    where: str
+    column: str
+    is_descending: bool
+    is_id_descending: bool
+
+    @property
+    def source(self) -> str:
+        """Return the FROM clause."""
+        return f"jobs INDEXED BY {self.index}" if self.index else "jobs"
+
+    def flipped(self) -> Segment:
+        """Return the same rows in the opposite order."""
+        return Segment(self.index, self.where, self.column, not self.is_descending, not self.is_id_descending)
+
+    @property
+    def order(self) -> str:
+        """Return the ORDER BY clause."""
+        if self.column == "id":
+            return f"id {_direction(self.is_descending)}"
+        return f"{self.column} {_direction(self.is_descending)}, id {_direction(self.is_id_descending)}"
+
+    def beyond(self) -> tuple[str, ...]:
+        """Return the conditions, in order, that together select the rows after the key ``(:key_value, :key_id)``."""
+        if self.column == "id":
+            return (f"id {_comparison(self.is_descending)} :key_id",)
+        return (
+            f"{self.column} = :key_value AND id {_comparison(self.is_id_descending)} :key_id",
+            f"{self.column} {_comparison(self.is_descending)} :key_value",
+        )
+
+
+def _direction(is_descending: bool) -> str:
+    return "DESC" if is_descending else "ASC"
+
+
+def _comparison(is_descending: bool) -> str:
+    return "<" if is_descending else ">"
+
+
+_READY = "state = 'pending' AND run_at IS NULL"
+_FINISHED = "state NOT IN ('pending', 'running')"
+_TOOK = "COALESCE(CASE WHEN state = 'running' THEN :now - started_at ELSE run_ms END, -1)"
+
+
+def segments_of(view: View) -> list[Segment]:
+    """Return the segments of a view, first to last, without its filter."""
+    segments = _in_default_order(view) if view.sort is Sort.DEFAULT else [_sorted(view)]
+    return [segment.flipped() for segment in reversed(segments)] if view.is_reversed else segments
+
+
+def _in_default_order(view: View) -> list[Segment]:
+    if view.states == (State.PENDING,):
+        queue = _only_queue(view.terms)
+        return [
+            Segment("jobs_claim" if queue else "jobs_ready", _READY, "priority", True, False),
+            Segment("jobs_delayed", "run_at IS NOT NULL", "run_at", False, False),
+        ]
+    if view.states == (State.RUNNING,):
+        return [Segment("jobs_running", "state = 'running'", "started_at", False, False)]
+    if len(view.states) == 1:
+        return [Segment("jobs_finished", f"{_states(view.states)} AND {_FINISHED}", "since", True, True)]
+    return [Segment("", _states(view.states), "id", False, False)]
+
+
+def _sorted(view: View) -> Segment:
+    where = _states(view.states)
+    if view.sort is Sort.COMMAND:
+        return Segment("", where, "command", False, False)
+    if view.sort is Sort.DURATION:
+        return Segment("", where, _TOOK, True, True)
+    return Segment("", where, "id", False, False)
+
+
+def _states(states: Sequence[State]) -> str:
+    if not states:
+        return "state <> 'purged'"
+    if len(states) == 1:
+        return f"state = '{states[0].value}'"
+    return f"state IN ({', '.join(repr(state.value) for state in states)})"
+
+
+def _only_queue(terms: Sequence[Term]) -> str | None:
+    for term in terms:
+        if term.field == "queue" and not term.is_negated and "*" not in str(term.value):
+            return str(term.value)
+    return None
+
+
+_CONDITIONS = {
+    "text": "(command LIKE {0} ESCAPE '\\' OR COALESCE(name, '') LIKE {0} ESCAPE '\\'"
+    " OR COALESCE(label, '') LIKE {0} ESCAPE '\\')",
+    "queue": "queue = {0}",
+    "label": "label = {0}",
+    "name": "name = {0}",
+    "id": "id = {0}",
+    "state": "state = {0}",
+    "outcome": "outcome = {0}",
+    "exit": "exit_code = {0}",
+    "signal": "signal = {0}",
+    "attempts": "attempts = {0}",
+    "took_over": f"({_TOOK}) > {{0}}",
+    "took_under": f"({_TOOK}) BETWEEN 0 AND {{0}} - 1",
+    "age_over": ":now - enqueued_at > {0}",
+    "age_under": ":now - enqueued_at < {0}",
+}
+_WITH_STARS = {"queue": "queue GLOB {0}", "label": "label GLOB {0}", "name": "name GLOB {0}"}
+
+
+def filter_sql(terms: Sequence[Term]) -> tuple[str, dict[str, object]]:
+    """Return conditions (each preceded by AND) and their parameters; values never become part of the text."""
+    parts: list[str] = []
+    parameters: dict[str, object] = {}
+    for number, term in enumerate(terms):
+        name = f"term_{number}"
+        value: object = term.value
+        template = _CONDITIONS[term.field]
+        if term.field == "text":
+            escaped = str(value).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+            value = f"%{escaped}%"
+        elif term.field in _WITH_STARS and "*" in str(value):
+            template = _WITH_STARS[term.field]
+        condition = template.format(f":{name}")
+        parts.append(f" AND NOT COALESCE({condition}, 0)" if term.is_negated else f" AND {condition}")
+        parameters[name] = value
+    return "".join(parts), parameters

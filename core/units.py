@@ -1,0 +1,92 @@
+"""Durations, sizes, instants and exit codes as people write them. Pure: ``now`` is an argument."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime, timedelta
+
+from core.errors import UsageError
+
+_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
+#: The longest duration that is taken, in seconds: a hundred years.
+MAX_DURATION_S = 100 * 365 * 86400.0
+#: The largest size that is taken, in bytes: one exbibyte.
+MAX_SIZE_BYTES = 1 << 60
+
+
+def parse_duration(text: str, what: str = "duration") -> float:
+    """Return seconds, >= 0: ``90``, ``90s``, ``1h30m``, ``1.5h``, ``2d``, ``250ms``; a bare number is seconds."""
+    compact = re.sub(r"\s*([a-z]+)\s*", r"\1", text.strip().lower())
+    seconds = math.nan
+    if re.fullmatch(r"\d+(\.\d+)?", compact):
+        seconds = float(compact)
+    elif compact and re.fullmatch(r"(\d+(\.\d+)?(ms|[smhdw]))+", compact):
+        seconds = sum(float(number) * _DURATION_UNITS[unit] for number, unit in _DURATION_PART.findall(compact))
+    if math.isnan(seconds) or seconds > MAX_DURATION_S:
+        raise UsageError(f"{what} {text!r} is not a duration; write 30s, 5m, 1h30m or 7d")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration that ``parse_duration`` reads back to the millisecond: ``1h30m``, ``0.25s``."""
+    whole = round(seconds * 1000)
+    if whole % 1000:
+        return f"{whole / 1000:g}s" if whole < 60_000 else f"{whole}ms"
+    rest, parts = whole // 1000, []
+    for unit in ("d", "h", "m"):
+        count, rest = divmod(rest, int(_DURATION_UNITS[unit]))
+        if count:
+            parts.append(f"{count}{unit}")
+    if rest or not parts:
+        parts.append(f"{rest}s")
+    return "".join(parts)
+
+
+def parse_size(text: str, what: str = "size") -> int:
+    """Return bytes, >= 0: ``65536``, ``64K``, ``10MB``, ``1GiB``; units are powers of 1024."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(?:i?b)?|b)?", text.strip().lower())
+    size = float(match[1]) * _SIZE_UNITS[match[2] or ""] if match else math.nan
+    if math.isnan(size) or size > MAX_SIZE_BYTES:
+        raise UsageError(f"{what} {text!r} is not a size; write 64K, 10M or 1G")
+    return int(size)
+
+
+def parse_instant(text: str, now: datetime) -> datetime:
+    """Return an aware datetime: ISO 8601 (local time without a zone), or ``HH:MM[:SS]``, the next such time of day."""
+    cleaned = text.strip()
+    of_day = re.fullmatch(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", cleaned)
+    try:
+        if of_day:
+            hour, minute, second = (int(part or 0) for part in of_day.groups())
+            # without its zone, so that each day's own offset applies when the clocks change in between
+            today = now.astimezone().replace(hour=hour, minute=minute, second=second, microsecond=0, tzinfo=None)
+            instant = today.astimezone()
+            return instant if instant > now else (today + timedelta(days=1)).astimezone()
+        # Python 3.10 does not read a trailing Z
+        return datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", cleaned)).astimezone()
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"time {text!r} is not understood; write 2026-01-31T18:30, 18:30 or use --delay") from None
+
+
+def parse_exit_codes(text: str, what: str = "exit codes") -> str:
+    """Return the canonical form of a list of exit codes 0 to 255 and ranges: ``"24, 0,64-78"`` -> ``"0,24,64-78"``."""
+    spans: list[tuple[int, int]] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,3})\s*(?:-\s*(\d{1,3})\s*)?", part)
+        low, high = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if low > high or high > 255:
+            raise UsageError(f"{what} {text!r} are not understood; write 0,24 or 64-78 (0 to 255)")
+        spans.append((low, high))
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in sorted(set(spans)))
+
+
+def exit_code_matches(exit_code: int, canonical: str) -> bool:
+    """Tell whether an exit code is in a list that ``parse_exit_codes`` returned."""
+    for part in canonical.split(","):
+        low, _, high = part.partition("-")
+        if int(low) <= exit_code <= int(high or low):
+            return True
+    return False

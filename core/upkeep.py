@@ -1,0 +1,255 @@
+"""Upkeep: pruning by age, emptying the trash, integrity checks, and copies of a database in use."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator, Sequence
+
+from core.database import SCHEMA_VERSION, Database, retry_on_full_disk
+from core.errors import DatabaseError, UsageError
+from core.liveness import create_private, is_locked
+from core.model import Finding
+from core.settings import Settings
+from core.store import workers
+
+#: Jobs removed for good per transaction.
+CHUNK = 500
+#: How long per-minute rollups are kept, in minutes: 90 days.
+KEEP_MINUTES = 90 * 24 * 60
+
+
+def prune(db: Database, settings: Settings) -> int:
+    """Remove for good what is older than the settings ``keep-completed`` and ``keep-purged``; return how many jobs."""
+    now = db.clock.now_ms()
+    removed = 0
+    for state, key in (("completed", "keep-completed"), ("purged", "keep-purged")):
+        keep_s = settings.number(key)
+        if keep_s > 0:
+            removed += _remove(db, state, now - round(keep_s * 1000))
+    with db.write(is_durable=False) as connection:
+        oldest = now // 60_000 - KEEP_MINUTES
+        connection.execute("DELETE FROM minutes WHERE minute < ?", (oldest,))
+        connection.execute("DELETE FROM durations WHERE minute < ?", (oldest,))
+    return removed
+
+
+def empty_trash(db: Database) -> int:
+    """Remove all purged jobs for good; return how many."""
+    return _remove(db, "purged", db.clock.now_ms())
+
+
+def _remove(db: Database, state: str, until_ms: int) -> int:
+    def work() -> int:
+        removed = 0
+        while True:
+            with db.write(is_durable=False) as connection:
+                ids = [
+                    row[0]
+                    for row in connection.execute(
+                        "SELECT id FROM jobs INDEXED BY jobs_finished WHERE state = ?"
+                        " AND state NOT IN ('pending', 'running') AND since <= ? ORDER BY since, id LIMIT ?",
+                        (state, until_ms, CHUNK),
+                    ).fetchall()
+                ]
+                listed = json.dumps(ids)
+                files = connection.execute(
+                    "SELECT id FROM attempts WHERE job_id IN (SELECT value FROM json_each(?)) AND output IS NULL",
+                    (listed,),
+                ).fetchall()
+                connection.execute("DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?))", (listed,))
+            for (attempt_id,) in files:
+                with contextlib.suppress(OSError):
+                    os.unlink(db.spool.output_file(attempt_id))
+            removed += len(ids)
+            if len(ids) < CHUNK:
+                return removed
+
+    return retry_on_full_disk(db, work)
+
+
+def backup(db: Database, path: str) -> None:
+    """Write a consistent copy of the database to a new file, 0600, while it is in use.
+
+    Outputs longer than 64 KiB stay in the spool and are not part of it.
+    """
+    target = os.path.abspath(os.path.expanduser(path))
+    if os.path.lexists(target):
+        raise UsageError(f"{target} exists; choose another file")
+    if not os.path.isdir(os.path.dirname(target)):
+        raise UsageError(f"{os.path.dirname(target)} is not a directory")
+    partial = f"{target}.partial-{os.getpid()}"
+    try:
+        os.close(create_private(partial, os.O_RDWR, is_new=True))
+        copy = sqlite3.connect(partial, isolation_level=None)
+        try:
+            db.connection().backup(copy, pages=1000)
+            copy.execute("PRAGMA journal_mode = DELETE")
+        finally:
+            copy.close()
+        os.link(partial, target)
+    except (OSError, sqlite3.Error) as error:
+        raise DatabaseError(f"the backup to {target} failed: {error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(partial)
+
+
+def doctor(db: Database) -> list[Finding]:
+    """Return what there is to say about the database's health, one finding a check; changes nothing."""
+    return [
+        *_check_file(db),
+        *_check_integrity(db),
+        *_check_counts(db),
+        *_check_attempts(db),
+        *_check_workers(db),
+        *_check_leftovers(list(leftovers(db))),
+        *_check_permissions(db),
+        *_check_filesystem(db),
+    ]
+
+
+def _check_file(db: Database) -> Iterator[Finding]:
+    yield Finding("ok", "database", f"{db.path}, {os.path.getsize(db.path):,} bytes, schema {SCHEMA_VERSION}")
+    yield Finding("ok", "sqlite", f"SQLite {sqlite3.sqlite_version}")
+
+
+def _check_integrity(db: Database) -> Iterator[Finding]:
+    advice = "restore a backup, or copy what is left with 'sqlite3 FILE .recover'"
+    try:
+        problems = [str(row[0]) for row in db.connection().execute("PRAGMA integrity_check(5)").fetchall()]
+        broken = db.connection().execute("PRAGMA foreign_key_check").fetchall()
+    except sqlite3.DatabaseError as error:
+        yield Finding("error", "integrity", str(error), advice)
+        return
+    if problems == ["ok"]:
+        yield Finding("ok", "integrity", "the file is sound")
+    else:
+        yield Finding("error", "integrity", "; ".join(problems), advice)
+    if broken:
+        yield Finding("error", "references", f"{len(broken)} rows refer to rows that are not there", advice)
+
+
+def _check_counts(db: Database) -> Iterator[Finding]:
+    with db.read() as connection:
+        wrong = connection.execute(
+            "SELECT count(*) FROM (SELECT queue, state, run_at IS NOT NULL, count(*) FROM jobs GROUP BY 1, 2, 3"
+            " EXCEPT SELECT queue, state, is_delayed, n FROM counts)"
+        ).fetchone()[0]
+    if wrong:
+        yield Finding("error", "counters", f"{wrong} counters are not what the jobs say", "report this as a bug")
+    else:
+        yield Finding("ok", "counters", "they are what the jobs say")
+
+
+def _check_attempts(db: Database) -> Iterator[Finding]:
+    alive = {worker.id for worker in workers.workers(db) if worker.is_alive}
+    with db.read() as connection:
+        found = connection.execute(
+            "SELECT id, worker_id FROM attempts INDEXED BY attempts_open WHERE ended_at IS NULL"
+        ).fetchall()
+    orphans = [attempt_id for attempt_id, worker_id in found if worker_id not in alive]
+    if orphans:
+        running = sum(is_locked(db.spool.run_file(attempt_id)) for attempt_id in orphans)
+        yield Finding(
+            "warning",
+            "orphans",
+            f"{len(orphans)} attempts have no living worker ({running} of their commands still run)",
+            "start a worker: it adopts them",
+        )
+    else:
+        yield Finding("ok", "attempts", f"{len(found)} running, each with a living worker")
+
+
+def _check_workers(db: Database) -> Iterator[Finding]:
+    found = workers.workers(db)
+    alive = sum(worker.is_alive for worker in found)
+    if alive < len(found):
+        yield Finding(
+            "warning",
+            "workers",
+            f"{len(found) - alive} of {len(found)} workers are dead",
+            "the next worker strikes them",
+        )
+    elif not alive and _has_work(db):
+        yield Finding("warning", "workers", "jobs wait and no worker is alive", "start one with 'queuectl worker'")
+    else:
+        yield Finding("ok", "workers", f"{alive} alive")
+
+
+def _has_work(db: Database) -> bool:
+    with db.read() as connection:
+        return connection.execute("SELECT 1 FROM counts WHERE state = 'pending' AND n > 0").fetchone() is not None
+
+
+def _check_leftovers(paths: Sequence[str]) -> Iterator[Finding]:
+    if paths:
+        yield Finding("warning", "leftovers", f"{len(paths)} files in the spool", "the next worker removes them")
+    else:
+        yield Finding("ok", "leftovers", "none in the spool")
+
+
+def _check_permissions(db: Database) -> Iterator[Finding]:
+    open_to_others = []
+    for path in (db.path, db.path + "-wal", db.path + "-shm", db.spool.root, db.spool.attempts, db.spool.workers):
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_IMODE(os.stat(path).st_mode) & 0o077:
+                open_to_others.append(path)
+    if open_to_others:
+        yield Finding("warning", "permissions", f"others may use {', '.join(open_to_others)}", "chmod go= them")
+    else:
+        yield Finding("ok", "permissions", "yours alone")
+
+
+def _check_filesystem(db: Database) -> Iterator[Finding]:
+    kind = network_filesystem(db.path)
+    if kind:
+        yield Finding(
+            "warning", "filesystem", f"{kind} is a network filesystem", "locks may not hold there: use a local disk"
+        )
+    else:
+        yield Finding("ok", "filesystem", "local")
+
+
+_NETWORK = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "fuse.s3fs", "glusterfs"}
+)
+
+
+def network_filesystem(path: str) -> str | None:
+    """Return the kind of network filesystem that a path is on, where the system tells (Linux); ``None`` if local."""
+    best, kind = "", ""
+    with contextlib.suppress(OSError, IndexError), open("/proc/self/mounts", encoding="utf-8") as mounts:
+        for line in mounts:
+            fields = line.split()
+            point = fields[1].replace("\\040", " ")
+            prefix = point if point.endswith("/") else point + "/"
+            if (path + "/").startswith(prefix) and len(point) >= len(best):
+                best, kind = point, fields[2]
+    return kind if kind in _NETWORK else None
+
+
+def leftovers(db: Database, among: list[str] | None = None) -> Iterator[str]:
+    """Yield the paths of run and output files that nothing needs any more."""
+    if among is None:
+        try:
+            among = [entry.path for entry in os.scandir(db.spool.attempts)]
+        except FileNotFoundError:
+            return
+    for path in among:
+        stem, _, kind = os.path.basename(path).partition(".")
+        if not stem.isdigit() or kind not in ("run", "out"):
+            continue
+        row = (
+            db.connection()
+            .execute("SELECT ended_at IS NOT NULL, output IS NOT NULL FROM attempts WHERE id = ?", (int(stem),))
+            .fetchone()
+        )
+        if row is None:
+            if not is_locked(f"{db.spool.attempts}/{stem}.run"):
+                yield path
+        elif row[0] and (kind == "run" or row[1]):
+            yield path

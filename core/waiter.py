@@ -1,0 +1,53 @@
+"""One place to sleep: until a command ends, somebody wakes the worker, or time is up."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+
+#: How often commands are looked at where no descriptor announces their end, in seconds.
+POLL_S = 0.02
+
+
+class Waiter:
+    """Sleeps on process descriptors and a wake-up pipe (epoll on Linux, poll elsewhere)."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
+        self._poll = select.epoll() if hasattr(select, "epoll") else select.poll()
+        self._poll.register(self._reader, select.POLLIN)
+
+    def add(self, descriptor: int) -> None:
+        """Watch a descriptor until it is readable."""
+        self._poll.register(descriptor, select.POLLIN)
+
+    def remove(self, descriptor: int) -> None:
+        """Watch it no more; call this before it is closed."""
+        with contextlib.suppress(OSError, KeyError, ValueError):
+            self._poll.unregister(descriptor)
+
+    def wake(self) -> None:
+        """End the sleep from any thread or signal handler."""
+        with contextlib.suppress(OSError):  # full: it will wake anyway; closed: nobody sleeps
+            os.write(self._writer, b"\0")
+
+    def wait(self, timeout_s: float) -> set[int]:
+        """Sleep up to ``timeout_s`` seconds; return the readable descriptors (empty after a time-out or a wake-up)."""
+        seconds = max(0.0, timeout_s)
+        events = self._poll.poll(seconds if hasattr(select, "epoll") else seconds * 1000)
+        ready = {descriptor for descriptor, _ in events}
+        if self._reader in ready:
+            ready.discard(self._reader)
+            with contextlib.suppress(OSError):
+                os.read(self._reader, 4096)
+        return ready
+
+    def close(self) -> None:
+        """Release the descriptors."""
+        if hasattr(self._poll, "close"):
+            self._poll.close()
+        for descriptor in (self._reader, self._writer):
+            os.close(descriptor)

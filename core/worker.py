@@ -1,0 +1,393 @@
+"""The worker: one thread, one loop, N slots.
+
+One turn of the loop collects what ended, records all of it and claims what there is room for in one transaction, and
+starts that. Between turns it sleeps until a command ends, somebody wakes it, a time it waits for comes, or another
+process commits.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from enum import Enum
+
+from core import events
+from core.errors import DatabaseReplaced, QueueError
+from core.process import RunFile
+from core.queue import Queue
+from core.recovery import adopt_from_the_dead, remove_leftovers, strike_dead_workers
+from core.running import RunningSet
+from core.store import claims, workers
+from core.waiter import Waiter
+
+_LOG = logging.getLogger("queuectl.worker")
+
+#: How often an idle worker looks whether another process has committed, in seconds (one pragma, 5 us).
+LOOK_S = 0.02
+#: How often dead workers are looked for, in seconds.
+RECOVER_S = 1.0
+#: The longest time that a busy worker's results are not synced, in seconds.
+SYNC_S = 0.9
+#: How soon a worker that fell idle syncs, in seconds.
+IDLE_SYNC_S = 0.05
+#: After so many failed turns in a row the worker gives up its lock, so that others adopt its commands.
+MAX_FAILED_TURNS = 20
+
+
+class StopMode(str, Enum):
+    """How to stop: let commands finish, end them (TERM, grace, KILL), or leave them to the next worker."""
+
+    DRAIN = "drain"
+    NOW = "now"
+    DETACH = "detach"
+
+
+_STRENGTH = {StopMode.DRAIN: 1, StopMode.NOW: 2, StopMode.DETACH: 3}
+
+
+class Worker:
+    """Runs a queue's jobs, up to ``slots`` at once; of all queues, or of the ``queues`` named.
+
+    With ``drain`` it ends when nothing runs and nothing is due. ``on_event`` is called in the worker's thread with the
+    facts of ``core.events``; it must be quick and must not raise.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        *,
+        slots: int = 1,
+        queues: Sequence[str] = (),
+        drain: bool = False,
+        on_event: Callable[[events.WorkerEvent], None] | None = None,
+    ) -> None:
+        if slots < 0:
+            raise ValueError("slots must be at least 0")
+        self.id = 0
+        self.error: BaseException | None = None
+        self._queue = queue
+        self._db = queue.database
+        self._slots = slots
+        self._queues = tuple(queues)
+        self._is_draining_queue = drain
+        self._on_event = on_event or (lambda event: None)
+        self._stop_mode: StopMode | None = None
+        self._announced_stop: StopMode | None = None
+        self._waiter = Waiter()
+        self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
+        self._lock_descriptor = -1
+        self._running = RunningSet(self._db, self._waiter)
+        self._jitter = queue.jitter
+        self._is_looking = True
+        self._has_more_due = False
+        self._next_due_ms: int | None = None
+        self._data_version = -1
+        self._recover_at = 0.0
+        self._unsynced_since: float | None = None
+        self._paused_until = 0.0
+        self._pause_s = 0.0
+        self._is_storage_troubled = False
+        self._storage_retry_s = 0.1
+        self._registered_slots = slots
+
+    # --- from any thread
+
+    @property
+    def slots(self) -> int:
+        """How many commands may run at once; setting it takes effect at the next turn, running ones go on."""
+        return self._slots
+
+    @slots.setter
+    def slots(self, slots: int) -> None:
+        self._slots = max(0, slots)
+        self.wake()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the loop runs."""
+        return self.id != 0 and not self._ended.is_set()
+
+    @property
+    def running_count(self) -> int:
+        """How many commands this worker watches now."""
+        return len(self._running)
+
+    def start(self) -> None:
+        """Run the loop in a daemon thread of its own; return once the worker is registered."""
+        self._register()
+        self._thread = threading.Thread(target=self._run_registered, name="queuectl-worker", daemon=True)
+        self._thread.start()
+
+    def run(self) -> None:
+        """Run the loop in this thread until it is stopped or has drained; raise what ended it early."""
+        self._register()
+        self._run_registered()
+        if self.error is not None:
+            raise self.error
+
+    def stop(self, mode: StopMode = StopMode.DRAIN) -> None:
+        """Ask the loop to end; a stronger mode replaces a weaker one. Safe in a signal handler."""
+        if self._stop_mode is None or _STRENGTH[mode] > _STRENGTH[self._stop_mode]:
+            self._stop_mode = mode
+        self.wake()
+
+    def join(self, timeout_s: float | None = None) -> bool:
+        """Wait until the loop has ended; return whether it has."""
+        if not self._ended.wait(timeout_s):
+            return False
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        return True
+
+    def wake(self) -> None:
+        """Have the loop look at the database now."""
+        self._is_looking = True
+        self._waiter.wake()
+
+    # --- the loop
+
+    def _register(self) -> None:
+        self.id, self._lock_descriptor = workers.register(self._db, slots=self._slots, queues=self._queues)
+
+    def _run_registered(self) -> None:
+        self._emit(events.WorkerStarted(self.id, self._slots))
+        failures = 0
+        try:
+            while True:
+                try:
+                    if self._turn():
+                        break
+                    failures = 0
+                except DatabaseReplaced as error:
+                    self._storage_failed(error)
+                    if not self._running.has_live():
+                        self.error = error
+                        break
+                except QueueError as error:
+                    self._storage_failed(error)
+                except Exception as error:
+                    failures += 1
+                    _LOG.exception("a turn of the worker failed")
+                    self._emit(events.LoopFailed(error))
+                    if failures >= MAX_FAILED_TURNS:
+                        self.error = error
+                        break
+                if self._stop_mode is StopMode.DETACH:
+                    break
+                self._sleep(0.5 if failures else None)
+        finally:
+            self._leave()
+
+    def _turn(self) -> bool:
+        """Do one turn; return whether the worker is done."""
+        self._look_for_changes()
+        self._announce_stop()
+        if self._stop_mode is StopMode.DETACH:
+            return True
+        if self._db.clock.monotonic_s() >= self._recover_at:
+            self._recover()
+        self._running.collect()
+        free = self._free_slots()
+        if self._running.endings or free > 0 or self._has_more_due or self._is_due():
+            self._transact(free)
+        self._sync_if_needed()
+        return self._is_done()
+
+    def _look_for_changes(self) -> None:
+        version = self._db.data_version()
+        if version != self._data_version or self._is_looking:
+            self._data_version = version
+            self._is_looking = False
+            self._could_claim = True
+            settings = self._queue.settings()
+            self._running.settings = settings
+            asked = workers.requested_stop(self._db, self.id)
+            if asked is not None:
+                self.stop(StopMode(asked))
+                self._is_looking = False
+            for attempt_id, how in claims.stop_requests(self._db, self.id).items():
+                self._running.cancel(attempt_id, is_kill=how == "kill")
+            if self._slots != self._registered_slots:
+                self._registered_slots = self._slots
+                workers.set_slots(self._db, self.id, self._slots)
+
+    _could_claim = True
+
+    def _free_slots(self) -> int:
+        """Return how many jobs to claim in this turn."""
+        if self._stop_mode is not None or self._db.clock.monotonic_s() < self._paused_until:
+            return 0
+        # recorded endings free their slots and may free a queue's limit, so they make it worth asking
+        if not (self._could_claim or self._running.endings or self._is_due()):
+            return 0
+        return max(0, self._slots - self._running.live_count())
+
+    def _is_due(self) -> bool:
+        return self._next_due_ms is not None and self._next_due_ms <= self._db.clock.now_ms()
+
+    def _transact(self, free: int) -> None:
+        opened: dict[int, RunFile] = {}
+
+        def open_run(attempt_id: int) -> None:
+            opened[attempt_id] = RunFile(self._db.spool, attempt_id)
+
+        now = self._db.clock.monotonic_s()
+        is_durable = self._running.settings.is_fully_durable or self._is_sync_due(now, SYNC_S)
+        try:
+            turn = claims.turn(
+                self._db,
+                worker_id=self.id,
+                endings=list(self._running.endings.items()),
+                room=claims.Room(free, self._queues),
+                settings=self._running.settings,
+                jitter=self._jitter,
+                open_run=open_run,
+                is_durable=is_durable,
+            )
+        except BaseException:
+            for run in opened.values():
+                run.discard()
+            raise
+        self._storage_works()
+        if is_durable:
+            self._unsynced_since = None
+        elif (turn.recorded or turn.claimed) and self._unsynced_since is None:
+            self._unsynced_since = now
+        self._next_due_ms, self._has_more_due = turn.next_due_ms, turn.has_more_due
+        # fewer than asked for: nothing more to claim until something changes
+        self._could_claim = free > 0 and len(turn.claimed) == free
+        for attempt_id in set(opened) - {claim.attempt_id for claim in turn.claimed}:
+            opened[attempt_id].discard()
+        refusal = self._start(turn.claimed, opened) or turn.refusal
+        self._running.recorded(turn.recorded)
+        for done in turn.recorded:
+            self._emit(events.AttemptEnded(done.job, done.attempt_id, done.number, done.ending, done.decision))
+        if refusal is not None:
+            self._pause_spawning(refusal)
+        elif turn.claimed:
+            self._pause_s = 0.0
+
+    def _start(self, claimed: Sequence[claims.Claim], opened: dict[int, RunFile]) -> OSError | None:
+        """Start what was claimed; when the system refuses, give back the rest and return why."""
+        for place, claim in enumerate(claimed):
+            refusal = self._running.start(claim, opened[claim.attempt_id])
+            if refusal is not None:
+                rest = [late.attempt_id for late in claimed[place:]]
+                for attempt_id in rest:
+                    opened[attempt_id].discard()
+                try:
+                    claims.give_back(self._db, rest)
+                except QueueError:
+                    self._running.could_not_start(rest)
+                    raise
+                return refusal
+            self._emit(events.AttemptStarted(claim.job, claim.attempt_id, claim.number))
+        return None
+
+    def _pause_spawning(self, refusal: OSError) -> None:
+        self._pause_s = min(30.0, self._pause_s * 2 or 1.0)
+        self._paused_until = self._db.clock.monotonic_s() + self._pause_s
+        self._could_claim = True
+        self._emit(events.SpawningPaused(os.strerror(refusal.errno or 0), self._pause_s))
+
+    def _recover(self) -> None:
+        self._recover_at = self._db.clock.monotonic_s() + RECOVER_S
+        found_any = False
+        for adopted in adopt_from_the_dead(self._db, self.id):
+            found_any = True
+            self._running.adopt(adopted)
+            self._emit(events.AttemptAdopted(adopted.claim.job, adopted.claim.attempt_id, adopted.claim.number))
+        if strike_dead_workers(self._db, self.id) or found_any or self._is_first_recovery:
+            self._is_first_recovery = False
+            remove_leftovers(self._db)
+
+    _is_first_recovery = True
+
+    # --- durability
+
+    def _is_sync_due(self, now: float, after_s: float) -> bool:
+        return self._unsynced_since is not None and now - self._unsynced_since >= after_s
+
+    def _sync_if_needed(self) -> None:
+        wait_s = SYNC_S if self._running.live_count() else IDLE_SYNC_S
+        if self._is_sync_due(self._db.clock.monotonic_s(), wait_s):
+            claims.make_durable(self._db)
+            self._unsynced_since = None
+
+    # --- trouble
+
+    def _storage_failed(self, error: QueueError) -> None:
+        self._storage_retry_s = min(1.0, self._storage_retry_s * 2)
+        if not self._is_storage_troubled:
+            self._is_storage_troubled = True
+            self._emit(events.StorageTrouble(str(error)))
+
+    def _storage_works(self) -> None:
+        if self._is_storage_troubled:
+            self._is_storage_troubled = False
+            self._storage_retry_s = 0.1
+            self._emit(events.StorageRecovered())
+
+    # --- sleeping and leaving
+
+    def _sleep(self, seconds: float | None) -> None:
+        if seconds is None:
+            seconds = self._sleep_s()
+        ready = self._waiter.wait(seconds)
+        self._running.announce(ready)
+
+    def _sleep_s(self) -> float:
+        """Return how long nothing can need this worker, as far as it knows itself."""
+        if self._is_storage_troubled:
+            return self._storage_retry_s
+        if self._has_more_due or (self._could_claim and self._free_slots() > 0):
+            return 0.0
+        now = self._db.clock.monotonic_s()
+        until = [LOOK_S, self._recover_at - now, self._running.next_look_s(now)]
+        if self._next_due_ms is not None:
+            until.append((self._next_due_ms - self._db.clock.now_ms()) / 1000)
+        if self._unsynced_since is not None:
+            after_s = SYNC_S if self._running.live_count() else IDLE_SYNC_S
+            until.append(self._unsynced_since + after_s - now)
+        return max(0.0, min(until))
+
+    def _announce_stop(self) -> None:
+        if self._stop_mode is not self._announced_stop and self._stop_mode is not None:
+            self._announced_stop = self._stop_mode
+            self._emit(events.WorkerStopping(self._stop_mode.value, len(self._running)))
+            if self._stop_mode is StopMode.NOW:
+                self._running.interrupt_all()
+
+    def _is_done(self) -> bool:
+        if len(self._running) or self._has_more_due:
+            return False
+        if self._stop_mode is not None:
+            return True
+        return self._is_draining_queue and not self._could_claim and not self._is_due() and self._pause_s == 0.0
+
+    def _leave(self) -> None:
+        """Give up the lock: what still runs is for others to adopt."""
+        detached = len(self._running)
+        try:
+            if self.error is None:
+                if self._unsynced_since is not None:
+                    claims.make_durable(self._db)
+                workers.forget(self._db, self.id)
+        except QueueError as error:
+            self._emit(events.StorageTrouble(str(error)))
+        finally:
+            self._running.close()
+            os.close(self._lock_descriptor)
+            self._db.close_thread()
+            self._waiter.close()
+            self._ended.set()
+            self._emit(events.WorkerStopped(self.id, detached))
+
+    def _emit(self, event: events.WorkerEvent) -> None:
+        try:
+            self._on_event(event)
+        except Exception:
+            _LOG.exception("a listener of the worker failed")
