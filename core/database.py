@@ -97,6 +97,7 @@ class Database:
                     os.makedirs(directory, mode=0o700)
                 with contextlib.suppress(FileExistsError):
                     os.close(create_private(self.path, os.O_RDWR, is_new=True))
+                    _sync_directory(directory)
             status = os.stat(self.path)
             if not stat.S_ISREG(status.st_mode):
                 raise NotOurDatabase(f"{self.path} is not a file; pass --db with the path of a database")
@@ -355,6 +356,15 @@ class Database:
         """Return a number that changes whenever another connection has committed."""
         with _translated(self.path):
             return int(self.connection().execute("PRAGMA data_version").fetchone()[0])
+
+
+def _sync_directory(path: str) -> None:
+    """Make a new file's name survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _text_of(data: bytes) -> str:

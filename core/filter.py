@@ -69,6 +69,7 @@ def _term(field: str, value: str, is_negated: bool) -> Term:
     if field == "state":
         return Term("state", parse_state(value).value, is_negated)
     if field == "outcome":
+        value = value.lower()
         if value not in {outcome.value for outcome in Outcome}:
             raise UsageError(f"no outcome {value!r}; one of {', '.join(outcome.value for outcome in Outcome)}")
         return Term("outcome", value, is_negated)

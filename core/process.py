@@ -74,6 +74,7 @@ class Status:
     pid: int | None = None
     exit_code: int | None = None
     is_directory_gone: bool = False
+    ended_at_ms: int | None = None
 
 
 def read_status(spool: Spool, attempt_id: int) -> Status:
@@ -84,6 +85,7 @@ def read_status(spool: Spool, attempt_id: int) -> Status:
         return Status()
     try:
         lines = os.read(descriptor, 256).decode("ascii", "replace").split("\n")
+        ended_at_ms = os.fstat(descriptor).st_mtime_ns // 1_000_000
     finally:
         os.close(descriptor)
     # the last element has no end of line: it is empty, or a line that was being written when the power went
@@ -92,8 +94,8 @@ def read_status(spool: Spool, attempt_id: int) -> Status:
     if len(values) < 2:
         return Status(pid)
     if values[1] == "cwd":
-        return Status(pid, 126, True)
-    return Status(pid, int(values[1])) if values[1].isdigit() else Status(pid)
+        return Status(pid, 126, True, ended_at_ms)
+    return Status(pid, int(values[1]), ended_at_ms=ended_at_ms) if values[1].isdigit() else Status(pid)
 
 
 class RunFile:
@@ -189,6 +191,7 @@ class Command:
         self.pid = pid
         self._is_child = is_child
         self._was_killed = False
+        self._wrapper_exit: int | None = None
         self.pidfd = -1
         if pid is not None and _HAS_PIDFD:
             with contextlib.suppress(OSError):
@@ -210,7 +213,7 @@ class Command:
         """
         if self._is_child and not self._reap(is_stopping):
             return None
-        status = read_status(self._spool, self._attempt_id)
+        status = self._status()
         if status.exit_code is not None and not is_stopping:
             self.close()
             return status
@@ -220,8 +223,15 @@ class Command:
             return None
         if status.exit_code is None:
             # it may have been written between the first look and the lock
-            status = read_status(self._spool, self._attempt_id)
+            status = self._status()
         self.close()
+        return status
+
+    def _status(self) -> Status:
+        """Return what the run file says, or what the wrapper's own exit said if the file could not be written."""
+        status = read_status(self._spool, self._attempt_id)
+        if status.exit_code is None and self._wrapper_exit is not None:
+            return Status(self.pid, self._wrapper_exit)
         return status
 
     def _reap(self, is_stopping: bool) -> bool:
@@ -233,11 +243,13 @@ class Command:
             if not self._was_killed and self.is_running():
                 return False
         try:
-            pid, _ = os.waitpid(self.pid, os.WNOHANG)
+            pid, wait_status = os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:
-            pid = self.pid  # somebody else reaped it; the run file knows
+            pid, wait_status = self.pid, None  # somebody else reaped it; the run file knows
         if pid == 0:
             return False
+        if wait_status is not None and os.WIFEXITED(wait_status):
+            self._wrapper_exit = os.WEXITSTATUS(wait_status)
         self._is_child = False
         return True
 

@@ -105,14 +105,27 @@ class RunningSet:
             self.endings[attempt_id] = Ending(Outcome.INTERRUPTED, error="could not be started", run_ms=0, output=b"")
 
     def adopt(self, adopted: Adopted) -> None:
-        """Watch a command that a dead worker started; its timeout counts from its own start."""
+        """Watch a command that a dead worker started; its timeout counts from its own start.
+
+        One that ended meanwhile is taken as it ended, however long ago its timeout passed.
+        """
         now = self._db.clock.monotonic_s()
-        job = adopted.claim.job
+        claim, command = adopted.claim, adopted.command
         age_s = 0.0
-        if job.started_at is not None:
-            age_s = max(0.0, (self._db.clock.now_ms() - to_ms(job.started_at)) / 1000)
-        deadline = None if job.timeout_s is None else now + max(0.0, job.timeout_s - age_s)
-        self._watch(_Running(adopted.claim, adopted.command, now - age_s, True, deadline))
+        if claim.job.started_at is not None:
+            age_s = max(0.0, (self._db.clock.now_ms() - to_ms(claim.job.started_at)) / 1000)
+        timeout_s = claim.job.timeout_s
+        deadline = None if timeout_s is None else now + max(0.0, timeout_s - age_s)
+        running = _Running(claim, command, now - age_s, True, deadline)
+        status = command.poll()
+        if status is not None:
+            if claim.stop_requested is not None:
+                running.stop = Outcome.CANCELLED
+            self.endings[claim.attempt_id] = self._ending_of(running, status, now)
+            return
+        self._watch(running)
+        if claim.stop_requested is not None:
+            self.cancel(claim.attempt_id, is_kill=claim.stop_requested == "kill")
 
     def _watch(self, running: _Running) -> None:
         self._running[running.claim.attempt_id] = running
@@ -251,7 +264,10 @@ class RunningSet:
             outcome = Outcome.LOST
         else:
             outcome = outcome_of_exit(code, number, job.ok_exit)
-        return Ending(outcome, code, number, error, run_ms, None, output, size)
+        ended_at_ms = status.ended_at_ms if running.is_adopted else None
+        if ended_at_ms is not None and job.started_at is not None:
+            run_ms = max(0, ended_at_ms - to_ms(job.started_at))
+        return Ending(outcome, code, number, error, run_ms, ended_at_ms, output, size)
 
     def recorded(self, recorded: Sequence[Recorded]) -> None:
         """Forget all endings that were handed to the database, and remove the files that are not needed any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -127,8 +128,10 @@ class Settings:
     def __init__(self, stored: Mapping[str, str] | None = None) -> None:
         self._values: dict[str, Value] = {key: setting.default for key, setting in SETTINGS.items()}
         for key, text in (stored or {}).items():
-            if key in SETTINGS:  # a key of a newer version is left alone
-                self._values[key] = SETTINGS[key].parse(text)
+            # a key of a newer version, or a value that another tool spoilt, leaves the default (doctor tells)
+            if key in SETTINGS:
+                with contextlib.suppress(UsageError):
+                    self._values[key] = SETTINGS[key].parse(text)
 
     def __getitem__(self, key: str) -> Value:
         return self._values[key]

@@ -13,8 +13,8 @@ from core.database import SCHEMA_VERSION, Database, retry_on_full_disk
 from core.errors import DatabaseError, UsageError
 from core.liveness import create_private, is_locked
 from core.model import Finding
-from core.settings import Settings
-from core.store import workers
+from core.settings import Settings, find_setting
+from core.store import lanes, workers
 
 #: Jobs removed for good per transaction.
 CHUNK = 500
@@ -24,51 +24,71 @@ KEEP_MINUTES = 90 * 24 * 60
 
 def prune(db: Database, settings: Settings) -> int:
     """Remove for good what is older than the settings ``keep-completed`` and ``keep-purged``; return how many jobs."""
-    now = db.clock.now_ms()
     removed = 0
+    while found := prune_some(db, settings):
+        removed += found
+    return removed
+
+
+def prune_some(db: Database, settings: Settings) -> int:
+    """Do one transaction's worth of ``prune``; return how many jobs it removed, 0 when none is left to remove.
+
+    Nothing is written when there is nothing to remove.
+    """
+    now = db.clock.now_ms()
     for state, key in (("completed", "keep-completed"), ("purged", "keep-purged")):
         keep_s = settings.number(key)
-        if keep_s > 0:
-            removed += _remove(db, state, now - round(keep_s * 1000))
-    with db.write(is_durable=False) as connection:
-        oldest = now // 60_000 - KEEP_MINUTES
-        connection.execute("DELETE FROM minutes WHERE minute < ?", (oldest,))
-        connection.execute("DELETE FROM durations WHERE minute < ?", (oldest,))
-    return removed
+        if keep_s > 0 and (removed := _remove_some(db, state, now - round(keep_s * 1000))):
+            return removed
+    _prune_rollups(db, now // 60_000 - KEEP_MINUTES)
+    return 0
 
 
 def empty_trash(db: Database) -> int:
     """Remove all purged jobs for good; return how many."""
-    return _remove(db, "purged", db.clock.now_ms())
+    removed = 0
+    while found := _remove_some(db, "purged", db.clock.now_ms()):
+        removed += found
+    return removed
 
 
-def _remove(db: Database, state: str, until_ms: int) -> int:
-    def work() -> int:
-        removed = 0
-        while True:
-            with db.write(is_durable=False) as connection:
-                ids = [
-                    row[0]
-                    for row in connection.execute(
-                        "SELECT id FROM jobs INDEXED BY jobs_finished WHERE state = ?"
-                        " AND state NOT IN ('pending', 'running') AND since <= ? ORDER BY since, id LIMIT ?",
-                        (state, until_ms, CHUNK),
-                    ).fetchall()
-                ]
-                listed = json.dumps(ids)
-                files = connection.execute(
-                    "SELECT id FROM attempts WHERE job_id IN (SELECT value FROM json_each(?)) AND output IS NULL",
-                    (listed,),
-                ).fetchall()
-                connection.execute("DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?))", (listed,))
-            for (attempt_id,) in files:
-                with contextlib.suppress(OSError):
-                    os.unlink(db.spool.output_file(attempt_id))
-            removed += len(ids)
-            if len(ids) < CHUNK:
-                return removed
+def _prune_rollups(db: Database, oldest_minute: int) -> None:
+    with db.read() as connection:
+        oldest = connection.execute("SELECT min(minute) FROM minutes").fetchone()[0]
+    if oldest is not None and oldest < oldest_minute:
+        with db.write(is_durable=False) as connection:
+            connection.execute("DELETE FROM minutes WHERE minute < ?", (oldest_minute,))
+            connection.execute("DELETE FROM durations WHERE minute < ?", (oldest_minute,))
 
-    return retry_on_full_disk(db, work)
+
+_OLD = (
+    "SELECT id FROM jobs INDEXED BY jobs_finished WHERE state = ? AND state NOT IN ('pending', 'running')"
+    " AND since <= ? ORDER BY since, id LIMIT ?"
+)
+
+
+def _remove_some(db: Database, state: str, until_ms: int) -> int:
+    """Remove up to ``CHUNK`` jobs that have been in a state since ``until_ms`` or longer; return how many."""
+    with db.read() as connection:
+        if connection.execute(_OLD, (state, until_ms, 1)).fetchone() is None:
+            return 0
+
+    def work() -> tuple[int, list[int]]:
+        with db.write(is_durable=False) as connection:
+            ids = [row[0] for row in connection.execute(_OLD, (state, until_ms, CHUNK)).fetchall()]
+            listed = json.dumps(ids)
+            in_files = connection.execute(
+                "SELECT id FROM attempts WHERE job_id IN (SELECT value FROM json_each(?)) AND output IS NULL",
+                (listed,),
+            ).fetchall()
+            connection.execute("DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?))", (listed,))
+        return len(ids), [row[0] for row in in_files]
+
+    removed, in_files = retry_on_full_disk(db, work)
+    for attempt_id in in_files:
+        with contextlib.suppress(OSError):
+            os.unlink(db.spool.output_file(attempt_id))
+    return removed
 
 
 def backup(db: Database, path: str) -> None:
@@ -104,6 +124,7 @@ def doctor(db: Database) -> list[Finding]:
         *_check_file(db),
         *_check_integrity(db),
         *_check_counts(db),
+        *_check_settings(db),
         *_check_attempts(db),
         *_check_workers(db),
         *_check_leftovers(list(leftovers(db))),
@@ -143,6 +164,19 @@ def _check_counts(db: Database) -> Iterator[Finding]:
         yield Finding("error", "counters", f"{wrong} counters are not what the jobs say", "report this as a bug")
     else:
         yield Finding("ok", "counters", "they are what the jobs say")
+
+
+def _check_settings(db: Database) -> Iterator[Finding]:
+    bad = []
+    for key, text in lanes.stored_settings(db).items():
+        try:
+            find_setting(key).parse(text)
+        except UsageError as error:
+            bad.append(str(error))
+    if bad:
+        yield Finding(
+            "warning", "settings", "; ".join(bad), "the default holds; set or unset it with 'queuectl config'"
+        )
 
 
 def _check_attempts(db: Database) -> Iterator[Finding]:

@@ -46,8 +46,11 @@ class Waiter:
         return ready
 
     def close(self) -> None:
-        """Release the descriptors."""
+        """Sleep no more. The pipe stays until nobody can call ``wake`` any more: its number must not be reused."""
         if hasattr(self._poll, "close"):
             self._poll.close()
+
+    def __del__(self) -> None:
         for descriptor in (self._reader, self._writer):
-            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                os.close(descriptor)

@@ -20,6 +20,7 @@ from core.queue import Queue
 from core.recovery import adopt_from_the_dead, remove_leftovers, strike_dead_workers
 from core.running import RunningSet
 from core.store import claims, workers
+from core.upkeep import prune_some
 from core.waiter import Waiter
 
 _LOG = logging.getLogger("queuectl.worker")
@@ -28,6 +29,8 @@ _LOG = logging.getLogger("queuectl.worker")
 LOOK_S = 0.02
 #: How often dead workers are looked for, in seconds.
 RECOVER_S = 1.0
+#: How often a worker looks for jobs to prune, in seconds.
+PRUNE_S = 300.0
 #: The longest time that a busy worker's results are not synced, in seconds.
 SYNC_S = 0.9
 #: How soon a worker that fell idle syncs, in seconds.
@@ -82,6 +85,9 @@ class Worker:
         self._running = RunningSet(self._db, self._waiter)
         self._jitter = queue.jitter
         self._is_looking = True
+        self._could_claim = True
+        self._is_first_recovery = True
+        self._prune_at = 0.0
         self._has_more_due = False
         self._next_due_ms: int | None = None
         self._data_version = -1
@@ -214,8 +220,6 @@ class Worker:
                 self._registered_slots = self._slots
                 workers.set_slots(self._db, self.id, self._slots)
 
-    _could_claim = True
-
     def _free_slots(self) -> int:
         """Return how many jobs to claim in this turn."""
         if self._stop_mode is not None or self._db.clock.monotonic_s() < self._paused_until:
@@ -303,8 +307,14 @@ class Worker:
         if strike_dead_workers(self._db, self.id) or found_any or self._is_first_recovery:
             self._is_first_recovery = False
             remove_leftovers(self._db)
+        self._prune()
 
-    _is_first_recovery = True
+    def _prune(self) -> None:
+        """Remove a chunk of what is too old; with more to do the next look comes in a second, else in minutes."""
+        now = self._db.clock.monotonic_s()
+        if now >= self._prune_at and self._stop_mode is None:
+            more = prune_some(self._db, self._running.settings)
+            self._prune_at = now + (0.0 if more else PRUNE_S)
 
     # --- durability
 

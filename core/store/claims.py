@@ -26,6 +26,7 @@ class Claim:
     attempt_id: int
     number: int
     environment_id: int
+    stop_requested: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,7 +387,8 @@ def adopt(db: Database, attempt_id: int, *, dead_worker: int, worker_id: int) ->
         if changed != 1:
             return None
         row = connection.execute(_OPEN_ATTEMPT, (attempt_id,)).fetchone()
-        return Claim(job_of(row[_EXTRA:]), attempt_id, row[0], row[4])
+        stop = connection.execute("SELECT stop_requested FROM attempts WHERE id = ?", (attempt_id,)).fetchone()[0]
+        return Claim(job_of(row[_EXTRA:]), attempt_id, row[0], row[4], stop)
 
 
 def make_durable(db: Database) -> None:

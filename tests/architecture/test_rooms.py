@@ -1,0 +1,133 @@
+"""The rules of the house that a type checker cannot see: purity, size, and a sentence for each module."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: Modules whose functions are told everything that they know: no clock, no file, no process.
+PURE = [
+    "core/errors.py",
+    "core/model.py",
+    "core/retry.py",
+    "core/lifecycle.py",
+    "core/units.py",
+    "core/settings.py",
+    "core/filter.py",
+    "queuectl_tui/snapshot.py",
+    "queuectl_tui/format.py",
+]
+IMPURE_IMPORTS = {
+    "asyncio", "fcntl", "glob", "importlib", "io", "logging", "multiprocessing", "os", "pathlib", "platform", "pwd",
+    "random", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "subprocess", "sys",
+    "tempfile", "threading", "time", "uuid",
+}  # fmt: skip
+IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "breakpoint", "__import__"}
+
+#: Readings of the wall clock, as attribute of a module or class.
+CLOCK_READINGS = {
+    ("time", "time"), ("time", "time_ns"), ("time", "localtime"), ("time", "gmtime"), ("datetime", "now"),
+    ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"),
+}  # fmt: skip
+
+MAX_LINES = 500
+#: Parts of the product whose files must be small and say what they are for; an empty file only marks a package.
+PACKAGES = ("core", "queuectl_tui")
+MODULES = sorted(
+    str(path.relative_to(ROOT))
+    for package in PACKAGES
+    for path in (ROOT / package).rglob("*.py")
+    if path.stat().st_size
+)
+
+
+def parsed(module: str) -> ast.Module:
+    """Return the syntax tree of a module."""
+    return ast.parse((ROOT / module).read_text(encoding="utf-8"), module)
+
+
+def imports_of(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Return line and name of each module that is imported at run time, wherever the import stands."""
+    for_types_only = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if node in for_types_only:
+            continue
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            yield node.lineno, node.module or "."
+
+
+def clock_readings_of(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Return line and name of each use of a wall clock: ``time.time``, ``datetime.now``, ``from time import time``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            owner = node.value
+            name = owner.id if isinstance(owner, ast.Name) else owner.attr if isinstance(owner, ast.Attribute) else ""
+            if (name, node.attr) in CLOCK_READINGS:
+                yield node.lineno, f"{name}.{node.attr}"
+        elif isinstance(node, ast.ImportFrom) and node.module == "time":
+            yield from (
+                (node.lineno, f"time.{alias.name}") for alias in node.names if ("time", alias.name) in CLOCK_READINGS
+            )
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_a_pure_module_exists(module: str) -> None:
+    """A renamed module must not slip out of these rules."""
+    assert module in MODULES
+
+
+@pytest.mark.parametrize("module", [module for module in PURE if module in MODULES])
+def test_a_pure_module_reads_no_clock_and_does_no_io(module: str) -> None:
+    """What it knows are its arguments: nothing that could read or change the world is imported or called."""
+    tree = parsed(module)
+    imported = [(line, name) for line, name in imports_of(tree) if name.partition(".")[0] in IMPURE_IMPORTS]
+    called = [
+        (node.lineno, node.func.id)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in IMPURE_CALLS
+    ]
+    assert imported + called + list(clock_readings_of(tree)) == []
+
+
+@pytest.mark.parametrize("module", [module for module in PURE if module in MODULES])
+def test_a_pure_module_uses_only_pure_modules(module: str) -> None:
+    """Purity is not got round by importing it from next door."""
+    pure_names = {name.removesuffix(".py").replace("/", ".") for name in PURE}
+    ours = [(line, name) for line, name in imports_of(parsed(module)) if name.partition(".")[0] in PACKAGES]
+    assert [(line, name) for line, name in ours if name not in pure_names] == []
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module != "core/clock.py"])
+def test_only_the_clock_module_reads_the_clock(module: str) -> None:
+    """Everything else is told what time it is, so that tests can set it and a jump is handled in one place."""
+    assert list(clock_readings_of(parsed(module))) == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_file_is_too_long_to_hold_in_mind(module: str) -> None:
+    """A file of more than 500 lines has more than one thing to say."""
+    lines = (ROOT / module).read_text(encoding="utf-8").count("\n")
+    assert lines <= MAX_LINES
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_says_in_its_first_line_what_it_is_for(module: str) -> None:
+    """The first line of the docstring is a sentence: a capital, several words, a full stop or a colon."""
+    text = ast.get_docstring(parsed(module)) or ""
+    first_line = text.partition("\n")[0]
+    assert re.fullmatch(r"([A-Z`]|queuectl).*\s.*\s.*[.:]", first_line), f"{module} begins with {first_line!r}"

@@ -1,0 +1,48 @@
+"""What every test may use, and what keeps every test away from the user's own queue."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+from tests.fakes import FakeClock
+
+if TYPE_CHECKING:  # loaded by the fixture only, so that the tests of pure modules stay independent of the rest
+    from core.queue import Queue
+
+# No deadlines: the machine may be busy. In CI the examples are the same in each run.
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _away_from_the_users_queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Point the default database and the data directory at a temporary place; forget options set outside."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("QUEUECTL_")]:
+            patch.delenv(name)
+        patch.setenv("QUEUECTL_DB", str(home / "queue.db"))
+        patch.setenv("XDG_DATA_HOME", str(home))
+        yield
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Return a clock that stands still until the test moves it."""
+    return FakeClock()
+
+
+@pytest.fixture
+def queue(tmp_path: Path, clock: FakeClock) -> Iterator[Queue]:
+    """Open a new queue in a temporary directory, on the fake clock."""
+    from core.queue import Queue
+
+    with Queue(tmp_path / "queue.db", clock=clock) as opened:
+        yield opened

@@ -1,0 +1,26 @@
+"""Stand-ins for what a test must control: the clock."""
+
+from __future__ import annotations
+
+
+class FakeClock:
+    """A clock that stands still until it is told to move; it starts at noon UTC on 1 January 2030."""
+
+    def __init__(self, now_ms: int = 1_893_499_200_000) -> None:
+        self._now_ms = now_ms
+        self._monotonic_s = 1000.0
+
+    def now_ms(self) -> int:
+        return self._now_ms
+
+    def monotonic_s(self) -> float:
+        return self._monotonic_s
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, on the calendar and on the stopwatch."""
+        self._now_ms += round(seconds * 1000)
+        self._monotonic_s += seconds
+
+    def jump(self, seconds: float) -> None:
+        """Set the calendar forward or back, as an administrator might; the stopwatch does not notice."""
+        self._now_ms += round(seconds * 1000)
