@@ -33,9 +33,18 @@ def create_private(path: str, flags: int, *, is_new: bool) -> int:
     return descriptor
 
 
+def create_afresh(path: str, flags: int) -> int:
+    """Create a file 0600; one that is in its place is known to be nobody's (its owner died) and is removed."""
+    try:
+        return create_private(path, flags, is_new=True)
+    except FileExistsError:
+        os.unlink(path)
+        return create_private(path, flags, is_new=True)
+
+
 def create_locked(path: str) -> int:
-    """Create a new file and hold its lock; return the read-only descriptor that carries the lock."""
-    descriptor = create_private(path, os.O_RDONLY, is_new=True)
+    """Create a file afresh and hold its lock; return the read-only descriptor that carries the lock."""
+    descriptor = create_afresh(path, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     return descriptor
 
@@ -126,7 +135,9 @@ class WriteLock:
                     got_it.set()
 
         threading.Thread(target=wait_in_line, name="queuectl-write-lock", daemon=True).start()
-        if not got_it.wait(timeout_s):
+        try:
+            got_it.wait(timeout_s)
+        finally:  # also when an exception ends the wait: a late lock must not stay with nobody
             with guard:
                 is_abandoned = not got_it.is_set()
         if is_abandoned:

@@ -21,7 +21,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.liveness import create_locked, create_private, is_locked
+from core.liveness import create_afresh, create_locked, is_locked
 from core.paths import Spool
 
 #: Where the lock sits in the command's tree; scripts use low numbers, shells 10 to 63 and 255.
@@ -154,7 +154,7 @@ def start(
     output = null = -1
     try:
         null = _off_targets(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-        output = _off_targets(create_private(spool.output_file(attempt_id), os.O_WRONLY | os.O_APPEND, is_new=True))
+        output = _off_targets(create_afresh(spool.output_file(attempt_id), os.O_WRONLY | os.O_APPEND))
         pid = os.posix_spawn(
             argv[0],
             argv,
