@@ -25,7 +25,7 @@ from core.errors import (
     NotOurDatabase,
     QueueError,
 )
-from core.liveness import WriteLock, create_private, make_private_directory
+from core.liveness import WriteLock, create_afresh, create_private, make_private_directory
 from core.paths import Spool
 
 #: ``QCTL`` as four bytes: says whose file this is.
@@ -66,7 +66,8 @@ class Database:
     ) -> None:
         if sqlite3.sqlite_version_info < (3, 37, 0):
             raise DatabaseError(f"SQLite {sqlite3.sqlite_version} is too old; queuectl needs 3.37 or newer")
-        self.path = os.path.abspath(path)
+        # one file has one name: locks and run files of a database reached through a symlink are the same ones
+        self.path = os.path.realpath(path)
         self.spool = Spool(self.path)
         self.clock: Clock = clock or SystemClock()
         self.busy_timeout_s = 5.0 if busy_timeout_s is None else busy_timeout_s
@@ -76,13 +77,13 @@ class Database:
         self._all: list[sqlite3.Connection] = []
         self._locks: list[WriteLock] = []
         self._guard = threading.Lock()
+        self._is_closed = False
         self._identity = self._find_or_create(create)
-        with _open_files_guard:
-            _open_files[self._identity] = _open_files.get(self._identity, 0) + 1
         try:
             self._open()
         except BaseException:
-            self.close()
+            with self._left_alone():
+                self.close()
             raise
 
     # --- opening
@@ -105,6 +106,7 @@ class Database:
             with _open_files_guard:
                 if status.st_size and not _open_files.get(identity):
                     self._refuse_foreign_file()
+                _open_files[identity] = _open_files.get(identity, 0) + 1
             if not os.access(self.path, os.W_OK) or not os.access(os.path.dirname(self.path), os.W_OK):
                 self.is_read_only = True
             return identity
@@ -137,7 +139,14 @@ class Database:
                 make_private_directory(directory)
             if version < SCHEMA_VERSION:
                 self._migrate(connection)
-                self.keep_reserve()
+            self._use_wal(connection)
+            self.keep_reserve()
+
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        """Turn the write-ahead log on; it stays on, unless a process died just before it did this."""
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            with self._turn():
+                connection.execute("PRAGMA journal_mode = WAL")
 
     def _version(self, connection: sqlite3.Connection) -> int:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -165,22 +174,27 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-            connection.execute("PRAGMA journal_mode = WAL")
 
     def _back_up_before(self, connection: sqlite3.Connection, version: int) -> None:
         target = f"{self.path}.schema-{version}.backup"
-        with contextlib.suppress(FileExistsError):
-            os.close(create_private(target, os.O_RDWR, is_new=True))
-            backup = sqlite3.connect(target)
-            try:
-                connection.backup(backup)
-            finally:
-                backup.close()
+        # the name appears only when the copy is whole: a process that dies here leaves no empty backup to trust
+        partial = f"{target}.partial"
+        os.close(create_afresh(partial, os.O_RDWR))
+        backup = sqlite3.connect(partial)
+        try:
+            connection.backup(backup)
+        finally:
+            backup.close()
+        os.replace(partial, target)
+        _sync_directory(os.path.dirname(target))
 
     def keep_reserve(self) -> None:
         """Set the reserve aside if it is not there and the disk has room."""
         with contextlib.suppress(OSError):
             if os.path.exists(self.spool.reserve):
+                return
+            room = os.statvfs(self.spool.root)
+            if room.f_bavail * room.f_frsize < 4 * RESERVE_BYTES:
                 return
             descriptor = create_private(self.spool.reserve, os.O_RDWR, is_new=True)
             try:
@@ -202,6 +216,11 @@ class Database:
         return True
 
     # --- connections
+
+    def set_busy_timeout(self, seconds: float) -> None:
+        """Wait this long for other writers from now on, on this thread's connection and on those opened later."""
+        self.busy_timeout_s = seconds
+        self.connection().execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
     def connection(self) -> sqlite3.Connection:
         """Return this thread's connection, opened on first use."""
@@ -247,12 +266,28 @@ class Database:
                 connection.execute("PRAGMA query_only = ON")
             else:
                 connection.execute("PRAGMA journal_size_limit = 16777216")
+                # copying the log back syncs twice: once in 16 MB, not in 4, most of its pages being the same few
+                connection.execute("PRAGMA wal_autocheckpoint = 4000")
                 connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone does not reach the disk
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         except BaseException:
-            connection.close()
+            with self._left_alone():
+                connection.close()
             raise
         return connection
+
+    @contextlib.contextmanager
+    def _left_alone(self) -> Iterator[None]:
+        """Close connections in here to leave the files as they are: the last one to close copies the WAL back.
+
+        The last one is then one that may only read.
+        """
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(sqlite3.Error, UnicodeDecodeError):
+                reader = self._sqlite("ro")
+                stack.callback(reader.close)
+                reader.execute("SELECT 1 FROM sqlite_schema").fetchone()
+            yield
 
     def close(self) -> None:
         """Close the connections of all threads; the object cannot be used afterwards."""
@@ -266,7 +301,8 @@ class Database:
             lock.close()
         self._thread = _PerThread()
         with _open_files_guard:
-            if _open_files.get(self._identity, 0) > 0:
+            if not self._is_closed:
+                self._is_closed = True
                 _open_files[self._identity] -= 1
 
     def close_thread(self) -> None:
@@ -335,7 +371,11 @@ class Database:
             lock = self._thread.write_lock = WriteLock(self.spool.write_lock)
             with self._guard:
                 self._locks.append(lock)
-        lock.acquire(self.busy_timeout_s)
+        try:
+            lock.acquire(self.busy_timeout_s)
+        except FileNotFoundError:
+            self.check_identity()  # the spool may have gone together with the database
+            raise
         try:
             yield
         finally:
@@ -419,6 +459,9 @@ def _translated(path: str) -> Iterator[None]:
         yield
     except sqlite3.IntegrityError:
         raise
+    except UnicodeDecodeError as error:
+        # SQLite quotes the schema in its messages, and what it quotes is damaged
+        raise DatabaseCorrupt(f"{path} is damaged ({error}); run 'queuectl doctor', restore a backup") from error
     except sqlite3.Error as error:
         text = str(error).lower()
         if "interrupted" in text:

@@ -6,6 +6,8 @@ that inherited the descriptor, and two descriptors of one process exclude each o
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -15,20 +17,26 @@ from core.errors import DatabaseBusy, DatabaseError
 
 
 def make_private_directory(path: str) -> None:
-    """Create a directory 0700 whatever the umask; refuse a symlink or anything else in its place."""
+    """Create a directory 0700 whatever the umask; refuse a symlink, a stranger's, or anything else in its place."""
     try:
         os.mkdir(path, 0o700)
         os.chmod(path, 0o700)
     except FileExistsError:
-        if not stat.S_ISDIR(os.lstat(path).st_mode):
+        status = os.lstat(path)
+        if not stat.S_ISDIR(status.st_mode):
             raise DatabaseError(f"{path} is not a directory; move it away") from None
+        if status.st_uid not in (os.geteuid(), 0) and os.geteuid() != 0:
+            raise DatabaseError(f"{path} belongs to another user; move it away") from None
+        if status.st_mode & 0o077 and status.st_uid == os.geteuid():
+            os.chmod(path, 0o700)
 
 
 def create_private(path: str, flags: int, *, is_new: bool) -> int:
     """Open (and create) a file 0600 whatever the umask, never through a symlink; return its descriptor."""
     flags |= os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_EXCL if is_new else 0)
     descriptor = os.open(path, flags, 0o600)
-    if is_new:
+    status = os.fstat(descriptor)
+    if stat.S_IMODE(status.st_mode) != 0o600 and status.st_uid == os.geteuid():
         os.fchmod(descriptor, 0o600)
     return descriptor
 
@@ -50,11 +58,20 @@ def create_locked(path: str) -> int:
 
 
 def is_locked(path: str) -> bool:
-    """Tell whether some process holds the file's lock; a file that is gone is not locked."""
+    """Tell whether some process holds the file's lock; a file that is gone is not locked.
+
+    One that belongs to another user counts as locked: nothing of theirs is ever taken for dead.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
+    except PermissionError:
+        return True
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return False  # a symlink: nobody's lock
+        raise
     try:
         # shared, so that two who look at the same time do not take each other for the owner
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -79,20 +96,65 @@ def holder_pid(path: str) -> int | None:
     return None
 
 
+class _PlaceInLine:
+    """A wait in the kernel's queue for a lock, with a time-out: a thread waits on a descriptor of its own.
+
+    Polling would be unfair, and flock has no timeout. A lock that comes when nobody wants it any more is let go.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._descriptor = create_private(path, os.O_RDWR, is_new=False)
+        self._guard = threading.Lock()
+        self._got_it = threading.Event()
+        self._is_wanted = True
+        self._is_over = False
+        threading.Thread(target=self._wait_in_line, name="queuectl-write-lock", daemon=True).start()
+
+    def _wait_in_line(self) -> None:
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        with self._guard:
+            if self._is_wanted:
+                self._got_it.set()
+            else:
+                os.close(self._descriptor)
+                self._is_over = True
+
+    def take_up(self) -> bool:
+        """Want the lock again after a wait that was too short; return whether the place in line still stands."""
+        with self._guard:
+            self._is_wanted = not self._is_over
+            return self._is_wanted
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Return the descriptor that holds the lock, or ``None`` after ``timeout_s`` seconds."""
+        try:
+            self._got_it.wait(timeout_s)
+        finally:  # also when an exception ends the wait: a late lock must not stay with nobody
+            with self._guard:
+                self._is_wanted = self._got_it.is_set()
+        return self._descriptor if self._is_wanted else None
+
+
 class WriteLock:
     """The turn of one writer: who holds it may write to the database. One object serves one thread."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._descriptor = -1
+        self._place: _PlaceInLine | None = None
 
     def acquire(self, timeout_s: float) -> None:
         """Wait for the turn, first come first served; raise ``DatabaseBusy`` after ``timeout_s`` seconds."""
         self._reopen_if_gone()
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._wait(timeout_s)
+        if self._place is None or not self._place.take_up():
+            self._place = None
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._place = _PlaceInLine(self._path)
+        if self._place is not None:
+            self._wait(self._place, timeout_s)
 
     def release(self) -> None:
         """Give the turn to the next in line."""
@@ -113,39 +175,18 @@ class WriteLock:
             except FileNotFoundError:
                 pass
             self.close()
+            self._place = None
         self._descriptor = create_private(self._path, os.O_RDWR, is_new=False)
 
-    def _wait(self, timeout_s: float) -> None:
-        # Polling would be unfair, and flock has no timeout: a thread waits in the kernel's queue on a descriptor of its
-        # own, which is either handed over or, when it comes too late, closed.
-        descriptor = create_private(self._path, os.O_RDWR, is_new=False)
-        guard = threading.Lock()
-        got_it = threading.Event()
-        is_abandoned = False
-
-        def wait_in_line() -> None:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            except OSError:
-                return
-            with guard:
-                if is_abandoned:
-                    os.close(descriptor)
-                else:
-                    got_it.set()
-
-        threading.Thread(target=wait_in_line, name="queuectl-write-lock", daemon=True).start()
-        try:
-            got_it.wait(timeout_s)
-        finally:  # also when an exception ends the wait: a late lock must not stay with nobody
-            with guard:
-                is_abandoned = not got_it.is_set()
-        if is_abandoned:
+    def _wait(self, place: _PlaceInLine, timeout_s: float) -> None:
+        descriptor = place.wait(timeout_s)
+        if descriptor is None:
             pid = holder_pid(self._path)
             who = f"process {pid}" if pid else "another process"
             raise DatabaseBusy(
                 f"{who} has held the write lock for more than {timeout_s:g} s; nothing was changed, try again"
                 + (f" (is it stopped? see 'ps -o stat= -p {pid}')" if pid else "")
             )
+        self._place = None
         self.close()
         self._descriptor = descriptor

@@ -6,6 +6,7 @@ import contextlib
 import os
 
 from core.database import Database
+from core.errors import OutputUnavailable
 from core.model import Attempt
 from core.store import reading
 
@@ -41,6 +42,8 @@ class Output:
                 return os.stat(self._db.spool.output_file(self.attempt.id)).st_size
             except FileNotFoundError:
                 self._load()
+            except PermissionError as error:
+                raise self._closed(error) from error
         return len(self._stored or b"")
 
     def read(self, offset: int, length: int) -> bytes:
@@ -52,6 +55,8 @@ class Output:
                 )
             except FileNotFoundError:
                 self._load()
+            except PermissionError as error:
+                raise self._closed(error) from error
             else:
                 try:
                     return os.pread(descriptor, length, offset)
@@ -74,6 +79,9 @@ class Output:
                 break
         lines = found.splitlines(keepends=True) if b"\r" not in found else _split(found)
         return b"".join(lines[-last:])
+
+    def _closed(self, error: PermissionError) -> OutputUnavailable:
+        return OutputUnavailable(f"{error.filename}: permission denied; the output belongs to another user")
 
     def _load(self) -> None:
         """Take the output from the database: the file moved there when the attempt was recorded."""

@@ -30,35 +30,32 @@ _STATUS_DESCRIPTOR = 9
 _TARGETS = (0, 1, 2, _STATUS_DESCRIPTOR, LOCK_DESCRIPTOR)
 
 # The wrapper outlives a TERM to the group (its no-op trap), so that it can tell how the command took it. One line, so
-# that a shell's "sh: 1: …" is the same with and without the second shell.
+# that a shell's "sh: 1: …" is the same with and without the second shell. Its own stderr is /dev/null: what it has to
+# say ("Killed") is not output of the command's.
 _BEFORE = 'trap : HUP INT QUIT TERM; echo $$ >&9; cd "$1" 2>/dev/null || { echo cwd >&9; exit 126; }; '
 _AFTER = "; s=$?; echo $s >&9; exit $s"
-_WITH_SHELL = f'{_BEFORE}"$2" -c "$3" 9>&-{_AFTER}'
-_WITHOUT_SHELL = f'{_BEFORE}shift; ("$@") 9>&-{_AFTER}'
+# The parentheses cost nothing, a subshell becomes the program; without them the wrapper would have its words on 2>&1.
+_WITH_SHELL = f'{_BEFORE}("$2" -c "$3") 9>&- 2>&1{_AFTER}'
+_WITHOUT_SHELL = f'{_BEFORE}shift; (command "$@") 9>&- 2>&1{_AFTER}'
+_BUILT_IN = f'{_BEFORE}shift; command "$@" 9>&- 2>&1{_AFTER}'
 
 _WRAPPER_SHELL = "/bin/sh"
-# A command of nothing but plain words needs no second shell to split it: the wrapper runs the words in a subshell.
-# (GNU make has done the same for decades.)
-_PLAIN_WORDS = re.compile(r"[A-Za-z0-9_./,:@%+-][A-Za-z0-9_./,:@%+=-]*(?: +[A-Za-z0-9_./,:@%+=-]+)*")
-_NOT_PLAIN = frozenset(
-    (
-        "if",
-        "then",
-        "else",
-        "elif",
-        "fi",
-        "for",
-        "while",
-        "until",
-        "do",
-        "done",
-        "case",
-        "esac",
-        "in",
-        "function",
-        "time",
-    )
+# A command of nothing but plain words needs no second shell to split it: the wrapper runs the program itself. (GNU make
+# has done the same for decades.) An equals sign in the first word would make it an assignment, "command" keeps exported
+# functions of bash out of the wrapper.
+_PLAIN_WORDS = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./,:@%+-]*(?: +[A-Za-z0-9_./,:@%+=-]+)*")
+# First words that a shell acts on itself: its grammar, and the commands that would end or change the wrapper. What is
+# not here is a program, or, like "true" and "echo", as harmless as one.
+_SHELL_WORDS = frozenset(
+    "if then else elif fi for while until do done case esac in function select time coproc"
+    " . alias bg bind break builtin caller cd chdir command complete compgen compopt continue declare dirs disown enable"
+    " eval exec exit export fc fg getopts hash help history jobs kill let local logout mapfile newgrp popd pushd read"
+    " readarray readonly return set shift shopt source suspend times trap type typeset ulimit umask unalias unset wait"
+    " whence".split()
 )
+
+# Commands that every shell has inside: they need no process of their own.
+_BUILT_INS = frozenset({"echo", "false", "printf", "pwd", "test", "true"})
 
 _DEFAULT_SIGNALS = sorted(set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP})
 #: Errors of the system's that pass: no processes, memory or descriptors left just now.
@@ -81,7 +78,9 @@ def read_status(spool: Spool, attempt_id: int) -> Status:
     """Return what the run file says; nothing for a file that is gone or not ours."""
     try:
         descriptor = os.open(spool.run_file(attempt_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
+    except OSError as error:
+        if error.errno in PASSING_ERRORS:
+            raise  # it may be there all the same
         return Status()
     try:
         lines = os.read(descriptor, 256).decode("ascii", "replace").split("\n")
@@ -139,9 +138,18 @@ def arguments(shell: str, command: str, cwd: str) -> tuple[str, ...]:
     """Return the argument list of the wrapper for a command."""
     if shell == _WRAPPER_SHELL and _PLAIN_WORDS.fullmatch(command):
         words = command.split()
-        if words[0] not in _NOT_PLAIN:
-            return (shell, "-c", _WITHOUT_SHELL, shell, cwd, *words)
+        if words[0] not in _SHELL_WORDS:
+            script = _BUILT_IN if words[0] in _BUILT_INS else _WITHOUT_SHELL
+            return (shell, "-c", script, shell, cwd, *words)
     return (_WRAPPER_SHELL, "-c", _WITH_SHELL, _WRAPPER_SHELL, cwd, shell, command)
+
+
+def keep_descriptors_from_commands() -> None:
+    """Have no command inherit what this process itself was given (a pipe, somebody's lock); Python keeps the rest."""
+    for name in os.listdir("/dev/fd"):
+        with contextlib.suppress(OSError, ValueError):
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
 
 
 def start(
@@ -153,7 +161,7 @@ def start(
     """
     output = null = -1
     try:
-        null = _off_targets(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        null = _off_targets(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
         output = _off_targets(create_afresh(spool.output_file(attempt_id), os.O_WRONLY | os.O_APPEND))
         pid = os.posix_spawn(
             argv[0],
@@ -164,7 +172,7 @@ def start(
                 (os.POSIX_SPAWN_DUP2, run.writer, _STATUS_DESCRIPTOR),
                 (os.POSIX_SPAWN_DUP2, null, 0),
                 (os.POSIX_SPAWN_DUP2, output, 1),
-                (os.POSIX_SPAWN_DUP2, output, 2),
+                (os.POSIX_SPAWN_DUP2, null, 2),
             ),
             setsid=True,
             setsigdef=_DEFAULT_SIGNALS,
@@ -206,6 +214,12 @@ class Command:
         """Tell whether some process of the command's tree holds the run file's lock."""
         return is_locked(self._spool.run_file(self._attempt_id))
 
+    def has_ended(self) -> bool:
+        """Tell whether the command's exit status is on record already."""
+        with contextlib.suppress(OSError):
+            return self._status().exit_code is not None
+        return False
+
     def poll(self, *, is_stopping: bool = False) -> Status | None:
         """Return how the command ended, ``None`` while it runs; a status without an exit code is a lost command.
 
@@ -217,7 +231,7 @@ class Command:
         if status.exit_code is not None and not is_stopping:
             self.close()
             return status
-        if self.is_running() and not (self._was_killed and status.exit_code is not None):
+        if self.is_running() and not (self._was_killed and (status.exit_code is not None or self._is_group_gone())):
             # the wrapper is gone and its command lives on: from now on only the lock tells
             self._close_pidfd()
             return None
@@ -262,6 +276,16 @@ class Command:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
         self._was_killed = self._was_killed or number == signal.SIGKILL
+
+    def _is_group_gone(self) -> bool:
+        """Tell whether a killed command's group is empty; a process that left it (a daemon) may still hold the lock."""
+        try:
+            os.killpg(self.pid or 0, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            pass
+        return False
 
     def _close_pidfd(self) -> None:
         if self.pidfd >= 0:

@@ -13,7 +13,7 @@ from core import environment, metrics, upkeep
 from core.clock import Clock, to_datetime
 from core.database import Database
 from core.errors import OutputUnavailable, UsageError
-from core.intake import JobRow, check_job, check_queue
+from core.intake import JobRow, check_job, check_queue, check_text
 from core.model import (
     Act,
     Attempt,
@@ -67,7 +67,7 @@ class Queue:
             os.fspath(path), create=create, is_read_only=is_read_only, clock=clock, busy_timeout_s=busy_timeout_s
         )
         if busy_timeout_s is None:
-            self.database.busy_timeout_s = self.settings().number("busy-timeout")
+            self.database.set_busy_timeout(self.settings().number("busy-timeout"))
 
     @property
     def path(self) -> str:
@@ -107,7 +107,7 @@ class Queue:
         """Add one job as ``enqueue`` does, and return its id alone."""
         new = NewJob(job, **fields) if isinstance(job, str) else _replace(job, **fields) if fields else job
         settings = self.settings()
-        return adding.add(self.database, check_job(new, settings, os.getcwd()), *self._captured(settings))
+        return adding.add(self.database, check_job(new, settings, _here()), *self._captured(settings))
 
     def enqueue_many(self, jobs: Iterable[NewJob], *, progress: Progress | None = None) -> range:
         """Add jobs in one transaction, all or none; return their ids, in the order given.
@@ -210,15 +210,15 @@ class Queue:
 
     def replay(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
         """Send dead, completed or cancelled jobs back to pending with a fresh attempt budget; history is kept."""
-        return acts.replay(self.database, self._ids(jobs), progress)
+        return acts.replay(self.database, self._chosen(jobs), progress)
 
     def retry(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
         """Try jobs again now: replay finished ones, make delayed ones due."""
-        return acts.retry(self.database, self._ids(jobs), progress)
+        return acts.retry(self.database, self._chosen(jobs), progress)
 
     def cancel(self, jobs: Selection, *, kill: bool = False, progress: Progress | None = None) -> Act:
         """Cancel waiting jobs; ask the workers of running ones to stop them: TERM, grace, KILL, or KILL at once."""
-        return acts.cancel(self.database, self._ids(jobs), kill, progress)
+        return acts.cancel(self.database, self._chosen(jobs), kill, progress)
 
     def edit(self, ref: JobRef, *, then_retry: bool = False, **fields: Any) -> Act:
         """Change a pending or dead job; ``fields`` are those of ``NewJob``, ``None`` clears what can be absent.
@@ -253,12 +253,12 @@ class Queue:
     def purge(self, jobs: Selection, *, older_than_s: float | None = None, progress: Progress | None = None) -> Act:
         """Put finished jobs out of sight; ``restore`` and ``undo`` bring them back until the trash is emptied."""
         before = None if older_than_s is None else self.database.clock.now_ms() - round(older_than_s * 1000)
-        return acts.purge(self.database, self._ids(jobs), before, progress)
+        return acts.purge(self.database, self._chosen(jobs), before, progress)
 
     def restore(self, jobs: Selection | None = None, *, progress: Progress | None = None) -> Act:
         """Bring purged jobs back to the state they came from; without a selection those of the last purge."""
         if jobs is not None:
-            return acts.restore(self.database, self._ids(jobs), progress)
+            return acts.restore(self.database, self._chosen(jobs), progress)
         last = acts.last_purge(self.database)
         if last is None:
             raise UsageError("there is no purge to restore from")
@@ -280,16 +280,15 @@ class Queue:
         """Return the newest act that ``undo`` would undo."""
         return acts.last_undoable(self.database)
 
-    def _ids(self, jobs: Selection) -> list[int]:
+    def _chosen(self, jobs: Selection) -> acts.Chosen:
         if isinstance(jobs, View):
-            return self.ids(jobs)
-        if isinstance(jobs, (int, str)):
-            jobs = (jobs,)
-        references = list(jobs)
+            return acts.Chosen(self.ids(jobs))
+        references = [jobs] if isinstance(jobs, (int, str)) else list(dict.fromkeys(jobs))
         if len(references) > _TRUSTED and all(isinstance(reference, int) for reference in references):
-            return [int(reference) for reference in dict.fromkeys(references)]
+            return acts.Chosen([int(reference) for reference in references])
         with self.database.read() as connection:
-            return list(dict.fromkeys(reading.find(connection, reference) for reference in references))
+            ids = [reading.find(connection, reference) for reference in references]
+        return acts.Chosen(list(dict.fromkeys(ids)), is_single=len(references) == 1)
 
     # --- queues (lanes)
 
@@ -372,8 +371,16 @@ class Queue:
         upkeep.backup(self.database, path)
 
 
+def _here() -> str:
+    """Return the working directory, where new jobs run unless they say otherwise."""
+    try:
+        return check_text(os.getcwd(), "working directory", longest=4096)
+    except FileNotFoundError:
+        raise UsageError("the working directory no longer exists; change to another one") from None
+
+
 def _checked(jobs: Iterable[NewJob], settings: Settings, progress: Progress | None) -> Iterator[JobRow]:
-    cwd = os.getcwd()
+    cwd = _here()
     number = 0
     for number, job in enumerate(jobs, start=1):
         try:

@@ -47,12 +47,12 @@ def strike_dead_workers(db: Database, worker_id: int) -> int:
 
 
 def remove_leftovers(db: Database) -> int:
-    """Remove files of attempts that are over, which a worker that died in mid-turn left; return how many.
+    """Remove the files that workers left which died in mid-turn; return how many.
 
     The write lock is held for the second look: inside it no claim is under way, so an unlocked run file without an
-    open attempt belongs to nobody.
+    open attempt belongs to nobody, and neither does an unlocked lock file without a worker.
     """
-    candidates = list(leftovers(db))
+    candidates = leftovers(db)
     if not candidates:
         return 0
     removed = 0

@@ -52,7 +52,7 @@ class RunningSet:
         self._waiter = waiter
         self._running: dict[int, _Running] = {}
         self._by_descriptor: dict[int, int] = {}
-        self._environments: dict[int, tuple[str, Mapping[str, str]]] = {}
+        self._environments: dict[int, Mapping[str, str]] = {}
         self._output_look_s = 0.0
         self.endings: dict[int, Ending] = {}
         self.settings = Settings()
@@ -102,7 +102,10 @@ class RunningSet:
     def could_not_start(self, attempt_ids: Sequence[int]) -> None:
         """Note claims that could neither be started nor given back: they are recorded later, at no cost to the job."""
         for attempt_id in attempt_ids:
-            self.endings[attempt_id] = Ending(Outcome.INTERRUPTED, error="could not be started", run_ms=0, output=b"")
+            if attempt_id not in self._running:
+                self.endings[attempt_id] = Ending(
+                    Outcome.INTERRUPTED, error="could not be started", run_ms=0, output=b""
+                )
 
     def adopt(self, adopted: Adopted) -> None:
         """Watch a command that a dead worker started; its timeout counts from its own start.
@@ -136,21 +139,25 @@ class RunningSet:
             self._waiter.add(running.command.pidfd)
 
     def _environment_of(self, claim: Claim) -> dict[str, str]:
-        captured = self._environments.get(claim.environment_id)
-        if captured is None:
+        shared = self._environments.get(claim.environment_id)
+        if shared is None:
             if len(self._environments) >= _ENVIRONMENTS:
                 self._environments.clear()
-            captured = claims.environment_of(self._db, claim.environment_id)
-            self._environments[claim.environment_id] = captured
+            mode, stored = claims.environment_of(self._db, claim.environment_id)
+            # what it takes from this process is taken once: sorting out the secrets costs more than a claim
+            shared = environment.for_job(mode, stored, {}, os.environ)
+            self._environments[claim.environment_id] = shared
         job = claim.job
-        variables = environment.for_job(*captured, job.env, os.environ)
-        variables["QUEUECTL_JOB_ID"] = str(job.id)
-        variables["QUEUECTL_JOB_NAME"] = job.name or ""
-        variables["QUEUECTL_ATTEMPT"] = str(job.attempts)
-        variables["QUEUECTL_MAX_ATTEMPTS"] = str(job.max_attempts)
-        variables["QUEUECTL_QUEUE"] = job.queue
-        variables["QUEUECTL_DB"] = self._db.path
-        return variables
+        return {
+            **shared,
+            **job.env,
+            "QUEUECTL_JOB_ID": str(job.id),
+            "QUEUECTL_JOB_NAME": job.name or "",
+            "QUEUECTL_ATTEMPT": str(job.attempts),
+            "QUEUECTL_MAX_ATTEMPTS": str(job.max_attempts),
+            "QUEUECTL_QUEUE": job.queue,
+            "QUEUECTL_DB": self._db.path,
+        }
 
     # --- watching
 
@@ -174,12 +181,18 @@ class RunningSet:
             self._check_times(running, now)
             if running.is_announced or now < running.look_at_s:
                 continue
-            status = running.command.poll(is_stopping=running.stop is not None)
-            if status is None:
+            try:
+                status = running.command.poll(is_stopping=running.stop is not None)
+                ending = None if status is None else self._ending_of(running, status, now)
+            except OSError as error:
+                if error.errno not in PASSING_ERRORS:
+                    raise
+                ending = None  # no descriptor left to look with; the next look may have one
+            if ending is None:
                 running.look_at_s = now + _POLL_S
                 continue
             self._forget(attempt_id, running)
-            self.endings[attempt_id] = self._ending_of(running, status, now)
+            self.endings[attempt_id] = ending
 
     def _forget(self, attempt_id: int, running: _Running) -> None:
         del self._running[attempt_id]
@@ -238,6 +251,9 @@ class RunningSet:
                 self._stop(running, Outcome.INTERRUPTED, None)
 
     def _stop(self, running: _Running, outcome: Outcome, error: str | None) -> None:
+        """Begin to stop a command, unless it has ended by itself: then its true result counts."""
+        if running.command.has_ended():
+            return
         running.stop = outcome
         running.stop_error = error
         running.kill_at_s = self._db.clock.monotonic_s() + self.settings.kill_grace_s
@@ -269,14 +285,15 @@ class RunningSet:
             run_ms = max(0, ended_at_ms - to_ms(job.started_at))
         return Ending(outcome, code, number, error, run_ms, ended_at_ms, output, size)
 
-    def recorded(self, recorded: Sequence[Recorded]) -> None:
-        """Forget all endings that were handed to the database, and remove the files that are not needed any more."""
-        done = {one.attempt_id: one.ending for one in recorded}
-        for attempt_id, ending in self.endings.items():
+    def recorded(self, handed: Sequence[tuple[int, Ending]], recorded: Sequence[Recorded]) -> None:
+        """Forget the endings that were handed to the database, and remove the files that are not needed any more."""
+        done = {one.attempt_id for one in recorded}
+        for attempt_id, ending in handed:
+            # those that came since (a command that could not be started) wait for the next turn
+            del self.endings[attempt_id]
             # an ending that somebody else recorded leaves the files to them
             if attempt_id in done:
                 remove_files(self._db, attempt_id, is_output_stored=ending.output is not None)
-        self.endings.clear()
 
     def close(self) -> None:
         """Let go of all commands; they run on."""

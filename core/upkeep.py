@@ -13,6 +13,7 @@ from core.database import SCHEMA_VERSION, Database, retry_on_full_disk
 from core.errors import DatabaseError, UsageError
 from core.liveness import create_private, is_locked
 from core.model import Finding
+from core.paths import Spool
 from core.settings import Settings, find_setting
 from core.store import lanes, workers
 
@@ -106,7 +107,8 @@ def backup(db: Database, path: str) -> None:
         os.close(create_private(partial, os.O_RDWR, is_new=True))
         copy = sqlite3.connect(partial, isolation_level=None)
         try:
-            db.connection().backup(copy, pages=1000)
+            # in one step: between steps it would begin again whenever somebody has written
+            db.connection().backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
         finally:
             copy.close()
@@ -127,7 +129,7 @@ def doctor(db: Database) -> list[Finding]:
         *_check_settings(db),
         *_check_attempts(db),
         *_check_workers(db),
-        *_check_leftovers(list(leftovers(db))),
+        *_check_leftovers(leftovers(db)),
         *_check_permissions(db),
         *_check_filesystem(db),
     ]
@@ -157,8 +159,10 @@ def _check_integrity(db: Database) -> Iterator[Finding]:
 def _check_counts(db: Database) -> Iterator[Finding]:
     with db.read() as connection:
         wrong = connection.execute(
-            "SELECT count(*) FROM (SELECT queue, state, run_at IS NOT NULL, count(*) FROM jobs GROUP BY 1, 2, 3"
-            " EXCEPT SELECT queue, state, is_delayed, n FROM counts)"
+            "WITH counted AS (SELECT queue, state, run_at IS NOT NULL AS is_delayed, count(*) AS n FROM jobs"
+            " GROUP BY 1, 2, 3), kept AS (SELECT queue, state, is_delayed, n FROM counts WHERE n > 0)"
+            " SELECT count(*) FROM (SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept)"
+            " UNION SELECT * FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted))"
         ).fetchone()[0]
     if wrong:
         yield Finding("error", "counters", f"{wrong} counters are not what the jobs say", "report this as a bug")
@@ -229,7 +233,7 @@ def _check_leftovers(paths: Sequence[str]) -> Iterator[Finding]:
 def _check_permissions(db: Database) -> Iterator[Finding]:
     open_to_others = []
     for path in (db.path, db.path + "-wal", db.path + "-shm", db.spool.root, db.spool.attempts, db.spool.workers):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, PermissionError):
             if stat.S_IMODE(os.stat(path).st_mode) & 0o077:
                 open_to_others.append(path)
     if open_to_others:
@@ -266,24 +270,32 @@ def network_filesystem(path: str) -> str | None:
     return kind if kind in _NETWORK else None
 
 
-def leftovers(db: Database, among: list[str] | None = None) -> Iterator[str]:
-    """Yield the paths of run and output files that nothing needs any more."""
+def leftovers(db: Database, among: Sequence[str] | None = None) -> list[str]:
+    """Return the paths of lock, run and output files that nothing needs any more."""
     if among is None:
-        try:
-            among = [entry.path for entry in os.scandir(db.spool.attempts)]
-        except FileNotFoundError:
-            return
-    for path in among:
-        stem, _, kind = os.path.basename(path).partition(".")
-        if not stem.isdigit() or kind not in ("run", "out"):
-            continue
-        row = (
-            db.connection()
-            .execute("SELECT ended_at IS NOT NULL, output IS NOT NULL FROM attempts WHERE id = ?", (int(stem),))
-            .fetchone()
-        )
-        if row is None:
-            if not is_locked(f"{db.spool.attempts}/{stem}.run"):
-                yield path
-        elif row[0] and (kind == "run" or row[1]):
-            yield path
+        among = [
+            os.path.join(directory, name)
+            for directory in (db.spool.workers, db.spool.attempts)
+            if os.path.isdir(directory)
+            for name in os.listdir(directory)
+        ]
+    with db.read() as connection:
+        return [path for path in among if _is_leftover(connection, db.spool, path)]
+
+
+def _is_leftover(connection: sqlite3.Connection, spool: Spool, path: str) -> bool:
+    stem, _, kind = os.path.basename(path).partition(".")
+    if not stem.isdigit():
+        return False
+    number = int(stem)
+    if kind == "lock":
+        row = connection.execute("SELECT 1 FROM workers WHERE id = ?", (number,)).fetchone()
+        return row is None and not is_locked(spool.worker_lock(number))
+    if kind not in ("run", "out"):
+        return False
+    row = connection.execute(
+        "SELECT ended_at IS NOT NULL, output IS NOT NULL FROM attempts WHERE id = ?", (number,)
+    ).fetchone()
+    if row is None:
+        return not is_locked(spool.run_file(number))
+    return bool(row[0] and (kind == "run" or row[1]))

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 
 from core import events
-from core.errors import DatabaseReplaced, QueueError
-from core.process import RunFile
+from core.errors import DatabaseCorrupt, DatabaseReplaced, QueueError
+from core.model import Ending
+from core.process import RunFile, keep_descriptors_from_commands
 from core.queue import Queue
 from core.recovery import adopt_from_the_dead, remove_leftovers, strike_dead_workers
 from core.running import RunningSet
@@ -25,7 +26,7 @@ from core.waiter import Waiter
 
 _LOG = logging.getLogger("queuectl.worker")
 
-#: How often an idle worker looks whether another process has committed, in seconds (one pragma, 5 us).
+#: How often a worker looks whether another process has committed, in seconds (one pragma, 5 us).
 LOOK_S = 0.02
 #: How often dead workers are looked for, in seconds.
 RECOVER_S = 1.0
@@ -91,6 +92,7 @@ class Worker:
         self._has_more_due = False
         self._next_due_ms: int | None = None
         self._data_version = -1
+        self._look_at = 0.0
         self._recover_at = 0.0
         self._unsynced_since: float | None = None
         self._paused_until = 0.0
@@ -156,6 +158,7 @@ class Worker:
     # --- the loop
 
     def _register(self) -> None:
+        keep_descriptors_from_commands()
         self.id, self._lock_descriptor = workers.register(self._db, slots=self._slots, queues=self._queues)
 
     def _run_registered(self) -> None:
@@ -167,15 +170,14 @@ class Worker:
                     if self._turn():
                         break
                     failures = 0
-                except DatabaseReplaced as error:
-                    self._storage_failed(error)
-                    if not self._running.has_live():
-                        self.error = error
-                        break
                 except QueueError as error:
                     self._storage_failed(error)
+                    if self._is_hopeless(error):
+                        self.error = error
+                        break
                 except Exception as error:
                     failures += 1
+                    self._is_looking = True
                     _LOG.exception("a turn of the worker failed")
                     self._emit(events.LoopFailed(error))
                     if failures >= MAX_FAILED_TURNS:
@@ -189,13 +191,14 @@ class Worker:
 
     def _turn(self) -> bool:
         """Do one turn; return whether the worker is done."""
-        self._look_for_changes()
+        # first what needs no database: it goes on while the storage is in trouble
         self._announce_stop()
         if self._stop_mode is StopMode.DETACH:
             return True
+        self._running.collect()
+        self._look_for_changes()
         if self._db.clock.monotonic_s() >= self._recover_at:
             self._recover()
-        self._running.collect()
         free = self._free_slots()
         if self._running.endings or free > 0 or self._has_more_due or self._is_due():
             self._transact(free)
@@ -203,6 +206,10 @@ class Worker:
         return self._is_done()
 
     def _look_for_changes(self) -> None:
+        now = self._db.clock.monotonic_s()
+        if now < self._look_at and not self._is_looking:
+            return  # a busy worker turns a thousand times a second
+        self._look_at = now + LOOK_S
         version = self._db.data_version()
         if version != self._data_version or self._is_looking:
             self._data_version = version
@@ -234,6 +241,7 @@ class Worker:
 
     def _transact(self, free: int) -> None:
         opened: dict[int, RunFile] = {}
+        endings = list(self._running.endings.items())
 
         def open_run(attempt_id: int) -> None:
             opened[attempt_id] = RunFile(self._db.spool, attempt_id)
@@ -244,7 +252,7 @@ class Worker:
             turn = claims.turn(
                 self._db,
                 worker_id=self.id,
-                endings=list(self._running.endings.items()),
+                endings=endings,
                 room=claims.Room(free, self._queues),
                 settings=self._running.settings,
                 jitter=self._jitter,
@@ -260,35 +268,47 @@ class Worker:
             self._unsynced_since = None
         elif (turn.recorded or turn.claimed) and self._unsynced_since is None:
             self._unsynced_since = now
-        self._next_due_ms, self._has_more_due = turn.next_due_ms, turn.has_more_due
-        # fewer than asked for: nothing more to claim until something changes
-        self._could_claim = free > 0 and len(turn.claimed) == free
         for attempt_id in set(opened) - {claim.attempt_id for claim in turn.claimed}:
             opened[attempt_id].discard()
-        refusal = self._start(turn.claimed, opened) or turn.refusal
-        self._running.recorded(turn.recorded)
-        for done in turn.recorded:
-            self._emit(events.AttemptEnded(done.job, done.attempt_id, done.number, done.ending, done.decision))
+        self._follow(turn, free, endings, opened)
+
+    def _follow(
+        self, turn: claims.Turn, free: int, endings: Sequence[tuple[int, Ending]], opened: dict[int, RunFile]
+    ) -> None:
+        """Act on what a transaction did: start what was claimed, forget and tell what was recorded."""
+        self._next_due_ms, self._has_more_due = turn.next_due_ms, turn.has_more_due
+        if free > 0:
+            # fewer than asked for: nothing more to claim until something changes
+            self._could_claim = len(turn.claimed) == free
+        try:
+            refusal = self._start(turn.claimed, opened) or turn.refusal
+        finally:
+            self._running.recorded(endings, turn.recorded)
+            for done in turn.recorded:
+                self._emit(events.AttemptEnded(done.job, done.attempt_id, done.number, done.ending, done.decision))
         if refusal is not None:
             self._pause_spawning(refusal)
-        elif turn.claimed:
+        elif free > 0:
             self._pause_s = 0.0
 
     def _start(self, claimed: Sequence[claims.Claim], opened: dict[int, RunFile]) -> OSError | None:
         """Start what was claimed; when the system refuses, give back the rest and return why."""
-        for place, claim in enumerate(claimed):
-            refusal = self._running.start(claim, opened[claim.attempt_id])
-            if refusal is not None:
-                rest = [late.attempt_id for late in claimed[place:]]
-                for attempt_id in rest:
-                    opened[attempt_id].discard()
-                try:
-                    claims.give_back(self._db, rest)
-                except QueueError:
-                    self._running.could_not_start(rest)
-                    raise
-                return refusal
-            self._emit(events.AttemptStarted(claim.job, claim.attempt_id, claim.number))
+        waiting = list(claimed)
+        try:
+            while waiting:
+                claim = waiting[0]
+                refusal = self._running.start(claim, opened[claim.attempt_id])
+                if refusal is not None:
+                    claims.give_back(self._db, [late.attempt_id for late in waiting])
+                    return refusal
+                del waiting[0]
+                self._emit(events.AttemptStarted(claim.job, claim.attempt_id, claim.number))
+        except Exception:
+            self._running.could_not_start([late.attempt_id for late in waiting])
+            raise
+        finally:
+            for late in waiting:
+                opened[late.attempt_id].discard()
         return None
 
     def _pause_spawning(self, refusal: OSError) -> None:
@@ -300,14 +320,17 @@ class Worker:
     def _recover(self) -> None:
         self._recover_at = self._db.clock.monotonic_s() + RECOVER_S
         found_any = False
-        for adopted in adopt_from_the_dead(self._db, self.id):
-            found_any = True
-            self._running.adopt(adopted)
-            self._emit(events.AttemptAdopted(adopted.claim.job, adopted.claim.attempt_id, adopted.claim.number))
+        if self._stop_mode is None:  # one that is about to go takes nothing more on
+            for adopted in adopt_from_the_dead(self._db, self.id):
+                found_any = True
+                self._running.adopt(adopted)
+                self._emit(events.AttemptAdopted(adopted.claim.job, adopted.claim.attempt_id, adopted.claim.number))
         if strike_dead_workers(self._db, self.id) or found_any or self._is_first_recovery:
             self._is_first_recovery = False
             remove_leftovers(self._db)
         self._prune()
+        if self._unsynced_since is None and not self._running.endings:
+            self._storage_works()
 
     def _prune(self) -> None:
         """Remove a chunk of what is too old; with more to do the next look comes in a second, else in minutes."""
@@ -326,14 +349,22 @@ class Worker:
         if self._is_sync_due(self._db.clock.monotonic_s(), wait_s):
             claims.make_durable(self._db)
             self._unsynced_since = None
+            self._storage_works()
 
     # --- trouble
 
     def _storage_failed(self, error: QueueError) -> None:
+        self._is_looking = True  # what was seen of the database may not have been acted on
         self._storage_retry_s = min(1.0, self._storage_retry_s * 2)
         if not self._is_storage_troubled:
             self._is_storage_troubled = True
             self._emit(events.StorageTrouble(str(error)))
+
+    def _is_hopeless(self, error: QueueError) -> bool:
+        """Tell whether to leave although the storage fails: the results are in the run files, for the next worker."""
+        if self._running.has_live():
+            return False
+        return self._stop_mode is not None or isinstance(error, (DatabaseReplaced, DatabaseCorrupt))
 
     def _storage_works(self) -> None:
         if self._is_storage_troubled:
@@ -356,7 +387,7 @@ class Worker:
         if self._has_more_due or (self._could_claim and self._free_slots() > 0):
             return 0.0
         now = self._db.clock.monotonic_s()
-        until = [LOOK_S, self._recover_at - now, self._running.next_look_s(now)]
+        until = [self._look_at - now, self._recover_at - now, self._running.next_look_s(now)]
         if self._next_due_ms is not None:
             until.append((self._next_due_ms - self._db.clock.now_ms()) / 1000)
         if self._unsynced_since is not None:

@@ -65,32 +65,40 @@ _RESTORE = _Step(
 )
 
 
-def replay(db: Database, ids: Sequence[int], progress: Progress | None) -> Act:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The jobs that a verb is for; of a single one that a person named, a state that forbids the verb is an error."""
+
+    ids: Sequence[int]
+    is_single: bool = False
+
+
+def replay(db: Database, jobs: Chosen, progress: Progress | None) -> Act:
     """Send finished jobs back to pending with a fresh attempt budget."""
-    return _bulk(db, Verb.REPLAY, (_REPLAY,), ids, progress)
+    return _bulk(db, Verb.REPLAY, (_REPLAY,), jobs, progress)
 
 
-def retry(db: Database, ids: Sequence[int], progress: Progress | None) -> Act:
+def retry(db: Database, jobs: Chosen, progress: Progress | None) -> Act:
     """Replay finished jobs, make delayed ones due now."""
-    return _bulk(db, Verb.RETRY, (_REPLAY, _DUE_NOW), ids, progress)
+    return _bulk(db, Verb.RETRY, (_REPLAY, _DUE_NOW), jobs, progress)
 
 
-def purge(db: Database, ids: Sequence[int], before_ms: int | None, progress: Progress | None) -> Act:
+def purge(db: Database, jobs: Chosen, before_ms: int | None, progress: Progress | None) -> Act:
     """Put finished jobs into the trash, with ``before_ms`` only those that finished until then."""
     limit = before_ms if before_ms is not None else 1 << 62
-    act = _bulk(db, Verb.PURGE, (_PURGE,), ids, progress, before=limit)
+    act = _bulk(db, Verb.PURGE, (_PURGE,), jobs, progress, before=limit)
     db.keep_reserve()
     return act
 
 
-def restore(db: Database, ids: Sequence[int], progress: Progress | None) -> Act:
+def restore(db: Database, jobs: Chosen, progress: Progress | None) -> Act:
     """Bring purged jobs back to the state they came from."""
-    return _bulk(db, Verb.RESTORE, (_RESTORE,), ids, progress)
+    return _bulk(db, Verb.RESTORE, (_RESTORE,), jobs, progress)
 
 
-def cancel(db: Database, ids: Sequence[int], is_kill: bool, progress: Progress | None) -> Act:
+def cancel(db: Database, jobs: Chosen, is_kill: bool, progress: Progress | None) -> Act:
     """Cancel waiting jobs at once and ask the workers of running ones to stop them."""
-    return _bulk(db, Verb.CANCEL, (_CANCEL,), ids, progress, stop="kill" if is_kill else "cancel")
+    return _bulk(db, Verb.CANCEL, (_CANCEL,), jobs, progress, stop="kill" if is_kill else "cancel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +116,14 @@ def _bulk(
     db: Database,
     verb: Verb,
     steps: Sequence[_Step],
-    ids: Sequence[int],
+    jobs: Chosen,
     progress: Progress | None,
     *,
     before: int = 0,
     stop: str | None = None,
 ) -> Act:
-    order = _Order(verb, steps, len(ids) == 1, before, stop)
+    ids = jobs.ids
+    order = _Order(verb, steps, jobs.is_single, before, stop)
     act = Act(0, verb.value, 0)
     for start in range(0, len(ids), CHUNK):
         chunk, is_last = ids[start : start + CHUNK], start + CHUNK >= len(ids)
@@ -223,12 +232,12 @@ def edit(db: Database, job_id: int, row: JobRow, *, run_at_given: bool, then_ret
                 "INSERT INTO history (act_id, job_id, before) VALUES (?, ?, ?)",
                 (act_id, job_id, json.dumps({**before, **json.loads(keep)})),
             )
-            _set_columns(connection, job_id, changes)
-            if then_retry:
+            if then_retry:  # first: a fresh budget may be smaller than what was spent
                 step = _REPLAY if state is State.DEAD else _DUE_NOW
                 connection.execute(
                     f"UPDATE jobs SET {step.sets} WHERE id = :id AND {step.states}", {"id": job_id, "now": now}
                 )
+            _set_columns(connection, job_id, changes)
             connection.execute("UPDATE acts SET n = 1 WHERE id = ?", (act_id,))
             return Act(act_id, Verb.EDIT.value, 1)
     except sqlite3.IntegrityError as error:
@@ -329,14 +338,20 @@ def _undo_chunk(connection: sqlite3.Connection, verb: str, act_id: int, chunk: S
         return connection.execute(
             "UPDATE jobs SET state = purged_from, purged_from = NULL, since = COALESCE((SELECT"
             " json_extract(before, '$.since') FROM history WHERE act_id = :act AND job_id = jobs.id), since)"
-            f" WHERE {_FROM_IDS} AND state = 'purged'",
+            f" WHERE {_FROM_IDS} AND state = 'purged'"
+            " AND NOT EXISTS (SELECT 1 FROM history WHERE job_id = jobs.id AND act_id > :act)",
             parameters,
         ).rowcount
     found = connection.execute(f"{_UNTOUCHED} AND {_STILL[verb]}", parameters).fetchall()
     for job_id, before in found:
         columns = json.loads(before)
         columns.pop("starts", None)
-        _set_columns(connection, job_id, columns)
+        try:
+            _set_columns(connection, job_id, columns)
+        except sqlite3.IntegrityError as error:
+            if "jobs.name" in str(error):
+                raise NameTaken(columns["name"]) from error
+            raise
     return len(found)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
 from core.database import Database
-from core.errors import NameTaken, UsageError
+from core.errors import DatabaseReadOnly, NameTaken, UsageError
 from core.intake import JobRow
 
 _COLUMNS = (
@@ -49,6 +49,8 @@ def add_many(db: Database, rows: Iterable[JobRow], mode: str, variables: str) ->
 
     The rows are staged first, in memory, so that other writers wait only for the copy.
     """
+    if db.is_read_only:
+        raise DatabaseReadOnly(f"{db.path} is open read-only; nothing was added")
     connection = db.connection()
     connection.execute(_CREATE_STAGE)
     try:
@@ -57,6 +59,8 @@ def add_many(db: Database, rows: Iterable[JobRow], mode: str, variables: str) ->
             connection.executemany(_STAGE, _values(rows))
         finally:
             connection.execute("COMMIT")
+        if connection.execute("SELECT 1 FROM temp.staged").fetchone() is None:
+            return range(0)
         return _copy(db, mode, variables)
     finally:
         connection.execute("DROP TABLE IF EXISTS temp.staged")
@@ -72,8 +76,6 @@ def _copy(db: Database, mode: str, variables: str) -> range:
         with db.write() as connection:
             environment = _environment(connection, mode, variables)
             count = connection.execute(_COPY, {"environment": environment, "now": now}).rowcount
-            if count <= 0:
-                return range(0)
             last = int(connection.execute("SELECT last_insert_rowid()").fetchone()[0])
             _count_enqueued(connection, now, count)
             return range(last - count + 1, last + 1)

@@ -93,12 +93,19 @@ def turn(
         ]
         if recorded:
             _add_to_rollups(connection, recorded, now)
-        moved = _make_due(connection, now)
+        moved = 0
+        next_due = _next_due(connection)
+        if next_due is not None and next_due <= now:
+            moved = _make_due(connection, now)
+            next_due = _next_due(connection)
         claimed, refusal = _claim(connection, worker_id, room, open_run, now)
-        row = connection.execute(
-            "SELECT min(run_at) FROM jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL"
-        ).fetchone()
-    return Turn(recorded, claimed, row[0], moved >= DUE_BATCH, refusal)
+    return Turn(recorded, claimed, next_due, moved >= DUE_BATCH, refusal)
+
+
+def _next_due(connection: sqlite3.Connection) -> int | None:
+    found = connection.execute("SELECT min(run_at) FROM jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL")
+    due: int | None = found.fetchone()[0]
+    return due
 
 
 def _make_due(connection: sqlite3.Connection, now: int) -> int:
@@ -243,12 +250,14 @@ _HEADS = (
     "SELECT -priority, id FROM jobs INDEXED BY jobs_claim"
     " WHERE queue = ? AND state = 'pending' AND run_at IS NULL ORDER BY priority DESC, id LIMIT ?"
 )
-_JOB_TO_CLAIM = f"SELECT starts, due_at, environment_id, {JOB_COLUMNS} FROM jobs WHERE id = ?"
-_OPEN = "INSERT INTO attempts (job_id, number, worker_id, started_at) VALUES (?, ?, ?, ?)"
+_OPEN = (
+    "INSERT INTO attempts (job_id, number, worker_id, started_at) SELECT id, starts + 1, ?, ? FROM jobs WHERE id = ?"
+)
 _TAKE = (
     "UPDATE jobs SET state = 'running', attempts = attempts + 1, starts = starts + 1, since = :now, started_at = :now,"
     " attempt_id = :attempt, finished_at = NULL, run_ms = NULL, outcome = NULL, exit_code = NULL, signal = NULL,"
     " error = NULL WHERE id = :id AND state = 'pending' AND run_at IS NULL"
+    f" RETURNING starts, due_at, environment_id, {JOB_COLUMNS}"
 )
 
 
@@ -265,16 +274,14 @@ def _claim(
     wait_ms = 0
     refusal: OSError | None = None
     for job_id in heads:
-        connection.execute("SAVEPOINT claim")
+        attempt_id = int(connection.execute(_OPEN, (worker_id, now, job_id)).lastrowid or 0)
         try:
-            claim, waited_ms = _take(connection, job_id, worker_id, now)
-            open_run(claim.attempt_id)
+            open_run(attempt_id)
         except OSError as error:
-            connection.execute("ROLLBACK TO claim")
+            connection.execute("DELETE FROM attempts WHERE id = ?", (attempt_id,))
             refusal = error
             break
-        finally:
-            connection.execute("RELEASE claim")
+        claim, waited_ms = _take(connection, job_id, attempt_id, now)
         claimed.append(claim)
         wait_ms += waited_ms
         bucket = bucket_of(waited_ms)
@@ -303,16 +310,12 @@ def _next_jobs(connection: sqlite3.Connection, room: Room) -> list[int]:
     return [job_id for _, job_id in heads[: room.slots]]
 
 
-def _take(connection: sqlite3.Connection, job_id: int, worker_id: int, now: int) -> tuple[Claim, int]:
-    starts, due_at, environment_id = connection.execute(
-        "SELECT starts, due_at, environment_id FROM jobs WHERE id = ?", (job_id,)
-    ).fetchone()
-    attempt_id = int(connection.execute(_OPEN, (job_id, starts + 1, worker_id, now)).lastrowid or 0)
-    changed = connection.execute(_TAKE, {"now": now, "attempt": attempt_id, "id": job_id}).rowcount
-    if changed != 1:
+def _take(connection: sqlite3.Connection, job_id: int, attempt_id: int, now: int) -> tuple[Claim, int]:
+    rows = connection.execute(_TAKE, {"now": now, "attempt": attempt_id, "id": job_id}).fetchall()
+    if len(rows) != 1:
         raise DatabaseCorrupt(f"job {job_id} could not be claimed; run 'queuectl doctor'")
-    row = connection.execute(_JOB_TO_CLAIM, (job_id,)).fetchone()
-    return Claim(job_of(row[3:]), attempt_id, starts + 1, environment_id), max(0, now - due_at)
+    number, due_at, environment_id, *job = rows[0]
+    return Claim(job_of(tuple(job)), attempt_id, number, environment_id), max(0, now - due_at)
 
 
 def give_back(db: Database, attempt_ids: Sequence[int]) -> None:

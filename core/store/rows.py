@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from core.clock import to_datetime
+from core.errors import DatabaseCorrupt
 from core.model import Attempt, Job, Outcome, State
 
 #: A row as SQLite hands it over.
@@ -28,7 +29,14 @@ _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 
 def job_of(row: SqlRow) -> Job:
-    """Return the job in a row of ``JOB_COLUMNS``."""
+    """Return the job in a row of ``JOB_COLUMNS``; raise ``DatabaseCorrupt`` for one that no queue has written."""
+    try:
+        return _job_of(row)
+    except (TypeError, ValueError, KeyError) as error:
+        raise DatabaseCorrupt(f"the row of job {row[0]} is damaged; run 'queuectl doctor', restore a backup") from error
+
+
+def _job_of(row: SqlRow) -> Job:
     run_ms, timeout_ms = row[21], row[9]
     return Job(
         id=row[0],
@@ -61,7 +69,16 @@ def job_of(row: SqlRow) -> Job:
 
 
 def attempt_of(row: SqlRow) -> Attempt:
-    """Return the attempt in a row of ``ATTEMPT_COLUMNS``."""
+    """Return the attempt in a row of ``ATTEMPT_COLUMNS``; raise ``DatabaseCorrupt`` for a damaged one."""
+    try:
+        return _attempt_of(row)
+    except (TypeError, ValueError, KeyError) as error:
+        raise DatabaseCorrupt(
+            f"the row of attempt {row[0]} is damaged; run 'queuectl doctor', restore a backup"
+        ) from error
+
+
+def _attempt_of(row: SqlRow) -> Attempt:
     run_ms = row[6]
     return Attempt(
         id=row[0],

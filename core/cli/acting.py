@@ -1,0 +1,35 @@
+"""What a command says after it did something to one job or many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.cli.failures import DONE, REFUSED
+from core.cli.session import Session
+from core.cli.wording import count, title
+from core.model import Act
+from core.queue import Queue
+
+#: Up to so many jobs are named one by one.
+_NAMED = 10
+
+
+def report(session: Session, act: Act, done: str, *, hint: str = "") -> int:
+    """Say what an act did, as ``3 jobs <done>, 1 skipped``; return the exit code: nothing done is a refusal."""
+    if session.is_json:
+        from core.cli.jsonable import print_object
+
+        print_object({"verb": act.verb, "act_id": act.id or None, "count": act.count, "skipped": act.skipped})
+    else:
+        skipped = f", {act.skipped:,} skipped: their state does not allow it" if act.skipped else ""
+        session.say(f"{count(act.count, 'job')} {done}{skipped}{hint if act.count else ''}")
+    return DONE if act.count else REFUSED
+
+
+def report_named(session: Session, queue: Queue, act: Act, references: Sequence[str], done: str) -> int:
+    """Say what an act did to jobs that were listed: to each of a few, else how many."""
+    if session.is_json or act.skipped or len(references) > _NAMED:
+        return report(session, act, done)
+    for reference in dict.fromkeys(references):
+        session.say(f"Job {title(queue.job(reference))} {done}")
+    return DONE if act.count else REFUSED

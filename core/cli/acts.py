@@ -1,0 +1,68 @@
+"""``queuectl retry``, ``restore`` and ``undo``: acts on jobs that are done when the command returns."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from core.cli.acting import report, report_named
+from core.cli.failures import Refused
+from core.cli.parser import Parser
+from core.cli.progress import Progress
+from core.cli.session import Session
+from core.errors import UsageError
+
+
+def configure(parser: Parser, name: str) -> None:
+    """Describe the options."""
+    if name == "undo":
+        parser.add_argument("--act", metavar="N", type=int, help="this act, as 'queuectl show' numbers them")
+        parser.examples("queuectl undo", "queuectl undo --act 7")
+        return
+    parser.add_argument("words", metavar="JOB", nargs="*", help="numbers or names")
+    if name == "restore":
+        parser.add_argument("--last", action="store_true", help="the jobs of the last purge")
+        parser.examples("queuectl restore 42", "queuectl restore --last")
+    else:
+        parser.description = (
+            "Try jobs again now: dead, completed and cancelled ones get a fresh start, delayed ones become due."
+        )
+        parser.examples("queuectl retry 42", "queuectl retry nightly 7 8")
+
+
+def run(session: Session, options: Namespace) -> int:
+    """Do the act and say what it did."""
+    return {"retry": _retry, "restore": _restore, "undo": _undo}[options.command_name](session, options)
+
+
+def _retry(session: Session, options: Namespace) -> int:
+    if not options.words:
+        raise UsageError("retry which job? give numbers or names")
+    queue = session.queue()
+    with Progress(session, "retrying") as progress:
+        act = queue.retry(options.words, progress=progress)
+    return report_named(session, queue, act, options.words, "will run again")
+
+
+def _restore(session: Session, options: Namespace) -> int:
+    if bool(options.words) is options.last:
+        raise UsageError("restore which job? give numbers or names, or --last for those of the last purge")
+    queue = session.queue()
+    with Progress(session, "restoring") as progress:
+        if options.words:
+            act = queue.restore(options.words, progress=progress)
+            return report_named(session, queue, act, options.words, "restored")
+        try:
+            act = queue.restore(progress=progress)
+        except UsageError as error:
+            raise Refused(str(error)) from None
+    return report(session, act, "restored")
+
+
+def _undo(session: Session, options: Namespace) -> int:
+    queue = session.queue()
+    with Progress(session, "undoing") as progress:
+        try:
+            act = queue.undo(options.act, progress=progress)
+        except UsageError as error:
+            raise Refused(str(error)) from None
+    return report(session, act, f"put back as before the {act.verb.removeprefix('undo ')}")

@@ -1,0 +1,98 @@
+"""``queuectl cancel``: cancel waiting jobs, stop running ones and see them end."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+
+from core.cli.acting import report
+from core.cli.failures import DONE, REFUSED
+from core.cli.helper import Helper, is_orphaned
+from core.cli.parser import Parser
+from core.cli.session import Session
+from core.cli.wording import count, pause, title
+from core.errors import UsageError
+from core.model import Act, Job, State
+from core.queue import Queue
+
+#: How much longer than the grace the stopping of a command may take, in seconds.
+_MARGIN_S = 5.0
+
+
+def configure(parser: Parser, name: str) -> None:
+    """Describe the options."""
+    parser.add_argument("words", metavar="JOB", nargs="*", help="numbers or names")
+    parser.add_argument("--kill", action="store_true", help="kill running ones at once instead of asking them to end")
+    parser.add_argument("--no-wait", action="store_true", help="do not wait until running ones have ended")
+    parser.description = (
+        "Cancel jobs. A running one gets TERM, after the setting kill-grace KILL, and the command waits until it ended;"
+        " if its worker is dead, the command does the worker's part."
+    )
+    parser.examples("queuectl cancel 42", "queuectl cancel --kill nightly")
+
+
+def run(session: Session, options: Namespace) -> int:
+    """Cancel the jobs and report what became of each."""
+    if not options.words:
+        raise UsageError("cancel which job? give numbers or names")
+    queue = session.queue()
+    ids = list(dict.fromkeys(queue.job(reference).id for reference in options.words))
+    before = {job_id: queue.job(job_id).state for job_id in ids}
+    act = queue.cancel(ids, kill=options.kill)
+    jobs = [queue.job(job_id) for job_id in ids]
+    running = [job for job in jobs if job.state is State.RUNNING]
+    if running and not options.no_wait:
+        _note_waiting(session, queue, running, is_kill=options.kill)
+        _wait(session, queue, [job.id for job in running])
+        jobs = [queue.job(job_id) for job_id in ids]
+    if session.is_json:
+        return _print_json(session, jobs)
+    if len(jobs) > 20:
+        return report(session, act, "cancelled")
+    for job in jobs:
+        session.say(_fate(job, before[job.id], is_waiting=not options.no_wait))
+    return _code(act, jobs, is_waiting=not options.no_wait)
+
+
+def _code(act: Act, jobs: list[Job], *, is_waiting: bool) -> int:
+    is_stuck = is_waiting and any(job.state is State.RUNNING for job in jobs)
+    return REFUSED if is_stuck or not act.count else DONE
+
+
+def _print_json(session: Session, jobs: list[Job]) -> int:
+    from core.cli.jsonable import job_object, print_array
+
+    now = session.now()
+    print_array(job_object(job, now) for job in jobs)
+    return DONE
+
+
+def _fate(job: Job, before: State, *, is_waiting: bool) -> str:
+    if job.state is State.CANCELLED:
+        return f"Job {title(job)} cancelled"
+    if job.state is State.RUNNING:
+        reason = "still runs; its worker goes on stopping it" if is_waiting else "is asked to stop"
+        return f"Job {title(job)} {reason}"
+    if before is job.state:
+        return f"Job {title(job)} is {job.state.value} already"
+    return f"Job {title(job)} ended before it could be cancelled: it is {job.state.value}"
+
+
+def _note_waiting(session: Session, queue: Queue, running: list[Job], *, is_kill: bool) -> None:
+    if not session.is_json:
+        grace_s = 0.0 if is_kill else queue.settings().kill_grace_s
+        limit = "" if is_kill else f" (KILL follows after {pause(grace_s)})"
+        session.note(f"queuectl: waiting for {count(len(running), 'running job')} to end{limit}")
+
+
+def _wait(session: Session, queue: Queue, ids: list[int]) -> None:
+    """Wait until the running jobs have ended, at most as long as stopping may take."""
+    until_s = session.monotonic_s() + queue.settings().kill_grace_s + _MARGIN_S
+    with Helper(queue) as helper:
+        while session.monotonic_s() < until_s:
+            ids = [job_id for job_id in ids if queue.job(job_id).state is State.RUNNING]
+            if not ids:
+                return
+            if not helper.is_working and any(is_orphaned(queue, job_id) for job_id in ids):
+                helper.start()
+            time.sleep(0.05)

@@ -1,0 +1,79 @@
+"""The table of commands: names, where each one lives, and one line on what it does."""
+
+from __future__ import annotations
+
+
+class Command:
+    """One command. ``module`` is the file of this package with its ``configure`` and ``run``."""
+
+    __slots__ = ("module", "name", "summary", "takes_command_line", "usage")
+
+    def __init__(self, name: str, module: str, usage: str, summary: str, *, takes_command_line: bool = False) -> None:
+        self.name = name
+        self.module = module
+        self.usage = usage
+        self.summary = summary
+        #: Whether all that follows ``--`` is a shell command of the person's and no business of ours.
+        self.takes_command_line = takes_command_line
+
+
+COMMANDS: dict[str, Command] = {
+    command.name: command
+    for command in (
+        Command("enqueue", "enqueue", '[OPTIONS] "COMMAND" | -- PROGRAM ARG…', "add jobs", takes_command_line=True),
+        Command(
+            "run",
+            "running",
+            '[OPTIONS] "COMMAND" | -- PROGRAM ARG…',
+            "add a job, follow its output, exit with its exit code",
+            takes_command_line=True,
+        ),
+        Command("worker start", "worker", "[OPTIONS]", "run jobs in the foreground; also just: worker"),
+        Command("worker list", "workers", "[OPTIONS]", "show which workers are alive"),
+        Command("worker stop", "workers", "[ID…] [OPTIONS]", "ask workers to stop and wait until they have"),
+        Command("list", "listing", "[STATE] [OPTIONS]", "list jobs"),
+        Command("show", "show", "JOB [OPTIONS]", "show all there is to know about a job"),
+        Command("logs", "logs", "JOB [OPTIONS]", "show what a job wrote"),
+        Command("wait", "waiting", "JOB… | --all [OPTIONS]", "wait until jobs have finished"),
+        Command("retry", "acts", "JOB… [OPTIONS]", "try jobs again now"),
+        Command("cancel", "cancel", "JOB… [OPTIONS]", "cancel jobs, and stop those that run"),
+        Command("edit", "edit", "JOB [OPTIONS]", "change a job that waits or is dead"),
+        Command("dlq list", "dlq", "[OPTIONS]", "list the dead letter queue; also just: dlq"),
+        Command("dlq replay", "dlq", "JOB… | --all [OPTIONS]", "give dead jobs a fresh start; also: dlq retry"),
+        Command("dlq purge", "dlq", "JOB… | --all [OPTIONS]", "put dead jobs out of sight"),
+        Command("purge", "purge", "JOB… | --state STATE | --all [OPTIONS]", "put finished jobs out of sight"),
+        Command("restore", "acts", "JOB… | --last [OPTIONS]", "bring purged jobs back"),
+        Command("undo", "acts", "[OPTIONS]", "undo the last purge, retry, replay, edit or cancel"),
+        Command("status", "status", "[OPTIONS]", "show how many jobs stand where, and who works"),
+        Command("metrics", "status", "[OPTIONS]", "show throughput, success rate, wait and run times"),
+        Command("queue list", "lanes", "[OPTIONS]", "list the queues; also just: queue"),
+        Command("queue pause", "lanes", "[QUEUE…] [OPTIONS]", "start no more jobs of a queue, or of any"),
+        Command("queue resume", "lanes", "[QUEUE…] [OPTIONS]", "start jobs again"),
+        Command("queue limit", "lanes", "QUEUE N|none [OPTIONS]", "limit how many of a queue's jobs run at once"),
+        Command("config list", "config", "[OPTIONS]", "list the settings; also just: config"),
+        Command("config get", "config", "KEY [OPTIONS]", "print a setting"),
+        Command("config set", "config", "KEY VALUE [OPTIONS]", "change a setting"),
+        Command("config unset", "config", "KEY [OPTIONS]", "go back to a setting's default"),
+        Command("prune", "upkeep", "[OPTIONS]", "remove for good what is older than the settings allow"),
+        Command("doctor", "upkeep", "[OPTIONS]", "check the database and say what to do"),
+        Command("backup", "upkeep", "FILE [OPTIONS]", "copy the database while it is in use"),
+        Command("completion", "completion", "bash|zsh|fish", "print a script for the shell's completion"),
+        Command("help", "help", "[COMMAND]", "show the help of a command"),
+    )
+}
+
+#: What a family's name alone means.
+DEFAULTS: dict[str, str] = {"worker": "start", "dlq": "list", "queue": "list", "config": "list"}
+#: Other names that are taken.
+ALIASES: dict[str, str] = {"dlq retry": "dlq replay", "config show": "config list"}
+
+
+def family(name: str) -> list[str]:
+    """Return the second words that a family takes: ``worker`` -> ``start``, ``list``, ``stop``."""
+    known = [*COMMANDS, *ALIASES]
+    return [other.partition(" ")[2] for other in known if other.startswith(f"{name} ")]
+
+
+def first_words() -> list[str]:
+    """Return every word that may follow ``queuectl``."""
+    return list(dict.fromkeys(name.partition(" ")[0] for name in COMMANDS))

@@ -1,0 +1,63 @@
+"""``queuectl edit``: change a job that waits or is dead."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from core.cli.failures import DONE
+from core.cli.jobfields import add_job_options, fields_of_options
+from core.cli.parser import Parser
+from core.cli.session import Session
+from core.cli.wording import title
+from core.errors import UsageError
+
+_CLEARABLE = {
+    "name": "name",
+    "label": "label",
+    "timeout": "timeout_s",
+    "ok-exit": "ok_exit",
+    "dead-exit": "dead_exit",
+    "delay": "run_at",
+    "env": "env",
+}
+
+
+def configure(parser: Parser, name: str) -> None:
+    """Describe the options."""
+    parser.add_argument("job", metavar="JOB", help="its number or name")
+    add_job_options(parser, is_edit=True)
+    parser.add_argument(
+        "--clear", metavar="WHAT", action="append", choices=sorted(_CLEARABLE), help=", ".join(sorted(_CLEARABLE))
+    )
+    parser.add_argument("--retry", action="store_true", help="and try it again now")
+    parser.description = "Change a job that waits or is dead; what it was before stays in its history."
+    parser.examples(
+        "queuectl edit 42 --command './import.sh --safe' --retry",
+        "queuectl edit nightly --timeout 2h --clear label",
+    )
+
+
+def run(session: Session, options: Namespace) -> int:
+    """Change the job and say so."""
+    fields: dict[str, Any] = fields_of_options(options, session.now)
+    if options.command is not None:
+        fields["command"] = options.command
+    for what in options.clear or ():
+        if _CLEARABLE[what] in fields:
+            raise UsageError(f"--clear {what} and a new value for it exclude each other")
+        fields[_CLEARABLE[what]] = None
+    if not fields and not options.retry:
+        raise UsageError("nothing to change; give an option such as --command or --timeout")
+    queue = session.queue()
+    act = queue.edit(options.job, then_retry=options.retry, **fields)
+    job = queue.job(options.job if options.name is None else options.name)
+    if session.is_json:
+        from core.cli.jsonable import job_object, print_object
+
+        print_object(job_object(job, session.now()))
+    elif act.count:
+        session.say(f"Job {title(job)} changed{' and will run again' if options.retry else ''}")
+    else:
+        session.say(f"Job {title(job)} is like that already")
+    return DONE

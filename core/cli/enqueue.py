@@ -1,0 +1,74 @@
+"""``queuectl enqueue``: add one job from the command line, or many from a stream."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from core.cli.failures import DONE
+from core.cli.jobfields import add_job_options, fields_of_options
+from core.cli.parser import Parser
+from core.cli.session import Session
+from core.errors import UsageError
+from core.model import NewJob
+
+
+def configure(parser: Parser, name: str) -> None:
+    """Describe the options."""
+    parser.add_argument(
+        "words",
+        metavar="COMMAND",
+        nargs="*",
+        help="one word is a line for the shell (or a JSON object whose keys are the options' names);"
+        " several are a program and its arguments",
+    )
+    parser.add_argument("--stdin", action="store_true", help="add a job for each line of the standard input")
+    parser.add_argument("--file", metavar="FILE", help="add a job for each line of a file")
+    parser.add_argument("--null", action="store_true", help="the lines end with a NUL character")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print the id and nothing else")
+    add_job_options(parser)
+    parser.examples(
+        'queuectl enqueue "make test > log.txt"',
+        "queuectl enqueue --timeout 5m --label nightly -- rsync -a 'My Files' /backup",
+        """queuectl enqueue '{"command": "./import.sh", "id": "import", "max-attempts": 5}'""",
+        "find . -name '*.mov' -print0 | sed -z 's/.*/ffmpeg -i \"&\" \"&.mp4\"/' | queuectl enqueue --stdin -0",
+    )
+
+
+def run(session: Session, options: Namespace) -> int:
+    """Add what was asked for and print the ids."""
+    if options.stdin or options.file is not None:
+        from core.cli.batch import add_lines
+
+        return add_lines(session, options)
+    if options.null:
+        raise UsageError("-0 goes with --stdin or --file")
+    job = job_of(session, options)
+    queue = session.queue(create=True)
+    job_id = queue.add(job)
+    if session.is_json:
+        from core.cli.jsonable import job_object, print_object
+
+        print_object(job_object(queue.job(job_id), session.now()))
+    else:
+        session.say(str(job_id) if options.quiet else f"Job added successfully (ID: {job_id})")
+    return DONE
+
+
+def job_of(session: Session, options: Namespace, **defaults: Any) -> NewJob:
+    """Return the job of a command line: its words are a shell line, a JSON object, or a program and its arguments."""
+    fields = {**defaults, **fields_of_options(options, session.now)}
+    words: list[str] = options.words
+    if not words:
+        raise UsageError(
+            f"nothing to {options.command_name}; give a command, as in: queuectl {options.command_name} 'sleep 5'"
+        )
+    if len(words) > 1:
+        import shlex
+
+        return NewJob(shlex.join(words), **fields)
+    if words[0].lstrip()[:1] == "{":
+        from core.cli.joblines import new_job
+
+        return new_job(words[0], fields, session.now)
+    return NewJob(words[0], **fields)

@@ -1,0 +1,25 @@
+"""Exit codes: the one table from what went wrong to what the shell is told."""
+
+from __future__ import annotations
+
+from core.errors import JobNotFound, QueueError, UsageError
+
+DONE = 0
+REFUSED = 1
+WRONG_USAGE = 2
+NOT_COMPLETED = 3
+NO_SUCH_JOB = 4
+TIMED_OUT = 124
+INTERRUPTED = 130
+
+#: The first kind that fits decides; whatever else the queue refuses is ``REFUSED``.
+_CODES: tuple[tuple[type[QueueError], int], ...] = ((UsageError, WRONG_USAGE), (JobNotFound, NO_SUCH_JOB))
+
+
+class Refused(QueueError):
+    """The queue's state does not allow what was asked for, or nothing matched."""
+
+
+def exit_code_of(error: QueueError) -> int:
+    """Return the exit code of an error."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), REFUSED)

@@ -1,0 +1,61 @@
+"""A worker inside this process, for a command that needs one and finds none alive."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from core.model import State
+from core.queue import Queue
+from core.worker import StopMode, Worker
+
+
+class Helper:
+    """Runs or adopts jobs in a thread until the block is left; what still runs then goes on for the next worker."""
+
+    def __init__(self, queue: Queue, *, slots: int = 0, queues: tuple[str, ...] = ()) -> None:
+        self._queue = queue
+        self._slots = slots
+        self._queues = queues
+        self._worker: Worker | None = None
+
+    def __enter__(self) -> Helper:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._worker is not None:
+            self._worker.stop(StopMode.DETACH)
+            self._worker.join(5.0)
+
+    @property
+    def is_working(self) -> bool:
+        """Whether it was started."""
+        return self._worker is not None
+
+    def start(self) -> None:
+        """Start the worker, once."""
+        if self._worker is None:
+            self._worker = Worker(self._queue, slots=self._slots, queues=self._queues)
+            self._worker.start()
+
+
+def has_living_worker(queue: Queue, lane: str | None = None) -> bool:
+    """Tell whether a worker is alive that is not about to stop and, with ``lane``, serves this queue."""
+    return any(
+        worker.is_alive
+        and (lane is None or (worker.slots > 0 and worker.stop_requested is None and _serves(worker.queues, lane)))
+        for worker in queue.workers()
+    )
+
+
+def _serves(queues: tuple[str, ...], lane: str) -> bool:
+    return not queues or lane in queues
+
+
+def is_orphaned(queue: Queue, job_id: int) -> bool:
+    """Tell whether a job runs without a living worker to watch it."""
+    if queue.job(job_id).state is not State.RUNNING:
+        return False
+    alive = {worker.id for worker in queue.workers() if worker.is_alive}
+    return queue.output(job_id).attempt.worker_id not in alive

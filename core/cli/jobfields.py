@@ -1,0 +1,186 @@
+"""The settings that a job can be given, on the command line and in JSON, both made into the fields of ``NewJob``."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.cli.parser import Parser
+from core.errors import UsageError
+from core.units import parse_duration, parse_instant
+
+#: Given by a function, so that the clock is read when a job is made, which in a long batch may be later.
+Now = Callable[[], datetime]
+
+
+def add_job_options(parser: Parser, *, is_edit: bool = False) -> None:
+    """Add the options that say how a job is to run."""
+    group = parser.add_argument_group("the job")
+    if is_edit:
+        group.add_argument("--command", metavar="COMMAND", help="the shell command")
+    group.add_argument("--name", metavar="NAME", help="a unique name, to speak of the job by")
+    group.add_argument("--queue", metavar="QUEUE", help="the queue it waits in (default: default)")
+    group.add_argument("-p", "--priority", metavar="N", type=_whole, help="higher ones run first (default: 0)")
+    group.add_argument("--delay", metavar="TIME", help="run it later: 90s, 10m, 1h30m, 2d")
+    group.add_argument("--at", metavar="TIME", help="run it then: 18:30, 2026-01-31T18:30")
+    group.add_argument(
+        "--max-attempts",
+        "--max-retries",
+        dest="max_attempts",
+        metavar="N",
+        type=_whole,
+        help="starts allowed before it is dead (default: 3)",
+    )
+    group.add_argument("--timeout", metavar="TIME", help="time limit of an attempt; 0 for none (default: none)")
+    group.add_argument(
+        "--backoff-base", metavar="B", type=_number, help="wait B ** attempts seconds before a retry (default: 2)"
+    )
+    group.add_argument("--cwd", metavar="DIR", help="where it runs (default: here)")
+    group.add_argument(
+        "--env", metavar="NAME=VALUE", action="append", help="a variable for it; may be given several times"
+    )
+    group.add_argument("--label", metavar="TEXT", help="a word to find it by")
+    group.add_argument("--ok-exit", metavar="CODES", help="exit codes that count as success besides 0: 24,64-78")
+    group.add_argument("--dead-exit", metavar="CODES", help="exit codes after which a retry is pointless")
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a number") from None
+
+
+def fields_of_options(options: Namespace, now: Now) -> dict[str, Any]:
+    """Return the fields of ``NewJob`` that the options give."""
+    given = vars(options)
+    fields = {
+        name: given[name]
+        for name in (
+            "name",
+            "queue",
+            "priority",
+            "max_attempts",
+            "backoff_base",
+            "cwd",
+            "label",
+            "ok_exit",
+            "dead_exit",
+        )
+        if given[name] is not None
+    }
+    if options.timeout is not None:
+        fields["timeout_s"] = parse_duration(options.timeout, "timeout")
+    if options.delay is not None and options.at is not None:
+        raise UsageError("--delay and --at exclude each other; give one of them")
+    if options.delay is not None:
+        fields["run_at"] = _later(now, parse_duration(options.delay, "delay"))
+    if options.at is not None:
+        fields["run_at"] = parse_instant(options.at, now())
+    if options.env is not None:
+        fields["env"] = dict(_variable(text) for text in options.env)
+    return fields
+
+
+def _later(now: Now, seconds: float) -> datetime:
+    try:
+        return now() + timedelta(seconds=seconds)
+    except OverflowError:
+        raise UsageError("the delay ends after the year 9999; give a shorter one") from None
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"--env {text!r} is not NAME=VALUE")
+    return name, value
+
+
+# --- JSON
+
+_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "command": ((str,), "a text"),
+    "name": ((str,), "a text"),
+    "id": ((str,), "a text: it is taken as the name; numbers are given by the queue"),
+    "queue": ((str,), "a text"),
+    "priority": ((int,), "a whole number"),
+    "delay": ((str, int, float), "a duration such as 10m, or seconds"),
+    "at": ((str,), "a time such as 2026-01-31T18:30"),
+    "max-attempts": ((int,), "a whole number"),
+    "max-retries": ((int,), "a whole number"),
+    "timeout": ((str, int, float), "a duration such as 5m, or seconds"),
+    "backoff-base": ((int, float), "a number"),
+    "cwd": ((str,), "a text"),
+    "env": ((dict,), "an object of texts"),
+    "label": ((str,), "a text"),
+    "ok-exit": ((str, int), "exit codes such as 0,24"),
+    "dead-exit": ((str, int), "exit codes such as 64-78"),
+}
+_FIELDS = {"id": "name", "max-retries": "max_attempts", "timeout": "timeout_s", "delay": "run_at", "at": "run_at"}
+
+
+def fields_of_json(text: str, now: Now) -> dict[str, Any]:
+    """Return the fields of ``NewJob`` that a JSON object gives; its keys are options' names, with ``-`` or ``_``."""
+    import json
+
+    try:
+        value = json.loads(text, object_pairs_hook=_without_doubles)
+    except (json.JSONDecodeError, RecursionError) as error:
+        place = f" (character {error.pos + 1}: {error.msg})" if isinstance(error, json.JSONDecodeError) else ""
+        raise UsageError(f"this is not valid JSON{place}; put the keys and texts in double quotes") from None
+    if not isinstance(value, dict):
+        raise UsageError("this is not a JSON object")
+    fields: dict[str, Any] = {}
+    for key, one in value.items():
+        name = key.replace("_", "-")
+        field = _FIELDS.get(name, name.replace("-", "_"))
+        converted = _converted(key, name, one, now)
+        if converted is None:
+            continue
+        if field in fields:
+            raise UsageError(f"the key {key!r} says again what another key says")
+        fields[field] = converted
+    if "command" not in fields:
+        raise UsageError('the key "command" is missing')
+    return fields
+
+
+def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise UsageError("a key of the JSON object is there twice")
+    return found
+
+
+def _converted(key: str, name: str, value: Any, now: Now) -> Any:
+    """Return the value of a key as ``NewJob`` wants it; ``None`` for null, which means the default."""
+    if name not in _KINDS:
+        raise UsageError(f"unknown key {key!r}; the keys are {', '.join(_KINDS)}")
+    if value is None:
+        return None
+    kinds, wanted = _KINDS[name]
+    is_right = any(isinstance(value, kind) for kind in kinds) and not isinstance(value, bool)
+    if name == "env":
+        is_right = is_right and all(isinstance(one, str) for one in value.values())
+    if not is_right:
+        raise UsageError(f"the key {key!r} takes {wanted}")
+    if name in ("ok-exit", "dead-exit"):
+        return str(value)
+    if name in ("delay", "timeout"):
+        seconds = parse_duration(_decimal(value), name)
+        return _later(now, seconds) if name == "delay" else seconds
+    return parse_instant(value, now()) if name == "at" else value
+
+
+def _decimal(value: str | float) -> str:
+    """Return a number of seconds as text without an exponent."""
+    return value if isinstance(value, str) else f"{value:f}" if isinstance(value, float) else str(value)

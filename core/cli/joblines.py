@@ -1,0 +1,71 @@
+"""Jobs from a stream, one a line: shell commands or JSON objects, read as they are needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
+
+from core.cli.jobfields import Now, fields_of_json
+from core.errors import QueueError, UsageError
+from core.model import NewJob
+
+_BLOCK = 1 << 16
+#: A line longer than this is no command that a system would take.
+_LONGEST = 4 << 20
+
+
+def is_json(text: str) -> bool:
+    """Tell whether a text means a JSON object; a shell's ``{ list; }`` has a space and then a word."""
+    return re.match(r'\s*\{(?!\s)|\s*\{\s*(?:"|\}|$)', text) is not None
+
+
+def new_job(text: str, defaults: Mapping[str, Any], now: Now) -> NewJob:
+    """Return the job that a text means: a shell command or a JSON object; ``defaults`` hold where it says nothing."""
+    if is_json(text):
+        return NewJob(**{**defaults, **fields_of_json(text, now)})
+    return NewJob(text, **defaults)
+
+
+class JobLines:
+    """The jobs of a stream; ``number`` is the line, from 1, that the newest one came from."""
+
+    def __init__(self, stream: BinaryIO, separator: bytes, defaults: Mapping[str, Any], now: Now) -> None:
+        self._stream = stream
+        self._separator = separator
+        self._defaults = defaults
+        self._now = now
+        self.number = 0
+
+    def __iter__(self) -> Iterator[NewJob]:
+        for line in self._lines():
+            self.number += 1
+            if not line.strip():
+                continue
+            try:
+                text = line.decode()
+            except UnicodeDecodeError:
+                raise UsageError("it is not valid UTF-8") from None
+            yield new_job(text, self._defaults, self._now)
+
+    def placed(self, error: QueueError) -> QueueError:
+        """Return an error with the number of the line that it is about."""
+        reason = re.sub(r"^job \d+: ", "", str(error))
+        return UsageError(f"line {self.number}: {reason}; nothing was added")
+
+    def _lines(self) -> Iterator[bytes]:
+        """Yield the lines without their ends; a carriage return before a line feed belongs to the end."""
+        rest = b""
+        while True:
+            block = self._stream.read1(_BLOCK) if hasattr(self._stream, "read1") else self._stream.read(_BLOCK)
+            if not block:
+                break
+            lines = (rest + block).split(self._separator)
+            rest = lines.pop()
+            for line in lines:
+                yield line.removesuffix(b"\r") if self._separator == b"\n" else line
+            if len(rest) > _LONGEST:
+                self.number += 1
+                raise UsageError("it is too long for a command")
+        if rest:
+            yield rest

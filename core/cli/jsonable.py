@@ -1,0 +1,63 @@
+"""What the queue's values look like as JSON: flat objects, instants as ISO 8601 UTC with Z, durations in seconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from datetime import datetime, timezone
+from enum import Enum
+from typing import Any
+
+from core.environment import masked
+from core.model import Job
+
+
+def instant(at: datetime) -> str:
+    """Return an instant as text: ``2026-01-31T18:30:00.250Z``."""
+    return at.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def plain(value: object) -> Any:
+    """Return a value as what JSON knows."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return instant(value)
+    if isinstance(value, Mapping):
+        return {str(plain(key)): plain(one) for key, one in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [plain(one) for one in value]
+    return value
+
+
+def flat(value: Any) -> dict[str, Any]:
+    """Return a dataclass as an object with a key for each field."""
+    return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+
+
+def job_object(job: Job, now: datetime) -> dict[str, Any]:
+    """Return a job as an object, its phase added, the values of variables that look like secrets masked."""
+    shown = flat(job)
+    shown["env"] = masked(job.env)
+    shown["phase"] = plain(job.phase(now))
+    return shown
+
+
+def text_of(value: object) -> str:
+    """Return JSON on one line, in which no control character and nothing beyond ASCII stands as itself."""
+    return json.dumps(value).replace("\x7f", "\\u007f")
+
+
+def print_object(value: Mapping[str, Any]) -> None:
+    """Print one object."""
+    print(text_of(value))
+
+
+def print_array(values: Iterable[Mapping[str, Any]]) -> None:
+    """Print an array, an object a line, as they come."""
+    separator = "[\n"
+    for value in values:
+        print(f"{separator}{text_of(value)}", end="")
+        separator = ",\n"
+    print("\n]" if separator == ",\n" else "[]")

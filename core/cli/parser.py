@@ -1,0 +1,217 @@
+"""Reading a command line: which command it is, the options all share, and one parser for the command alone."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from importlib import import_module
+
+from core.cli.commands import ALIASES, COMMANDS, DEFAULTS, Command, family, first_words
+from core.errors import UsageError
+
+_COLOURS = ("auto", "always", "never")
+#: Options without a value, and with one, that may also stand before the command.
+_FLAGS = {"--json": "json"}
+_VALUES = {"--db": "db", "--color": "color", "--colour": "color"}
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help that looks the same in every version of Python, and keeps the lines of the examples."""
+
+    def __init__(self, prog: str, width: int) -> None:
+        super().__init__(prog, max_help_position=28, width=width)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith("examples:"):
+            return super()._fill_text(text, width, indent)
+        import textwrap
+
+        return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings:
+            return super()._format_action_invocation(action)
+        names = ["-0", *action.option_strings] if action.dest == "null" else action.option_strings
+        text = ", ".join(names)
+        return text if action.nargs == 0 else f"{text} {self._format_args(action, action.dest.upper())}"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises what is wrong instead of printing it."""
+
+    def __init__(self, prog: str, usage: str, description: str, width: int | None = None) -> None:
+        self._width = width
+        super().__init__(
+            prog=prog,
+            usage=usage,
+            description=description,
+            formatter_class=lambda prog: Formatter(prog, self._width or 80),
+            allow_abbrev=False,
+        )
+        self._positionals.title = "arguments"
+
+    def examples(self, *lines: str) -> None:
+        """Show examples below the options."""
+        self.epilog = "examples:\n" + "\n".join(f"  {line}" for line in lines)
+
+    def format_help(self) -> str:
+        """Return the help, as wide as the terminal unless a width was given."""
+        if self._width is None:
+            import shutil  # not sooner: argparse makes a formatter for every option that it is told of
+
+            self._width = max(40, min(100, shutil.get_terminal_size().columns - 2))
+        return super().format_help()
+
+    def error(self, message: str) -> object:  # type: ignore[override] # argparse says NoReturn: raising is that
+        raise UsageError(f"{message}; see '{self.prog} --help'")
+
+
+def build_parser(command: Command, width: int | None = None) -> Parser:
+    """Return the parser of one command; its module is loaded."""
+    prog = f"queuectl {command.name}"
+    summary = command.summary[:1].upper() + command.summary[1:]
+    parser = Parser(prog, f"{prog} {command.usage}", f"{summary}.", width)
+    import_module(f"core.cli.{command.module}").configure(parser, command.name)
+    shared = parser.add_argument_group("common options")
+    shared.add_argument("--db", metavar="PATH", default=argparse.SUPPRESS, help="the database to use")
+    shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON and nothing else")
+    shared.add_argument(
+        "--color",
+        "--colour",
+        choices=_COLOURS,
+        metavar="WHEN",
+        default=argparse.SUPPRESS,
+        help="auto (default), always or never",
+    )
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> tuple[Command | None, argparse.Namespace]:
+    """Return the command of a command line and its options; no command for an empty line or ``--help``."""
+    given = argparse.Namespace(db=None, json=False, color="auto", rest=[])
+    rest = _take_shared(list(arguments), given)
+    if not rest or rest[0] in ("-h", "--help"):
+        return None, given
+    if rest[0] in ("-V", "--version"):
+        return COMMANDS["help"], argparse.Namespace(**vars(given), version=True, words=[])
+    if rest[0].startswith("-"):
+        raise UsageError(f"unknown option {rest[0]!r}; see 'queuectl --help'")
+    command, rest = _find(rest, given)
+    if command is None:
+        given.rest = rest
+        return None, given
+    return command, _parse_options(command, rest, given)
+
+
+def _take_shared(arguments: list[str], given: argparse.Namespace) -> list[str]:
+    """Note the shared options at the beginning; return what follows them."""
+    while arguments and arguments[0].startswith("--"):
+        name, equals, value = arguments[0].partition("=")
+        if name in _FLAGS and not equals:
+            setattr(given, _FLAGS[name], True)
+            arguments = arguments[1:]
+        elif name in _VALUES:
+            if not equals and len(arguments) < 2:
+                raise UsageError(f"{name} needs a value; see 'queuectl --help'")
+            value = value if equals else arguments[1]
+            if _VALUES[name] == "color" and value not in _COLOURS:
+                raise UsageError(f"--color is one of {', '.join(_COLOURS)}, not {value!r}")
+            setattr(given, _VALUES[name], value)
+            arguments = arguments[1 if equals else 2 :]
+        else:
+            break
+    return arguments
+
+
+def _find(words: list[str], given: argparse.Namespace) -> tuple[Command | None, list[str]]:
+    """Return the command that the words begin with and the words after it; no command for ``FAMILY --help``."""
+    first, rest = words[0], words[1:]
+    if first in COMMANDS:
+        return COMMANDS[first], rest
+    if first not in DEFAULTS:
+        raise UsageError(f"no command {first!r}{_nearest(first, first_words())}; see 'queuectl --help'")
+    rest = _take_shared(rest, given)
+    if rest[:1] == ["-h"] or rest[:1] == ["--help"]:
+        return None, [first]
+    if not rest or rest[0].startswith("-"):
+        return COMMANDS[f"{first} {DEFAULTS[first]}"], rest
+    name = f"{first} {rest[0]}"
+    name = ALIASES.get(name, name)
+    if name not in COMMANDS:
+        known = family(first)
+        raise UsageError(f"no command {name!r}{_nearest(rest[0], known)}; {first} takes {', '.join(known)}")
+    return COMMANDS[name], rest[1:]
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    found = get_close_matches(word, known, n=1, cutoff=0.5)
+    return f", did you mean {found[0]!r}?" if found else ""
+
+
+def _parse_options(command: Command, words: list[str], given: argparse.Namespace) -> argparse.Namespace:
+    verbatim: list[str] = []
+    if command.takes_command_line:
+        if "--" in words:
+            place = words.index("--")
+            words, verbatim = words[:place], words[place + 1 :]
+        # a name like "-0" would have argparse take every negative number for an option
+        words = ["--null" if word == "-0" else word for word in words]
+    parser = build_parser(command)
+    options, extra = parser.parse_known_args(words, given)
+    unknown = [word for word in extra if word.startswith("-") and word != "-"]
+    many = getattr(options, "words", None)
+    if unknown or (extra and not isinstance(many, list)):
+        hint = f"see '{parser.prog} --help'"
+        if command.takes_command_line:
+            hint += "; options of the command itself go after --"
+        raise UsageError(f"unknown argument {(unknown or extra)[0]!r}; {hint}")
+    if isinstance(many, list):
+        options.words = [*many, *extra, *verbatim]
+    options.command_name = command.name
+    return options
+
+
+def overview() -> str:
+    """Return the help of the program."""
+    width = max(len(name) for name in COMMANDS)
+    lines = [f"  {command.name:{width}}  {command.summary}" for command in COMMANDS.values()]
+    return "\n".join(
+        [
+            "usage: queuectl [--db PATH] [--color auto|always|never] [--json] COMMAND …",
+            "",
+            "A durable queue for shell commands: retries with back-off, a dead letter queue, kept output.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "options, before or after the command:",
+            "  --db PATH      the database (default: $QUEUECTL_DB, else the user's own queue)",
+            "  --color WHEN   auto (default), always or never",
+            "  --json         print JSON and nothing else",
+            "  --version      print the version",
+            "",
+            "A job is named by its number or its --name. Exit codes: 0 done, 1 refused, failed or nothing",
+            "matched, 2 wrong usage, 3 an awaited job did not complete, 4 no such job, 124 wait timed out,",
+            "130 interrupted.",
+            "",
+            "examples:",
+            '  queuectl enqueue "convert in.png out.webp"',
+            "  queuectl worker --concurrency 4",
+            "  queuectl list",
+            "  queuectl dlq replay --all",
+            "",
+            "'queuectl help COMMAND' shows the options of a command. queuectl-tui is the live dashboard.",
+            "",
+        ]
+    )
+
+
+def family_overview(name: str) -> str:
+    """Return the help of a family of commands."""
+    commands = [command for command in COMMANDS.values() if command.name.startswith(f"{name} ")]
+    width = max(len(command.name) + len(command.usage) + 1 for command in commands)
+    lines = [f"  {command.name + ' ' + command.usage:{width}}  {command.summary}" for command in commands]
+    header = f"usage: queuectl {name} {'|'.join(family(name))} …"
+    return "\n".join([header, "", *lines, "", f"'queuectl help {name} {family(name)[0]}' shows the options.", ""])

@@ -1,0 +1,114 @@
+"""``queuectl run``: a job in the foreground: its output here, its exit code as ours."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from argparse import Namespace
+from types import FrameType
+
+from core.cli.enqueue import job_of
+from core.cli.failures import INTERRUPTED, NOT_COMPLETED, REFUSED, TIMED_OUT
+from core.cli.helper import Helper, has_living_worker
+from core.cli.jobfields import add_job_options
+from core.cli.parser import Parser
+from core.cli.session import Session
+from core.cli.showing import LOOK_S, Clean, Follower, Raw
+from core.cli.signals import Handler, handling
+from core.errors import InvalidTransition
+from core.model import Job, Outcome, State
+from core.queue import Queue
+
+#: The queue of jobs that a worker of ours runs: others' jobs are none of our business.
+LANE = "run"
+
+
+def configure(parser: Parser, name: str) -> None:
+    """Describe the options."""
+    parser.add_argument("words", metavar="COMMAND", nargs="*", help="as for enqueue")
+    parser.add_argument("--raw", action="store_true", help="write its bytes as they are")
+    add_job_options(parser)
+    parser.description = (
+        "Add a job, follow its output and exit with its exit code. A living worker runs it; if there is none, this "
+        "process does, and then for this job only (in the queue 'run'). It is tried once unless --max-attempts says "
+        "more. Ctrl+C cancels the job."
+    )
+    parser.examples("queuectl run 'make test'", "queuectl run --timeout 10m -- ./import.sh 'big file.csv'")
+
+
+def run(session: Session, options: Namespace) -> int:
+    """Run one job to its end and return its exit code."""
+    queue = session.queue(create=True)
+    job = job_of(session, options, max_attempts=1)
+    is_alone = not has_living_worker(queue, job.queue)
+    lane = LANE if is_alone and options.queue is None and job.queue == "default" else job.queue
+    job_id = queue.add(job, queue=lane)
+    if not session.is_json:
+        where = "no worker is alive, so it runs here" if is_alone else "a worker will run it"
+        session.note(f"queuectl: job {job_id}: {where}")
+    stops = _Stops()
+    with handling(stops.table()), Helper(queue, slots=1, queues=(lane,)) as helper:
+        if is_alone:
+            helper.start()
+        _follow(session, queue, job_id, options, stops)
+    ended = queue.job(job_id)
+    if session.is_json:
+        from core.cli.jsonable import job_object, print_object
+
+        print_object(job_object(ended, session.now()))
+    return INTERRUPTED if stops.count else _exit_code(session, ended)
+
+
+class _Stops:
+    """Counts the signals that ask this process to stop: they end the job, not us."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.seen = 0
+
+    def table(self) -> dict[signal.Signals, Handler]:
+        """Return the handlers."""
+        return {signal.SIGINT: self._note, signal.SIGTERM: self._note}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+
+
+class _Nowhere:
+    """Takes output that nobody asked to see."""
+
+    def feed(self, data: bytes) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
+
+
+def _follow(session: Session, queue: Queue, job_id: int, options: Namespace, stops: _Stops) -> None:
+    sink = _Nowhere() if session.is_json else Raw() if options.raw else Clean(session)
+    follower = Follower(queue, job_id, sink, number=1)
+    while not follower.step():
+        if stops.count > stops.seen:
+            stops.seen = stops.count
+            if stops.count > 2:
+                session.note(f"queuectl: leaving job {job_id} to its worker")
+                return
+            _cancel(session, queue, job_id, is_kill=stops.count > 1)
+        time.sleep(LOOK_S)
+
+
+def _cancel(session: Session, queue: Queue, job_id: int, *, is_kill: bool) -> None:
+    session.note(f"queuectl: {'killing' if is_kill else 'cancelling'} job {job_id}")
+    with contextlib.suppress(InvalidTransition):  # it has just ended by itself
+        queue.cancel(job_id, kill=is_kill)
+
+
+def _exit_code(session: Session, job: Job) -> int:
+    if job.state is State.COMPLETED or job.last_outcome in (Outcome.FAILED, Outcome.SIGNALLED):
+        return REFUSED if job.last_exit_code is None else job.last_exit_code
+    if job.last_outcome is Outcome.TIMED_OUT:
+        session.note(f"queuectl: job {job.id} timed out")
+        return TIMED_OUT
+    session.note(f"queuectl: job {job.id} is {job.state.value}{f': {job.last_error}' if job.last_error else ''}")
+    return NOT_COMPLETED

@@ -1,0 +1,115 @@
+"""What every command is given: the database, and two places to write to."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from types import TracebackType
+
+from core.clock import SystemClock, to_datetime
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from core.queue import Queue
+
+_SGR = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "magenta": "35",
+    "cyan": "36",
+}
+
+
+class Session:
+    """The surroundings of one command: its database, whether it speaks JSON, and whether a person reads along."""
+
+    def __init__(self, options: Namespace) -> None:
+        self.is_json = bool(options.json)
+        self._database: str | None = options.db
+        self._color = str(options.color)
+        self._queue: Queue | None = None
+        self._clock = SystemClock()
+        self.is_terminal = _is_terminal(sys.stdout)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._queue is not None:
+            self._queue.close()
+
+    # --- the database
+
+    def queue(self, *, create: bool = False) -> Queue:
+        """Open the database, once. Without ``create`` one that was named must exist; the user's own always may."""
+        if self._queue is None:
+            from core.queue import Queue
+
+            path = self._database
+            if path is None:
+                from core.paths import default_database
+
+                path = default_database()
+                create = create or not os.environ.get("QUEUECTL_DB")
+            self._queue = Queue(os.path.expanduser(path), create=create)
+        return self._queue
+
+    def now(self) -> datetime:
+        """Return what time it is."""
+        return to_datetime(self._clock.now_ms())
+
+    def monotonic_s(self) -> float:
+        """Return the reading of a stopwatch, in seconds."""
+        return self._clock.monotonic_s()
+
+    # --- words
+
+    def say(self, text: str) -> None:
+        """Write a line of what was asked for to stdout."""
+        print(text)
+
+    def note(self, text: str) -> None:
+        """Write a line on the side to stderr, at once."""
+        print(text, file=sys.stderr, flush=True)
+
+    @property
+    def has_colour(self) -> bool:
+        """Whether stdout is to be coloured."""
+        if self._color != "auto":
+            return self._color == "always"
+        return self.is_terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+    def style(self, text: str, *names: str) -> str:
+        """Return a text in a colour or weight, if stdout has colours."""
+        if not self.has_colour or not names:
+            return text
+        return f"\x1b[{';'.join(_SGR[name] for name in names)}m{text}\x1b[0m"
+
+    # --- questions
+
+    def confirm(self, question: str) -> bool:
+        """Ask a person; only on a terminal."""
+        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether a person could be asked."""
+        return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+
+
+def _is_terminal(stream: object) -> bool:
+    try:
+        return bool(stream is not None and stream.isatty())  # type: ignore[attr-defined]
+    except ValueError:  # closed
+        return False

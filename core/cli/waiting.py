@@ -1,0 +1,136 @@
+"""``queuectl wait``: wait until jobs have finished, and tell how."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections import deque
+
+from core.cli.failures import DONE, NOT_COMPLETED, TIMED_OUT
+from core.cli.helper import has_living_worker
+from core.cli.parser import Parser
+from core.cli.progress import Progress
+from core.cli.session import Session
+from core.cli.wording import count, result, title
+from core.errors import JobNotFound, UsageError
+from core.model import Job, State, View
+from core.queue import Queue
+from core.units import parse_duration
+
+_OPEN = (State.PENDING, State.RUNNING)
+#: How many jobs are looked at in a turn, and how long a turn that found nothing rests, in seconds.
+_LOOKED_AT = 500
+_REST_S = 0.05
+
+
+def configure(parser: Parser, name: str) -> None:
+    """Describe the options."""
+    parser.add_argument("words", metavar="JOB", nargs="*", help="numbers or names")
+    parser.add_argument("--all", action="store_true", help="all jobs that wait or run now")
+    parser.add_argument("--timeout", metavar="TIME", help="give up after this long: 90s, 10m")
+    parser.description = (
+        "Wait until jobs have finished. Exit code 0: all completed; 3: some did not; 124: the time was up."
+    )
+    parser.examples("queuectl wait 42", "queuectl wait --all --timeout 1h && echo 'all completed'")
+
+
+class Waited:
+    """The jobs that are waited for: which still are, and how the others ended."""
+
+    def __init__(self, ids: list[int]) -> None:
+        self.open = deque(ids)
+        self.total = len(ids)
+        self.completed = 0
+        self.failed: list[Job | int] = []
+
+    def look(self, queue: Queue) -> bool:
+        """Look at the next jobs; return whether any of them had finished."""
+        found = False
+        for _ in range(min(_LOOKED_AT, len(self.open))):
+            job_id = self.open.popleft()
+            try:
+                job = queue.job(job_id)
+            except JobNotFound:
+                self.failed.append(job_id)
+                found = True
+                continue
+            if job.state in _OPEN:
+                self.open.append(job_id)
+                continue
+            found = True
+            if job.state is State.COMPLETED:
+                self.completed += 1
+            else:
+                self.failed.append(job)
+        return found
+
+
+def run(session: Session, options: Namespace) -> int:
+    """Wait, and say what became of the jobs."""
+    if bool(options.words) is options.all:
+        raise UsageError("wait for which job? give numbers or names, or --all")
+    limit_s = None if options.timeout is None else parse_duration(options.timeout, "timeout")
+    queue = session.queue()
+    if options.all:
+        ids = queue.ids(View(_OPEN))
+    else:
+        ids = list(dict.fromkeys(queue.job(reference).id for reference in options.words))
+    waited = Waited(ids)
+    is_in_time = _wait(session, queue, waited, limit_s)
+    _report(session, waited)
+    if not is_in_time:
+        return TIMED_OUT
+    return NOT_COMPLETED if waited.failed else DONE
+
+
+def _wait(session: Session, queue: Queue, waited: Waited, limit_s: float | None) -> bool:
+    """Wait until no job is open; return ``False`` when the time is up before."""
+    until_s = None if limit_s is None else session.monotonic_s() + limit_s
+    is_warned = False
+    version = -1
+    with Progress(session, "waiting for jobs") as progress:
+        while waited.open:
+            newest = queue.data_version()
+            has_found = False
+            if newest != version or len(waited.open) > _LOOKED_AT:
+                version = newest
+                has_found = waited.look(queue)
+            if progress is not None:
+                progress(waited.total - len(waited.open), waited.total)
+            if has_found:
+                version = -1
+                continue
+            if until_s is not None and session.monotonic_s() >= until_s:
+                return False
+            if not is_warned and not has_living_worker(queue):
+                is_warned = True
+                session.note("queuectl: no worker is alive; start one with 'queuectl worker'")
+            time.sleep(_REST_S)
+    return True
+
+
+def _report(session: Session, waited: Waited) -> None:
+    if session.is_json:
+        from core.cli.jsonable import print_object
+
+        print_object(
+            {
+                "completed": waited.completed,
+                "not_completed": len(waited.failed),
+                "unfinished": len(waited.open),
+                "not_completed_ids": [one if isinstance(one, int) else one.id for one in waited.failed],
+            }
+        )
+        return
+    for one in waited.failed[:20]:
+        if isinstance(one, int):
+            session.note(f"queuectl: job {one} was removed")
+        else:
+            reason = f" ({result(one)})" if result(one) else ""
+            session.note(f"queuectl: job {title(one)} is {one.state.value}{reason}")
+    parts = [f"{count(waited.completed, 'job')} completed"]
+    if waited.failed:
+        parts.append(f"{len(waited.failed):,} did not")
+    if waited.open:
+        parts.append(f"{len(waited.open):,} not finished in time")
+    session.say(", ".join(parts))

@@ -1,0 +1,99 @@
+"""``queuectl worker``: run jobs in the foreground until told to stop."""
+
+from __future__ import annotations
+
+import signal
+from argparse import Namespace
+from types import FrameType
+
+from core.cli.failures import DONE, INTERRUPTED, REFUSED
+from core.cli.parser import Parser
+from core.cli.session import Session
+from core.cli.signals import Handler, handling
+from core.cli.worker_lines import WorkerLines
+from core.errors import UsageError
+from core.worker import StopMode, Worker
+
+_FIRST_LINE = "Worker started. Waiting for jobs... (Press Ctrl+C to stop)"
+_ON_STOP = {"wait": StopMode.DRAIN, "kill": StopMode.NOW, "detach": StopMode.DETACH}
+#: What the first, the second, the third signal does, when the first one is to wait.
+_STEPS = (StopMode.DRAIN, StopMode.NOW, StopMode.DETACH)
+_MOST_SLOTS = 1024
+
+
+def configure(parser: Parser, name: str) -> None:
+    """Describe the options."""
+    parser.add_argument(
+        "-c",
+        "--concurrency",
+        "--count",
+        dest="slots",
+        metavar="N",
+        type=_slots,
+        default=1,
+        help="how many jobs run at once (default: 1)",
+    )
+    parser.add_argument("--queue", metavar="QUEUE", nargs="+", action="extend", default=[], help="only these queues")
+    parser.add_argument("--drain", action="store_true", help="stop when nothing runs and nothing is due")
+    parser.add_argument(
+        "--on-stop",
+        choices=sorted(_ON_STOP),
+        metavar="WHAT",
+        default="wait",
+        help="what the first Ctrl+C or TERM does with running jobs: wait (default), kill or detach",
+    )
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--no-output", action="store_true", help="not even on a terminal the end of each job's output")
+    output.add_argument("--show-output", action="store_true", help="also elsewhere the end of each job's output")
+    parser.description = (
+        "Run jobs in the foreground, a line for each event. Ctrl+C (or TERM): start no more and wait for what runs; "
+        "again: end it (TERM, after a grace KILL), it will run again; a third time: leave it running for the next "
+        "worker. A closed terminal (HUP) leaves it running too. When nobody reads the lines any more (| head), the "
+        "worker finishes what runs and stops. Exit code 0, or 130 when a second signal ended running jobs."
+    )
+    parser.examples(
+        "queuectl worker", "queuectl worker -c 4 --queue media mail", "queuectl worker --drain --on-stop detach"
+    )
+
+
+def _slots(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST_SLOTS:
+        raise UsageError(f"--concurrency is a whole number from 1 to {_MOST_SLOTS}, not {text!r}")
+    return int(text)
+
+
+class _Signals:
+    """Turns signals into stops. The handlers only take a note and wake the loop."""
+
+    def __init__(self, worker: Worker, first: StopMode) -> None:
+        self._worker = worker
+        self._steps = _STEPS[_STEPS.index(first) :]
+        self.count = 0
+
+    def table(self) -> dict[signal.Signals, Handler]:
+        """Return the handlers: INT and TERM go step by step, HUP leaves at once."""
+        return {signal.SIGINT: self._stop, signal.SIGTERM: self._stop, signal.SIGHUP: self._leave}
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        step = min(self.count, len(self._steps) - 1)
+        self.count += 1
+        self._worker.stop(self._steps[step])
+
+    def _leave(self, number: int, frame: FrameType | None) -> None:
+        self._worker.stop(StopMode.DETACH)
+
+
+def run(session: Session, options: Namespace) -> int:
+    """Run a worker in this thread; return when it has stopped."""
+    queue = session.queue(create=True)
+    has_output = options.show_output or (session.is_terminal and not options.no_output)
+    lines = WorkerLines(
+        session, queue, has_output=has_output, first_line=_FIRST_LINE, on_silence=lambda: worker.stop(StopMode.DRAIN)
+    )
+    worker = Worker(queue, slots=options.slots, queues=options.queue, drain=options.drain, on_event=lines)
+    signals = _Signals(worker, _ON_STOP[options.on_stop])
+    with handling(signals.table()):
+        worker.run()
+    if worker.error is not None:
+        return REFUSED
+    return INTERRUPTED if signals.count > 1 else DONE

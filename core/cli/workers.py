@@ -1,0 +1,141 @@
+"""``queuectl worker list`` and ``worker stop``: who is alive, and asking them to stop from anywhere."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+
+from core.cli.failures import DONE, TIMED_OUT, Refused
+from core.cli.parser import Parser
+from core.cli.session import Session
+from core.cli.tables import Cell, Column, show_table
+from core.cli.wording import ago, count
+from core.errors import UsageError, WorkerNotFound
+from core.model import WorkerInfo
+from core.queue import Queue
+from core.units import parse_duration
+
+
+def configure(parser: Parser, name: str) -> None:
+    """Describe the options."""
+    if name == "worker list":
+        parser.examples("queuectl worker list", "queuectl worker list --json")
+        return
+    parser.add_argument("words", metavar="ID", nargs="*", help="workers, as 'worker list' numbers them (default: all)")
+    parser.add_argument(
+        "--now", action="store_true", help="end their running jobs (TERM, then KILL); they run again later"
+    )
+    parser.add_argument("--timeout", metavar="TIME", help="stop waiting after this long; the workers go on stopping")
+    parser.examples("queuectl worker stop", "queuectl worker stop 3 --now --timeout 30s")
+
+
+def run(session: Session, options: Namespace) -> int:
+    """List workers, or stop some."""
+    if options.command_name == "worker list":
+        return _list(session)
+    return _stop(session, options)
+
+
+def _list(session: Session) -> int:
+    workers = session.queue().workers()
+    if session.is_json:
+        from core.cli.jsonable import flat, print_array
+
+        print_array(flat(worker) for worker in workers)
+    elif not workers:
+        session.note("queuectl: no worker is alive; start one with 'queuectl worker'")
+    else:
+        show_workers(session, workers)
+    return DONE
+
+
+def show_workers(session: Session, workers: list[WorkerInfo]) -> None:
+    """Print a table of workers."""
+    now = session.now()
+    columns = (
+        Column("worker", is_right=True),
+        Column("state"),
+        Column("pid", is_right=True),
+        Column("host"),
+        Column("running", is_right=True),
+        Column("slots", is_right=True),
+        Column("started", is_right=True),
+        Column("queues", is_wide=True),
+    )
+    rows = [
+        (
+            str(worker.id),
+            _state(worker),
+            str(worker.pid),
+            worker.host,
+            str(worker.running),
+            str(worker.slots),
+            ago(worker.started_at, now),
+            " ".join(worker.queues) or "all",
+        )
+        for worker in workers
+    ]
+    show_table(session, columns, rows)
+
+
+def _state(worker: WorkerInfo) -> Cell:
+    if not worker.is_alive:
+        return Cell("dead", "red")
+    return Cell("alive", "green") if worker.stop_requested is None else Cell("stopping", "yellow")
+
+
+def _stop(session: Session, options: Namespace) -> int:
+    limit_s = None if options.timeout is None else parse_duration(options.timeout, "timeout")
+    queue = session.queue()
+    chosen = _chosen(queue, options.words)
+    for worker in chosen:
+        try:
+            queue.stop_worker(worker.id, now=options.now)
+        except WorkerNotFound:
+            continue  # it has just ended by itself
+        if not session.is_json:
+            running = f", which has {count(worker.running, 'running job')}" if worker.running else ""
+            verb = "ends them" if options.now else "waits for them"
+            session.note(
+                f"queuectl: waiting for worker {worker.id} (pid {worker.pid}){running}"
+                + (f" and {verb}" if worker.running else "")
+            )
+    left = _wait(session, queue, {worker.id for worker in chosen}, limit_s)
+    if session.is_json:
+        from core.cli.jsonable import print_array
+
+        print_array({"id": worker.id, "pid": worker.pid, "is_stopped": worker.id not in left} for worker in chosen)
+    else:
+        for worker in chosen:
+            session.say(f"Worker {worker.id} {'is still stopping' if worker.id in left else 'stopped'}")
+    return TIMED_OUT if left else DONE
+
+
+def _chosen(queue: Queue, words: list[str]) -> list[WorkerInfo]:
+    known = {worker.id: worker for worker in queue.workers()}
+    if not words:
+        alive = [worker for worker in known.values() if worker.is_alive]
+        if not alive:
+            raise Refused("no worker is alive")
+        return alive
+    chosen = []
+    for word in dict.fromkeys(words):
+        if not word.isascii() or not word.isdigit():
+            raise UsageError(f"{word!r} is not a worker's number; see 'queuectl worker list'")
+        worker = known.get(int(word))
+        if worker is None:
+            raise WorkerNotFound(int(word))
+        if not worker.is_alive:
+            raise Refused(f"worker {word} is dead; the next worker takes over its jobs")
+        chosen.append(worker)
+    return chosen
+
+
+def _wait(session: Session, queue: Queue, ids: set[int], limit_s: float | None) -> set[int]:
+    """Wait until none of the workers is alive; return those that still are when the time is up."""
+    until_s = None if limit_s is None else session.monotonic_s() + limit_s
+    while True:
+        ids &= {worker.id for worker in queue.workers() if worker.is_alive}
+        if not ids or (until_s is not None and session.monotonic_s() >= until_s):
+            return ids
+        time.sleep(0.05)

@@ -1,0 +1,82 @@
+"""README says what the program does: generated parts are current, and what it asks people to type works."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import generate_docs
+
+TEXT = generate_docs.README.read_text(encoding="utf-8")
+
+
+def test_the_generated_parts_are_current() -> None:
+    """Each table in README is what the program's own tables say now; ``make docs`` writes them."""
+    assert generate_docs.generated(TEXT) == TEXT
+
+
+def block_after(marker: str) -> str:
+    """Return the code block that follows a marker."""
+    found = re.search(rf"<!-- tested: {marker} -->\n```\w+\n(.*?)```", TEXT, re.S)
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Return an environment in which ``queuectl`` is this program and its database is a fresh one."""
+    bin_directory = tmp_path / "bin"
+    bin_directory.mkdir()
+    script = bin_directory / "queuectl"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m core "$@"\n')
+    script.chmod(0o755)
+    root = str(generate_docs.ROOT)
+    return {
+        **os.environ,
+        "PATH": f"{bin_directory}:{os.environ['PATH']}",
+        "PYTHONPATH": root,
+        "QUEUECTL_DB": str(tmp_path / "queue.db"),
+    }
+
+
+def test_the_five_minutes_can_be_pasted_as_they_stand(environment: dict[str, str], tmp_path: Path) -> None:
+    """Every command of the tour runs, and the jobs end as the text says."""
+    script = "set -e\n" + block_after("this block")
+    done = subprocess.run(
+        ["sh", "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Job added successfully (ID: 1)" in done.stdout
+    assert "Hello Queue" in done.stdout
+    assert "exit 3" in done.stdout
+
+
+def test_the_library_example_runs(environment: dict[str, str], tmp_path: Path) -> None:
+    """The ten lines print every job with its state and output."""
+    done = subprocess.run(
+        [sys.executable, "-c", block_after("this program")],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "1 completed hello from a program",
+        "2 completed 0",
+        "3 completed 1",
+        "4 completed 2",
+    ]
+
+
+def test_every_file_that_the_text_links_to_exists() -> None:
+    """No picture or page that README names is missing."""
+    for target in re.findall(r"\]\(([^)#:]+)\)", TEXT):
+        assert (generate_docs.ROOT / target).exists(), target
