@@ -38,6 +38,7 @@ RESERVE_BYTES = 4 << 20
 _T = TypeVar("_T")
 _MIGRATIONS = os.path.join(os.path.dirname(__file__), "migrations")
 _HEADER = b"SQLite format 3\0"
+_JOURNAL_HEADER = bytes.fromhex("d9d505f920a163d7")
 
 # Files that this process has open in SQLite: opening and closing one of them by hand would drop SQLite's own locks.
 _open_files: dict[tuple[int, int], int] = {}
@@ -80,10 +81,14 @@ class Database:
         self._is_closed = False
         self._identity = self._find_or_create(create)
         try:
-            self._open()
+            with self._reader_first():
+                try:
+                    self._open()
+                except BaseException:
+                    self._close_connections()
+                    raise
         except BaseException:
-            with self._left_alone():
-                self.close()
+            self.close()
             raise
 
     # --- opening
@@ -115,20 +120,24 @@ class Database:
         """Look at the header before SQLite does: opening another's file could already change it."""
         with open(self.path, "rb") as file:
             header = file.read(100)
+        if not any(header) and self._has_journal():
+            return  # the power went while it was created; SQLite takes back what was written
         if len(header) < 100 or not header.startswith(_HEADER):
             raise NotOurDatabase(f"{self.path} is not an SQLite database; it was not touched")
         if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
             raise NotOurDatabase(f"{self.path} belongs to another application; it was not touched")
 
+    def _has_journal(self) -> bool:
+        try:
+            with open(self.path + "-journal", "rb") as file:
+                return file.read(8) == _JOURNAL_HEADER
+        except FileNotFoundError:
+            return False
+
     def _open(self) -> None:
         with _translated(self.path):
             connection = self.connection()
             version = self._version(connection)
-            if version > SCHEMA_VERSION:
-                raise DatabaseTooNew(
-                    f"{self.path} was written by a newer queuectl (schema {version}, this one knows {SCHEMA_VERSION});"
-                    " upgrade queuectl"
-                )
             if self.is_read_only:
                 if version == 0:
                     raise DatabaseMissing(f"{self.path} is empty; enqueue a job to fill it")
@@ -148,8 +157,33 @@ class Database:
             with self._turn():
                 connection.execute("PRAGMA journal_mode = WAL")
 
+    @contextlib.contextmanager
+    def _reader_first(self) -> Iterator[None]:
+        """Open the database in here, so that one that is refused stays as it was.
+
+        The last connection to close a database copies its WAL back, also into a damaged or newer one; a connection that
+        may only read never does. So one is opened before all others and closed after them.
+        """
+        if self.is_read_only or not os.path.exists(self.path + "-wal"):
+            yield
+            return
+        with _translated(self.path), contextlib.closing(self._sqlite("ro")) as reader:
+            try:
+                reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+                self._version(reader)
+            except sqlite3.OperationalError:
+                pass  # it takes more than reading: a journal to roll back, say
+            yield
+
     def _version(self, connection: sqlite3.Connection) -> int:
-        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+        """Return the schema's version; refuse one that is newer than this program's."""
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > SCHEMA_VERSION:
+            raise DatabaseTooNew(
+                f"{self.path} was written by a newer queuectl (schema {version}, this one knows {SCHEMA_VERSION});"
+                " upgrade queuectl"
+            )
+        return version
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         with self._turn():
@@ -226,8 +260,13 @@ class Database:
         """Return this thread's connection, opened on first use."""
         connection = self._thread.connection
         if connection is None:
-            with _translated(self.path):
-                connection = self._connect()
+            self.check_identity()
+            try:
+                with _translated(self.path):
+                    connection = self._connect()
+            except DatabaseError:
+                self.check_identity()  # it may have gone just now
+                raise
             self._thread.connection = connection
             with self._guard:
                 self._all.append(connection)
@@ -271,32 +310,15 @@ class Database:
                 connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone does not reach the disk
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         except BaseException:
-            with self._left_alone():
-                connection.close()
+            connection.close()
             raise
         return connection
 
-    @contextlib.contextmanager
-    def _left_alone(self) -> Iterator[None]:
-        """Close connections in here to leave the files as they are: the last one to close copies the WAL back.
-
-        The last one is then one that may only read.
-        """
-        with contextlib.ExitStack() as stack:
-            with contextlib.suppress(sqlite3.Error, UnicodeDecodeError):
-                reader = self._sqlite("ro")
-                stack.callback(reader.close)
-                reader.execute("SELECT 1 FROM sqlite_schema").fetchone()
-            yield
-
     def close(self) -> None:
         """Close the connections of all threads; the object cannot be used afterwards."""
+        self._close_connections()
         with self._guard:
-            connections, self._all = self._all, []
             locks, self._locks = self._locks, []
-        for connection in connections:
-            with contextlib.suppress(sqlite3.Error):
-                connection.close()
         for lock in locks:
             lock.close()
         self._thread = _PerThread()
@@ -304,6 +326,13 @@ class Database:
             if not self._is_closed:
                 self._is_closed = True
                 _open_files[self._identity] -= 1
+
+    def _close_connections(self) -> None:
+        with self._guard:
+            connections, self._all = self._all, []
+        for connection in connections:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
 
     def close_thread(self) -> None:
         """Close this thread's connection and lock; a later use opens new ones."""
@@ -394,8 +423,11 @@ class Database:
 
     def data_version(self) -> int:
         """Return a number that changes whenever another connection has committed."""
-        with _translated(self.path):
+        try:
             return int(self.connection().execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error:
+            with _translated(self.path):  # only now: idle workers ask fifty times a second
+                raise
 
 
 def _sync_directory(path: str) -> None:
@@ -457,14 +489,18 @@ def _translated(path: str) -> Iterator[None]:
     """Turn SQLite's and the system's errors into ours, which a person can act on."""
     try:
         yield
-    except sqlite3.IntegrityError:
-        raise
+    except sqlite3.IntegrityError as error:
+        if "jobs.name" in str(error):
+            raise  # the one rule that a sound database may break
+        raise DatabaseCorrupt(
+            f"{path} holds rows that break its rules ({error}); nothing was changed; run 'queuectl doctor'"
+        ) from error
     except UnicodeDecodeError as error:
         # SQLite quotes the schema in its messages, and what it quotes is damaged
         raise DatabaseCorrupt(f"{path} is damaged ({error}); run 'queuectl doctor', restore a backup") from error
     except sqlite3.Error as error:
         text = str(error).lower()
-        if "interrupted" in text:
+        if text == "interrupted":
             raise
         for fragment, kind, message in _MESSAGES:
             if fragment in text:

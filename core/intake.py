@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from core.clock import to_ms
 from core.errors import UsageError
-from core.model import NewJob
+from core.newjob import NewJob
 from core.settings import SETTINGS, Settings
 from core.units import parse_exit_codes
 

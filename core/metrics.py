@@ -43,7 +43,7 @@ def window(db: Database, window_s: int) -> Metrics:
             "SELECT kind, bucket, sum(n) FROM durations WHERE minute > ? GROUP BY kind, bucket ORDER BY kind, bucket",
             (newest - count,),
         ).fetchall():
-            histograms[kind].append((bucket, number))
+            histograms.setdefault(kind, []).append((bucket, number))
     ended = succeeded + failed
     return Metrics(
         window_s=window_s,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
+from core.newjob import NewJob as NewJob
+
 
 class State(str, Enum):
     """Where a job stands; the only states that are ever stored."""
@@ -45,29 +47,6 @@ class Outcome(str, Enum):
 FAILURES = frozenset({Outcome.FAILED, Outcome.SIGNALLED, Outcome.TIMED_OUT, Outcome.SPAWN_ERROR})
 #: States in which nothing more happens to a job by itself.
 FINISHED = frozenset({State.COMPLETED, State.DEAD, State.CANCELLED})
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """What a caller asks for; ``None`` means the setting's default at the moment of enqueueing.
-
-    ``run_at`` is an aware datetime; ``timeout_s`` seconds > 0; ``ok_exit`` and ``dead_exit`` are exit codes as in
-    ``"0,24,64-78"``; ``env`` is added to the captured environment and wins over it.
-    """
-
-    command: str
-    name: str | None = None
-    queue: str = "default"
-    priority: int = 0
-    run_at: datetime | None = None
-    max_attempts: int | None = None
-    timeout_s: float | None = None
-    backoff_base: float | None = None
-    cwd: str | None = None
-    env: Mapping[str, str] | None = None
-    label: str | None = None
-    ok_exit: str | None = None
-    dead_exit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +210,8 @@ class Term:
 class View:
     """Which jobs, in which order: what a pane shows and what a bulk verb acts on.
 
-    No ``states`` means every state but ``purged``. All ``terms`` must hold.
+    No ``states`` means every state but ``purged``; several states are ordered by id, but for (completed, cancelled),
+    which are listed newest end first as each of them is. All ``terms`` must hold.
     """
 
     states: tuple[State, ...] = ()

@@ -3,42 +3,55 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace as _replace
-from datetime import datetime
-from typing import Any, Union
+from dataclasses import replace
 
-from core import environment, metrics, upkeep
 from core.clock import Clock, to_datetime
 from core.database import Database
 from core.errors import OutputUnavailable, UsageError
 from core.intake import JobRow, check_job, check_queue, check_text
-from core.model import (
-    Act,
-    Attempt,
-    Counts,
-    Event,
-    Finding,
-    Job,
-    Key,
-    Lane,
-    Metrics,
-    Minute,
-    NewJob,
-    Row,
-    View,
-    Waiting,
-    WorkerInfo,
-)
-from core.output import Output
+from core.late import Late
+from core.newjob import NewJob
 from core.settings import Settings, find_setting
-from core.store import acts, adding, lanes, listing, reading, workers
+from core.store import adding, lanes
 
-#: A job is asked for by id or by name.
-JobRef = Union[int, str]  # noqa: UP007 - an alias that 3.10 evaluates at import
-#: What a bulk verb acts on: listed jobs, or all that match a view.
-Selection = Union[JobRef, Iterable[JobRef], View]  # noqa: UP007
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Any
+
+    from core import environment, metrics, model, output, upkeep
+    from core.model import (
+        Act,
+        Attempt,
+        Counts,
+        Event,
+        Finding,
+        Job,
+        Key,
+        Lane,
+        Metrics,
+        Minute,
+        Row,
+        View,
+        Waiting,
+        WorkerInfo,
+    )
+    from core.output import Output
+    from core.store import acts, listing, reading, workers
+
+    #: A job is asked for by id or by name.
+    JobRef = int | str
+    #: What a bulk verb acts on: listed jobs, or all that match a view.
+    Selection = JobRef | Iterable[JobRef] | View
+else:
+    environment, metrics, model, output, upkeep = map(
+        Late, ("core.environment", "core.metrics", "core.model", "core.output", "core.upkeep")
+    )
+    acts, listing, reading, workers = map(
+        Late, ("core.store.acts", "core.store.listing", "core.store.reading", "core.store.workers")
+    )
+
 # A selection of more ids than this comes from a list the caller was given; ids that are gone are skipped.
 _TRUSTED = 1000
 #: Called with how many jobs are done, and of how many.
@@ -82,6 +95,8 @@ class Queue:
     @staticmethod
     def jitter() -> float:
         """Return a factor for the back-off's jitter, drawn from -1 to 1."""
+        import random
+
         return random.uniform(-1.0, 1.0)
 
     def close(self) -> None:
@@ -105,7 +120,7 @@ class Queue:
 
     def add(self, job: NewJob | str, **fields: Any) -> int:
         """Add one job as ``enqueue`` does, and return its id alone."""
-        new = NewJob(job, **fields) if isinstance(job, str) else _replace(job, **fields) if fields else job
+        new = NewJob(job, **fields) if isinstance(job, str) else replace(job, **fields) if fields else job
         settings = self.settings()
         return adding.add(self.database, check_job(new, settings, _here()), *self._captured(settings))
 
@@ -179,7 +194,7 @@ class Queue:
             raise OutputUnavailable(
                 f"job {ref} has not started" if number is None else f"job {ref} has no attempt {number}"
             )
-        return Output(self.database, attempt)
+        return output.Output(self.database, attempt)
 
     def waiting(self, ref: JobRef) -> Waiting | None:
         """Return why a pending job is not running, ``None`` for a job in any other state."""
@@ -244,7 +259,7 @@ class Queue:
         if fields.get("timeout_s", 0) is None:
             fields["timeout_s"] = 0
         try:
-            wanted = _replace(current, **fields)
+            wanted = replace(current, **fields)
         except TypeError:
             raise UsageError(f"a job has no field {', '.join(sorted(set(fields)))}") from None
         row = check_job(wanted, self.settings(), job.cwd)
@@ -281,7 +296,7 @@ class Queue:
         return acts.last_undoable(self.database)
 
     def _chosen(self, jobs: Selection) -> acts.Chosen:
-        if isinstance(jobs, View):
+        if isinstance(jobs, model.View):
             return acts.Chosen(self.ids(jobs))
         references = [jobs] if isinstance(jobs, (int, str)) else list(dict.fromkeys(jobs))
         if len(references) > _TRUSTED and all(isinstance(reference, int) for reference in references):

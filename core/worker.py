@@ -85,6 +85,7 @@ class Worker:
         self._lock_descriptor = -1
         self._running = RunningSet(self._db, self._waiter)
         self._jitter = queue.jitter
+        self._jitter()  # what it needs is loaded now: later there may be no descriptor left to load it with
         self._is_looking = True
         self._could_claim = True
         self._is_first_recovery = True

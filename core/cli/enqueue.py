@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import Any
 
 from core.cli.failures import DONE
 from core.cli.jobfields import add_job_options, fields_of_options
 from core.cli.parser import Parser
 from core.cli.session import Session
 from core.errors import UsageError
-from core.model import NewJob
+from core.newjob import NewJob
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def configure(parser: Parser, name: str) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from core.cli.parser import Parser
 from core.errors import UsageError
 from core.units import parse_duration, parse_instant
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: Given by a function, so that the clock is read when a job is made, which in a long batch may be later.
 Now = Callable[[], datetime]

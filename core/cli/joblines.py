@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from core.cli.jobfields import Now, fields_of_json
 from core.errors import QueueError, UsageError
-from core.model import NewJob
+from core.newjob import NewJob
 
 _BLOCK = 1 << 16
 #: A line longer than this is no command that a system would take.

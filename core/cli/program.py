@@ -37,6 +37,10 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    from core.cli.quick import enqueue, is_plain_enqueue
+
+    if is_plain_enqueue(arguments):
+        return enqueue(arguments)
     from core.cli.parser import parse
 
     try:
@@ -50,7 +54,7 @@ def _run(arguments: Sequence[str]) -> int:
         return DONE
     from core.cli.session import Session
 
-    with Session(options) as session:
+    with Session(options.db, is_json=options.json, color=options.color) as session:
         return int(import_module(f"core.cli.{command.module}").run(session, options))
 
 

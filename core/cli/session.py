@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import Namespace
-from types import TracebackType
 
 from core.clock import SystemClock, to_datetime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
+    from types import TracebackType
 
     from core.queue import Queue
 
@@ -30,10 +29,10 @@ _SGR = {
 class Session:
     """The surroundings of one command: its database, whether it speaks JSON, and whether a person reads along."""
 
-    def __init__(self, options: Namespace) -> None:
-        self.is_json = bool(options.json)
-        self._database: str | None = options.db
-        self._color = str(options.color)
+    def __init__(self, database: str | None, *, is_json: bool, color: str) -> None:
+        self.is_json = is_json
+        self._database = database
+        self._color = color
         self._queue: Queue | None = None
         self._clock = SystemClock()
         self.is_terminal = _is_terminal(sys.stdout)

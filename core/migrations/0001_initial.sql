@@ -52,6 +52,7 @@ CREATE INDEX jobs_claim ON jobs (queue, priority DESC, id) WHERE state = 'pendin
 CREATE INDEX jobs_ready ON jobs (priority DESC, id) WHERE state = 'pending' AND run_at IS NULL;
 CREATE INDEX jobs_delayed ON jobs (run_at, id) WHERE run_at IS NOT NULL;
 CREATE INDEX jobs_running ON jobs (started_at, id) WHERE state = 'running';
+CREATE INDEX jobs_done ON jobs (since, id) WHERE state IN ('completed', 'cancelled');
 CREATE INDEX jobs_finished ON jobs (state, since, id) WHERE state NOT IN ('pending', 'running');
 
 CREATE TABLE attempts (

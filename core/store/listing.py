@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from core.database import Database
 from core.model import Job, Key, Row, Sort, State, View
 from core.store.rows import JOB_COLUMNS, SqlRow, job_of
-from core.store.views import Segment, filter_sql, segments_of
+from core.store.views import DONE, Segment, filter_sql, segments_of
 
 
 def rows(db: Database, view: View, *, after: Key | None, before: Key | None, limit: int) -> list[Row]:
@@ -158,7 +158,7 @@ def key_of(view: View, job: Job, now_ms: int) -> Key:
         if job.state is State.RUNNING and job.started_at is not None:
             return (0, now_ms - round(job.started_at.timestamp() * 1000), job.id)
         return (0, -1 if job.run_s is None else round(job.run_s * 1000), job.id)
-    if view.sort is Sort.ID or len(view.states) != 1:
+    if view.sort is Sort.ID or (len(view.states) != 1 and view.states != DONE):
         return (0, job.id, job.id)
     if view.states == (State.PENDING,):
         if job.run_at is not None:

@@ -6,9 +6,11 @@ import sqlite3
 
 from core.clock import to_datetime
 from core.database import Database
-from core.errors import JobNotFound
+from core.errors import DatabaseCorrupt, JobNotFound
 from core.model import Attempt, Counts, Event, Job, Lane, Phase, State, Waiting
 from core.store.rows import ATTEMPT_COLUMNS, JOB_COLUMNS, attempt_of, job_of, variables_of
+
+_STATES = frozenset(state.value for state in State)
 
 _JOB = f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?"
 _ATTEMPTS = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE job_id = ? ORDER BY number"
@@ -94,6 +96,8 @@ def _counts(connection: sqlite3.Connection) -> Counts:
     for queue, state, is_delayed, number in connection.execute(
         "SELECT queue, state, is_delayed, n FROM counts WHERE n > 0"
     ).fetchall():
+        if state not in _STATES:
+            raise DatabaseCorrupt(f"the counters are damaged: {state!r}; run 'queuectl doctor', restore a backup")
         states = by_queue.setdefault(queue, {})
         states[State(state)] = states.get(State(state), 0) + number
         if is_delayed:

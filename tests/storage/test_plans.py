@@ -1,0 +1,303 @@
+"""Every statement that the queue runs, and the index that its plan uses."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from core.clock import to_datetime
+from core.filter import parse_filter
+from core.model import NewJob, Outcome, Sort, State, View
+from core.queue import Queue
+from core.recovery import adopt_from_the_dead, remove_leftovers, strike_dead_workers
+from core.store import claims, workers
+from tests.fakes import FakeClock
+from tests.storage.by_hand import Hand, job_in
+
+#: Tables that may hold a million rows.
+BIG = ("jobs", "attempts", "history", "later")
+
+#: Statements that may read a whole table, and why that is right.
+MAY_SCAN = {
+    r"^SELECT .* FROM jobs WHERE state (<>|=|IN) .* ORDER BY id (ASC|DESC) LIMIT": "walks the table by id, to a limit",
+    r"^SELECT id FROM jobs WHERE (state|command)": "all ids of a view over several states: as many as the rows",
+    r"^SELECT .* FROM jobs WHERE .* ORDER BY (command|COALESCE)": "sorting by command or duration, on request",
+    r"^SELECT count\(\*\) FROM jobs WHERE": "counting what a filter leaves, on request",
+    r"^WITH counted AS": "doctor compares the counters with the jobs",
+    r"^PRAGMA (integrity_check|foreign_key_check)": "doctor reads everything",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A statement and the lines of its query plan."""
+
+    sql: str
+    lines: tuple[str, ...]
+
+    def scans(self) -> list[str]:
+        """Return the lines that read a big table from end to end, partial indexes aside: those are small or wanted."""
+        return [
+            line
+            for line in self.lines
+            if (match := re.match(r"SCAN (\w+)(?: USING .*INDEX (\w+))?$", line))
+            and match[1] in BIG
+            and match[2] not in PARTIAL
+        ]
+
+
+#: Indexes that hold only some of the rows, each in the order that its statements ask for.
+PARTIAL = {"jobs_claim", "jobs_ready", "jobs_delayed", "jobs_running", "attempts_open"}
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory: pytest.TempPathFactory) -> list[Plan]:
+    """Return every different statement that runs when all of the queue is used, values filled in, with its plan."""
+    directory = tmp_path_factory.mktemp("plans")
+    seen: list[str] = []
+    clock = FakeClock()
+    with Queue(directory / "queue.db", clock=clock) as queue, Hand(queue) as hand:
+        connection = queue.database.connection()
+        connection.set_trace_callback(seen.append)
+        _use_everything(queue, hand, clock, directory)
+        connection.set_trace_callback(None)
+        connection.execute("CREATE TEMP TABLE IF NOT EXISTS staged AS SELECT * FROM jobs LIMIT 0")
+        statements = [sql for sql in dict.fromkeys(seen) if not sql.startswith("--")]
+        return [Plan(sql, tuple(_plan_of(connection, sql))) for sql in statements]
+
+
+def _plan_of(connection: sqlite3.Connection, sql: str) -> Iterator[str]:
+    if re.match(r"(SELECT|INSERT|UPDATE|DELETE|WITH)", sql):
+        for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}"):
+            yield row[3]
+
+
+def _use_everything(queue: Queue, hand: Hand, clock: FakeClock, tmp_path: Path) -> None:
+    queue.limit("media", 3)
+    for state in reversed(State):  # pending last, or it would be claimed for the others
+        job_in(queue, hand, state)
+    queue.pause("media")
+    queue.resume("media")
+    queue.pause()
+    queue.resume()
+    _add(queue, clock)
+    _work(queue, hand, clock)
+    _read(queue)
+    _list(queue)
+    _act(queue)
+    _keep_up(queue, clock, tmp_path)
+
+
+def _add(queue: Queue, clock: FakeClock) -> None:
+    later = to_datetime(clock.now_ms() + 1000)
+    queue.enqueue(NewJob("true", name="one", queue="media", run_at=later))
+    queue.enqueue_many(NewJob("true", queue="media", run_at=later if number % 2 else None) for number in range(6))
+    with pytest.raises(Exception, match="exists already"):
+        queue.enqueue_many([NewJob("true", name="one")])
+    queue.set("max-attempts", "2")
+    queue.unset("max-attempts")
+
+
+def _work(queue: Queue, hand: Hand, clock: FakeClock) -> None:
+    db = queue.database
+    clock.advance(2)
+    claimed = hand.claim(3)
+    hand.record(claimed[0].attempt_id, Outcome.FAILED)
+    hand.record(claimed[1].attempt_id)
+    claims.give_back(db, [claimed[2].attempt_id])
+    claims.make_durable(db)
+    claims.environment_of(db, claimed[0].environment_id)
+    claims.stop_requests(db, hand.id)
+    workers.requested_stop(db, hand.id)
+    workers.set_slots(db, hand.id, 2)
+    queue.stop_worker(hand.id)
+    queue.workers()
+    hand.claim(1)
+    hand.die()
+    with Hand(queue) as heir:
+        for adopted in adopt_from_the_dead(db, heir.id):
+            adopted.command.close()
+        strike_dead_workers(db, heir.id)
+        Path(db.spool.output_file(12345)).touch()
+        remove_leftovers(db)
+        heir.claim(1)
+
+
+def _read(queue: Queue) -> None:
+    for ref in (1, "one"):
+        queue.job(ref)
+        queue.attempts(ref)
+        queue.history(ref)
+        queue.environment(ref)
+        queue.waiting(ref)
+    queue.output(3).read(0, 10)
+    queue.output(3, 1).size()
+    queue.counts()
+    queue.lanes()
+    queue.minutes()
+    queue.metrics(3600)
+    queue.oldest_pending_at()
+    queue.data_version()
+    queue.is_paused()
+
+
+def _list(queue: Queue) -> None:
+    pairs = ((State.PENDING, State.DEAD), (State.COMPLETED, State.CANCELLED))
+    for states in ((), *((state,) for state in State), *pairs):
+        for sort in Sort:
+            for is_reversed in (False, True):
+                for text in ("", "queue:media", "echo !name:x >1s"):
+                    view = View(states, parse_filter(text), sort, is_reversed)
+                    key = queue.key_at(view, 0) or (0, 1, 1)
+                    queue.rows(view, after=key)
+                    queue.rows(view, before=key)
+                    queue.rows(view)
+                    queue.count(view)
+                    queue.position_of(view, key)
+                    queue.ids(view)
+
+
+def _act(queue: Queue) -> None:
+    for state in (State.DEAD, State.COMPLETED, State.CANCELLED):
+        queue.replay(View(states=(state,)))
+        queue.undo()
+    queue.retry(View())
+    cancelled = queue.cancel(View())
+    queue.cancel(View(), kill=True)
+    queue.undo(cancelled.id)
+    queue.edit(queue.ids(View(states=(State.PENDING,)))[0], command="false", then_retry=True)
+    queue.undo()
+    queue.purge(View(), older_than_s=0)
+    queue.restore(View(states=(State.PURGED,)))
+    queue.purge(View())
+    queue.restore()
+
+
+def _keep_up(queue: Queue, clock: FakeClock, tmp_path: Path) -> None:
+    queue.purge(View())
+    queue.set("keep-completed", "1d")
+    clock.advance(100 * 86400)
+    queue.prune()
+    queue.empty_trash()
+    queue.doctor()
+    queue.backup(str(tmp_path / "copy.db"))
+
+
+def _shown(some: list[Plan]) -> str:
+    return "\n".join(f"{plan.sql}\n    {plan.lines}" for plan in some[:5])
+
+
+def test_no_statement_reads_a_big_table_from_end_to_end(plans: list[Plan]) -> None:
+    """Outside a list of exceptions with their reasons, and each exception is needed."""
+    scanning = [plan for plan in plans if plan.scans()]
+    unexplained = [plan for plan in scanning if not any(re.match(pattern, plan.sql) for pattern in MAY_SCAN)]
+    assert not unexplained, _shown(unexplained)
+    unneeded = [pattern for pattern in MAY_SCAN if not any(re.match(pattern, plan.sql) for plan in plans)]
+    assert not unneeded
+    assert len(plans) > 150
+
+
+def test_default_lists_are_read_in_the_order_of_an_index(plans: list[Plan]) -> None:
+    """No list of one state sorts its rows: a page costs a page, whatever the number of jobs."""
+    lists = [plan for plan in plans if re.search(r"FROM jobs INDEXED BY \w+ WHERE .* ORDER BY .* LIMIT", plan.sql)]
+    assert len(lists) > 30
+    sorting = [plan for plan in lists if any("TEMP B-TREE" in line for line in plan.lines)]
+    assert not sorting, _shown(sorting)
+
+
+def test_lists_by_id_are_read_in_the_order_of_the_table(plans: list[Plan]) -> None:
+    """A page by id seeks to its key and walks on from there."""
+    pages = [plan for plan in plans if re.search(r"FROM jobs WHERE .* AND id [<>] \d+.* ORDER BY id", plan.sql)]
+    assert len(pages) > 5
+    for plan in pages:
+        assert [line for line in plan.lines if "jobs" in line] == [
+            "SEARCH jobs USING INTEGER PRIMARY KEY (rowid<?)"
+        ] or [line for line in plan.lines if "jobs" in line] == ["SEARCH jobs USING INTEGER PRIMARY KEY (rowid>?)"], (
+            plan
+        )
+        assert not any("TEMP B-TREE" in line for line in plan.lines), plan
+
+
+#: Statements that a worker runs all day: how they begin, and the step of the plan that must be there.
+HOT = [
+    (r"SELECT -priority, id FROM jobs", "INDEX jobs_claim (queue=?)"),
+    (r"SELECT min\(run_at\) FROM jobs", "SEARCH jobs USING COVERING INDEX jobs_delayed (run_at>?)"),
+    (r"UPDATE jobs SET run_at = NULL WHERE id IN \(SELECT id FROM jobs INDEXED BY jobs_delayed", "jobs_delayed"),
+    (r"UPDATE jobs SET state = 'running'", "SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"),
+    (r"UPDATE jobs SET state = '(completed|pending|dead)', run_at", "SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"),
+    (r"UPDATE attempts SET ended_at", "SEARCH attempts USING INTEGER PRIMARY KEY (rowid=?)"),
+    (r"UPDATE attempts SET worker_id", "SEARCH attempts USING INTEGER PRIMARY KEY (rowid=?)"),
+    (r"SELECT .* FROM attempts JOIN jobs", "SEARCH attempts USING INTEGER PRIMARY KEY (rowid=?)"),
+    (r"SELECT id, stop_requested FROM attempts", "attempts_open (worker_id=?"),
+    (r"SELECT worker_id, id FROM attempts", "attempts_open"),
+    (r"SELECT .* FROM jobs WHERE id = ", "SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"),
+    (r"SELECT id FROM jobs WHERE name = ", "SEARCH jobs USING COVERING INDEX sqlite_autoindex_jobs_1 (name=?)"),
+    (r"SELECT .* FROM attempts WHERE job_id = \d+ ORDER BY number", "sqlite_autoindex_attempts_1 (job_id=?)"),
+    (r"SELECT act_id, .* FROM history JOIN acts", "history_by_job (job_id=?"),
+    (r"SELECT id FROM environments WHERE digest", "environments_by_digest (digest=?"),
+    (r"SELECT id FROM jobs INDEXED BY jobs_finished WHERE .* since <= ", "jobs_finished (state=? AND since<?)"),
+    (r"DELETE FROM workers", "SEARCH workers USING INTEGER PRIMARY KEY (rowid=?)"),
+    (r"SELECT kind, bucket", "SEARCH durations USING PRIMARY KEY (minute>?)"),
+    (r"SELECT minute, enqueued", "SEARCH minutes USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(HOT)))
+def test_a_busy_statement_uses_the_index_that_was_made_for_it(plans: list[Plan], number: int) -> None:
+    """What a worker or a pane runs all day finds its rows at once."""
+    pattern, step = HOT[number]
+    found = [plan for plan in plans if re.match(pattern, plan.sql, re.S)]
+    assert found, f"nothing begins with {pattern}"
+    for plan in found:
+        assert any(step in line for line in plan.lines), f"{plan.sql}\n    {plan.lines}"
+        assert not any("TEMP B-TREE" in line for line in plan.lines if "kind" not in pattern), plan
+
+
+def test_removing_a_job_finds_its_attempts_and_history_by_index(queue: Queue, hand: Hand) -> None:
+    """Foreign keys are followed both ways without a scan: each child column leads an index."""
+    connection = queue.database.connection()
+    for table, column in (("attempts", "job_id"), ("history", "job_id"), ("history", "act_id")):
+        (line,) = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN SELECT 1 FROM {table} WHERE {column} = 1")]
+        assert line.startswith(f"SEARCH {table} USING "), line
+
+
+def test_every_statement_is_seen(plans: list[Plan]) -> None:
+    """The list above is not empty by accident: each table is read and written."""
+    text = "\n".join(plan.sql for plan in plans)
+    for table in ("jobs", "attempts", "history", "acts", "workers", "queues", "facts", "settings", "minutes", "counts"):
+        assert re.search(rf"(FROM|JOIN) {table}\b", text), f"{table} is never read"
+        assert table == "counts" or re.search(rf"(INTO|UPDATE|FROM) (main\.)?{table}\b", text), f"{table} never written"
+
+
+def test_a_claim_looks_at_as_many_rows_as_it_takes(queue: Queue, hand: Hand, clock: FakeClock) -> None:
+    """Steps of SQLite's machine for a claim are the same with 100 and with 20,000 jobs waiting, paused or delayed."""
+    later = to_datetime(clock.now_ms() + 86_400_000)
+    queue.enqueue_many(NewJob("true") for _ in range(100))
+    few = _steps_of_a_claim(queue, hand)
+    queue.enqueue_many(NewJob("true") for _ in range(20_000))
+    queue.enqueue_many(NewJob("true", priority=9, run_at=later) for _ in range(5_000))
+    queue.enqueue_many(NewJob("true", priority=9, queue="paused") for _ in range(5_000))
+    queue.pause("paused")
+    many = _steps_of_a_claim(queue, hand)
+    assert many <= few * 1.3
+
+
+def _steps_of_a_claim(queue: Queue, hand: Hand) -> int:
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    hand.claim()  # whatever is done once, first
+    connection = queue.database.connection()
+    connection.set_progress_handler(count, 1)
+    assert len(hand.claim()) == 1
+    connection.set_progress_handler(None, 1)
+    return steps

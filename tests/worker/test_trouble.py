@@ -1,0 +1,487 @@
+"""A worker in trouble: no processes, no descriptors, no database; it says so, keeps its results and goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import worker as worker_module
+from core.errors import DatabaseBusy, DatabaseReplaced
+from core.events import (
+    AttemptEnded,
+    AttemptStarted,
+    LoopFailed,
+    SpawningPaused,
+    StorageRecovered,
+    StorageTrouble,
+    WorkerStopped,
+)
+from core.model import NewJob, Outcome, State, View
+from core.queue import Queue
+from core.store import claims
+from core.worker import StopMode, Worker
+from tests.fakes import FakeClock
+from tests.processes import run_python, wait_for
+from tests.worker.at_work import Told, drain, endings, output, wait_for_state, working
+
+# --- no processes, no descriptors
+
+
+@pytest.fixture
+def refuse_to_spawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Refuse as many process starts as the number in the list that this returns."""
+    left = [0]
+    spawn = os.posix_spawn
+
+    def posix_spawn(*arguments: Any, **options: Any) -> int:
+        if left[0] > 0:
+            left[0] -= 1
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return spawn(*arguments, **options)
+
+    monkeypatch.setattr(os, "posix_spawn", posix_spawn)
+    return left
+
+
+def test_a_refused_fork_costs_no_attempt(queue: Queue, refuse_to_spawn: list[int]) -> None:
+    """The job is pending again at once, the worker says why it pauses, and runs it after a second."""
+    refuse_to_spawn[0] = 1
+    told = Told()
+    job_id = queue.enqueue("echo hello", max_attempts=1).id
+    with working(queue, drain=True) as (worker, _):
+        worker._on_event = told
+        paused = told.wait_for(SpawningPaused)
+        assert (paused.reason, paused.for_s) == ("Resource temporarily unavailable", 1.0)
+        job = queue.job(job_id)
+        assert (job.state, job.attempts, queue.attempts(job_id)) == (State.PENDING, 0, [])
+        assert os.listdir(queue.database.spool.attempts) == []
+        assert worker.join(10)
+    assert (queue.job(job_id).state, output(queue, job_id)) == (State.COMPLETED, b"hello\n")
+    assert queue.attempts(job_id)[0].number == 1
+
+
+def test_a_pause_grows_while_the_system_refuses(tmp_path: Path, refuse_to_spawn: list[int]) -> None:
+    """1, 2, 4 … up to 30 seconds; and a start that works makes it short again."""
+    clock = FakeClock()
+    with Queue(tmp_path / "fake.db", clock=clock) as queue:
+        queue.enqueue("true")
+        refuse_to_spawn[0] = 7
+        told = Told()
+        worker = Worker(queue, drain=True, on_event=told)
+        worker.start()
+        for count in range(1, 8):
+            wait_for(lambda: len(told.of(SpawningPaused)) == count, "the next pause")  # noqa: B023
+            clock.advance(31)
+        assert worker.join(10)
+        assert [event.for_s for event in told.of(SpawningPaused)] == [1, 2, 4, 8, 16, 30, 30]
+        assert queue.counts().of(State.COMPLETED) == 1
+        assert worker._pause_s == 0
+
+
+def test_of_several_claimed_jobs_only_the_refused_go_back(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was started before the refusal runs on."""
+    spawn, calls = os.posix_spawn, iter(range(100))
+
+    def posix_spawn(*arguments: Any, **options: Any) -> int:
+        if next(calls) == 2:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        return spawn(*arguments, **options)
+
+    monkeypatch.setattr(os, "posix_spawn", posix_spawn)
+    queue.enqueue_many(NewJob("sleep 0.2") for _ in range(5))
+    told = drain(queue, slots=5)
+    assert queue.counts().of(State.COMPLETED) == 5
+    assert [len(queue.attempts(job_id)) for job_id in range(1, 6)] == [1] * 5
+    assert len(told.of(SpawningPaused)) == 1
+
+
+def test_a_pause_outlives_what_ends_meanwhile(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that ends during the pause does not make the worker forget that others wait for its end."""
+    spawn, calls = os.posix_spawn, iter(range(100))
+
+    def posix_spawn(*arguments: Any, **options: Any) -> int:
+        if next(calls) == 1:
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return spawn(*arguments, **options)
+
+    monkeypatch.setattr(os, "posix_spawn", posix_spawn)
+    queue.enqueue("sleep 0.3")
+    waiting = queue.enqueue("true").id
+    with working(queue, slots=2) as (_, told):
+        told.wait_for(SpawningPaused)
+        wait_for_state(queue, waiting, State.COMPLETED, timeout_s=5)
+
+
+def test_a_pause_ends_for_a_worker_whose_job_was_taken_away(queue: Queue, refuse_to_spawn: list[int]) -> None:
+    """The job that could not be started was cancelled meanwhile: a draining worker is done after the pause."""
+    refuse_to_spawn[0] = 1
+    job_id = queue.enqueue("true").id
+    with working(queue, drain=True) as (worker, told):
+        told.wait_for(SpawningPaused)
+        queue.cancel(job_id)
+        assert worker.join(5)
+
+
+_FEW_DESCRIPTORS = """
+import json, os, resource, sys
+from core import Queue, View, Worker
+from core.events import AttemptEnded, LoopFailed, SpawningPaused
+resource.setrlimit(resource.RLIMIT_NOFILE, (130, 130))
+queue = Queue(sys.argv[1])
+seen = []
+fillers = []
+
+def tell(event):
+    seen.append(type(event).__name__)
+    if isinstance(event, SpawningPaused):
+        while fillers:
+            os.close(fillers.pop())
+
+worker = Worker(queue, slots=3, drain=True, on_event=tell)
+if sys.argv[2] == "at the start":
+    queue.enqueue_many([__import__("core").NewJob(f"echo {number}") for number in range(6)])
+else:
+    queue.enqueue_many([__import__("core").NewJob("sleep 0.6; echo x") for number in range(3)])
+def fill():
+    try:
+        while True:
+            fillers.append(os.dup(0))
+    except OSError:
+        pass
+    for _ in range(int(sys.argv[3])):
+        os.close(fillers.pop())
+if sys.argv[2] == "at the start":
+    queue.settings()
+    register = worker._register
+    worker._register = lambda: (register(), fill())
+    worker.start()
+else:
+    worker.start()
+    while worker.running_count < 3:
+        pass
+    fill()
+    import time
+    time.sleep(1.2)
+    while fillers:
+        os.close(fillers.pop())
+assert worker.join(20), (seen, queue.counts())
+print(json.dumps({"seen": seen, "states": sorted(j.state.value for j in queue.jobs(View())),
+                  "attempts": [len(queue.attempts(j.id)) for j in queue.jobs(View())], "error": repr(worker.error),
+                  "outputs": sorted(queue.output(j.id).read(0, 9).decode() for j in queue.jobs(View()))}))
+"""
+
+
+@pytest.mark.parametrize("left", [6, 8, 9, 11])
+def test_no_descriptors_left_costs_no_attempt(queue: Queue, left: int) -> None:
+    """Wherever in a claim or a start the last descriptor goes, jobs go back and are run when there is room again."""
+    found = json.loads(run_python(_FEW_DESCRIPTORS, queue.path, "at the start", left))
+    assert found["states"] == ["completed"] * 6, found
+    assert found["attempts"] == [1] * 6
+    assert found["outputs"] == [f"{number}\n" for number in range(6)]
+    assert found["error"] == "None"
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_no_descriptors_left_while_commands_end_loses_no_result(queue: Queue, left: int) -> None:
+    """The run files and the outputs cannot be read just now; they are when there is room again."""
+    found = json.loads(run_python(_FEW_DESCRIPTORS, queue.path, "at the end", left))
+    assert found["states"] == ["completed"] * 3, found
+    assert (found["attempts"], found["outputs"]) == ([1] * 3, ["x\n"] * 3)
+
+
+# --- no database
+
+
+@contextlib.contextmanager
+def foreign_lock(path: str) -> Iterator[None]:
+    """Lock the database as another program does."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+    finally:
+        connection.close()
+
+
+def test_results_are_kept_while_the_database_is_locked(queue: Queue) -> None:
+    """A foreign lock of two seconds: the worker says so, goes on trying, and everything is recorded afterwards."""
+    queue.database.set_busy_timeout(0.2)
+    with working(queue, slots=2) as (worker, told):
+        ids = [queue.enqueue(f"sleep 0.3; echo {number}").id for number in range(2)]
+        for job_id in ids:
+            wait_for_state(queue, job_id, State.RUNNING)
+        with foreign_lock(queue.path):
+            trouble = told.wait_for(StorageTrouble)
+            assert "locked" in trouble.message
+            time.sleep(1)
+            assert worker.is_alive
+            assert told.of(AttemptEnded) == []
+        for job_id in ids:
+            wait_for_state(queue, job_id, State.COMPLETED)
+        told.wait_for(StorageRecovered)
+    assert [output(queue, job_id) for job_id in ids] == [b"0\n", b"1\n"]
+    assert len(told.of(StorageTrouble)) == len(told.of(StorageRecovered)) == 1
+    assert os.listdir(queue.database.spool.attempts) == []
+
+
+def test_trouble_of_an_idle_worker_passes_too(queue: Queue) -> None:
+    """Its last results could not be synced; when they are, it says that all is well, though no job came."""
+    queue.database.set_busy_timeout(0.1)
+    with working(queue) as (_, told):
+        job_id = queue.enqueue("true").id
+        told.wait_for(AttemptEnded)
+        wait_for_state(queue, job_id, State.COMPLETED)
+        with foreign_lock(queue.path):
+            told.wait_for(StorageTrouble)
+        told.wait_for(StorageRecovered, timeout_s=5)
+
+
+def test_a_refusal_and_a_locked_database_together_lose_nothing(
+    queue: Queue, refuse_to_spawn: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim that can be neither started nor given back is recorded later, at no cost to the job."""
+    give_back, calls = claims.give_back, iter(range(100))
+
+    def busy(*arguments: Any) -> None:
+        if next(calls) == 0:
+            raise DatabaseBusy("locked")
+        give_back(*arguments)
+
+    monkeypatch.setattr(claims, "give_back", busy)
+    refuse_to_spawn[0] = 1
+    job_id = queue.enqueue("echo hello", max_attempts=1).id
+    told = drain(queue)
+    assert endings(told) == [(job_id, "interrupted"), (job_id, "succeeded")]
+    assert queue.job(job_id).attempts == 1
+    assert len(told.of(StorageTrouble)) == 1
+
+
+def test_a_claim_that_fails_at_its_start_is_not_left_open(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error nobody foresaw, between claim and start: the job is pending again and nothing holds its lock."""
+    environment_of, calls = claims.environment_of, iter(range(100))
+
+    def fail_once(*arguments: Any) -> Any:
+        if next(calls) == 0:
+            raise RuntimeError("unforeseen")
+        return environment_of(*arguments)
+
+    monkeypatch.setattr(claims, "environment_of", fail_once)
+    ids = list(queue.enqueue_many([NewJob("true", max_attempts=1)] * 2))
+    told = drain(queue, slots=2, may_fail=True)
+    assert [queue.job(job_id).state for job_id in ids] == [State.COMPLETED] * 2
+    assert len(told.of(LoopFailed)) == 1
+    assert os.listdir(queue.database.spool.attempts) == []
+
+
+def test_an_error_in_a_turn_does_not_end_the_loop(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told, and the next turn goes on; what was about to be looked at is looked at again."""
+    stop_requests, calls = claims.stop_requests, iter(range(1000))
+
+    def fail_twice(*arguments: Any) -> Any:
+        if next(calls) in (1, 2):
+            raise RuntimeError("unforeseen")
+        return stop_requests(*arguments)
+
+    monkeypatch.setattr(claims, "stop_requests", fail_twice)
+    with working(queue) as (worker, told):
+        job_id = queue.enqueue("sleep 60").id
+        wait_for_state(queue, job_id, State.RUNNING)
+        queue.cancel(job_id)
+        wait_for_state(queue, job_id, State.CANCELLED)
+        assert isinstance(told.wait_for(LoopFailed).error, RuntimeError)
+        assert worker.is_alive
+
+
+def test_a_loop_that_cannot_go_on_gives_up_its_lock(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After too many errors in a row others may adopt its commands, and the error is there to be seen."""
+    monkeypatch.setattr(worker_module, "MAX_FAILED_TURNS", 2)
+    job_id = queue.enqueue("echo begun; sleep 0.8; echo end").id
+    told = Told()
+    worker = Worker(queue, on_event=told)
+    worker.start()
+    wait_for_state(queue, job_id, State.RUNNING)
+
+    def fail() -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(worker._running, "collect", fail)
+    assert worker.join(10)
+    assert isinstance(worker.error, RuntimeError)
+    assert told.of(WorkerStopped)[0].detached == 1
+    drain(queue)
+    assert (queue.job(job_id).state, output(queue, job_id)) == (State.COMPLETED, b"begun\nend\n")
+
+
+def test_run_raises_what_ended_the_loop(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the caller's own thread the error is an exception."""
+    monkeypatch.setattr(worker_module, "MAX_FAILED_TURNS", 1)
+    worker = Worker(queue)
+
+    def fail() -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(worker._running, "collect", fail)
+    with pytest.raises(RuntimeError, match="unforeseen"):
+        worker.run()
+
+
+def test_a_listener_that_fails_disturbs_nothing(queue: Queue) -> None:
+    """Its errors are logged; jobs are run and recorded."""
+
+    def listen(event: object) -> None:
+        raise RuntimeError("mine")
+
+    job_id = queue.enqueue("true").id
+    Worker(queue, drain=True, on_event=listen).run()
+    assert queue.job(job_id).state is State.COMPLETED
+
+
+@pytest.mark.parametrize("at", ["the start", "rest", "work"])
+def test_a_deleted_database_ends_the_worker_and_is_not_made_anew(queue: Queue, at: str) -> None:
+    """An idle one within a second or two; a busy one when its commands have ended; all say why."""
+    told = Told()
+    worker = Worker(queue, on_event=told)
+    worker.start()
+    if at != "the start":
+        queue.enqueue("sleep 0.5" if at == "work" else "true")
+        told.wait_for(AttemptStarted if at == "work" else AttemptEnded)
+    os.unlink(queue.path)
+    assert worker.join(10)
+    assert isinstance(worker.error, DatabaseReplaced)
+    assert "deleted while in use" in str(worker.error)
+    assert len(told.of(StorageTrouble)) == 1
+    assert not os.path.exists(queue.path)
+
+
+# --- what is written, and when
+
+
+def test_results_are_durable_within_a_second(queue: Queue) -> None:
+    """While a worker is busy its commits are synced at least once a second, and at once when it falls idle."""
+    syncs: list[float] = []
+    ends: list[float] = []
+
+    def note(event: object) -> None:
+        if isinstance(event, AttemptEnded):
+            ends.append(time.monotonic())
+
+    worker = Worker(queue, slots=2, on_event=note, drain=True)
+    level = {"full": True}
+
+    def trace(sql: str) -> None:
+        if match := re.match(r"PRAGMA synchronous = (\w+)", sql):
+            level["full"] = match[1] == "FULL"
+        if sql == "COMMIT" and level["full"]:
+            syncs.append(time.monotonic())
+
+    queue.enqueue_many(NewJob("sleep 0.05") for _ in range(80))
+    run_registered = worker._run_registered
+
+    def traced() -> None:
+        queue.database.connection().set_trace_callback(trace)
+        run_registered()
+
+    worker._run_registered = traced  # type: ignore[method-assign]
+    worker.start()
+    assert worker.join(30)
+    assert len(ends) == 80
+    gaps = [min(sync for sync in syncs if sync >= end - 0.001) - end for end in ends]
+    assert max(gaps) < 1.2, max(gaps)
+    assert len(syncs) < 20, "it does not sync each commit"
+
+
+def test_full_durability_syncs_each_commit(queue: Queue) -> None:
+    """The setting takes effect on the worker that runs."""
+    queue.set("durability", "full")
+    levels: list[str] = []
+    worker = Worker(queue, drain=True)
+    run_registered = worker._run_registered
+
+    def traced() -> None:
+        queue.database.connection().set_trace_callback(
+            lambda sql: levels.append(sql) if sql.startswith("PRAGMA synchronous") else None
+        )
+        run_registered()
+
+    worker._run_registered = traced  # type: ignore[method-assign]
+    queue.enqueue_many(NewJob("true") for _ in range(5))
+    worker.start()
+    assert worker.join(20)
+    before_the_end = levels[:-1] if levels and levels[-1].endswith("NORMAL") else levels
+    assert all(level.endswith("FULL") for level in before_the_end), levels
+
+
+def test_an_idle_worker_writes_nothing_and_hardly_asks(queue: Queue) -> None:
+    """For more than a second: not a byte in the database or its log, no lock taken, a few dozen tiny questions."""
+    statements: list[str] = []
+    worker = Worker(queue, slots=2)
+    run_registered = worker._run_registered
+
+    def traced() -> None:
+        queue.database.connection().set_trace_callback(statements.append)
+        run_registered()
+
+    worker._run_registered = traced  # type: ignore[method-assign]
+    queue.enqueue("true")
+    queue.enqueue("true", run_at=_in_an_hour())
+    worker.start()
+    try:
+        wait_for_state(queue, 1, State.COMPLETED)
+        time.sleep(0.4)  # it falls idle and syncs
+        files = [Path(queue.path + suffix) for suffix in ("", "-wal")]
+        before = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        statements.clear()
+        cpu, begin = time.thread_time(), time.monotonic()
+        time.sleep(1.6)
+        assert [(file.stat().st_size, file.stat().st_mtime_ns) for file in files] == before
+        assert not [sql for sql in statements if re.match(r"BEGIN IMMEDIATE|INSERT|UPDATE|DELETE", sql)]
+        assert len(statements) < 200 * (time.monotonic() - begin)
+        assert time.thread_time() - cpu < 0.1
+    finally:
+        worker.stop(StopMode.NOW)
+        assert worker.join(10)
+
+
+def _in_an_hour() -> Any:
+    from datetime import datetime, timedelta, timezone
+
+    return datetime.now(timezone.utc) + timedelta(hours=1)
+
+
+def test_an_idle_worker_costs_next_to_no_time(queue: Queue) -> None:
+    """Far below one percent of a core would be too fine to measure in a test; five must hold even here."""
+    program = """
+import sys, time
+from core import Queue, Worker
+worker = Worker(Queue(sys.argv[1]))
+worker.start()
+time.sleep(0.3)
+begin = time.process_time()
+time.sleep(2)
+print(time.process_time() - begin)
+worker.stop(); worker.join(5)
+"""
+    assert float(run_python(program, queue.path)) < 0.1
+
+
+def test_a_workers_memory_of_jobs_is_bounded(queue: Queue) -> None:
+    """After many jobs it holds nothing of them."""
+    queue.enqueue_many(NewJob("true") for _ in range(60))
+    told = Told()
+    worker = Worker(queue, slots=4, drain=True, on_event=told)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    worker.run()
+    assert (worker.running_count, len(worker._running.endings)) == (0, 0)
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+    assert queue.count(View(states=(State.COMPLETED,))) == 60
+    assert {event.ending.outcome for event in told.of(AttemptEnded)} == {Outcome.SUCCEEDED}
