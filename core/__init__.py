@@ -12,10 +12,9 @@ Names are loaded when they are first used, so that a program pays only for what 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from core.version import __version__
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from core.errors import (
         DatabaseError,

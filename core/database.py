@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sqlite3
 import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
 
+from core import schema
 from core.clock import Clock, SystemClock
 from core.errors import (
-    DatabaseBusy,
-    DatabaseCorrupt,
     DatabaseError,
     DatabaseMissing,
     DatabaseReadOnly,
@@ -23,20 +20,20 @@ from core.errors import (
     DatabaseTooNew,
     DiskFull,
     NotOurDatabase,
-    QueueError,
 )
 from core.liveness import WriteLock, create_afresh, create_private, make_private_directory
 from core.paths import Spool
+from core.trouble import translated
 
-#: ``QCTL`` as four bytes: says whose file this is.
-APPLICATION_ID = 0x5143544C
-#: The schema that this program writes; one numbered file in ``migrations`` for each step.
-SCHEMA_VERSION = 1
 #: Bytes set aside so that a purge has room to work on a full disk.
 RESERVE_BYTES = 4 << 20
 
-_T = TypeVar("_T")
-_MIGRATIONS = os.path.join(os.path.dirname(__file__), "migrations")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    _T = TypeVar("_T")
+
 _HEADER = b"SQLite format 3\0"
 _JOURNAL_HEADER = bytes.fromhex("d9d505f920a163d7")
 
@@ -94,7 +91,7 @@ class Database:
     # --- opening
 
     def _find_or_create(self, create: bool) -> tuple[int, int]:
-        with _translated(self.path):
+        with translated(self.path):
             if not os.path.lexists(self.path):
                 if not create or self.is_read_only:
                     raise DatabaseMissing(f"no database at {self.path}; enqueue a job to create it, or pass --db")
@@ -124,7 +121,7 @@ class Database:
             return  # the power went while it was created; SQLite takes back what was written
         if len(header) < 100 or not header.startswith(_HEADER):
             raise NotOurDatabase(f"{self.path} is not an SQLite database; it was not touched")
-        if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+        if int.from_bytes(header[68:72], "big") != schema.APPLICATION_ID:
             raise NotOurDatabase(f"{self.path} belongs to another application; it was not touched")
 
     def _has_journal(self) -> bool:
@@ -135,18 +132,18 @@ class Database:
             return False
 
     def _open(self) -> None:
-        with _translated(self.path):
+        with translated(self.path):
             connection = self.connection()
             version = self._version(connection)
             if self.is_read_only:
                 if version == 0:
                     raise DatabaseMissing(f"{self.path} is empty; enqueue a job to fill it")
-                if version < SCHEMA_VERSION:
+                if version < schema.SCHEMA_VERSION:
                     raise DatabaseReadOnly(f"{self.path} has an older schema and cannot be migrated read-only")
                 return
             for directory in (self.spool.root, self.spool.workers, self.spool.attempts):
                 make_private_directory(directory)
-            if version < SCHEMA_VERSION:
+            if version < schema.SCHEMA_VERSION:
                 self._migrate(connection)
             self._use_wal(connection)
             self.keep_reserve()
@@ -167,7 +164,7 @@ class Database:
         if self.is_read_only or not os.path.exists(self.path + "-wal"):
             yield
             return
-        with _translated(self.path), contextlib.closing(self._sqlite("ro")) as reader:
+        with translated(self.path), contextlib.closing(self._sqlite("ro")) as reader:
             try:
                 reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
                 self._version(reader)
@@ -178,17 +175,17 @@ class Database:
     def _version(self, connection: sqlite3.Connection) -> int:
         """Return the schema's version; refuse one that is newer than this program's."""
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if version > SCHEMA_VERSION:
+        if version > schema.SCHEMA_VERSION:
             raise DatabaseTooNew(
-                f"{self.path} was written by a newer queuectl (schema {version}, this one knows {SCHEMA_VERSION});"
-                " upgrade queuectl"
+                f"{self.path} was written by a newer queuectl (schema {version}, this one knows"
+                f" {schema.SCHEMA_VERSION}); upgrade queuectl"
             )
         return version
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         with self._turn():
             version = self._version(connection)
-            if version >= SCHEMA_VERSION:
+            if version >= schema.SCHEMA_VERSION:
                 return
             if version > 0:
                 self._back_up_before(connection, version)
@@ -197,12 +194,12 @@ class Database:
             self._thread.is_full_sync = True
             connection.execute("BEGIN IMMEDIATE")
             try:
-                for number, script in migrations():
+                for number, script in schema.migrations():
                     if number > version:
-                        for statement in statements(script):
+                        for statement in schema.statements(script):
                             connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {schema.SCHEMA_VERSION}")
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
@@ -262,7 +259,7 @@ class Database:
         if connection is None:
             self.check_identity()
             try:
-                with _translated(self.path):
+                with translated(self.path):
                     connection = self._connect()
             except DatabaseError:
                 self.check_identity()  # it may have gone just now
@@ -354,7 +351,7 @@ class Database:
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Give a connection for reads that all see the same moment. Fetch whole results; keep it short."""
-        with _translated(self.path):
+        with translated(self.path):
             self.check_identity()
             connection = self.connection()
             if connection.in_transaction:
@@ -375,21 +372,40 @@ class Database:
         """
         if self.is_read_only:
             raise DatabaseReadOnly(f"{self.path} is open read-only; nothing was changed")
-        with _translated(self.path), self._turn():
+        with translated(self.path), self._turn():
             connection = self.connection()
             if self._thread.is_full_sync is not is_durable:
                 connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
                 self._thread.is_full_sync = is_durable
             connection.execute("BEGIN IMMEDIATE")
+            is_committing = False
             try:
                 yield connection
                 self.check_identity()
+                is_committing = True
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     with contextlib.suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")
+                if is_committing:
+                    self._take_back(connection)
                 raise
+
+    def _take_back(self, connection: sqlite3.Connection) -> None:
+        """Write over a commit that failed in its sync: it is whole in the WAL, where a recovery would find it."""
+        with contextlib.suppress(sqlite3.Error):
+            self._thread.is_full_sync = None
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(
+                "INSERT INTO facts (key, value) VALUES ('failed_commits', 1)"
+                " ON CONFLICT DO UPDATE SET value = value + 1"
+            )
+            connection.execute("COMMIT")
+        if connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
@@ -426,7 +442,7 @@ class Database:
         try:
             return int(self.connection().execute("PRAGMA data_version").fetchone()[0])
         except sqlite3.Error:
-            with _translated(self.path):  # only now: idle workers ask fifty times a second
+            with translated(self.path):  # only now: idle workers ask fifty times a second
                 raise
 
 
@@ -452,69 +468,3 @@ def retry_on_full_disk(database: Database, work: Callable[[], _T]) -> _T:
             raise
         time.sleep(0)  # let the file system see the room
         return work()
-
-
-def migrations() -> Iterator[tuple[int, str]]:
-    """Yield the number and the script of every migration, in order."""
-    for name in sorted(os.listdir(_MIGRATIONS)):
-        if name.endswith(".sql"):
-            with open(os.path.join(_MIGRATIONS, name), encoding="utf-8") as file:
-                yield int(name[:4]), file.read()
-
-
-def statements(script: str) -> Iterator[str]:
-    """Yield the statements of a script one by one; ``executescript`` would commit behind our back."""
-    pending = ""
-    for line in script.splitlines(keepends=True):
-        pending += line
-        if sqlite3.complete_statement(pending) and pending.strip():
-            yield pending
-            pending = ""
-
-
-_MESSAGES: tuple[tuple[str, type[QueueError], str], ...] = (
-    ("disk is full", DiskFull, "the disk of {path} is full; nothing was added; make room (queuectl purge, prune)"),
-    ("database is locked", DatabaseBusy, "another program holds {path} locked; nothing was changed; try again"),
-    ("readonly", DatabaseReadOnly, "{path} cannot be written; check its owner and permissions"),
-    ("not a database", NotOurDatabase, "{path} is not an SQLite database; it was not touched"),
-    ("malformed", DatabaseCorrupt, "{path} is damaged ({error}); run 'queuectl doctor', restore a backup"),
-    ("corrupt", DatabaseCorrupt, "{path} is damaged ({error}); run 'queuectl doctor', restore a backup"),
-    ("unable to open", DatabaseError, "{path} cannot be opened; check that it exists and who may read it"),
-    ("disk i/o error", DatabaseError, "reading or writing {path} failed ({error}); nothing was acknowledged"),
-)
-
-
-@contextlib.contextmanager
-def _translated(path: str) -> Iterator[None]:
-    """Turn SQLite's and the system's errors into ours, which a person can act on."""
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        if "jobs.name" in str(error):
-            raise  # the one rule that a sound database may break
-        raise DatabaseCorrupt(
-            f"{path} holds rows that break its rules ({error}); nothing was changed; run 'queuectl doctor'"
-        ) from error
-    except UnicodeDecodeError as error:
-        # SQLite quotes the schema in its messages, and what it quotes is damaged
-        raise DatabaseCorrupt(f"{path} is damaged ({error}); run 'queuectl doctor', restore a backup") from error
-    except sqlite3.Error as error:
-        text = str(error).lower()
-        if text == "interrupted":
-            raise
-        for fragment, kind, message in _MESSAGES:
-            if fragment in text:
-                raise kind(message.format(path=path, error=error)) from error
-        if re.search(r"no such (table|column|index)|closed database", text):
-            raise DatabaseCorrupt(
-                f"{path} does not have the tables it should ({error}); run 'queuectl doctor'"
-            ) from error
-        raise DatabaseError(f"{path}: {error}") from error
-    except OSError as error:
-        if error.errno == 28:
-            raise DiskFull(f"the disk of {path} is full; nothing was added; make room") from error
-        if isinstance(error, PermissionError):
-            raise DatabaseReadOnly(
-                f"{error.filename or path}: permission denied; check owner and permissions"
-            ) from error
-        raise DatabaseError(f"{error.filename or path}: {error.strerror or error}") from error

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os.path
+from collections import namedtuple
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from core.clock import to_ms
 from core.errors import UsageError
-from core.newjob import NewJob
 from core.settings import SETTINGS, Settings
 from core.units import parse_exit_codes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from core.newjob import NewJob
 
 #: The kernel takes no longer single argument (MAX_ARG_STRLEN, its end mark included).
 MAX_COMMAND_BYTES = 128 * 1024 - 1
@@ -19,23 +22,11 @@ MAX_NAME_CHARACTERS = 200
 MAX_PRIORITY = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class JobRow:
-    """A checked job as it is stored: defaults filled in, times in milliseconds."""
-
-    name: str | None
-    command: str
-    queue: str
-    priority: int
-    label: str | None
-    cwd: str
-    env: str | None
-    max_attempts: int
-    timeout_ms: int | None
-    backoff_base: float
-    ok_exit: str | None
-    dead_exit: str | None
-    run_at: int | None
+#: A checked job as it is stored, its columns in this order: defaults filled in, times in milliseconds.
+JobRow = namedtuple(
+    "JobRow",
+    "name command queue priority label cwd env max_attempts timeout_ms backoff_base ok_exit dead_exit run_at",
+)
 
 
 def check_command(command: str) -> str:
@@ -109,6 +100,25 @@ def check_timeout(timeout_s: float) -> int | None:
     setting = SETTINGS["timeout"]
     check_number(timeout_s, "the timeout", 0.001, 100 * 365 * 86400 if setting.high == float("inf") else setting.high)
     return max(1, round(timeout_s * 1000))
+
+
+def check_plain(command: str, settings: Settings, cwd: str) -> JobRow:
+    """Return the row of a job that is a command and nothing else, as ``check_job`` would."""
+    return JobRow(
+        name=None,
+        command=check_command(command),
+        queue="default",
+        priority=0,
+        label=None,
+        cwd=cwd,
+        env=None,
+        max_attempts=settings.max_attempts,
+        timeout_ms=check_timeout(settings.number("timeout")),
+        backoff_base=settings.number("backoff-base"),
+        ok_exit=None,
+        dead_exit=None,
+        run_at=None,
+    )
 
 
 def check_job(job: NewJob, settings: Settings, cwd: str) -> JobRow:

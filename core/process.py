@@ -32,7 +32,7 @@ _TARGETS = (0, 1, 2, _STATUS_DESCRIPTOR, LOCK_DESCRIPTOR)
 # The wrapper outlives a TERM to the group (its no-op trap), so that it can tell how the command took it. One line, so
 # that a shell's "sh: 1: …" is the same with and without the second shell. Its own stderr is /dev/null: what it has to
 # say ("Killed") is not output of the command's.
-_BEFORE = 'trap : HUP INT QUIT TERM; echo $$ >&9; cd "$1" 2>/dev/null || { echo cwd >&9; exit 126; }; '
+_BEFORE = 'trap : HUP INT QUIT TERM; echo $$ >&9; cd "$1" || { echo cwd >&9; exit 126; }; '
 _AFTER = "; s=$?; echo $s >&9; exit $s"
 # The parentheses cost nothing, a subshell becomes the program; without them the wrapper would have its words on 2>&1.
 _WITH_SHELL = f'{_BEFORE}("$2" -c "$3") 9>&- 2>&1{_AFTER}'
@@ -47,11 +47,11 @@ _PLAIN_WORDS = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./,:@%+-]*(?: +[A-Za-z0-9_.
 # First words that a shell acts on itself: its grammar, and the commands that would end or change the wrapper. What is
 # not here is a program, or, like "true" and "echo", as harmless as one.
 _SHELL_WORDS = frozenset(
-    "if then else elif fi for while until do done case esac in function select time coproc"
-    " . alias bg bind break builtin caller cd chdir command complete compgen compopt continue declare dirs disown enable"
-    " eval exec exit export fc fg getopts hash help history jobs kill let local logout mapfile newgrp popd pushd read"
-    " readarray readonly return set shift shopt source suspend times trap type typeset ulimit umask unalias unset wait"
-    " whence".split()
+    "if then else elif fi for while until do done case esac in function select time coproc . alias bg"
+    " bind break builtin caller cd chdir command complete compgen compopt continue declare dirs disown"
+    " enable eval exec exit export fc fg getopts hash help history jobs kill let local logout mapfile"
+    " newgrp popd pushd read readarray readonly return set shift shopt source suspend times trap type"
+    " typeset ulimit umask unalias unset wait whence".split()
 )
 
 # Commands that every shell has inside: they need no process of their own.
@@ -279,13 +279,15 @@ class Command:
 
     def _is_group_gone(self) -> bool:
         """Tell whether a killed command's group is empty; a process that left it (a daemon) may still hold the lock."""
+        if self.pid is None:
+            return False
         try:
-            os.killpg(self.pid or 0, 0)
+            os.killpg(self.pid, 0)
         except ProcessLookupError:
             return True
         except PermissionError:
-            pass
-        return False
+            return False
+        return not _has_living_member(self.pid)
 
     def _close_pidfd(self) -> None:
         if self.pidfd >= 0:
@@ -295,6 +297,20 @@ class Command:
     def close(self) -> None:
         """Let go of the command's descriptor."""
         self._close_pidfd()
+
+
+def _has_living_member(group: int) -> bool:
+    """Tell whether a process group has more than zombies, which stay where nobody reaps orphans (some containers)."""
+    try:
+        pids = [name for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return True
+    for pid in pids:
+        with contextlib.suppress(OSError, IndexError), open(f"/proc/{pid}/stat", "rb") as file:
+            state, _, its_group = file.read().rpartition(b")")[2].split()[:3]
+            if int(its_group) == group and state not in (b"Z", b"X"):
+                return True
+    return not pids
 
 
 def adopt(spool: Spool, attempt_id: int) -> Command:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 
 from core.clock import Clock, to_datetime
 from core.database import Database
 from core.errors import OutputUnavailable, UsageError
-from core.intake import JobRow, check_job, check_queue, check_text
+from core.intake import JobRow, check_job, check_plain, check_queue, check_text
 from core.late import Late
-from core.newjob import NewJob
 from core.settings import Settings, find_setting
 from core.store import adding, lanes
 
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
         Lane,
         Metrics,
         Minute,
+        NewJob,
         Row,
         View,
         Waiting,
@@ -80,7 +79,11 @@ class Queue:
             os.fspath(path), create=create, is_read_only=is_read_only, clock=clock, busy_timeout_s=busy_timeout_s
         )
         if busy_timeout_s is None:
-            self.database.set_busy_timeout(self.settings().number("busy-timeout"))
+            try:
+                self.database.set_busy_timeout(self.settings().number("busy-timeout"))
+            except BaseException:
+                self.close()
+                raise
 
     @property
     def path(self) -> str:
@@ -120,9 +123,15 @@ class Queue:
 
     def add(self, job: NewJob | str, **fields: Any) -> int:
         """Add one job as ``enqueue`` does, and return its id alone."""
-        new = NewJob(job, **fields) if isinstance(job, str) else replace(job, **fields) if fields else job
         settings = self.settings()
-        return adding.add(self.database, check_job(new, settings, _here()), *self._captured(settings))
+        if isinstance(job, str) and not fields:
+            row = check_plain(job, settings, _here())
+        else:
+            from dataclasses import replace
+
+            new = model.NewJob(job, **fields) if isinstance(job, str) else replace(job, **fields)
+            row = check_job(new, settings, _here())
+        return adding.add(self.database, row, *self._captured(settings))
 
     def enqueue_many(self, jobs: Iterable[NewJob], *, progress: Progress | None = None) -> range:
         """Add jobs in one transaction, all or none; return their ids, in the order given.
@@ -240,8 +249,10 @@ class Queue:
 
         With ``then_retry`` a dead job is replayed and a delayed one made due in the same transaction.
         """
+        from dataclasses import replace
+
         job = self.job(ref)
-        current = NewJob(
+        current = model.NewJob(
             command=job.command,
             name=job.name,
             queue=job.queue,
@@ -380,6 +391,10 @@ class Queue:
     def doctor(self) -> list[Finding]:
         """Return what there is to say about the database's health; changes nothing."""
         return upkeep.doctor(self.database)
+
+    def network_filesystem(self) -> str | None:
+        """Return the kind of network filesystem the database is on, where locks may not hold; ``None`` if local."""
+        return upkeep.network_filesystem(self.path)
 
     def backup(self, path: str) -> None:
         """Write a consistent copy to a new file while the database is in use."""

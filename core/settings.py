@@ -4,26 +4,40 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from core.errors import UsageError
-from core.retry import Backoff
 from core.units import format_duration, parse_duration, parse_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from core.retry import Backoff
 
 Value = int | float | str
 
 
-@dataclass(frozen=True, slots=True)
 class Setting:
     """One setting of kind ``integer``, ``number``, ``duration`` (seconds), ``size`` (bytes), ``text`` or ``choice``."""
 
-    key: str
-    kind: str
-    default: Value
-    help: str
-    low: float = 0
-    high: float = float("inf")
-    choices: tuple[str, ...] = ()
+    # no dataclass: importing what makes one costs a third of adding a job
+    __slots__ = ("choices", "default", "help", "high", "key", "kind", "low")
+
+    def __init__(
+        self,
+        key: str,
+        kind: str,
+        default: Value,
+        help: str,
+        low: float = 0,
+        high: float = float("inf"),
+        choices: tuple[str, ...] = (),
+    ) -> None:
+        self.key = key
+        self.kind = kind
+        self.default = default
+        self.help = help
+        self.low = low
+        self.high = high
+        self.choices = choices
 
     def parse(self, text: str) -> Value:
         """Return the value that a text stands for; raise ``UsageError`` when it is none or out of bounds."""
@@ -166,4 +180,6 @@ class Settings:
 
     def backoff(self, base: float) -> Backoff:
         """Return the back-off curve of a job that has this base."""
+        from core.retry import Backoff  # here because who only adds a job needs no curve
+
         return Backoff(base, self.number("backoff-cap"), self.number("jitter"))

@@ -9,11 +9,12 @@ import sqlite3
 import stat
 from collections.abc import Iterator, Sequence
 
-from core.database import SCHEMA_VERSION, Database, retry_on_full_disk
+from core.database import Database, retry_on_full_disk
 from core.errors import DatabaseError, UsageError
 from core.liveness import create_private, is_locked
 from core.model import Finding
 from core.paths import Spool
+from core.schema import SCHEMA_VERSION
 from core.settings import Settings, find_setting
 from core.store import lanes, workers
 

@@ -184,9 +184,8 @@ class Worker:
                     if failures >= MAX_FAILED_TURNS:
                         self.error = error
                         break
-                if self._stop_mode is StopMode.DETACH:
-                    break
-                self._sleep(0.5 if failures else None)
+                if self._stop_mode is not StopMode.DETACH:
+                    self._sleep(0.5 if failures else None)
         finally:
             self._leave()
 
@@ -408,7 +407,10 @@ class Worker:
             return False
         if self._stop_mode is not None:
             return True
-        return self._is_draining_queue and not self._could_claim and not self._is_due() and self._pause_s == 0.0
+        if not self._is_draining_queue or self._pause_s:
+            return False
+        # without a slot nothing can be claimed: such a worker only sees adopted commands to their end
+        return self._slots == 0 or not (self._could_claim or self._is_due())
 
     def _leave(self) -> None:
         """Give up the lock: what still runs is for others to adopt."""

@@ -97,11 +97,13 @@ PARTS = {
 def generated(text: str) -> str:
     """Return the text of README with every generated part as it should be now."""
     for name, part in PARTS.items():
-        pattern = re.compile(rf"(<!-- generated: {name} -->\n).*?(<!-- end: {name} -->)", re.S)
-        assert pattern.search(text), f"README.md has no part {name!r}"
+        opening, closing = f"<!-- generated: {name} -->\n", f"<!-- end: {name} -->"
+        before, found, rest = text.partition(opening)
+        _, ended, after = rest.partition(closing)
+        assert found, f"README.md has no part {name!r}"
+        assert ended, f"README.md does not end its part {name!r}"
         body = part()
-        replacement = f"\n{body}\n\n" if body else ""
-        text = pattern.sub(lambda match, new=replacement: f"{match[1]}{new}{match[2]}", text)
+        text = before + opening + (f"\n{body}\n\n" if body else "") + closing + after
     return text
 
 

@@ -30,11 +30,14 @@ def configure(parser: Parser, name: str) -> None:
     parser.add_argument("--null", action="store_true", help="the lines end with a NUL character")
     parser.add_argument("-q", "--quiet", action="store_true", help="print the id and nothing else")
     add_job_options(parser)
+    parser.description = (
+        "Add jobs. Once their numbers are printed they are safely on disk; a batch is added as a whole or not at all."
+    )
     parser.examples(
         'queuectl enqueue "make test > log.txt"',
         "queuectl enqueue --timeout 5m --label nightly -- rsync -a 'My Files' /backup",
         """queuectl enqueue '{"command": "./import.sh", "id": "import", "max-attempts": 5}'""",
-        "find . -name '*.mov' -print0 | sed -z 's/.*/ffmpeg -i \"&\" \"&.mp4\"/' | queuectl enqueue --stdin -0",
+        "queuectl enqueue --stdin --timeout 1h < commands.txt",
     )
 
 

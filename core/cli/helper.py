@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from core.events import AttemptAdopted, WorkerEvent
 from core.model import State
 from core.queue import Queue
 from core.worker import StopMode, Worker
@@ -37,13 +36,8 @@ class Helper:
     def start(self) -> None:
         """Start the worker, once."""
         if self._worker is None:
-            self._worker = Worker(self._queue, slots=self._slots, queues=self._queues, on_event=self._note)
+            self._worker = Worker(self._queue, slots=self._slots, queues=self._queues)
             self._worker.start()
-
-    def _note(self, event: WorkerEvent) -> None:
-        # what somebody asked of the attempt before it became ours is still to be done
-        if isinstance(event, AttemptAdopted) and self._worker is not None:
-            self._worker.wake()
 
 
 def has_living_worker(queue: Queue, lane: str | None = None) -> bool:

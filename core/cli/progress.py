@@ -39,18 +39,22 @@ class Progress:
                 return
             self._bar = _bar()
             self._bar.start()
-            self._task = self._bar.add_task(self._what, total=total or None)
-        self._bar.update(self._task, completed=done, total=total or None)
+            self._task = self._bar.add_task(self._what, total=total or None, count="")
+        self._bar.update(self._task, completed=done, total=total or None, count=_count(done, total))
+
+
+def _count(done: int, total: int) -> str:
+    return f"{done:,} of {total:,}" if total else f"{done:,}"
 
 
 def _bar() -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[count]}"),
         TimeElapsedColumn(),
         console=Console(stderr=True),
         transient=True,

@@ -6,12 +6,12 @@ import signal
 from argparse import Namespace
 from types import FrameType
 
-from core.cli.failures import DONE, INTERRUPTED, REFUSED
+from core.cli.failures import DONE, INTERRUPTED, Refused
 from core.cli.parser import Parser
 from core.cli.session import Session
 from core.cli.signals import Handler, handling
 from core.cli.worker_lines import WorkerLines
-from core.errors import UsageError
+from core.errors import QueueError, UsageError
 from core.worker import StopMode, Worker
 
 _FIRST_LINE = "Worker started. Waiting for jobs... (Press Ctrl+C to stop)"
@@ -86,14 +86,21 @@ class _Signals:
 def run(session: Session, options: Namespace) -> int:
     """Run a worker in this thread; return when it has stopped."""
     queue = session.queue(create=True)
+    if kind := queue.network_filesystem():
+        session.note(f"queuectl: warning: {kind} is a network filesystem; locks may not hold there: use a local disk")
     has_output = options.show_output or (session.is_terminal and not options.no_output)
     lines = WorkerLines(
         session, queue, has_output=has_output, first_line=_FIRST_LINE, on_silence=lambda: worker.stop(StopMode.DRAIN)
     )
     worker = Worker(queue, slots=options.slots, queues=options.queue, drain=options.drain, on_event=lines)
     signals = _Signals(worker, _ON_STOP[options.on_stop])
-    with handling(signals.table()):
-        worker.run()
-    if worker.error is not None:
-        return REFUSED
+    try:
+        with handling(signals.table()):
+            worker.run()
+    except QueueError:
+        raise
+    except Exception as error:
+        if worker.error is None:
+            raise
+        raise Refused(f"the worker gave up: {error!r}; its commands go on, the next worker adopts them") from error
     return INTERRUPTED if signals.count > 1 else DONE

@@ -144,7 +144,7 @@ CREATE TABLE settings (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Single facts: is_paused (everything), synced_at (touched to make a worker's last results durable).
+-- Single facts: is_paused (everything), synced_at (touched to make a worker's last results durable), failed_commits.
 CREATE TABLE facts (
     key   TEXT PRIMARY KEY,
     value INTEGER NOT NULL

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
-from operator import attrgetter
+from collections.abc import Iterable
 
 from core.database import Database
 from core.errors import DatabaseReadOnly, NameTaken, UsageError
@@ -15,7 +14,6 @@ _COLUMNS = (
     "name, command, queue, priority, label, cwd, env, max_attempts, timeout_ms, backoff_base,"
     " ok_exit, dead_exit, run_at"
 )
-_FIELDS = attrgetter(*_COLUMNS.split(", "))
 _MARKS = ", ".join("?" * (_COLUMNS.count(",") + 1))
 
 _INSERT_ONE = f"INSERT INTO jobs ({_COLUMNS}, environment_id, enqueued_at, due_at, since) VALUES ({_MARKS}, ?, ?, ?, ?)"
@@ -34,7 +32,7 @@ def add(db: Database, row: JobRow, mode: str, variables: str) -> int:
     try:
         with db.write() as connection:
             environment = _environment(connection, mode, variables)
-            values = (*_FIELDS(row), environment, now, due_at, now)
+            values = (*row, environment, now, due_at, now)
             cursor = connection.execute(_INSERT_ONE, values)
             _count_enqueued(connection, now, 1)
             return int(cursor.lastrowid or 0)
@@ -56,7 +54,7 @@ def add_many(db: Database, rows: Iterable[JobRow], mode: str, variables: str) ->
     try:
         connection.execute("BEGIN")  # touches nothing but the temporary table
         try:
-            connection.executemany(_STAGE, _values(rows))
+            connection.executemany(_STAGE, rows)
         finally:
             connection.execute("COMMIT")
         if connection.execute("SELECT 1 FROM temp.staged").fetchone() is None:
@@ -64,10 +62,6 @@ def add_many(db: Database, rows: Iterable[JobRow], mode: str, variables: str) ->
         return _copy(db, mode, variables)
     finally:
         connection.execute("DROP TABLE IF EXISTS temp.staged")
-
-
-def _values(rows: Iterable[JobRow]) -> Iterator[tuple[object, ...]]:
-    return map(_FIELDS, rows)
 
 
 def _copy(db: Database, mode: str, variables: str) -> range:

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PURE = [
     "core/errors.py",
     "core/model.py",
+    "core/newjob.py",
     "core/retry.py",
     "core/lifecycle.py",
     "core/units.py",

@@ -302,6 +302,18 @@ def test_the_last_act_is_undone_first(queue: Queue, hand: Hand) -> None:
     assert queue.job(job_id).state is State.DEAD
 
 
+def test_a_request_to_stop_is_nothing_to_undo(queue: Queue, hand: Hand) -> None:
+    """After a cancel of running jobs alone, undo goes to the act before it."""
+    dead = job_in(queue, hand, State.DEAD)
+    running = job_in(queue, hand, State.RUNNING)
+    act = queue.purge(dead)
+    queue.cancel(running)
+    assert queue.last_undoable() == act
+    queue.undo()
+    assert queue.job(dead).state is State.DEAD
+    assert queue.last_undoable() is None
+
+
 def test_undo_of_a_renaming_does_not_steal_a_name(queue: Queue) -> None:
     """The old name went to another job meanwhile: one line, and nothing changes."""
     queue.enqueue("true", name="a")

@@ -16,6 +16,7 @@ from core.clock import to_datetime
 from core.filter import parse_filter
 from core.model import Job, NewJob, Outcome, Sort, State, Term, View
 from core.queue import Queue
+from core.store.views import DONE
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand
 
@@ -24,6 +25,7 @@ STATES: tuple[tuple[State, ...], ...] = (
     (),
     *((state,) for state in State),
     (State.PENDING, State.RUNNING),
+    DONE,
     (State.DEAD, State.CANCELLED, State.PURGED),
 )
 FILTERS = (

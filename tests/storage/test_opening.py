@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from core import database
-from core.database import APPLICATION_ID, SCHEMA_VERSION
+from core import database, schema
 from core.errors import (
     DatabaseCorrupt,
     DatabaseError,
@@ -24,6 +23,7 @@ from core.errors import (
 )
 from core.model import State, View
 from core.queue import Queue
+from core.schema import APPLICATION_ID, SCHEMA_VERSION
 from tests.processes import run_python, start_python
 from tests.storage.by_hand import Hand, dump
 
@@ -290,8 +290,8 @@ def test_ours_by_name_but_without_tables_is_called_damaged(tmp_path: Path) -> No
 
 _DIE_IN_MIGRATION = """
 import os, signal, sys
-from core import database
-place, real = int(sys.argv[2]), database.statements
+from core import database, schema
+place, real = int(sys.argv[2]), schema.statements
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -302,7 +302,7 @@ def statements(script):
             die()
         yield statement
 
-database.statements = statements
+schema.statements = statements
 if place == -1:
     database.Database._use_wal = lambda self, connection: die()
 database.Database(sys.argv[1])
@@ -326,13 +326,13 @@ def test_a_process_killed_while_it_migrates_leaves_old_or_new(tmp_path: Path, pl
 @pytest.fixture
 def next_schema(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
     """Teach the program one more migration; return the list of all of them."""
-    known = [*database.migrations(), (SCHEMA_VERSION + 1, "ALTER TABLE jobs ADD COLUMN colour TEXT;\n")]
+    known = [*schema.migrations(), (SCHEMA_VERSION + 1, "ALTER TABLE jobs ADD COLUMN colour TEXT;\n")]
 
     def migrations() -> Iterator[tuple[int, str]]:
         yield from known
 
-    monkeypatch.setattr(database, "migrations", migrations)
-    monkeypatch.setattr(database, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+    monkeypatch.setattr(schema, "migrations", migrations)
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
     return known
 
 
@@ -375,7 +375,7 @@ def test_an_older_schema_is_not_migrated_by_a_reader(old: Path, next_schema: lis
 
 def test_the_migrations_are_numbered_without_a_gap() -> None:
     """One file for each step, and the last one is the schema that the program writes."""
-    assert [number for number, _ in database.migrations()] == list(range(1, SCHEMA_VERSION + 1))
+    assert [number for number, _ in schema.migrations()] == list(range(1, SCHEMA_VERSION + 1))
 
 
 # --- closing

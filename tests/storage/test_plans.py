@@ -52,7 +52,7 @@ class Plan:
 
 
 #: Indexes that hold only some of the rows, each in the order that its statements ask for.
-PARTIAL = {"jobs_claim", "jobs_ready", "jobs_delayed", "jobs_running", "attempts_open"}
+PARTIAL = {"jobs_claim", "jobs_ready", "jobs_done", "jobs_delayed", "jobs_running", "attempts_open"}
 
 
 @pytest.fixture(scope="module")

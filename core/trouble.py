@@ -1,0 +1,72 @@
+"""What SQLite and the system say when something fails, in words that a person can act on."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import re
+import sqlite3
+from collections.abc import Iterator
+
+from core.errors import (
+    DatabaseBusy,
+    DatabaseCorrupt,
+    DatabaseError,
+    DatabaseReadOnly,
+    DiskFull,
+    NotOurDatabase,
+    QueueError,
+)
+
+_MESSAGES: tuple[tuple[str, type[QueueError], str], ...] = (
+    ("disk is full", DiskFull, "the disk of {path} is full; nothing was added; make room (queuectl purge, prune)"),
+    ("database is locked", DatabaseBusy, "another program holds {path} locked; nothing was changed; try again"),
+    ("readonly", DatabaseReadOnly, "{path} cannot be written; check its owner and permissions"),
+    ("not a database", NotOurDatabase, "{path} is not an SQLite database; it was not touched"),
+    ("malformed", DatabaseCorrupt, "{path} is damaged ({error}); run 'queuectl doctor', restore a backup"),
+    ("corrupt", DatabaseCorrupt, "{path} is damaged ({error}); run 'queuectl doctor', restore a backup"),
+    ("unable to open", DatabaseError, "{path} cannot be opened; check that it exists and who may read it"),
+    ("disk i/o error", DatabaseError, "reading or writing {path} failed ({error}); nothing was acknowledged"),
+)
+
+
+@contextlib.contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Turn errors of SQLite's and of the system's into ours, but for an interruption and a name that is taken."""
+    try:
+        yield
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        ours = _of_sqlite(path, error)
+        if ours is None:
+            raise
+        raise ours from error
+    except OSError as error:
+        raise _of_system(path, error) from error
+
+
+def _of_sqlite(path: str, error: sqlite3.Error | UnicodeDecodeError) -> QueueError | None:
+    text = str(error).lower()
+    if isinstance(error, sqlite3.IntegrityError):
+        if "jobs.name" in text:
+            return None  # the one rule that a sound database may break
+        what = f"holds rows that break its rules ({error}); nothing was changed; run 'queuectl doctor'"
+        return DatabaseCorrupt(f"{path} {what}")
+    if isinstance(error, UnicodeDecodeError):
+        # SQLite quotes the schema in its messages, and what it quotes is damaged
+        return DatabaseCorrupt(f"{path} is damaged ({error}); run 'queuectl doctor', restore a backup")
+    if text == "interrupted":
+        return None
+    for fragment, kind, message in _MESSAGES:
+        if fragment in text:
+            return kind(message.format(path=path, error=error))
+    if re.search(r"no such (table|column|index)", text):
+        return DatabaseCorrupt(f"{path} does not have the tables it should ({error}); run 'queuectl doctor'")
+    return DatabaseError(f"{path}: {error}")
+
+
+def _of_system(path: str, error: OSError) -> QueueError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(f"the disk of {path} is full; nothing was added; make room")
+    if isinstance(error, PermissionError):
+        return DatabaseReadOnly(f"{error.filename or path}: permission denied; check owner and permissions")
+    return DatabaseError(f"{error.filename or path}: {error.strerror or error}")

@@ -1,0 +1,240 @@
+"""What a job wrote and how it ended: ``logs``, ``run``, ``wait``, and ``cancel`` of what runs."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from core.model import State, View
+from core.queue import Queue
+from tests.cli.conftest import Cli, Terminal, drain, wait_for
+from tests.cli.test_worker import is_running
+
+
+def test_logs_are_cleaned_and_raw_is_raw(open_queue: Queue, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """By default nothing acts on the terminal; ``--raw`` gives every byte as it was written."""
+    open_queue.add(r"printf 'a\033[31mb\033]0;t\007\n50%%\r100%%\nend\377\000'")
+    drain(open_queue)
+    data = open_queue.output(1).read(0, 1000)
+    capfdbinary.readouterr()
+    from core.cli import main
+
+    assert main(["logs", "1"]) == 0
+    assert capfdbinary.readouterr().out.decode() == "ab\n100%\nend\ufffd␀\n"
+    assert main(["logs", "1", "--raw"]) == 0
+    assert capfdbinary.readouterr().out == data
+    assert main(["logs", "1", "--color", "always"]) == 0
+    assert capfdbinary.readouterr().out.startswith(b"a\x1b[31mb")
+    assert main(["logs", "1", "--json"]) == 0
+    printed = json.loads(capfdbinary.readouterr().out)
+    assert printed["output"].encode("utf-8", "surrogateescape") == data
+
+
+def test_logs_of_an_attempt_and_of_the_last_lines(cli: Cli, open_queue: Queue) -> None:
+    """The newest attempt unless one is named."""
+    open_queue.add('seq 5; echo "attempt $QUEUECTL_ATTEMPT"; exit 1', max_attempts=2, backoff_base=1)
+    drain(open_queue)
+    open_queue.retry(1) if open_queue.job(1).state is State.PENDING and open_queue.job(1).run_at else None
+    drain(open_queue)
+    assert cli.ok("logs", "1", "-n", "1") == "attempt 2\n"
+    assert cli.ok("logs", "1", "-n", "2", "--attempt", "1") == "5\nattempt 1\n"
+    assert cli.ok("logs", "1").splitlines()[0] == "1"
+
+
+def test_logs_that_are_not_there_are_exit_1(cli: Cli, open_queue: Queue) -> None:
+    """Not started, or no such attempt."""
+    open_queue.add("true")
+    assert cli("logs", "1").code == 1
+    assert "has not started" in cli("logs", "1").err
+    drain(open_queue)
+    assert "no attempt 5" in cli("logs", "1", "--attempt", "5").err
+
+
+def test_following_ends_with_the_job(terminal: Terminal, open_queue: Queue) -> None:
+    """From before its start, over a retry, to its end; lines come as they are written."""
+    open_queue.add('echo "try $QUEUECTL_ATTEMPT"; sleep 0.3; echo bye; exit 1', max_attempts=2, backoff_base=1)
+    follower = terminal.start("logs", "-f", "1")
+    terminal.worker()
+    assert follower.line() == "try 1"
+    assert open_queue.job(1).state is State.RUNNING
+    result = follower.end()
+    assert (result.code, result.out) == (0, "bye\ntry 2\nbye\n")
+    assert "queuectl: job 1 is not running: " in result.err
+    assert "queuectl: attempt 2" in result.err
+
+
+def test_following_one_attempt_ends_with_it(terminal: Terminal, open_queue: Queue) -> None:
+    """Also when it has ended already, and with the last lines only."""
+    open_queue.add("seq 3; exit 1", max_attempts=3, backoff_base=1000)
+    drain(open_queue)
+    assert terminal.run("logs", "-f", "1", "--attempt", "1", check=True).out == "1\n2\n3\n"
+    assert terminal.run("logs", "-f", "1", "--attempt", "1", "-n", "1", check=True).out == "3\n"
+
+
+def test_a_gigantic_line_does_not_stop_the_show(cli: Cli, open_queue: Queue) -> None:
+    """No newline for a megabyte."""
+    open_queue.add("head -c 1000000 /dev/zero | tr '\\0' x")
+    drain(open_queue)
+    assert cli.ok("logs", "1").replace("\n", "") == "x" * 1_000_000
+
+
+def test_run_is_the_command_itself(terminal: Terminal, open_queue: Queue) -> None:
+    """Its output on stdout, its exit code; without a worker it runs here, alone."""
+    open_queue.add("echo somebody else's")
+    result = terminal.run("run", "echo out; echo err >&2; exit 42")
+    assert (result.code, result.out) == (42, "out\nerr\n")
+    assert result.err == "queuectl: job 2: no worker is alive, so it runs here\n"
+    assert (open_queue.job(2).state, open_queue.job(2).queue) == (State.DEAD, "run")
+    assert open_queue.job(1).state is State.PENDING
+    assert open_queue.workers() == []
+
+
+def test_run_leaves_the_work_to_a_living_worker(terminal: Terminal, open_queue: Queue) -> None:
+    """In the queue that was asked for."""
+    worker = terminal.worker()
+    result = terminal.run("run", "--", "printf", "%s", "a b")
+    assert (result.code, result.out) == (0, "a b\n")
+    assert "a worker will run it" in result.err
+    worker.until("Job 1 completed")
+    assert open_queue.job(1).queue == "default"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("--timeout", "200ms", "sleep 60"), 124),
+        (("kill -9 $$",), 137),
+        (("--cwd", "/no/such/directory", "true"), 3),
+        (("no-such-command-here",), 127),
+        (("--ok-exit", "5", "exit 5"), 5),
+        (("",), 2),
+    ],
+)
+def test_run_says_how_it_ended_by_its_exit_code(terminal: Terminal, arguments: tuple[str, ...], code: int) -> None:
+    """As a shell would."""
+    assert terminal.run("run", *arguments).code == code
+
+
+def test_run_tries_again_when_told_to(terminal: Terminal, open_queue: Queue) -> None:
+    """Once by default."""
+    result = terminal.run("run", "--max-attempts", "2", "--backoff-base", "1", "echo $QUEUECTL_ATTEMPT; exit 3")
+    assert (result.code, result.out) == (3, "1\n2\n")
+
+
+def test_run_as_json_is_the_job_as_it_ended(terminal: Terminal) -> None:
+    """Nothing else on stdout."""
+    result = terminal.run("run", "--json", "echo hidden; exit 4")
+    assert result.code == 4
+    job = json.loads(result.out)
+    assert (job["state"], job["last_exit_code"]) == ("dead", 4)
+
+
+def test_an_interrupt_of_run_cancels_the_job(terminal: Terminal, open_queue: Queue) -> None:
+    """Like any command in the foreground: exit 130, and nothing is left running."""
+    process = terminal.start("run", "echo begun; sleep 60")
+    assert process.line() == "begun"
+    process.signal(signal.SIGINT)
+    result = process.end()
+    assert result.code == 130
+    assert "queuectl: cancelling job 1" in result.err
+    assert open_queue.job(1).state is State.CANCELLED
+
+
+def test_wait_tells_whether_all_completed(cli: Cli, open_queue: Queue) -> None:
+    """0 all did, 3 some did not; who did not is named."""
+    open_queue.add("true")
+    open_queue.add("exit 7", max_attempts=1)
+    drain(open_queue)
+    result = cli("wait", "1")
+    assert (result.code, result.out) == (0, "1 job completed\n")
+    result = cli("wait", "1", "2")
+    assert (result.code, result.out) == (3, "1 job completed, 1 did not\n")
+    assert result.err == "queuectl: job 2 is dead (exit 7)\n"
+    assert cli("wait", "1", "2", "--json").json == {
+        "completed": 1,
+        "not_completed": 1,
+        "unfinished": 0,
+        "not_completed_ids": [2],
+    }
+
+
+def test_wait_gives_up_in_time(cli: Cli, open_queue: Queue) -> None:
+    """124; and it says that nobody works."""
+    open_queue.add("true")
+    begun = time.monotonic()
+    result = cli("wait", "--all", "--timeout", "300ms")
+    assert time.monotonic() - begun < 3
+    assert (result.code, result.out) == (124, "0 jobs completed, 1 not finished in time\n")
+    assert "no worker is alive" in result.err
+
+
+def test_wait_for_all_ends_when_all_have(terminal: Terminal, open_queue: Queue) -> None:
+    """Through retries."""
+    waiting = [open_queue.add("sleep 0.2; exit 1", max_attempts=2, backoff_base=1), open_queue.add("sleep 0.5")]
+    terminal.worker("-c", "2")
+    assert terminal.run("wait", "--all").code == 3
+    assert [open_queue.job(number).state for number in waiting] == [State.DEAD, State.COMPLETED]
+    assert terminal.run("wait", "--all").out == "0 jobs completed\n"
+
+
+def test_an_interrupted_wait_is_exit_130(terminal: Terminal, open_queue: Queue) -> None:
+    """Quietly."""
+    open_queue.add("true")
+    process = terminal.start("wait", "1")
+    assert process.popen.stderr is not None
+    process.popen.stderr.readline()  # the note that no worker is alive
+    process.signal(signal.SIGINT)
+    result = process.end()
+    assert (result.code, result.out, result.err) == (130, "", "")
+
+
+def test_cancel_waits_until_the_command_has_ended(terminal: Terminal, open_queue: Queue) -> None:
+    """Asked to by its worker, and killed after the grace if it will not."""
+    open_queue.set("kill-grace", "300ms")
+    open_queue.add("trap '' TERM; echo begun; sleep 60 & wait; sleep 60")
+    terminal.worker()
+    wait_for(lambda: is_running(open_queue, 1))
+    result = terminal.run("cancel", "1", check=True)
+    assert result.out == "Job 1 cancelled\n"
+    assert result.err == "queuectl: waiting for 1 running job to end (KILL follows after 0.3 seconds)\n"
+
+
+def test_cancel_need_not_wait(terminal: Terminal, open_queue: Queue) -> None:
+    """Then it says that it asked."""
+    open_queue.add("trap '' TERM; echo begun; sleep 60")
+    terminal.worker()
+    wait_for(lambda: is_running(open_queue, 1))
+    assert terminal.run("cancel", "1", "--no-wait", check=True).out == "Job 1 is asked to stop\n"
+    assert terminal.run("cancel", "1", "--kill", check=True).out == "Job 1 cancelled\n"
+
+
+def test_cancel_does_the_part_of_a_dead_worker(terminal: Terminal, open_queue: Queue) -> None:
+    """Nobody else would: the command is stopped and recorded, no worker is left in the register."""
+    open_queue.add("echo begun; sleep 60")
+    worker = terminal.worker()
+    wait_for(lambda: is_running(open_queue, 1))
+    worker.signal(signal.SIGKILL)
+    worker.end()
+    assert terminal.run("cancel", "1", check=True).out == "Job 1 cancelled\n"
+    assert open_queue.attempts(1)[0].output_bytes
+    assert open_queue.workers() == []
+
+
+def test_a_job_that_was_removed_does_not_complete(cli: Cli, open_queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody pruned it while it was waited for."""
+    from core.cli.waiting import Waited
+
+    waited = Waited([1, 2])
+    open_queue.add("true")
+    drain(open_queue)
+    assert waited.look(open_queue)
+    assert (waited.completed, waited.failed, list(waited.open)) == (1, [2], [])
+
+
+def test_nothing_is_left_running(open_queue: Queue, database: Path) -> None:
+    """The fixtures promise it; so does an empty queue."""
+    assert open_queue.count(View((State.RUNNING,))) == 0
