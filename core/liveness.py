@@ -157,9 +157,12 @@ class WriteLock:
             self._wait(self._place, timeout_s)
 
     def release(self) -> None:
-        """Give the turn to the next in line."""
+        """Give the turn to the next in line. It never fails: what was written under it is committed by now."""
         if self._descriptor >= 0:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            except OSError:
+                self.close()
 
     def close(self) -> None:
         """Let the file go, and with it the lock."""

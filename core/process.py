@@ -46,13 +46,14 @@ _WRAPPER_SHELL = "/bin/sh"
 _PLAIN_WORDS = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./,:@%+-]*(?: +[A-Za-z0-9_./,:@%+=-]+)*")
 # First words that a shell acts on itself: its grammar, and the commands that would end or change the wrapper. What is
 # not here is a program, or, like "true" and "echo", as harmless as one.
-_SHELL_WORDS = frozenset(
-    "if then else elif fi for while until do done case esac in function select time coproc . alias bg"
-    " bind break builtin caller cd chdir command complete compgen compopt continue declare dirs disown"
-    " enable eval exec exit export fc fg getopts hash help history jobs kill let local logout mapfile"
-    " newgrp popd pushd read readarray readonly return set shift shopt source suspend times trap type"
-    " typeset ulimit umask unalias unset wait whence".split()
+_GRAMMAR = "if then else elif fi for while until do done case esac in function select time coproc"
+_COMMANDS_OF_SHELLS = (
+    ". alias bg bind break builtin caller cd chdir command complete compgen compopt continue declare dirs disown"
+    " enable eval exec exit export fc fg getopts hash help history jobs kill let local logout mapfile newgrp popd pushd"
+    " read readarray readonly return set shift shopt source suspend times trap type typeset ulimit umask unalias unset"
+    " wait whence"
 )
+_SHELL_WORDS = frozenset([*_GRAMMAR.split(), *_COMMANDS_OF_SHELLS.split()])
 
 # Commands that every shell has inside: they need no process of their own.
 _BUILT_INS = frozenset({"echo", "false", "printf", "pwd", "test", "true"})

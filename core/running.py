@@ -134,9 +134,14 @@ class RunningSet:
         self._running[running.claim.attempt_id] = running
         if running.is_adopted or running.command.needs_polling:
             running.is_announced = False
-        if not running.command.needs_polling:
-            self._by_descriptor[running.command.pidfd] = running.claim.attempt_id
+        if running.command.needs_polling:
+            return
+        try:
             self._waiter.add(running.command.pidfd)
+        except OSError:
+            running.is_announced = False  # the system watches no more descriptors: this one is looked at instead
+        else:
+            self._by_descriptor[running.command.pidfd] = running.claim.attempt_id
 
     def _environment_of(self, claim: Claim) -> dict[str, str]:
         shared = self._environments.get(claim.environment_id)

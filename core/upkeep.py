@@ -22,6 +22,8 @@ from core.store import lanes, workers
 CHUNK = 500
 #: How long per-minute rollups are kept, in minutes: 90 days.
 KEEP_MINUTES = 90 * 24 * 60
+# Later than any instant: the calendar may have been set back since a job was purged.
+_EVER = 1 << 62
 
 
 def prune(db: Database, settings: Settings) -> int:
@@ -49,7 +51,7 @@ def prune_some(db: Database, settings: Settings) -> int:
 def empty_trash(db: Database) -> int:
     """Remove all purged jobs for good; return how many."""
     removed = 0
-    while found := _remove_some(db, "purged", db.clock.now_ms()):
+    while found := _remove_some(db, "purged", _EVER):
         removed += found
     return removed
 

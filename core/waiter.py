@@ -6,19 +6,31 @@ import contextlib
 import os
 import select
 
+from core.errors import QueueError
+
 #: How often commands are looked at where no descriptor announces their end, in seconds.
 POLL_S = 0.02
 
 
 class Waiter:
-    """Sleeps on process descriptors and a wake-up pipe (epoll on Linux, poll elsewhere)."""
+    """Sleeps on process descriptors and a wake-up pipe (epoll on Linux, poll elsewhere).
+
+    Raises ``QueueError`` when the system has no descriptors left for it.
+    """
 
     def __init__(self) -> None:
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._reader, False)
-        os.set_blocking(self._writer, False)
-        self._poll = select.epoll() if hasattr(select, "epoll") else select.poll()
-        self._poll.register(self._reader, select.POLLIN)
+        with contextlib.ExitStack() as undo:
+            try:
+                self._reader, self._writer = os.pipe()
+                undo.callback(os.close, self._reader)
+                undo.callback(os.close, self._writer)
+                os.set_blocking(self._reader, False)
+                os.set_blocking(self._writer, False)
+                self._poll = select.epoll() if hasattr(select, "epoll") else select.poll()
+                self._poll.register(self._reader, select.POLLIN)
+            except OSError as error:
+                raise QueueError(f"a worker cannot start here: {error.strerror}; see 'ulimit -n'") from error
+            undo.pop_all()
 
     def add(self, descriptor: int) -> None:
         """Watch a descriptor until it is readable."""

@@ -277,9 +277,9 @@ def last_undoable(db: Database) -> Act | None:
         row = connection.execute(
             "SELECT id, verb, n FROM acts WHERE undone_at IS NULL AND n > 0"
             " AND verb IN ('purge', 'replay', 'retry', 'edit', 'cancel')"
-            # a request to stop running jobs cannot be taken back
-            " AND (verb <> 'cancel' OR EXISTS (SELECT 1 FROM history WHERE act_id = acts.id"
-            " AND json_extract(before, '$.state') = 'pending')) ORDER BY id DESC LIMIT 1"
+            # jobs that were removed for good took their history along; a request to stop running ones stands
+            " AND EXISTS (SELECT 1 FROM history WHERE act_id = acts.id"
+            " AND (verb <> 'cancel' OR json_extract(before, '$.state') = 'pending')) ORDER BY id DESC LIMIT 1"
         ).fetchone()
     return None if row is None else Act(*row)
 

@@ -1,0 +1,43 @@
+"""The memory of a worker after very many jobs, and what each of them leaves in the database."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from bench.lines import Line, Scale, Target
+from bench.place import python, scratch
+from bench.place import run as run_program
+from core.model import NewJob
+from core.queue import Queue
+from core.store import claims
+
+
+def run(scale: Scale) -> Iterable[Line]:
+    """Yield the worker's memory and the bytes a completed job takes."""
+    early = scale.memory_jobs // 100 if scale.memory_jobs >= 100_000 else scale.memory_jobs // 4
+    with scratch() as directory:
+        database = os.path.join(directory, "queue.db")
+        with Queue(database) as queue:
+            _checkpoint(queue)
+            empty = os.path.getsize(database)
+            queue.enqueue_many(NewJob("true") for _ in range(scale.memory_jobs))
+            first, last = map(int, run_program(python("bench.helper", "drain", database, str(early))).split())
+            claims.make_durable(queue.database)
+            _checkpoint(queue)
+            size = os.path.getsize(database) - empty
+    yield Line(
+        "memory",
+        f"worker after {scale.memory_jobs:,} jobs",
+        last / 1024,
+        "MiB",
+        f"after {early:,} jobs",
+        first / 1024,
+        last / first,
+        Target(False, 1.1),
+    )
+    yield Line("memory", "database, a completed `true` job", size / scale.memory_jobs, "bytes")
+
+
+def _checkpoint(queue: Queue) -> None:
+    queue.database.connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -1,0 +1,152 @@
+"""Other queues on the same work: ``true`` jobs, first enqueue to last end, 2 slots where they have slots.
+
+``task-spooler``, ``nq`` and GNU ``parallel`` are measured where they are installed; the Python ones where
+``--peers-venv`` names an environment that has them (``python -m bench.install_peers DIR`` makes one).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from statistics import median
+
+from bench.lines import Line, Scale, middle_ratio
+from bench.place import run as run_program
+from bench.place import scratch
+from bench.throughput import our_rate, xargs_rate
+
+_SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peer_scripts")
+
+
+@dataclass(frozen=True, slots=True)
+class _Peer:
+    """A contender: how to run so many jobs in a directory, which share of the usual number it is given, a remark."""
+
+    name: str
+    drain: Callable[[str, int], object]
+    share: float = 1.0
+    note: str = ""
+
+
+def run(scale: Scale, venv: str | None = None) -> Iterable[Line]:
+    """Yield a line for every peer that this machine has, measured in turn with ours."""
+    for peer in [*_debian(), *_python(venv)]:
+        jobs = max(10, int(scale.peer_jobs * peer.share))
+        rounds = max(1, scale.rounds // 2)
+        ours: list[float] = []
+        theirs: list[float] = []
+        xargs: list[float] = []
+        for _ in range(rounds):
+            ours.append(our_rate("true", scale.peer_jobs))
+            theirs.append(_rate(peer, jobs))
+            xargs.append(xargs_rate("true", scale.peer_jobs))
+        note = f"{middle_ratio(theirs, xargs):.2f} of xargs" + (f"; {peer.note}" if peer.note else "")
+        yield Line(
+            "peers",
+            f"`true` jobs beside {peer.name}",
+            median(ours),
+            "jobs/s",
+            peer.name,
+            median(theirs),
+            middle_ratio(ours, theirs),
+            note=note,
+        )
+
+
+def _rate(peer: _Peer, jobs: int) -> float:
+    with scratch() as directory:
+        began = time.perf_counter()
+        peer.drain(directory, jobs)
+        return jobs / (time.perf_counter() - began)
+
+
+# --- programs
+
+
+def _debian() -> Iterable[_Peer]:
+    if shutil.which("tsp"):
+        yield _Peer("task-spooler", _task_spooler, note="one process a job to enqueue")
+    if shutil.which("nq"):
+        yield _Peer("nq", _nq, note="one process a job to enqueue; runs one at a time")
+    if shutil.which("parallel"):
+        yield _Peer("GNU parallel --joblog", _parallel)
+
+
+def _task_spooler(directory: str, jobs: int) -> None:
+    environment = {"TS_SOCKET": os.path.join(directory, "socket"), "TS_SLOTS": "2", "TMPDIR": directory}
+    try:
+        for _ in range(jobs):
+            last = run_program(["tsp", "true"], environment=environment)
+        for job_id in (int(last) - 1, int(last)):
+            run_program(["tsp", "-w", str(job_id)], environment=environment)
+    finally:
+        run_program(["tsp", "-K"], environment=environment)
+
+
+def _nq(directory: str, jobs: int) -> None:
+    environment = {"NQDIR": directory}
+    for _ in range(jobs):
+        run_program(["nq", "true"], environment=environment)
+    run_program(["nq", "-w"], environment=environment)
+
+
+def _parallel(directory: str, jobs: int) -> None:
+    argv = ["parallel", "--will-cite", "-j2", "--joblog", os.path.join(directory, "log")]
+    run_program(argv, input_text="true\n" * jobs, environment={"TMPDIR": directory})
+
+
+# --- libraries
+
+
+def _python(venv: str | None) -> Iterable[_Peer]:
+    if venv is None:
+        return
+    python = os.path.join(venv, "bin", "python")
+
+    def script(name: str) -> Callable[[str, int], object]:
+        path = os.path.join(_SCRIPTS, f"{name}.py")
+        return lambda directory, jobs: run_program([python, path, directory, str(jobs)])
+
+    for module, name in (("huey", "huey"), ("litequeue", "litequeue"), ("persistqueue", "persist-queue")):
+        if _has(python, module):
+            note = "a Python loop of 2 threads" if module != "huey" else "2 worker threads"
+            yield _Peer(name, script(f"with_{module}"), note=f"{note}; no output kept; its start included")
+    if _has(python, "kyoo"):
+        yield _Peer("kyoo", _kyoo(python), 0.05, "a lock of capacity 2 as slots; starts jobs twice a second")
+
+
+def _has(python: str, module: str) -> bool:
+    done = subprocess.run(
+        [python, "-c", f"import {module}"], capture_output=True, check=False, stdin=subprocess.DEVNULL
+    )
+    return done.returncode == 0
+
+
+def _kyoo(python: str) -> Callable[[str, int], object]:
+    path = os.path.join(_SCRIPTS, "with_kyoo.py")
+
+    def drain(directory: str, jobs: int) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = str(probe.getsockname()[1])
+        environment = {**os.environ, "KYOO_HOME": directory, "KYOO_PORT": port}
+        daemon = subprocess.Popen(
+            [python, "-m", "kyoo", "serve"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            run_program([python, path, directory, str(jobs)], environment=environment)
+        finally:
+            daemon.send_signal(signal.SIGTERM)
+            daemon.wait(30)
+
+    return drain

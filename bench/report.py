@@ -1,0 +1,58 @@
+"""The table of results: as text for a terminal and as Markdown for the record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.lines import Line
+
+_HEADER = ("what", "ours", "against", "theirs", "ratio", "target", "met", "repeat with")
+_RIGHT = {1, 3, 4}
+
+
+def as_text(lines: Sequence[Line]) -> str:
+    """Return the table in columns, the notes below their lines."""
+    cells = [_cells(line, is_markdown=False) for line in lines]
+    widths = [max(len(row[column]) for row in [_HEADER, *cells]) for column in range(len(_HEADER))]
+    printed = [_spread(_HEADER, widths), "  ".join("-" * width for width in widths)]
+    for line, row in zip(lines, cells, strict=True):
+        printed.append(_spread(row, widths))
+        if line.note:
+            printed.append(f"    {line.note}")
+    return "\n".join(printed)
+
+
+def _spread(row: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(
+        text.rjust(width) if column in _RIGHT else text.ljust(width)
+        for column, (text, width) in enumerate(zip(row, widths, strict=True))
+    ).rstrip()
+
+
+def as_markdown(lines: Sequence[Line]) -> str:
+    """Return the table in Markdown, each note in the cell of what it speaks of."""
+    rows = [_HEADER, tuple("--:" if column in _RIGHT else "---" for column in range(len(_HEADER)))]
+    rows += [_cells(line, is_markdown=True) for line in lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cells(line: Line, *, is_markdown: bool) -> tuple[str, ...]:
+    met = {None: "", True: "yes", False: "**no**" if is_markdown else "NO"}[line.is_met]
+    command = f"python -m bench --only {line.name}"
+    return (
+        f"{line.what} ({line.note})" if is_markdown and line.note else line.what,
+        f"{_number(line.ours)} {line.unit}",
+        line.against,
+        "" if line.theirs is None else f"{_number(line.theirs)} {line.unit}",
+        "" if line.ratio is None else f"{line.ratio:.2f}",
+        "" if line.target is None else str(line.target),
+        met,
+        f"`{command}`" if is_markdown else command,
+    )
+
+
+def _number(value: float) -> str:
+    """Return three digits that count, and thousands in groups."""
+    if value >= 100 or value == 0:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"

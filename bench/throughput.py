@@ -1,0 +1,148 @@
+"""``true`` jobs a second with 2 slots, from the enqueue to the last durable result, against ``xargs -P2 sh -c``."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import time
+from collections.abc import Iterable
+from statistics import median
+
+from bench.lines import Line, Scale, Target, middle_ratio
+from bench.place import queuectl, scratch, using
+from core.database import Database
+from core.model import NewJob
+from core.process import RunFile, arguments, start
+from core.queue import Queue
+from core.worker import Worker
+
+_SLOTS = 2
+_MEMORY = "/dev/shm"
+
+
+def run(scale: Scale) -> Iterable[Line]:
+    """Yield the line of the library, that of the program, and that of commands that need a shell."""
+    plain = _alternate("true", scale.throughput_jobs, 2 * scale.rounds - 1)
+    note = (
+        f"the limit, starting the same wrapper without a database: {_times(plain.bare, plain.xargs)} of xargs;"
+        f" best rounds: {max(plain.ours):,.0f}, {max(plain.xargs):,.0f}, the limit {max(plain.bare):,.0f} jobs/s"
+    )
+    target = Target(True, 0.8)
+    yield _line("`true` jobs, 2 slots", plain.ours, plain.xargs, target, note)
+    yield _line("the same, `queuectl worker` as a process", plain.program, plain.xargs, None, "its start included")
+    if os.path.isdir(_MEMORY):
+        with using(_MEMORY):
+            memory = _alternate("true", scale.throughput_jobs, scale.rounds, has_program=False)
+        note = f"the limit: {_times(memory.bare, memory.xargs)} of xargs"
+        yield _line("the same, files in memory (tmpfs)", memory.ours, memory.xargs, None, note)
+    shell = _alternate("true && true", scale.throughput_jobs // 2, max(1, scale.rounds // 2), has_program=False)
+    note = f"the limit, a wrapper and a second shell: {_times(shell.bare, shell.xargs)} of xargs"
+    yield _line("`true && true`, which needs a shell", shell.ours, shell.xargs, None, note)
+
+
+class _Rates:
+    """Jobs a second of each contender, one entry a round."""
+
+    def __init__(self) -> None:
+        self.ours: list[float] = []
+        self.program: list[float] = []
+        self.xargs: list[float] = []
+        self.bare: list[float] = []
+
+
+def _alternate(command: str, jobs: int, rounds: int, *, has_program: bool = True) -> _Rates:
+    rates = _Rates()
+    xargs_rate(command, min(jobs, 200))  # warms the caches
+    for _ in range(rounds):
+        rates.xargs.append(xargs_rate(command, jobs))
+        rates.ours.append(our_rate(command, jobs))
+        rates.bare.append(bare_rate(command, jobs))
+        if has_program:
+            rates.program.append(_program_rate(command, jobs))
+    return rates
+
+
+def _line(what: str, ours: list[float], xargs: list[float], target: Target | None, note: str) -> Line:
+    return Line(
+        "throughput",
+        what,
+        median(ours),
+        "jobs/s",
+        "xargs -P2 sh -c",
+        median(xargs),
+        middle_ratio(ours, xargs),
+        target,
+        note,
+    )
+
+
+def _times(upper: list[float], lower: list[float]) -> str:
+    return f"{middle_ratio(upper, lower):.2f}"
+
+
+def our_rate(command: str, jobs: int) -> float:
+    """Return the rate of a batch that is enqueued and then drained by a worker in this process."""
+    with scratch() as directory, Queue(os.path.join(directory, "queue.db")) as queue:
+        began = time.perf_counter()
+        queue.enqueue_many(NewJob(command) for _ in range(jobs))
+        Worker(queue, slots=_SLOTS, drain=True).run()
+        return jobs / (time.perf_counter() - began)
+
+
+def _program_rate(command: str, jobs: int) -> float:
+    with scratch() as directory:
+        database = os.path.join(directory, "queue.db")
+        with Queue(database) as queue:
+            queue.enqueue_many(NewJob(command) for _ in range(jobs))
+        began = time.perf_counter()
+        subprocess.run(
+            queuectl("--db", database, "worker", "--drain", "-c", str(_SLOTS)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+            timeout=600,
+        )
+        return jobs / (time.perf_counter() - began)
+
+
+def xargs_rate(command: str, jobs: int) -> float:
+    """Return the rate of ``xargs``, which keeps no state, no output and no exit codes."""
+    began = time.perf_counter()
+    subprocess.run(
+        ["xargs", f"-P{_SLOTS}", "-I{}", "sh", "-c", "{}"],
+        input=f"{command}\n" * jobs,
+        text=True,
+        check=True,
+        timeout=600,
+    )
+    return jobs / (time.perf_counter() - began)
+
+
+def bare_rate(command: str, jobs: int) -> float:
+    """Return the rate of the same wrapper, run file and output file, without a database: the limit of the scheme."""
+    with scratch() as directory:
+        database = Database(os.path.join(directory, "queue.db"))
+        try:
+            argv = arguments("/bin/sh", command, directory)
+            environment = dict(os.environ)
+            poll = select.poll()
+            live = 0
+            started = 0
+            commands = {}
+            began = time.perf_counter()
+            while live or started < jobs:
+                while live < _SLOTS and started < jobs:
+                    started += 1
+                    one = start(database.spool, started, RunFile(database.spool, started), argv, environment)
+                    commands[one.pidfd] = one
+                    poll.register(one.pidfd, select.POLLIN)
+                    live += 1
+                for descriptor, _ in poll.poll():
+                    poll.unregister(descriptor)
+                    commands.pop(descriptor).poll()
+                    live -= 1
+            return jobs / (time.perf_counter() - began)
+        finally:
+            database.close()

@@ -1,0 +1,238 @@
+"""The budgets of the dashboard, measured in a real pty at 120x40 and printed beside their targets.
+
+python -m bench.tui [--jobs 1000000] [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sqlite3
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from core.model import NewJob, State, View
+from core.queue import Queue
+from core.worker import StopMode, Worker
+from tests.tui.pty_program import PtyProgram
+
+DOWN, PAGE_DOWN, END = b"\x1b[B", b"\x1b[6~", b"\x1b[F"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One measured number beside its target."""
+
+    what: str
+    value: float
+    unit: str
+    target: float
+
+
+def dashboard(path: str, *options: str) -> PtyProgram:
+    """Start a dashboard that only shows."""
+    config = {"XDG_CONFIG_HOME": os.path.join(os.path.dirname(path), "config")}
+    return PtyProgram([sys.executable, "-m", "queuectl_tui", "--db", path, "--no-worker", *options], env=config)
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """Return the value below which this share of the values lies."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def fill(path: str, jobs: int) -> None:
+    """Make a queue of so many jobs: 60 % waiting, 38 % completed, 2 % dead."""
+    with Queue(path) as queue:
+        queue.enqueue_many(NewJob(f"python etl.py --part {number}") for number in range(jobs))
+    connection = sqlite3.connect(path)
+    with connection:
+        ended = "outcome = ?, exit_code = ?, run_ms = 900, attempts = 1, started_at = since, finished_at = since + id"
+        for state, outcome, code, low, high in (
+            ("completed", "succeeded", 0, 0.60, 0.98),
+            ("dead", "failed", 1, 0.98, 1.0),
+        ):
+            connection.execute(
+                f"UPDATE jobs SET state = ?, since = since + id, {ended} WHERE id > ? AND id <= ?",
+                (state, outcome, code, int(jobs * low), int(jobs * high)),
+            )
+    connection.close()
+
+
+def start_times(path: str, repeats: int) -> float:
+    """Return the median of the seconds from exec to the first job on the screen."""
+    times = []
+    for _ in range(repeats):
+        with dashboard(path) as program:
+            program.wait_for(b"etl.py --part")
+            times.append(time.monotonic() - program.started_s)
+            program.settle()
+            program.press(b"\x11")
+            program.wait(5)
+    return statistics.median(times)
+
+
+def key_times(program: PtyProgram, keys: list[bytes], repeats: int) -> list[float]:
+    """Return the seconds from key to first byte, keys in turn, each after things are quiet."""
+    times = []
+    for number in range(repeats):
+        program.settle(0.06)
+        answer_s = program.answer_time(keys[number % len(keys)])
+        if answer_s is not None:
+            times.append(answer_s)
+    return times
+
+
+def measure_keys(path: str, repeats: int) -> list[Line]:
+    """Measure moving in a long list."""
+    with dashboard(path) as program:
+        program.wait_for(b"etl.py --part")
+        program.settle()
+        rows = key_times(program, [DOWN], repeats)
+        pages = key_times(program, [PAGE_DOWN], repeats)
+        panes = key_times(program, [b"2", b"3", b"4", b"1"], repeats)
+        program.settle()
+        ends = key_times(program, [END, b"g"], 10)
+    return [
+        Line("row move, p50", percentile(rows, 0.5) * 1000, "ms", 5),
+        Line("row move, p95", percentile(rows, 0.95) * 1000, "ms", 10),
+        Line("page, p95", percentile(pages, 0.95) * 1000, "ms", 16),
+        Line("pane switch, p95", percentile(panes, 0.95) * 1000, "ms", 25),
+        Line("jump to the end and back, p95", percentile(ends, 0.95) * 1000, "ms", 50),
+    ]
+
+
+def measure_changes(path: str, changes: int) -> list[Line]:
+    """Measure what another process's commit costs: one row on the screen changes its label and its place stays."""
+    with Queue(path) as queue, dashboard(path) as program:
+        program.wait_for(b"etl.py --part")
+        program.settle()
+        job = queue.jobs(View(states=(State.PENDING,)), limit=5)[3]
+        times: list[float] = []
+        before_s, count = program.cpu_s(), 0
+        for number in range(changes):
+            queue.edit(job.id, command=f"python etl.py --part {number % 7}{number:05}")
+            committed_s = time.monotonic()
+            data = program.read(2.0)
+            times.append(time.monotonic() - committed_s)
+            count += len(data) + program.drain(0.25)
+        spent_s = program.cpu_s() - before_s
+        began_s, idle_before_s = time.monotonic(), program.cpu_s()
+        idle_bytes = program.drain(8.0)
+        took_s = time.monotonic() - began_s
+        idle_share = (program.cpu_s() - idle_before_s) / took_s
+        changing_s = 0.25 * changes + sum(times)
+        cost_ms = max(0.0, spent_s - idle_share * changing_s) / changes * 1000
+    return [
+        Line("commit elsewhere to visible, p50", percentile(times, 0.5) * 1000, "ms", 150),
+        Line("commit elsewhere to visible, p95", percentile(times, 0.95) * 1000, "ms", 150),
+        Line("refresh with one changed row, CPU", cost_ms, "ms", 3),
+        Line("refresh with one changed row, bytes", count / changes, "B", 500),
+        Line("idle CPU", idle_share * 100, "%", 1),
+        Line("idle bytes written", idle_bytes / took_s / 1000, "KB/s", 1),
+    ]
+
+
+def measure_busy(directory: str, seconds: float) -> list[Line]:
+    """Measure the load of 100 transitions and 100 lines of followed output a second."""
+    path = os.path.join(directory, "busy.db")
+    stop = threading.Event()
+    with Queue(path) as queue:
+        worker = Worker(queue, slots=1)
+        worker.start()
+        queue.enqueue("i=0; while :; do i=$((i+1)); echo line $i of a busy job; sleep 0.008; done")
+
+        def churn() -> None:
+            while not stop.is_set():
+                job_id = queue.add(NewJob("true", queue="other"))
+                stop.wait(0.008)
+                queue.cancel([job_id])
+                stop.wait(0.008)
+
+        queue.pause("other") if any(lane.name == "other" for lane in queue.lanes()) else queue.limit("other", 0)
+        thread = threading.Thread(target=churn)
+        thread.start()
+        try:
+            with dashboard(path) as program:
+                program.settle(0.05, 2.0)
+                program.press(b"2")
+                program.drain(1.0)
+                before_s, began_s = program.cpu_s(), time.monotonic()
+                program.drain(seconds)
+                share = (program.cpu_s() - before_s) / (time.monotonic() - began_s)
+        finally:
+            stop.set()
+            thread.join()
+            worker.stop(StopMode.NOW)
+            worker.join(10)
+    return [Line("CPU at 100 transitions and 100 lines a second", share * 100, "%", 20)]
+
+
+def measure_memory(path: str, lines: int) -> list[Line]:
+    """Measure memory with the long list and a long output open."""
+    with Queue(path) as queue:
+        job_id = queue.add(
+            NewJob(f"seq -f 'line %.0f of a long output, with some words so that it is wide' {lines}", priority=9)
+        )
+        worker = Worker(queue, slots=1)
+        worker.start()
+        deadline_s = time.monotonic() + 60
+        while queue.job(job_id).state is not State.COMPLETED and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        worker.stop(StopMode.NOW)
+        worker.join(10)
+        with dashboard(path) as program:
+            program.wait_for(b"etl.py --part")
+            program.settle()
+            program.press(b"3")
+            program.settle()
+            before = len(program.output)
+            began_s = time.monotonic()
+            program.press(b"/")
+            for character in f"id:{job_id}":
+                program.press(character.encode())
+            program.press(b"\r")
+            program.wait_for(f"line {lines}".encode(), 20, before)
+            opened_s = time.monotonic() - began_s
+            program.settle()
+            resident = program.resident_bytes()
+    return [
+        Line(f"memory, {lines:,}-line output open", resident / 1e6, "MB", 80),
+        Line(f"filter by id to the end of {lines:,} lines", opened_s * 1000, "ms", 1000),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=1_000_000)
+    parser.add_argument("--quick", action="store_true", help="fewer repeats")
+    options = parser.parse_args()
+    few = options.quick
+    with tempfile.TemporaryDirectory(prefix="queuectl-bench-") as directory:
+        path = os.path.join(directory, "queue.db")
+        began_s = time.monotonic()
+        fill(path, options.jobs)
+        print(
+            f"{options.jobs:,} jobs made in {time.monotonic() - began_s:.1f} s; 120x40, CPU time of the dashboard alone"
+        )
+        print(f"{'what':<52} {'measured':>12}   target")
+        parts: list[Callable[[], list[Line]]] = [
+            lambda: [Line("start to first content", start_times(path, 3 if few else 7) * 1000, "ms", 400)],
+            lambda: measure_keys(path, 20 if few else 60),
+            lambda: measure_changes(path, 10 if few else 40),
+            lambda: measure_busy(directory, 5 if few else 15),
+            lambda: measure_memory(path, 200_000 if few else 1_000_000),
+        ]
+        for part in parts:
+            for line in part():
+                mark = "" if line.value <= line.target else "  over"
+                print(f"{line.what:<52} {line.value:>9.1f} {line.unit:<4} <= {line.target:g}{mark}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
