@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from core import schema
+from core.bell import ring_all
 from core.clock import Clock, SystemClock
 from core.errors import (
     DatabaseError,
@@ -364,11 +365,12 @@ class Database:
                 connection.execute("ROLLBACK")
 
     @contextlib.contextmanager
-    def write(self, *, is_durable: bool = True) -> Iterator[sqlite3.Connection]:
+    def write(self, *, is_durable: bool = True, is_news: bool = False) -> Iterator[sqlite3.Connection]:
         """Give a connection inside one ``BEGIN IMMEDIATE`` transaction; commit at the end, roll back on any error.
 
-        ``is_durable`` syncs the commit to disk before this returns. Raises ``DatabaseBusy``, ``DatabaseReplaced``,
-        ``DatabaseReadOnly``, ``DiskFull``; then nothing was changed.
+        ``is_durable`` syncs the commit to disk before this returns; ``is_news`` wakes the workers, who may have work
+        then. Raises ``DatabaseBusy``, ``DatabaseReplaced``, ``DatabaseReadOnly``, ``DiskFull``; then nothing was
+        changed.
         """
         if self.is_read_only:
             raise DatabaseReadOnly(f"{self.path} is open read-only; nothing was changed")
@@ -391,6 +393,8 @@ class Database:
                 if is_committing:
                     self._take_back(connection)
                 raise
+        if is_news:
+            ring_all(self.spool.workers)
 
     def _take_back(self, connection: sqlite3.Connection) -> None:
         """Write over a commit that failed in its sync: it is whole in the WAL, where a recovery would find it."""

@@ -22,7 +22,6 @@ class Output:
         self._db = db
         self.attempt = attempt
         self._stored: bytes | None = None
-        self._is_gone = False
 
     @property
     def path(self) -> str | None:
@@ -85,9 +84,9 @@ class Output:
 
     def _load(self) -> None:
         """Take the output from the database: the file moved there when the attempt was recorded."""
-        self._stored = reading.stored_output(self._db, self.attempt.id)
-        if self._stored is None:
-            self._stored = b""
+        is_ended, data = reading.stored_output(self._db, self.attempt.id)
+        if is_ended:  # an attempt that was just claimed has no file yet, and will have one
+            self._stored = data or b""
 
 
 def _split(data: bytes) -> list[bytes]:

@@ -29,6 +29,10 @@ class Spool:
         """Return the path of the file whose lock says that this worker lives."""
         return f"{self.workers}/{worker_id}.lock"
 
+    def worker_bell(self, worker_id: int) -> str:
+        """Return the path of the named pipe that wakes this worker."""
+        return f"{self.workers}/{worker_id}.bell"
+
     def run_file(self, attempt_id: int) -> str:
         """Return the path of the file whose lock says that this attempt runs; pid and exit status are in it."""
         return f"{self.attempts}/{attempt_id}.run"

@@ -7,6 +7,7 @@ process commits.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -14,6 +15,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 
 from core import events
+from core.bell import Bell
 from core.errors import DatabaseCorrupt, DatabaseReplaced, QueueError
 from core.model import Ending
 from core.process import RunFile, keep_descriptors_from_commands
@@ -26,8 +28,9 @@ from core.waiter import Waiter
 
 _LOG = logging.getLogger("queuectl.worker")
 
-#: How often a worker looks whether another process has committed, in seconds (one pragma, 5 us).
-LOOK_S = 0.02
+#: How often a worker looks whether another process has committed, in seconds. Who has news for it rings its bell; this
+#: is for what is no news to most (a result that frees a place in a limited queue) and for programs that know no bells.
+LOOK_S = 0.05
 #: How often dead workers are looked for, in seconds.
 RECOVER_S = 1.0
 #: How often a worker looks for jobs to prune, in seconds.
@@ -83,6 +86,7 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
         self._lock_descriptor = -1
+        self._bell: Bell | None = None
         self._running = RunningSet(self._db, self._waiter)
         self._jitter = queue.jitter
         self._jitter()  # what it needs is loaded now: later there may be no descriptor left to load it with
@@ -161,6 +165,9 @@ class Worker:
     def _register(self) -> None:
         keep_descriptors_from_commands()
         self.id, self._lock_descriptor = workers.register(self._db, slots=self._slots, queues=self._queues)
+        with contextlib.suppress(OSError):  # a file system without named pipes: it looks often enough by itself
+            self._bell = Bell(self._db.spool.worker_bell(self.id))
+            self._waiter.add(self._bell.descriptor)
 
     def _run_registered(self) -> None:
         self._emit(events.WorkerStarted(self.id, self._slots))
@@ -378,6 +385,10 @@ class Worker:
         if seconds is None:
             seconds = self._sleep_s()
         ready = self._waiter.wait(seconds)
+        if self._bell is not None and self._bell.descriptor in ready:
+            ready.discard(self._bell.descriptor)
+            self._bell.silence()
+            self._is_looking = True
         self._running.announce(ready)
 
     def _sleep_s(self) -> float:
@@ -425,6 +436,8 @@ class Worker:
         finally:
             self._running.close()
             os.close(self._lock_descriptor)
+            if self._bell is not None:
+                self._bell.close()
             self._db.close_thread()
             self._waiter.close()
             self._ended.set()

@@ -138,7 +138,7 @@ def _bulk(
 
 def _do_chunk(db: Database, order: _Order, act: Act, chunk: Sequence[int], is_last: bool) -> Act:
     """Apply an act to some more jobs, in one transaction; return the act as it is then."""
-    with db.write(is_durable=is_last) as connection:
+    with db.write(is_durable=is_last, is_news=True) as connection:
         parameters = {"ids": json.dumps(chunk), "now": db.clock.now_ms(), "before": order.before, "stop": order.stop}
         parameters["act"] = act_id = act.id or _open_act(connection, order.verb, parameters)
         count = sum(_apply(connection, step, parameters) for step in order.steps)
@@ -211,7 +211,7 @@ def edit(db: Database, job_id: int, row: JobRow, *, run_at_given: bool, then_ret
     """
     now = db.clock.now_ms()
     try:
-        with db.write() as connection:
+        with db.write(is_news=True) as connection:
             found = connection.execute(
                 f"SELECT state, attempts, run_at, {', '.join(_EDITABLE)} FROM jobs WHERE id = ?", (job_id,)
             ).fetchone()
@@ -312,7 +312,7 @@ def undo(db: Database, act_id: int, progress: Progress | None) -> Act:
     for start in range(0, len(ids), CHUNK):
         chunk = ids[start : start + CHUNK]
         is_last = start + CHUNK >= len(ids)
-        with db.write(is_durable=is_last) as connection:
+        with db.write(is_durable=is_last, is_news=True) as connection:
             if is_last:
                 connection.execute("UPDATE acts SET undone_at = ? WHERE id = ?", (db.clock.now_ms(), act_id))
             changed += _undo_chunk(connection, verb, act_id, chunk)

@@ -30,7 +30,7 @@ def add(db: Database, row: JobRow, mode: str, variables: str) -> int:
     now = db.clock.now_ms()
     due_at = now if row.run_at is None else max(row.run_at, now)
     try:
-        with db.write() as connection:
+        with db.write(is_news=True) as connection:
             environment = _environment(connection, mode, variables)
             values = (*row, environment, now, due_at, now)
             cursor = connection.execute(_INSERT_ONE, values)
@@ -67,7 +67,7 @@ def add_many(db: Database, rows: Iterable[JobRow], mode: str, variables: str) ->
 def _copy(db: Database, mode: str, variables: str) -> range:
     now = db.clock.now_ms()
     try:
-        with db.write() as connection:
+        with db.write(is_news=True) as connection:
             environment = _environment(connection, mode, variables)
             count = connection.execute(_COPY, {"environment": environment, "now": now}).rowcount
             last = int(connection.execute("SELECT last_insert_rowid()").fetchone()[0])

@@ -8,7 +8,7 @@ from core.errors import QueueNotFound
 
 def set_all_paused(db: Database, is_paused: bool) -> None:
     """Pause or resume everything."""
-    with db.write() as connection:
+    with db.write(is_news=True) as connection:
         connection.execute(
             "INSERT INTO facts (key, value) VALUES ('is_paused', :v) ON CONFLICT DO UPDATE SET value = :v",
             {"v": int(is_paused)},
@@ -17,7 +17,7 @@ def set_all_paused(db: Database, is_paused: bool) -> None:
 
 def set_paused(db: Database, name: str, is_paused: bool) -> None:
     """Pause or resume one queue; raise ``QueueNotFound`` for one that has no jobs, pause flag or limit."""
-    with db.write() as connection:
+    with db.write(is_news=True) as connection:
         known = connection.execute(
             "SELECT 1 FROM counts WHERE queue = :q AND n > 0 UNION ALL SELECT 1 FROM queues WHERE name = :q",
             {"q": name},
@@ -33,7 +33,7 @@ def set_paused(db: Database, name: str, is_paused: bool) -> None:
 
 def set_limit(db: Database, name: str, limit: int | None) -> None:
     """Limit how many of a queue's jobs run at once, over all workers; ``None`` lifts it."""
-    with db.write() as connection:
+    with db.write(is_news=True) as connection:
         connection.execute(
             "INSERT INTO queues (name, running_limit) VALUES (:q, :v) ON CONFLICT DO UPDATE SET running_limit = :v",
             {"q": name, "v": limit},
@@ -53,7 +53,7 @@ def stored_settings(db: Database) -> dict[str, str]:
 
 def set_setting(db: Database, key: str, text: str | None) -> None:
     """Store a setting's text, or with ``None`` forget it."""
-    with db.write() as connection:
+    with db.write(is_news=True) as connection:
         if text is None:
             connection.execute("DELETE FROM settings WHERE key = ?", (key,))
         else:

@@ -54,11 +54,13 @@ def attempt(db: Database, reference: int | str, number: int | None) -> Attempt |
         return None if row is None else attempt_of(row)
 
 
-def stored_output(db: Database, attempt_id: int) -> bytes | None:
-    """Return the output that moved into the database, or ``None`` while (or because) it is in a file."""
+def stored_output(db: Database, attempt_id: int) -> tuple[bool, bytes | None]:
+    """Return whether an attempt has ended, and its output if that moved into the database."""
     with db.read() as connection:
-        row = connection.execute("SELECT output FROM attempts WHERE id = ?", (attempt_id,)).fetchone()
-        return None if row is None else row[0]
+        row = connection.execute(
+            "SELECT ended_at IS NOT NULL, output FROM attempts WHERE id = ?", (attempt_id,)
+        ).fetchone()
+        return (True, None) if row is None else (bool(row[0]), row[1])
 
 
 def history(db: Database, reference: int | str) -> list[Event]:

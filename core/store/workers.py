@@ -50,8 +50,9 @@ def forget(db: Database, worker_id: int) -> None:
             " (SELECT 1 FROM attempts INDEXED BY attempts_open WHERE worker_id = :w AND ended_at IS NULL)",
             {"w": worker_id},
         )
-    with contextlib.suppress(OSError):
-        os.unlink(db.spool.worker_lock(worker_id))
+    for path in (db.spool.worker_lock(worker_id), db.spool.worker_bell(worker_id)):
+        with contextlib.suppress(OSError):
+            os.unlink(path)
 
 
 def workers(db: Database) -> list[WorkerInfo]:
@@ -79,7 +80,7 @@ def workers(db: Database) -> list[WorkerInfo]:
 
 def request_stop(db: Database, worker_id: int, mode: str) -> None:
     """Ask a worker to stop: ``drain`` or ``now``; raise ``WorkerNotFound``."""
-    with db.write() as connection:
+    with db.write(is_news=True) as connection:
         changed = connection.execute("UPDATE workers SET stop = ? WHERE id = ?", (mode, worker_id)).rowcount
         if changed != 1:
             raise WorkerNotFound(worker_id)

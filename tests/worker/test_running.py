@@ -423,3 +423,25 @@ def test_many_short_jobs_each_run_once(queue: Queue, tmp_path: Path) -> None:
     assert sorted(map(int, ledger.read_text().split())) == list(range(1, 201))
     assert len(told.of(AttemptStarted)) == len(told.of(AttemptEnded)) == 200
     assert queue.counts().of(State.COMPLETED) == queue.count(View()) == 200
+
+
+def test_output_of_an_attempt_that_was_only_claimed_is_empty_for_now(queue: Queue) -> None:
+    """Between the claim and the start there is no file; who looked that early sees the output all the same."""
+    from core.store import claims
+
+    job_id = queue.enqueue("echo hello").id
+    claims.turn(
+        queue.database,
+        worker_id=99,
+        endings=(),
+        room=claims.Room(1),
+        settings=queue.settings(),
+        jitter=lambda: 0.0,
+        open_run=lambda attempt_id: None,
+        is_durable=False,
+    )
+    found = queue.output(job_id)
+    assert (found.size(), found.read(0, 10), found.path, found.lines(3)) == (0, b"", None, b"")
+    with open(queue.database.spool.output_file(found.attempt.id), "wb") as file:
+        file.write(b"hello\n")
+    assert (found.size(), found.read(0, 10), found.lines(3)) == (6, b"hello\n", b"hello\n")

@@ -1,0 +1,102 @@
+"""Workers are woken by whoever commits something for them, at once and from any process."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from core import worker as worker_module
+from core.bell import Bell, ring_all
+from core.model import State
+from core.queue import Queue
+from core.worker import Worker
+from tests.processes import ROOT
+
+WITHIN_S = 20.0
+
+
+@pytest.fixture
+def deaf_but_for_bells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let workers look by themselves only once, when they start."""
+    monkeypatch.setattr(worker_module, "LOOK_S", 3600.0)
+
+
+def completed(queue: Queue, job_id: int) -> bool:
+    """Wait until a job is completed, or the deadline has passed."""
+    deadline = time.monotonic() + WITHIN_S
+    while time.monotonic() < deadline:
+        if queue.job(job_id).state is State.COMPLETED:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.mark.usefixtures("deaf_but_for_bells")
+def test_a_job_of_another_process_starts_because_it_rang(queue: Queue) -> None:
+    """The worker never looks by itself here: only the bell tells it of the job, and of the resumed queue."""
+    worker = Worker(queue)
+    worker.start()
+    try:
+        add = "import sys; from core import Queue; print(Queue(sys.argv[1]).add('true'))"
+        done = subprocess.run(
+            [sys.executable, "-c", add, queue.path], cwd=ROOT, capture_output=True, check=True, timeout=60
+        )
+        assert completed(queue, int(done.stdout))
+        queue.pause()
+        job = queue.enqueue("true")
+        queue.resume()
+        assert completed(queue, job.id)
+    finally:
+        worker.stop()
+        assert worker.join(WITHIN_S)
+    assert os.listdir(queue.database.spool.workers) == []
+
+
+def test_a_bell_is_private_and_quiet_until_it_is_rung(tmp_path: Path) -> None:
+    """A named pipe for its owner alone, whatever the umask; rings add up and are taken together."""
+    path = tmp_path / "1.bell"
+    old = os.umask(0)
+    try:
+        bell = Bell(str(path))
+    finally:
+        os.umask(old)
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(BlockingIOError):
+        os.read(bell.descriptor, 1)
+    ring_all(str(tmp_path))
+    ring_all(str(tmp_path))
+    bell.silence()
+    with pytest.raises(BlockingIOError):
+        os.read(bell.descriptor, 1)
+    bell.close()
+    assert not path.exists()
+
+
+def test_bells_that_nobody_hears_do_no_harm(tmp_path: Path) -> None:
+    """A dead worker's pipe, a full one, a file, a symlink and a missing directory are passed over."""
+    os.mkfifo(tmp_path / "1.bell")
+    bell = Bell(str(tmp_path / "2.bell"))
+    os.symlink(tmp_path / "target", tmp_path / "3.bell")
+    for _ in range(70_000 // 50):
+        os.write(bell.descriptor, b"x" * 40)
+    ring_all(str(tmp_path))
+    ring_all(str(tmp_path / "nowhere"))
+    assert not (tmp_path / "target").exists()
+    bell.close()
+
+
+def test_a_new_bell_takes_the_place_of_a_dead_workers(tmp_path: Path) -> None:
+    """A leftover under the same number is removed, not rung for ever."""
+    path = tmp_path / "1.bell"
+    path.write_text("left over")
+    bell = Bell(str(path))
+    ring_all(str(tmp_path))
+    assert os.read(bell.descriptor, 10) == b"!"
+    bell.close()
