@@ -1,0 +1,34 @@
+"""The dashboard of queuectl. Importing it loads no textual; ``main`` does."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from core.errors import QueueError
+from queuectl_tui.options import Options, parse
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Open the dashboard and return the exit code: 0, or 1 after one line on stderr."""
+    options = parse(arguments)
+    try:
+        return _run(options)
+    except (QueueError, ValueError, OSError) as error:
+        print(f"queuectl-tui: error: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(options: Options) -> int:
+    if sys.platform == "win32":
+        raise QueueError("Linux or macOS is needed; on Windows use WSL")
+    if not _has_terminal():
+        raise QueueError("a terminal is needed; scripts use queuectl")
+    from queuectl_tui.launch import launch
+
+    return launch(options)
+
+
+def _has_terminal() -> bool:
+    """Tell whether somebody can see and type: Textual draws on stderr."""
+    return sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()

@@ -1,0 +1,207 @@
+"""The application: options and preferences in, one dashboard on the screen, and an orderly end.
+
+Forms and dialogs are loaded when they are opened, so that the first picture comes sooner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import threading
+from dataclasses import replace
+from typing import ClassVar, cast
+
+from textual import events
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.command import Provider
+from textual.screen import Screen
+
+from core.version import __version__
+from queuectl_tui.gateway.facade import Gateway
+from queuectl_tui.gateway.host import Leaving
+from queuectl_tui.keys import Action
+from queuectl_tui.preferences import Preferences, save
+from queuectl_tui.screens.dashboard import Dashboard
+from queuectl_tui.themes import DEFAULT_THEME, FALLBACK_VARIABLES, OWN_THEMES
+
+#: How often a worker that was asked to stop is looked at, in seconds.
+STOP_POLL_S = 0.1
+#: After a signal the screen is left at the latest after this long, whatever the terminal does.
+LAST_RESORT_S = 3.0
+
+
+def commands_of_dashboard() -> type[Provider]:
+    """Return what fills the palette, loaded when it is opened."""
+    from queuectl_tui.screens.palette import CommandsOfDashboard
+
+    return CommandsOfDashboard
+
+
+class QueuectlApp(App[int], inherit_bindings=False):
+    """Owns themes, preferences, forms and the way out; everything else is the dashboard's."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "queuectl"
+    SUB_TITLE = __version__
+    COMMANDS: ClassVar = {commands_of_dashboard}
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
+        Binding("ctrl+c", "stay", "How to quit", show=False, system=True),
+    ]
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        actions: tuple[Action, ...],
+        preferences: Preferences,
+        *,
+        preferences_path: str | None = None,
+        theme: str | None = None,
+        is_ascii: bool = False,
+        is_demo: bool = False,
+    ) -> None:
+        super().__init__()
+        self.gateway = gateway
+        self.preferences = preferences
+        self._preferences_path = preferences_path
+        self._is_demo = is_demo
+        self._leaving: Leaving | None = None
+        self._last_resort: threading.Timer | None = None
+        self.dashboard = Dashboard(
+            gateway, actions, is_ascii=is_ascii or preferences.is_ascii, has_bell=preferences.has_bell
+        )
+        self.dashboard.last_directory = preferences.last_directory
+        for own in OWN_THEMES:
+            self.register_theme(own)
+        wanted = theme or preferences.theme
+        self.theme = wanted if wanted in self.available_themes else DEFAULT_THEME
+
+    def get_default_screen(self) -> Screen[None]:
+        """Return the dashboard: there is no other first screen."""
+        return self.dashboard
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Return the style sheet's own variables for themes that do not name them."""
+        return FALLBACK_VARIABLES
+
+    def on_mount(self) -> None:
+        self._catch_signals()
+        self.call_after_refresh(self._settle)
+
+    def _settle(self) -> None:
+        """Let the collector work again, but leave alone what was there at the start: none of it goes away."""
+        gc.freeze()
+        gc.enable()
+
+    async def on_event(self, event: events.Event) -> None:
+        """Give keys to the dashboard before they travel.
+
+        Textual sends a key to the focused widget and lets it bubble up, so a key typed ahead could still reach the
+        widget that had the focus before; and each step on that way takes a millisecond.
+        """
+        is_there = bool(self.screen_stack) and self.screen is self.dashboard
+        if is_there and isinstance(event, events.Key) and self.dashboard.takes_key(event):
+            return
+        await super().on_event(event)
+
+    # --- themes and forms
+
+    def on_dashboard_theme_wanted(self) -> None:
+        """Switch to the next of the dashboard's own themes."""
+        names = [theme.name for theme in OWN_THEMES]
+        index = names.index(self.theme) + 1 if self.theme in names else 0
+        self.choose_theme(names[index % len(names)])
+
+    def on_dashboard_theme_chosen(self, message: Dashboard.ThemeChosen) -> None:
+        """Use the theme that was chosen by name."""
+        self.choose_theme(message.name)
+
+    def choose_theme(self, name: str) -> None:
+        """Use a theme and remember it."""
+        self.theme = name
+        self._remember(replace(self.preferences, theme=name))
+        self.dashboard.toast(f"Theme {name}.")
+
+    def _remember(self, preferences: Preferences) -> None:
+        self.preferences = preferences
+        if self._preferences_path is not None:
+            save(self._preferences_path, preferences)
+
+    def on_dashboard_directory_used(self, message: Dashboard.DirectoryUsed) -> None:
+        """Remember the directory for the next job."""
+        self.dashboard.last_directory = message.directory
+        self._remember(replace(self.preferences, last_directory=message.directory))
+
+    # --- the way out
+
+    async def action_quit(self) -> None:
+        """Quit, after asking what becomes of the jobs that this process runs."""
+        self._ask_to_quit()
+
+    def action_stay(self) -> None:
+        """Say how to quit; Ctrl-C kills nothing."""
+        self.dashboard.run_handler("stay")
+
+    def on_dashboard_quit_wanted(self) -> None:
+        """Quit, after asking what becomes of the jobs that this process runs."""
+        self._ask_to_quit()
+
+    def _ask_to_quit(self) -> None:
+        from queuectl_tui.screens.quit import QuitScreen
+
+        if isinstance(self.screen, QuitScreen):
+            return
+        running = self.gateway.host.running_count
+        if running == 0 or self._is_demo:
+            self._leave("stop" if self._is_demo else "wait")
+            return
+        self.push_screen(QuitScreen(running), self._answered)
+
+    def _answered(self, answer: str | None) -> None:
+        if answer in ("leave", "wait", "stop"):
+            self._leave(cast("Leaving", answer))
+
+    def _leave(self, leaving: Leaving) -> None:
+        """Stop the worker in this way, and exit once it has ended."""
+        is_first = self._leaving is None
+        self._leaving = leaving
+        self.gateway.host.stop(leaving)
+        if self.gateway.host.has_ended(STOP_POLL_S):
+            self.exit(0)
+            return
+        running = self.gateway.host.running_count
+        jobs = "1 job" if running == 1 else f"{running} jobs"
+        self.dashboard.toast(f"Leaving when {jobs} ended; ctrl+q asks again.", "warning")
+        if is_first:
+            self.set_interval(STOP_POLL_S, self._exit_when_ended)
+
+    def _exit_when_ended(self) -> None:
+        if self.gateway.host.has_ended():
+            self.exit(0)
+
+    def _catch_signals(self) -> None:
+        """End in order on SIGTERM and SIGHUP, and leave the jobs to whoever comes next."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+                loop.add_signal_handler(number, self._end_on_signal, int(number))
+        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+            loop.add_signal_handler(signal.SIGINT, self.action_stay)
+
+    def _end_on_signal(self, number: int) -> None:
+        self._last_resort = threading.Timer(LAST_RESORT_S, os._exit, (128 + number,))
+        self._last_resort.daemon = True
+        self._last_resort.start()
+        self._leaving = "stop" if self._is_demo else "leave"
+        self.gateway.host.stop(self._leaving)
+        self.exit(128 + number, return_code=128 + number)
+
+    def left_the_screen(self) -> None:
+        """Take note that the terminal is as it was; what is left to do may take its time."""
+        if self._last_resort is not None:
+            self._last_resort.cancel()

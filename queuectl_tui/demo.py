@@ -1,0 +1,163 @@
+"""A throw-away queue with an honest mix of jobs that really run: quick, slow, noisy, failing, flaky, scheduled."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from core.clock import SystemClock, to_datetime
+from core.errors import QueueError
+from core.model import NewJob, State
+from core.queue import Queue
+
+#: How often the feeder looks whether the queue needs more jobs, in seconds; and how many waiting jobs it keeps up.
+FEED_EVERY_S = 1.5
+KEEP_WAITING = 24
+
+#: What the jobs run: small scripts beside the database, so that a list of commands is easy to read.
+SCRIPTS: Mapping[str, str] = {
+    "thumbs": 'sleep 0.$1; echo "thumbnail $2 written"',
+    "encode": """
+echo "input $1, $2 s"
+i=0; while [ $i -lt $2 ]; do i=$((i + 1)); echo "frame $((i * 25)) of $(($2 * 25))"; sleep 1; done
+echo "output ${1%.mov}.mp4"
+""",
+    "import": """
+i=0; while [ $i -lt 400 ]; do
+    i=$((i + 1)); printf '\\033[3%dmrow %04d\\033[0m of %s checked\\n' $((i % 6 + 1)) $i "$1"; sleep 0.02
+done
+""",
+    "fetch": """
+i=0; while [ $i -lt 50 ]; do i=$((i + 1)); printf '\\r%s %3d %%' "$1" $((i * 2)); sleep 0.1; done; echo
+""",
+    "load": """
+echo "loading $1"; sleep 0.4
+echo 'Traceback (most recent call last):
+  File "load.py", line 88, in main
+KeyError: no column "price"' >&2; exit 1
+""",
+    "sync": """
+echo "attempt $QUEUECTL_ATTEMPT to reach $1"; sleep 0.5
+[ "$QUEUECTL_ATTEMPT" -ge $2 ] || { echo "connection refused" >&2; exit 7; }
+echo "in sync"
+""",
+    "render": "echo 'allocating ...'; sleep 0.3; kill -SEGV $$",
+    "reindex": "echo 'waiting for a lock that never comes'; sleep 60",
+    "report": 'echo "report of $(date)"; sleep 1; echo sent',
+}
+
+_Maker = Callable[[random.Random], NewJob]
+
+
+def _thumbs(dice: random.Random) -> NewJob:
+    return NewJob(f"./thumbs {dice.randrange(1, 6)} photo-{dice.randrange(1, 900):03}.jpg", label="thumbs")
+
+
+def _encode(dice: random.Random) -> NewJob:
+    film = dice.choice(("holiday", "birthday", "lecture", "interview", "garden"))
+    command = f"./encode {film}-{dice.randrange(1, 30)}.mov {dice.randrange(8, 25)}"
+    return NewJob(command, queue="media", priority=dice.choice((0, 0, 5)))
+
+
+def _import(dice: random.Random) -> NewJob:
+    return NewJob(f"./import orders-{dice.randrange(1, 50):02}.csv", queue="etl")
+
+
+def _fetch(dice: random.Random) -> NewJob:
+    return NewJob(f"./fetch https://example.test/v/{dice.randrange(100, 999)}", queue="media")
+
+
+def _load(dice: random.Random) -> NewJob:
+    return NewJob(f"./load 2026-01-{dice.randrange(1, 29):02}", queue="etl", max_attempts=dice.choice((1, 2, 3)))
+
+
+def _sync(dice: random.Random) -> NewJob:
+    host = dice.choice(("nas", "backup", "mirror"))
+    return NewJob(f"./sync {host}.example.test {dice.choice((2, 2, 3))}", max_attempts=4, label="sync")
+
+
+def _render(dice: random.Random) -> NewJob:
+    return NewJob(f"./render scene-{dice.randrange(1, 90)}.blend", queue="media", max_attempts=2)
+
+
+def _reindex(dice: random.Random) -> NewJob:
+    return NewJob(f"./reindex shard-{dice.randrange(1, 9)}", queue="etl", timeout_s=4.0, max_attempts=2)
+
+
+def _report(dice: random.Random) -> NewJob:
+    in_s = dice.choice((15, 40, 90, 300, 3600, 7200))
+    due_at = to_datetime(SystemClock().now_ms()) + timedelta(seconds=in_s)
+    return NewJob("./report", label="nightly", run_at=due_at)
+
+
+_MIX: tuple[tuple[_Maker, int], ...] = (
+    (_thumbs, 18),
+    (_encode, 3),
+    (_import, 2),
+    (_fetch, 2),
+    (_load, 2),
+    (_sync, 3),
+    (_render, 1),
+    (_reindex, 1),
+    (_report, 2),
+)
+
+
+def make_jobs(count: int, seed: int, directory: str) -> list[NewJob]:
+    """Return so many jobs of the mix, the same ones for a seed; the first ones show a bit of everything."""
+    dice = random.Random(seed)
+    makers = [maker for maker, _ in _MIX]
+    weights = [weight for _, weight in _MIX]
+    first: list[_Maker] = [_thumbs, _encode, _thumbs, _sync, _thumbs, _import, _load, _thumbs, _fetch, _report, _render]
+    chosen = first[:count] + dice.choices(makers, weights, k=max(0, count - len(first)))
+    return [_in(directory, maker(dice)) for maker in chosen]
+
+
+def _in(directory: str, job: NewJob) -> NewJob:
+    return replace(job, cwd=directory)
+
+
+class Demo:
+    """A database in a temporary directory, and a thread that keeps it fed until it is closed."""
+
+    def __init__(self) -> None:
+        self.directory = tempfile.mkdtemp(prefix="queuectl-demo-")
+        self.path = os.path.join(self.directory, "demo.db")
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        for name, text in SCRIPTS.items():
+            path = os.path.join(self.directory, name)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(f"#!/bin/sh\n{text.strip()}\n")
+            os.chmod(path, 0o700)
+
+    def start(self, queue: Queue) -> None:
+        """Fill the queue and keep feeding it."""
+        queue.enqueue_many(make_jobs(60, 1, self.directory))
+        queue.limit("media", 2)
+        self._thread = threading.Thread(target=self._feed, args=(queue,), name="queuectl-demo", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop feeding and remove everything; the queue must be closed and its jobs stopped before."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(2.0)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _feed(self, queue: Queue) -> None:
+        turn = 1
+        while not self._stop.wait(FEED_EVERY_S):
+            turn += 1
+            try:
+                counts = queue.counts()
+                if counts.of(State.PENDING) - counts.delayed < KEEP_WAITING:
+                    queue.enqueue_many(make_jobs(9 + turn % 5, turn, self.directory))
+            except QueueError:
+                continue

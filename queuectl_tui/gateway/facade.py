@@ -1,0 +1,219 @@
+"""What the dashboard asks of the queue: every method returns at once, what came of it is posted as messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from textual.message import Message
+
+from core.clock import Clock, SystemClock
+from core.model import Act, Key, NewJob, View
+from core.queue import Progress, Queue
+from queuectl_tui.gateway.host import WorkerHost
+from queuectl_tui.gateway.reader import FocusRequest, Reader
+from queuectl_tui.gateway.window import Wanted, next_sort
+from queuectl_tui.gateway.writer import Order, Writer
+from queuectl_tui.messages import JobEnqueued, RangeRead, SnapshotTaken
+from queuectl_tui.snapshot import Pane, Snapshot
+
+__all__ = ["FocusRequest", "Gateway", "Selected", "Wanted", "next_sort"]
+
+#: What a verb acts on: job ids, or all jobs of a view.
+Selected = list[int] | View
+
+#: How an act is told: past tense of the verb.
+_PAST = {
+    "replay": "Replayed",
+    "retry": "Retried",
+    "cancel": "Cancelled",
+    "kill": "Killed",
+    "purge": "Purged",
+    "restore": "Restored",
+    "edit": "Edited",
+}
+_CAN_UNDO = frozenset({"replay", "retry", "purge", "edit", "cancel"})
+
+
+class Gateway:
+    """Joins the reader, the writer and the worker of one database for one dashboard.
+
+    All methods return at once; what came of them is posted as messages to whoever was named in ``connect``.
+    """
+
+    def __init__(
+        self, queue: Queue, *, slots: int = 1, clock: Clock | None = None, reader: Reader | None = None
+    ) -> None:
+        self._queue = queue
+        self._clock = clock or SystemClock()
+        self._target: Callable[[Message], bool] | None = None
+        self._reader = reader or Reader(queue, self._clock)
+        self._writer = Writer(self._post, self._committed)
+        self._host = WorkerHost(queue, 0 if queue.is_read_only else slots, self._post, self._reader.wake)
+        self._reader.own_worker_id = lambda: self._host.worker_id
+        self._is_open = False
+
+    @property
+    def path(self) -> str:
+        """Return the database's path."""
+        return self._queue.path
+
+    @property
+    def is_read_only(self) -> bool:
+        """Tell whether nothing may be written."""
+        return self._queue.is_read_only
+
+    @property
+    def host(self) -> WorkerHost:
+        """Return the worker of this process."""
+        return self._host
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock that tells the dashboard what time it is."""
+        return self._clock
+
+    def connect(self, post: Callable[[Message], bool]) -> None:
+        """Say where messages go, and start the threads."""
+        self._target = post
+        if not self._is_open:
+            self._is_open = True
+            self._reader.start(lambda: self._post(SnapshotTaken()))
+            self._writer.start()
+            self._host.start()
+
+    def close(self) -> None:
+        """End the threads; the worker is left alone (stop it first) and whatever it runs goes on."""
+        self._target = None
+        if self._is_open:
+            self._is_open = False
+            self._writer.stop()
+            self._reader.stop()
+
+    def _post(self, message: Message) -> bool:
+        return self._target(message) if self._target is not None else False
+
+    def _committed(self) -> None:
+        self._reader.wake()
+        self._host.wake()
+
+    # --- reading
+
+    def take(self) -> Snapshot:
+        """Return the newest picture; the reader makes the next one only after this."""
+        return self._reader.take()
+
+    def refresh(self) -> None:
+        """Read again soon."""
+        self._reader.wake()
+
+    def show_view(self, pane: Pane, view: View) -> None:
+        """Show another selection or order in a pane."""
+        self._reader.show_view(pane, view)
+
+    def want(self, pane: Pane, wanted: Wanted) -> None:
+        """Show other rows of a pane."""
+        self._reader.want(pane, wanted)
+
+    def hold(self, pane: Pane, key: Key | None) -> None:
+        """Keep the pane's window at the row of this key while others come and go; ``None`` stays at the top."""
+        self._reader.hold(pane, key)
+
+    def focus(self, request: FocusRequest | None) -> None:
+        """Show this job's detail and output."""
+        self._reader.focus(request)
+
+    def read_range(self, pane: Pane, start: int, length: int) -> None:
+        """Read the ids of rows that are not loaded; ``RangeRead`` brings them."""
+
+        def tell(ids: list[int]) -> None:
+            self._post(RangeRead(pane, start, ids))
+
+        self._reader.read_range(pane, start, length, tell)
+
+    # --- writing
+
+    def enqueue(self, job: NewJob) -> None:
+        """Add a job."""
+
+        def add(_: Progress) -> None:
+            self._post(JobEnqueued(self._queue.add(job)))
+
+        self._writer.give(Order("enqueue", add, lambda _: ""))
+
+    def retry(self, jobs: Selected) -> None:
+        """Replay finished jobs, make delayed ones due now."""
+        self._act("retry", lambda progress: self._queue.retry(jobs, progress=progress))
+
+    def cancel(self, jobs: Selected, *, kill: bool = False) -> None:
+        """Cancel waiting jobs and ask the workers to stop running ones, politely or at once."""
+        verb = "kill" if kill else "cancel"
+        self._act(verb, lambda progress: self._queue.cancel(jobs, kill=kill, progress=progress))
+
+    def purge(self, jobs: Selected) -> None:
+        """Remove finished jobs from sight."""
+        self._act("purge", lambda progress: self._queue.purge(jobs, progress=progress))
+
+    def edit(self, job_id: int, fields: dict[str, Any], *, then_retry: bool) -> None:
+        """Change a job's settings and, if asked, try it again."""
+        self._act("edit", lambda _: self._queue.edit(job_id, then_retry=then_retry, **fields))
+
+    def undo(self) -> None:
+        """Undo the last act that can be undone, whoever did it."""
+        self._writer.give(Order("undo", lambda progress: self._queue.undo(progress=progress), undone))
+
+    def pause(self, lane: str | None, is_paused: bool) -> None:
+        """Pause or resume a lane; ``None`` means everything."""
+
+        def turn(_: Progress) -> None:
+            if is_paused:
+                self._queue.pause(lane)
+            else:
+                self._queue.resume(lane)
+
+        what = "Everything" if lane is None else f"Queue {lane}"
+        said = f"{what} paused; running jobs go on." if is_paused else f"{what} resumed."
+        self._writer.give(Order("pause", turn, lambda _: said))
+
+    def stop_worker(self, worker_id: int) -> None:
+        """Ask a worker, here or elsewhere, to finish what runs and end."""
+
+        def ask(_: Progress) -> None:
+            self._queue.stop_worker(worker_id)
+
+        self._writer.give(Order("stop worker", ask, lambda _: f"Worker {worker_id} was asked to stop."))
+
+    def resize(self, change: int) -> None:
+        """Run more or fewer jobs at once in this process."""
+        self._host.resize(change)
+        self._reader.wake()
+
+    def _act(self, verb: str, do: Callable[[Progress], Act]) -> None:
+        self._writer.give(Order(verb, do, lambda act: said_of(verb, act)))
+
+
+def said_of(verb: str, act: Act | None) -> str:
+    """Return the line that tells a person what an act did, and how to take it back."""
+    if act is None:
+        return ""
+    if act.count == 0:
+        return f"Nothing to {verb}: {act.skipped:,} skipped." if act.skipped else f"Nothing to {verb}."
+    skipped = f", {act.skipped:,} skipped" if act.skipped else ""
+    undo = " z undoes it." if verb in _CAN_UNDO and act.id else ""
+    return f"{_told(act, verb)}{skipped}.{undo}"
+
+
+def undone(act: Act | None) -> str:
+    """Return the line that tells what was taken back."""
+    if act is None:
+        return ""
+    skipped = f", {act.skipped:,} had moved on" if act.skipped else ""
+    return f"Undone: {act.verb.removeprefix('undo ')} of {_jobs(act.count)}{skipped}."
+
+
+def _told(act: Act, verb: str) -> str:
+    return f"{_PAST.get(verb, verb.capitalize())} {_jobs(act.count)}"
+
+
+def _jobs(number: int) -> str:
+    return f"{number:,} {'job' if number == 1 else 'jobs'}"

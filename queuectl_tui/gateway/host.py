@@ -1,0 +1,126 @@
+"""The worker inside this process: started, resized and stopped on behalf of the dashboard."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from textual.message import Message
+
+from core.errors import QueueError
+from core.queue import Queue
+from queuectl_tui.messages import WorkerEnded, WorkerReported
+
+if TYPE_CHECKING:
+    from core.events import WorkerEvent
+    from core.worker import Worker
+
+#: More slots than this are never asked for by key.
+MAX_SLOTS = 256
+
+#: What becomes of running jobs: they go on without this process, are waited for, or are stopped.
+Leaving = Literal["leave", "wait", "stop"]
+
+
+class WorkerHost:
+    """Owns at most one worker; without one (``--no-worker``, read-only) every question has the empty answer.
+
+    The worker is loaded and registered on a thread of its own: the first picture need not wait for it, nor for the
+    write lock that registering takes.
+    """
+
+    def __init__(
+        self, queue: Queue, slots: int, post: Callable[[Message], object], on_event: Callable[[], None]
+    ) -> None:
+        self._queue = queue
+        self._slots = slots
+        self._has_worker = slots > 0
+        self._post = post
+        self._on_event = on_event
+        self._worker: Worker | None = None
+        self._starting: threading.Thread | None = None
+        self._leaving: Leaving | None = None
+        self._lock = threading.Lock()
+        self._is_end_told = False
+
+    def start(self) -> None:
+        """Begin to run jobs, soon."""
+        if self._has_worker:
+            self._starting = threading.Thread(target=self._begin, name="queuectl-worker-start", daemon=True)
+            self._starting.start()
+
+    def _begin(self) -> None:
+        from core.worker import Worker  # here, so that it is loaded while the first picture is shown
+
+        with self._lock:
+            if self._leaving is not None:
+                return
+            worker = Worker(self._queue, slots=self._slots, on_event=self._heard)
+            try:
+                worker.start()
+            except (QueueError, OSError) as error:
+                self._is_end_told = True
+                self._post(WorkerEnded(str(error)))
+                return
+            self._worker = worker
+        self._on_event()
+
+    def wake(self) -> None:
+        """Let the worker look at the database now."""
+        if self._worker is not None:
+            self._worker.wake()
+
+    @property
+    def worker_id(self) -> int | None:
+        """Return the id of the worker in this process while it runs."""
+        worker = self._worker
+        return worker.id if worker is not None and worker.is_alive else None
+
+    @property
+    def slots(self) -> int | None:
+        """Return how many jobs this process runs at once; ``None`` without a worker."""
+        return self._slots if self._has_worker else None
+
+    @property
+    def running_count(self) -> int:
+        """Return how many jobs this process runs now."""
+        return self._worker.running_count if self._worker is not None and self._worker.is_alive else 0
+
+    def resize(self, change: int) -> None:
+        """Change the number of slots, within 0 to ``MAX_SLOTS``."""
+        self._slots = min(MAX_SLOTS, max(0, self._slots + change))
+        if self._worker is not None:
+            self._worker.slots = self._slots
+
+    def stop(self, leaving: Leaving) -> None:
+        """Ask the worker to end; may be called again with a stronger wish."""
+        from core.worker import StopMode
+
+        self._leaving = leaving
+        modes = {"leave": StopMode.DETACH, "wait": StopMode.DRAIN, "stop": StopMode.NOW}
+        if self._worker is not None and self._worker.is_alive:
+            self._worker.stop(modes[leaving])
+
+    def has_ended(self, timeout_s: float = 0.0) -> bool:
+        """Tell whether no worker runs (any more)."""
+        if self._starting is not None and self._starting.is_alive():
+            self._starting.join(timeout_s)
+        if self._starting is not None and self._starting.is_alive():
+            return False
+        worker = self._worker
+        return worker is None or not worker.is_alive or worker.join(timeout_s)
+
+    def check(self) -> None:
+        """Report, once, that the worker ended by itself."""
+        worker = self._worker
+        if worker is not None and not self._is_end_told and worker.error is not None:
+            self._is_end_told = True
+            self._post(WorkerEnded(f"{worker.error}"))
+
+    def _heard(self, event: WorkerEvent) -> None:
+        from core.events import LoopFailed, SpawningPaused, StorageRecovered, StorageTrouble
+
+        if isinstance(event, (LoopFailed, SpawningPaused, StorageTrouble, StorageRecovered)):
+            self._post(WorkerReported(event))
+        self._on_event()

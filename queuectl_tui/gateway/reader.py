@@ -1,0 +1,290 @@
+"""The reader thread: waits until something changed, reads one picture, and has one message in flight at most."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from core.clock import Clock, to_datetime
+from core.errors import DatabaseReplaced, JobNotFound, OutputUnavailable
+from core.model import Key, State, View
+from core.queue import Queue
+from queuectl_tui.gateway.meter import Meter
+from queuectl_tui.gateway.window import Wanted, Window
+from queuectl_tui.snapshot import Focus, Pane, Snapshot, empty_snapshot
+
+#: How often the reader looks whether another process committed, and how far apart two pictures are at least.
+POLL_S = 0.05
+SPACING_S = 0.1
+#: A picture may take up to this share of the time.
+LOAD_SHARE = 0.25
+#: How long what a key asks for waits for the next key.
+KEY_S = 0.01
+#: How long to wait after an error.
+RETRY_S = 0.5
+#: Minutes of history in the chart.
+MINUTES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class FocusRequest:
+    """Which job's detail and which attempt's output are shown; no number means the newest attempt."""
+
+    job_id: int
+    number: int | None = None
+
+
+class Reader:
+    """Reads on its own thread and connection; ``on_news`` is called there whenever a new picture waits."""
+
+    def __init__(self, queue: Queue, clock: Clock) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._on_news: Callable[[], bool] = lambda: False
+        self._is_started = False
+        self._condition = threading.Condition()
+        self._is_stopping = False
+        self._is_in_flight = False
+        self._is_woken = True
+        self._requests: list[Callable[[], None]] = []
+        self._windows = {pane: Window(pane) for pane in Pane}
+        self._dirty_panes: set[Pane] = set()
+        self._focus: FocusRequest | None = None
+        self._is_focus_dirty = False
+        self._environment: tuple[int, dict[str, str]] = (0, {})
+        self._meter = Meter()
+        self._snapshot = empty_snapshot(to_datetime(clock.now_ms()))
+        self._not_before_s = 0.0
+        self._file_check_s = 0.0
+        self._file: tuple[int, int] | None = None
+        self._version: int | None = None
+        self._last_error: str | None = None
+        self.own_worker_id: Callable[[], int | None] = lambda: None
+        self._thread = threading.Thread(target=self._run, name="queuectl-reader", daemon=True)
+
+    # --- called from any thread
+
+    def start(self, on_news: Callable[[], bool] | None = None) -> None:
+        """Begin to read, and tell of news from now on; before anybody wants to hear them the pictures just wait."""
+        if on_news is not None:
+            with self._condition:
+                self._on_news = on_news
+                self._is_woken = True
+                self._condition.notify()
+        if not self._is_started:
+            self._is_started = True
+            self._thread.start()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """End the thread and wait for it."""
+        with self._condition:
+            self._is_stopping = True
+            self._condition.notify()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def wake(self) -> None:
+        """Look at the database now: this process has just committed."""
+        with self._condition:
+            self._is_woken = True
+            self._condition.notify()
+
+    def take(self) -> Snapshot:
+        """Return the newest picture and let the reader make the next one."""
+        with self._condition:
+            self._is_in_flight = False
+            self._condition.notify()
+            return self._snapshot
+
+    def show_view(self, pane: Pane, view: View) -> None:
+        """Show another selection or order in a pane."""
+        self._request(lambda: self._set_view(pane, view))
+
+    def want(self, pane: Pane, wanted: Wanted) -> None:
+        """Show other rows of a pane."""
+        self._request(lambda: self._set_wanted(pane, wanted))
+
+    def hold(self, pane: Pane, key: Key | None) -> None:
+        """Keep the pane's window at the row of this key while others come and go; ``None`` stays at the top."""
+        self._request(lambda: self._set_anchor(pane, key))
+
+    def focus(self, request: FocusRequest | None) -> None:
+        """Show this job's detail and output."""
+        self._request(lambda: self._set_focus(request))
+
+    def read_range(self, pane: Pane, start: int, length: int, on_read: Callable[[list[int]], None]) -> None:
+        """Read the ids of a pane's rows; ``on_read`` gets them on the reader's thread."""
+        self._request(lambda: on_read(self._queue.ids(self._windows[pane].view)[start : start + length]))
+
+    def _request(self, change: Callable[[], None]) -> None:
+        with self._condition:
+            self._requests.append(change)
+            self._condition.notify()
+
+    # --- the reader's own thread
+
+    def _set_view(self, pane: Pane, view: View) -> None:
+        self._windows[pane].set_view(view)
+        self._dirty_panes.add(pane)
+
+    def _set_wanted(self, pane: Pane, wanted: Wanted) -> None:
+        self._windows[pane].want(wanted)
+        self._dirty_panes.add(pane)
+
+    def _set_anchor(self, pane: Pane, key: Key | None) -> None:
+        window = self._windows[pane]
+        if key is None:
+            if window.wanted.anchor is not None:
+                window.want(Wanted(0, window.wanted.length))
+                self._dirty_panes.add(pane)
+            return
+        window.want(replace(window.wanted, anchor=key))
+
+    def _set_focus(self, request: FocusRequest | None) -> None:
+        self._focus = request
+        self._is_focus_dirty = True
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._is_stopping or self._has_work(), POLL_S)
+                if self._is_stopping:
+                    return
+                if self._requests:
+                    # let the dashboard paint the key that asked first, and a held key ask once for all
+                    self._condition.wait_for(lambda: self._is_stopping, KEY_S)
+                requests, self._requests = self._requests, []
+                is_in_flight, is_woken = self._is_in_flight, self._is_woken
+            try:
+                for change in requests:
+                    change()
+                if not is_in_flight:
+                    self._read(is_woken)
+            except Exception as error:  # the gateway's boundary: whatever it is, it is shown and the reader goes on
+                self._fail(error)
+
+    def _has_work(self) -> bool:
+        if self._is_in_flight:
+            return False
+        is_due = self._is_woken and time.monotonic() >= self._not_before_s
+        return bool(self._requests or self._dirty_panes or self._is_focus_dirty or is_due)
+
+    def _read(self, is_woken: bool) -> None:
+        started_s = time.monotonic()
+        if started_s >= self._not_before_s and self._is_changed(is_woken):
+            self._read_all()
+            cost_s = time.monotonic() - started_s
+            self._not_before_s = started_s + max(SPACING_S, cost_s / LOAD_SHARE)
+        elif self._dirty_panes or self._is_focus_dirty:
+            self._read_parts()
+
+    def _is_changed(self, is_woken: bool) -> bool:
+        """Tell whether anything may look different; also once a second while a rate or an error is shown."""
+        self._check_file()
+        version = self._queue.data_version()
+        is_changed = is_woken or version != self._version or self._last_error is not None
+        self._version = version
+        if is_woken:
+            with self._condition:
+                self._is_woken = False
+        return is_changed or self._is_ageing() or any(window.is_count_due for window in self._windows.values())
+
+    def _is_ageing(self) -> bool:
+        snapshot = self._snapshot
+        age_s = self._clock.now_ms() / 1000 - snapshot.taken_at.timestamp()
+        return age_s >= 60 or (age_s >= 1 and snapshot.rates.per_s > 0)
+
+    def _check_file(self) -> None:
+        """Notice, once a second, that the file was deleted: whoever writes to it now writes into the void."""
+        now_s = time.monotonic()
+        if now_s < self._file_check_s:
+            return
+        self._file_check_s = now_s + 1.0
+        status = os.stat(self._queue.path)
+        identity = (status.st_dev, status.st_ino)
+        if self._file is not None and identity != self._file:
+            raise DatabaseReplaced(f"{self._queue.path} was replaced; start again to use the new file")
+        self._file = identity
+
+    def _read_all(self) -> None:
+        queue, now_ms = self._queue, self._clock.now_ms()
+        counts = queue.counts()
+        minutes = tuple(queue.minutes(MINUTES))
+        self._meter.feed(minutes, now_ms // 1000)
+        self._dirty_panes.clear()
+        self._is_focus_dirty = False
+        snapshot = Snapshot(
+            taken_at=to_datetime(now_ms),
+            counts=counts,
+            lanes=tuple(queue.lanes()),
+            is_paused=queue.is_paused(),
+            workers=tuple(queue.workers()),
+            minutes=minutes,
+            rates=self._meter.rates(minutes, counts.of(State.PENDING) - counts.delayed, now_ms // 1000),
+            oldest_pending_at=queue.oldest_pending_at(),
+            pulses=self._meter.pulses(),
+            panes={pane: window.read(queue, counts) for pane, window in self._windows.items()},
+            focus=self._read_focus(),
+            own_worker_id=self.own_worker_id(),
+        )
+        self._last_error = None
+        self._publish(snapshot)
+
+    def _read_parts(self) -> None:
+        """Read only what the person asked for since; the database itself has not changed (or will be read next)."""
+        snapshot = self._snapshot
+        panes = dict(snapshot.panes)
+        for pane in self._dirty_panes:
+            panes[pane] = self._windows[pane].read(self._queue, snapshot.counts, is_changed=False)
+        self._dirty_panes.clear()
+        focus = self._read_focus() if self._is_focus_dirty else snapshot.focus
+        self._is_focus_dirty = False
+        self._publish(replace(snapshot, panes=panes, focus=focus))
+
+    def _read_focus(self) -> Focus | None:
+        request, queue = self._focus, self._queue
+        if request is None:
+            return None
+        try:
+            job = queue.job(request.job_id)
+        except JobNotFound:
+            return None
+        attempts = queue.attempts(job.id)
+        number = request.number if request.number is not None else (attempts[-1].number if attempts else None)
+        output = None
+        if attempts:
+            try:
+                output = queue.output(job.id, number)
+            except OutputUnavailable:
+                output = None
+        waiting = queue.waiting(job.id) if job.state is State.PENDING else None
+        if self._environment[0] != job.id:
+            self._environment = (job.id, queue.environment(job.id))
+        history = tuple(queue.history(job.id))
+        focus = Focus(job, tuple(attempts), history, waiting, number, output, self._environment[1])
+        old = self._snapshot.focus
+        # the same object tells the dashboard that there is nothing to paint
+        return old if old is not None and replace(focus, output=old.output) == old else focus
+
+    def _publish(self, snapshot: Snapshot) -> None:
+        with self._condition:
+            self._snapshot = snapshot
+            self._is_in_flight = True
+        if not self._on_news():
+            with self._condition:
+                self._is_in_flight = False
+
+    def _fail(self, error: Exception) -> None:
+        """Show what went wrong beside the last good data, once, and try again at leisure."""
+        if isinstance(error, FileNotFoundError):
+            error = DatabaseReplaced(f"{self._queue.path} was deleted or moved; nothing is read or run any more")
+        said = str(error) or type(error).__name__
+        if said != self._last_error:
+            self._last_error = said
+            self._publish(replace(self._snapshot, error=said))
+        self._not_before_s = time.monotonic() + RETRY_S
+        self._dirty_panes.clear()
+        self._is_focus_dirty = False

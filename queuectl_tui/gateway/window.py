@@ -1,0 +1,150 @@
+"""Reads the visible part of one list by key, so that it stays where the person is while the list moves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from core.model import Counts, Key, Row, Sort, View
+from core.queue import Queue
+from queuectl_tui.snapshot import Pane, PaneData
+
+#: A query that took this long is not asked again before ten times as long has passed.
+SLOW_S = 0.01
+
+_T = TypeVar("_T")
+
+
+class Thrifty:
+    """Remembers the answer to a question that may be slow, and asks again only as often as that can be afforded."""
+
+    def __init__(self) -> None:
+        self._question: object = None
+        self._answer: object = None
+        self._not_before_s = 0.0
+
+    @property
+    def may_ask(self) -> bool:
+        """Tell whether the same question would be asked again by now."""
+        return time.monotonic() >= self._not_before_s
+
+    def ask(self, question: object, read: Callable[[], _T]) -> tuple[_T, bool]:
+        """Return the answer and whether it is fresh; a new question is always asked."""
+        now_s = time.monotonic()
+        if question == self._question and now_s < self._not_before_s:
+            return self._answer, False  # type: ignore[return-value]
+        answer = read()
+        cost_s = time.monotonic() - now_s
+        self._question, self._answer = question, answer
+        self._not_before_s = now_s + (cost_s * 11 if cost_s > SLOW_S else 0.0)
+        return answer, True
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the dashboard asks of one list: rows from ``start``, or around the row of key ``anchor``."""
+
+    start: int = 0
+    length: int = 30
+    anchor: Key | None = None
+
+
+class Window:
+    """One pane's part of its list: which view, which rows, and the row that it holds on to."""
+
+    def __init__(self, pane: Pane) -> None:
+        self.pane = pane
+        self.view = View(states=pane.states)
+        self.wanted = Wanted()
+        self.data = PaneData(0, 0, (), self.view)
+        self._counting = Thrifty()
+        self._placing = Thrifty()
+        self._is_total_old = False
+
+    @property
+    def is_count_due(self) -> bool:
+        """Tell whether the total is not the newest and may be counted again."""
+        return self._is_total_old and self._counting.may_ask
+
+    def set_view(self, view: View) -> None:
+        """Show another selection or order, from its top."""
+        self.view = view
+        self.wanted = Wanted(0, self.wanted.length)
+        self.data = PaneData(0, 0, (), view, is_counted=False)
+
+    def want(self, wanted: Wanted) -> None:
+        """Ask for other rows; an ``anchor`` keeps the window at that row while rows come and go above it."""
+        self.wanted = wanted
+
+    def read(self, queue: Queue, counts: Counts, *, is_changed: bool = True) -> PaneData:
+        """Return the rows that are wanted as they are now, and remember where they stand.
+
+        ``is_changed`` is false when the database is known to be as it was at the last reading.
+        """
+        wanted, known_total = self.wanted, self._plain_total(counts)
+        if wanted.anchor is not None:
+            start, rows = self._around(queue, wanted.anchor, is_changed)
+        elif wanted.start > 0:
+            start, rows = self._far(queue, wanted, self.data.total if known_total is None else known_total)
+        else:
+            start, rows = 0, queue.rows(self.view, limit=wanted.length)
+        total, is_counted = self._total(queue, start, rows, known_total)
+        start = min(start, max(0, total - len(rows)))
+        self.data = PaneData(total, start, tuple(rows), self.view, is_counted)
+        if wanted.anchor is not None or start > 0:
+            anchor = wanted.anchor or (rows[len(rows) // 2].key if rows else None)
+            self.wanted = replace(wanted, start=start, anchor=anchor)
+        return self.data
+
+    def _plain_total(self, counts: Counts) -> int | None:
+        """Return the number of rows when the view has no filter: the counters know it."""
+        return None if self.view.terms else sum(counts.of(state) for state in self.view.states)
+
+    def _total(self, queue: Queue, start: int, rows: list[Row], known: int | None) -> tuple[int, bool]:
+        self._is_total_old = False
+        if known is not None:
+            return max(known, start + len(rows)), True
+        if start == 0 and len(rows) < self.wanted.length:
+            return len(rows), True
+        if not self.data.is_counted and not self.data.rows and rows:
+            self._is_total_old = True  # show the first rows before the rest is counted
+            return start + len(rows), False
+        total, is_fresh = self._counting.ask(self.view, lambda: queue.count(self.view))
+        self._is_total_old = not is_fresh
+        return max(total, start + len(rows)), True
+
+    def _around(self, queue: Queue, anchor: Key, is_changed: bool) -> tuple[int, list[Row]]:
+        """Return rows so that the anchor's keeps its distance from the top of the window."""
+        length = self.wanted.length
+        index = next((i for i, row in enumerate(self.data.rows) if row.key == anchor), None)
+        distance = length // 2 if index is None else self.data.start + index - self.wanted.start
+        offset = min(max(distance, 0), length - 1)
+        reach = max(offset, 1)
+        above = queue.rows(self.view, before=anchor, limit=reach)
+        below = queue.rows(self.view, after=above[-1].key if above else None, limit=length)
+        rows = ((above if offset else []) + below)[:length]
+        if len(above) < reach or not rows:
+            return 0, (above + below)[:length]
+        if index is not None and not is_changed:
+            return self.data.start + index - offset, rows
+        first = rows[0].key
+        start, _ = self._placing.ask((self.view, first), lambda: queue.position_of(self.view, first))
+        return start, rows
+
+    def _far(self, queue: Queue, wanted: Wanted, total: int) -> tuple[int, list[Row]]:
+        """Return rows at a position nobody has seen yet; the end is read from the end."""
+        if wanted.start + wanted.length >= total:
+            rows = queue.last_rows(self.view, limit=wanted.length)
+            return max(0, total - len(rows)), rows
+        key = queue.key_at(self.view, wanted.start - 1)
+        if key is None:
+            return 0, queue.rows(self.view, limit=wanted.length)
+        return wanted.start, queue.rows(self.view, after=key, limit=wanted.length)
+
+
+def next_sort(sort: Sort) -> Sort:
+    """Return the order after this one, round and round."""
+    orders = list(Sort)
+    return orders[(orders.index(sort) + 1) % len(orders)]

@@ -1,0 +1,76 @@
+"""The writer thread: does what people ask, one after the other, off the UI thread, and reports facts."""
+
+from __future__ import annotations
+
+import queue as fifo
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from core.errors import QueueError
+from core.model import Act
+from core.queue import Progress
+from queuectl_tui.messages import ActDone, ActProgressed, ActRefused
+
+#: How far apart two reports of progress are at least.
+PROGRESS_SPACING_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One write: what it is called, how it is done, and what is said when it is done ("" says nothing)."""
+
+    verb: str
+    do: Callable[[Progress], Act | None]
+    say: Callable[[Act | None], str]
+
+
+class Writer:
+    """Carries out orders in turn; ``on_commit`` is called after each that may have changed something."""
+
+    def __init__(self, post: Callable[[Message], object], on_commit: Callable[[], None]) -> None:
+        self._post = post
+        self._on_commit = on_commit
+        self._orders: fifo.SimpleQueue[Order | None] = fifo.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="queuectl-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to take orders."""
+        self._thread.start()
+
+    def give(self, order: Order) -> None:
+        """Queue an order; returns at once."""
+        self._orders.put(order)
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Finish the orders given so far and end the thread."""
+        self._orders.put(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while (order := self._orders.get()) is not None:
+            try:
+                act = order.do(self._progress(order.verb))
+            except QueueError as error:
+                self._post(ActRefused(order.verb, str(error)))
+            except Exception as error:  # the gateway's boundary: a write that fails must not end the thread
+                self._post(ActRefused(order.verb, f"{type(error).__name__}: {error}"))
+            else:
+                self._post(ActDone(order.verb, order.say(act)))
+            self._on_commit()
+
+    def _progress(self, verb: str) -> Progress:
+        last_s = time.monotonic()
+
+        def report(done: int, total: int) -> None:
+            nonlocal last_s
+            now_s = time.monotonic()
+            if now_s - last_s >= PROGRESS_SPACING_S:
+                last_s = now_s
+                self._post(ActProgressed(verb, done, total))
+
+        return report

@@ -1,0 +1,73 @@
+"""Opens what the options name, runs the application, and closes everything in order."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from typing import TYPE_CHECKING
+
+from core.clock import SystemClock
+from core.paths import default_database
+from core.queue import Queue
+from queuectl_tui import preferences as remembered
+from queuectl_tui.gateway.reader import Reader
+from queuectl_tui.keys import remapped
+from queuectl_tui.options import Options
+
+if TYPE_CHECKING:
+    from queuectl_tui.demo import Demo
+
+#: How long the end waits for the worker's thread; what it runs goes on without it.
+JOIN_S = 10.0
+#: How long a thread may keep the others waiting: a key must not wait for the reader.
+SWITCH_S = 0.001
+
+
+def launch(options: Options) -> int:
+    """Run the dashboard until the person leaves; return the exit code.
+
+    Raise ``QueueError`` when the database cannot be used, ``ValueError`` when the preferences make no sense.
+    """
+    gc.disable()  # until the first picture: nothing is garbage before
+    sys.setswitchinterval(SWITCH_S)
+    preferences_path = remembered.default_path()
+    preferences = remembered.load(preferences_path)
+    actions = remapped(preferences.keys)
+    demo = _make_demo() if options.is_demo else None
+    path = demo.path if demo is not None else options.database or default_database()
+    try:
+        with Queue(path, is_read_only=options.is_read_only) as queue:
+            if demo is not None:
+                demo.start(queue)
+            reader = Reader(queue, SystemClock())
+            reader.start()  # the first picture is read while Textual is loaded
+            from queuectl_tui.app import QueuectlApp
+            from queuectl_tui.gateway.facade import Gateway
+
+            gateway = Gateway(queue, slots=options.slots, reader=reader)
+            app = QueuectlApp(
+                gateway,
+                actions,
+                preferences,
+                preferences_path=preferences_path,
+                theme=options.theme,
+                is_ascii=options.is_ascii,
+                is_demo=demo is not None,
+            )
+            try:
+                app.run()
+            finally:
+                app.left_the_screen()
+                gateway.host.stop("stop" if demo is not None else "leave")
+                gateway.host.has_ended(JOIN_S)
+                gateway.close()
+            return app.return_code or 0
+    finally:
+        if demo is not None:
+            demo.close()
+
+
+def _make_demo() -> Demo:
+    from queuectl_tui.demo import Demo
+
+    return Demo()

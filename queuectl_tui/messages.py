@@ -1,0 +1,78 @@
+"""What the gateway tells the dashboard: facts in the past tense, posted from threads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+from queuectl_tui.snapshot import Pane
+
+if TYPE_CHECKING:
+    from core.events import WorkerEvent
+
+
+class SnapshotTaken(Message):
+    """A new picture waits in the gateway (latest wins, one message in flight)."""
+
+
+class JobEnqueued(Message):
+    """The job that the person asked for is on disk."""
+
+    def __init__(self, job_id: int) -> None:
+        super().__init__()
+        self.job_id = job_id
+
+
+class ActDone(Message):
+    """A write ended well. ``said`` is one line for a toast ("" says nothing)."""
+
+    def __init__(self, verb: str, said: str) -> None:
+        super().__init__()
+        self.verb = verb
+        self.said = said
+
+
+class ActRefused(Message):
+    """A write was refused or failed; nothing changed. ``reason`` is one line for a toast."""
+
+    def __init__(self, verb: str, reason: str) -> None:
+        super().__init__()
+        self.verb = verb
+        self.reason = reason
+
+
+class ActProgressed(Message):
+    """A bulk write has done so many of so many jobs."""
+
+    def __init__(self, verb: str, done: int, total: int) -> None:
+        super().__init__()
+        self.verb = verb
+        self.done = done
+        self.total = total
+
+
+class WorkerReported(Message):
+    """The worker inside this process reported something a person should see."""
+
+    def __init__(self, event: WorkerEvent) -> None:
+        super().__init__()
+        self.event = event
+
+
+class WorkerEnded(Message):
+    """The worker inside this process has ended; ``error`` says why when it was not asked to."""
+
+    def __init__(self, error: str | None) -> None:
+        super().__init__()
+        self.error = error
+
+
+class RangeRead(Message):
+    """The ids of a list's rows from ``start`` on, that somebody drew a range over."""
+
+    def __init__(self, pane: Pane, start: int, ids: list[int]) -> None:
+        super().__init__()
+        self.pane = pane
+        self.start = start
+        self.ids = ids

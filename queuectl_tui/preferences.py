@@ -1,0 +1,76 @@
+"""What the dashboard remembers between runs: one small JSON file in the user's configuration directory."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """``keys`` remaps actions: id -> keys with spaces between them; ``theme`` is ``None`` until one was chosen."""
+
+    theme: str | None = None
+    last_directory: str | None = None
+    is_ascii: bool = False
+    has_bell: bool = False
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+
+class PreferencesError(ValueError):
+    """The file is there but cannot be understood; the message names it."""
+
+
+def default_path() -> str:
+    """Return where the file is: ``dashboard.json`` in the user's configuration directory for queuectl."""
+    import platformdirs
+
+    return os.path.join(platformdirs.user_config_dir("queuectl", appauthor=False), "dashboard.json")
+
+
+def load(path: str) -> Preferences:
+    """Return what the file says, or the defaults without one; raise ``PreferencesError`` when it makes no sense."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            data: Any = json.load(file)
+    except FileNotFoundError:
+        return Preferences()
+    except (OSError, ValueError) as error:
+        raise PreferencesError(f"{path}: {error}; mend or remove it") from None
+    if not isinstance(data, dict):
+        raise PreferencesError(f"{path}: an object is expected; mend or remove it")
+    known = {item.name for item in fields(Preferences)}
+    preferences = replace(Preferences(), **{key: value for key, value in data.items() if key in known})
+    if wrong := _wrong_field(preferences):
+        raise PreferencesError(f"{path}: {wrong!r} has a value of the wrong kind; mend or remove it")
+    return preferences
+
+
+def _wrong_field(preferences: Preferences) -> str | None:
+    texts: tuple[Any, ...] = (preferences.theme, preferences.last_directory)
+    for name, value in zip(("theme", "last_directory"), texts, strict=True):
+        if not isinstance(value, (str, type(None))):
+            return name
+    switches: tuple[Any, ...] = (preferences.is_ascii, preferences.has_bell)
+    for name, value in zip(("is_ascii", "has_bell"), switches, strict=True):
+        if not isinstance(value, bool):
+            return name
+    keys: Any = preferences.keys
+    is_text = isinstance(keys, dict) and all(isinstance(value, str) for value in keys.values())
+    return None if is_text else "keys"
+
+
+def save(path: str, preferences: Preferences) -> None:
+    """Write the file whole or not at all; a directory that cannot be written is no reason to stop."""
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        temporary = f"{path}.{os.getpid()}.new"
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(asdict(preferences), file, indent=2)
+            file.write("\n")
+        os.replace(temporary, path)
+    except OSError:
+        return

@@ -1,0 +1,107 @@
+"""Decides which parts of the dashboard are shown and which one grows, for its size and for where the person is.
+
+The style sheet lays out by size. What depends on where the person is must not be a class: a class restyles the whole
+screen (30 ms); a height or a display set on a widget lays out and no more, and not even that when it stays the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from textual.widget import Widget
+
+from queuectl_tui.snapshot import Pane
+
+if TYPE_CHECKING:
+    from queuectl_tui.screens.dashboard import Dashboard
+
+#: From so many columns and rows on the screen has these classes.
+WIDTHS = [(0, "-w0"), (80, "-w80"), (110, "-w110"), (160, "-w160")]
+HEIGHTS = [(0, "-h0"), (20, "-h20"), (28, "-h28"), (48, "-h48")]
+#: What a pane that does not have the focus keeps in the accordion: its title and two rows.
+_SMALL = 3
+
+
+def classes_for(columns: int, rows: int) -> tuple[str, str]:
+    """Return the classes that the breakpoints give a screen of this size."""
+    width = next(name for least, name in reversed(WIDTHS) if columns >= least)
+    height = next(name for least, name in reversed(HEIGHTS) if rows >= least)
+    return width, height
+
+
+class Mode(Enum):
+    """How the parts share the screen."""
+
+    STRIP = "one pane at a time"
+    ACCORDION = "four panes one over the other, the focused one grows"
+    GRID = "two by two, detail and output below"
+    WIDE = "two by two, detail and output at the right"
+
+
+def mode_of(columns: int, rows: int) -> Mode:
+    """Return the mode for a size of the screen; the style sheet says the same with the classes."""
+    if columns < 80 or rows < 20:
+        return Mode.STRIP
+    if columns >= 160 and rows >= 48:
+        return Mode.WIDE
+    return Mode.GRID if columns >= 110 and rows >= 28 else Mode.ACCORDION
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """What is shown; heights are in rows or fractions, ``None`` leaves them to the style sheet."""
+
+    panes: frozenset[Pane]
+    is_side_shown: bool
+    is_detail_shown: bool
+    is_output_shown: bool
+    growing: Pane | None = None
+    panes_height: int | str | None = None
+    small_height: int | None = None
+
+
+def arranged(mode: Mode, current: Pane, place: str, *, is_zoomed: bool) -> Arrangement:
+    """Return what is shown when the person is in ``place`` (``lists``, ``output``, ``detail``)."""
+    is_aside, is_detail = place in ("output", "detail"), place == "detail"
+    everything = frozenset(Pane)
+    if is_zoomed or mode is Mode.STRIP:
+        shown = frozenset() if is_aside else frozenset({current})
+        return Arrangement(shown, is_aside, is_detail, is_aside and not is_detail, current, "1fr", _SMALL)
+    if mode is Mode.ACCORDION:
+        if is_aside:
+            return Arrangement(everything, True, is_detail, not is_detail, None, _SMALL * len(Pane), _SMALL)
+        return Arrangement(everything, True, False, True, current, "2fr", _SMALL)
+    return Arrangement(everything, True, True, True)
+
+
+def arrange(board: Dashboard) -> None:
+    """Show and size the parts of the dashboard; what stays the same costs nothing."""
+    mode = mode_of(*board.size)
+    is_zoomed = board.is_zoomed
+    wanted = arranged(mode, board.current, board.place, is_zoomed=is_zoomed)
+    for pane, box in board.boxes.items():
+        box.display = pane in wanted.panes
+        _set_rule(box, "height", "1fr" if pane is wanted.growing else wanted.small_height)
+    board.panes.display = bool(wanted.panes)
+    _set_rule(board.panes, "height", wanted.panes_height)
+    board.side.display = wanted.is_side_shown
+    _set_rule(board.side, "height", "1fr" if is_zoomed else None)
+    for container in (board.panes, board.side):
+        _set_rule(container, "layout", "vertical" if is_zoomed else None)
+    board.detail_box.display = wanted.is_detail_shown
+    board.output_box.display = wanted.is_output_shown
+    for part in (board.detail_box, board.output_box):
+        _set_rule(part, "height", "1fr" if is_zoomed else None)
+    board.throughput.display = mode in (Mode.GRID, Mode.WIDE) and not is_zoomed
+
+
+def _set_rule(widget: Widget, name: str, value: int | str | None) -> None:
+    """Set a style rule on a widget, or leave it to the style sheet; Textual lays out even when that changes nothing."""
+    styles = widget.styles.inline
+    if value is None:
+        if styles.has_rule(name):
+            setattr(widget.styles, name, None)
+    else:
+        setattr(widget.styles, name, value)

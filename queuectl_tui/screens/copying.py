@@ -1,0 +1,97 @@
+"""Copies a job's id, command, output or command line: by the terminal (OSC 52) and a native tool if there is one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from core.errors import QueueError
+from core.model import Job
+from core.output import text_of
+from core.text import clean_line
+from queuectl_tui.format import size
+from queuectl_tui.screens.copy_menu import CopyMenu, command_line
+from queuectl_tui.snapshot import Readable
+
+if TYPE_CHECKING:
+    from queuectl_tui.screens.dashboard import Dashboard
+
+#: More of an output than this is not copied: its end is what counts, and terminals refuse more.
+MAX_COPIED_BYTES = 100_000
+#: Native tools by the variable of the session in which they work.
+_TOOLS: tuple[tuple[str | None, Sequence[str]], ...] = (
+    ("WAYLAND_DISPLAY", ("wl-copy",)),
+    ("DISPLAY", ("xclip", "-selection", "clipboard")),
+    ("DISPLAY", ("xsel", "--clipboard", "--input")),
+    (None, ("pbcopy",)),
+    ("WSL_DISTRO_NAME", ("clip.exe",)),
+)
+_TOOL_TIMEOUT_S = 3.0
+
+
+def native_tool() -> Sequence[str] | None:
+    """Return the command that takes a clipboard's text on stdin here, if there is one."""
+    for variable, command in _TOOLS:
+        if (variable is None or os.environ.get(variable)) and shutil.which(command[0]):
+            return command
+    return None
+
+
+def offer_copy(board: Dashboard) -> None:
+    """Ask what to copy of the job, and copy it."""
+    job = board.target_job()
+    if job is None:
+        board.toast("y: there is no job under the cursor", "warning")
+        return
+    shown = board.shown
+    output = shown.output if shown is not None and shown.job.id == job.id else None
+
+    def chosen(what: str | None) -> None:
+        if what is not None:
+            _copy(board, job, what, output)
+
+    board.app.push_screen(CopyMenu(job, has_output=output is not None), chosen)
+
+
+def _copy(board: Dashboard, job: Job, what: str, output: Readable | None) -> None:
+    if what == "output" and output is not None:
+        try:
+            text = tail_text(output)
+        except (OSError, QueueError) as error:
+            board.toast(f"The output was not copied: {error}", "error")
+            return
+        said = f"{size(len(text.encode()))} of output copied."
+    elif what == "id":
+        text, said = str(job.id), f"Id {job.id} copied."
+    else:
+        text = job.command if what == "command" else command_line(job)
+        said = f"Copied: {clean_line(text)[:80]}"
+    board.app.copy_to_clipboard(text)
+    if (tool := native_tool()) is not None:
+        threading.Thread(target=_give_to, args=(tool, text), name="queuectl-clipboard", daemon=True).start()
+    board.toast(said)
+
+
+def tail_text(output: Readable) -> str:
+    """Return the end of an output as text, as much as a clipboard takes."""
+    total = output.size()
+    start = max(0, total - MAX_COPIED_BYTES)
+    return text_of(output.read(start, total - start))
+
+
+def _give_to(tool: Sequence[str], text: str) -> None:
+    try:
+        subprocess.run(
+            tool,
+            input=text.encode(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_TOOL_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return  # the terminal has it all the same

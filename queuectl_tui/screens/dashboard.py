@@ -1,0 +1,460 @@
+"""The one screen that matters: four live panes, output, detail, chart; it joins the gateway's facts to the widgets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.message import Message
+from textual.reactive import Reactive
+from textual.widget import Widget
+
+from core.clock import to_datetime
+from core.model import Job, NewJob, State
+from core.text import clean_line
+from queuectl_tui.gateway.facade import FocusRequest, Gateway, Wanted
+from queuectl_tui.keys import Action
+from queuectl_tui.messages import SnapshotTaken
+from queuectl_tui.screens.arrangement import HEIGHTS, WIDTHS, arrange, classes_for
+from queuectl_tui.screens.deaths import DeathWatch
+from queuectl_tui.screens.general_keys import GeneralKeys
+from queuectl_tui.screens.job_keys import JobKeys
+from queuectl_tui.screens.list_keys import ListKeys
+from queuectl_tui.screens.output_keys import DetailKeys, OutputKeys
+from queuectl_tui.screens.roster import Handlers, Roster
+from queuectl_tui.screens.telling import Telling
+from queuectl_tui.snapshot import Focus, Pane, Snapshot, empty_snapshot
+from queuectl_tui.widgets.confirm_bar import ConfirmBar
+from queuectl_tui.widgets.detail import Detail
+from queuectl_tui.widgets.filter_bar import FilterBar
+from queuectl_tui.widgets.footer import Footer
+from queuectl_tui.widgets.header import Header
+from queuectl_tui.widgets.job_table import JobTable
+from queuectl_tui.widgets.output_box import OutputBox
+from queuectl_tui.widgets.output_view import OutputView
+from queuectl_tui.widgets.pane_box import PaneBox
+from queuectl_tui.widgets.strip_bar import StripBar
+from queuectl_tui.widgets.throughput import Throughput
+from queuectl_tui.widgets.title import Title
+
+#: How often times on the screen move on, and how often a running output is looked at, in seconds.
+TICK_S = 1.0
+#: When the hidden rows of text are made, in seconds after the start.
+ROWS_AFTER_S = 0.15
+TAIL_S = 0.1
+
+
+class Dashboard(Telling, inherit_bindings=False):
+    """Shows one snapshot after the other, and turns keys into what the handlers of their actions do."""
+
+    #: As in ``Screen``, but a change of focus does not repaint the whole screen.
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+
+    def __init__(
+        self, gateway: Gateway, actions: Sequence[Action], *, is_ascii: bool = False, has_bell: bool = False
+    ) -> None:
+        super().__init__(id="dashboard")
+        self.gateway = gateway
+        self.snapshot: Snapshot = empty_snapshot(self.now())
+        self.actions = tuple(actions)
+        self.roster = Roster(self.actions)
+        self.handlers: Handlers = {}
+        for keys in (GeneralKeys(self), ListKeys(self), JobKeys(self), OutputKeys(self), DetailKeys(self)):
+            self.handlers.update(keys.handlers())
+        self.header = Header(gateway.path, is_read_only=gateway.is_read_only, is_ascii=is_ascii, id="header")
+        self.strip_bar = StripBar(id="strip")
+        self.throughput = Throughput(is_ascii=is_ascii, id="throughput")
+        self.boxes = {pane: PaneBox(pane, is_ascii=is_ascii) for pane in Pane}
+        self.output_box = OutputBox(is_ascii=is_ascii)
+        self.detail = Detail(is_ascii=is_ascii, id="detail")
+        self.detail_title = Title(6, "Detail", is_ascii=is_ascii)
+        self.panes = Container(id="panes")
+        self.side = Container(id="side")
+        self.detail_box = Container(id="detail-box", classes="box side-box")
+        self.confirm_bar = ConfirmBar(id="confirm")
+        self.footer = Footer(self.actions, is_ascii=is_ascii, id="footer")
+        self.current = Pane.PENDING
+        self.focus_request: FocusRequest | None = None
+        self._has_bell = has_bell
+        self._deaths = DeathWatch()
+        self._has_loaded = self._has_resumed = False
+        self._is_staying = False
+        self._wanted_job: Job | None = None
+        self.last_directory: str | None = None
+        self.is_zoomed = False
+
+    class QuitWanted(Message):
+        """The person wants to leave."""
+
+    class ThemeWanted(Message):
+        """The person wants the next theme."""
+
+    class ThemeChosen(Message):
+        """The person chose a theme by name."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    class DirectoryUsed(Message):
+        """A job was enqueued in this directory; the next one may want it too."""
+
+        def __init__(self, directory: str) -> None:
+            super().__init__()
+            self.directory = directory
+
+    def compose(self) -> ComposeResult:
+        # Textual would set these after the first layout, and style and lay out all of it again
+        self.add_class(*classes_for(*self.app.size), update=False)
+        yield self.header
+        yield self.strip_bar
+        yield self.throughput
+        with Container(id="body"):
+            with self.panes:
+                yield from self.boxes.values()
+            with self.side:
+                with self.detail_box:
+                    yield self.detail_title
+                    yield self.detail
+                yield self.output_box
+        yield self.confirm_bar
+        yield self.footer
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        """Spare the first picture another styling of all widgets: they have just been made."""
+        event.refresh_styles = event.refresh_styles and self._has_resumed
+        self._has_resumed = True
+
+    def on_mount(self) -> None:
+        self._light_up()
+        arrange(self)
+        self.set_focus(self.table, scroll_visible=False)
+        self.set_interval(TICK_S, self._tick)
+        self.set_interval(TAIL_S, self._tail)
+        self.set_timer(ROWS_AFTER_S, self._add_rows)
+        first = self.gateway.take()
+        if first.panes[Pane.PENDING].is_counted:
+            old, self.snapshot = self.snapshot, first
+            self._show(first, old)
+        self.gateway.connect(self.post_message)
+
+    def _add_rows(self) -> None:
+        """Make what is hidden at first and style what the first picture did without."""
+        with self.app.batch_update():
+            for box in self.boxes.values():
+                box.add_row()
+            self.output_box.add_row()
+            for view in (*(box.table for box in self.boxes.values()), self.output_box.view, self.detail):
+                view.update_node_styles()  # their scrollbars, which were not there when all was styled
+
+    # --- what handlers of keys and other screens may ask
+
+    def now(self) -> datetime:
+        """Return what time it is, aware, in UTC."""
+        return to_datetime(self.gateway.clock.now_ms())
+
+    @property
+    def box(self) -> PaneBox:
+        """The pane where the person is, or was before going to output or detail."""
+        return self.boxes[self.current]
+
+    @property
+    def table(self) -> JobTable:
+        """The table of the current pane."""
+        return self.box.table
+
+    @property
+    def shown(self) -> Focus | None:
+        """The job whose detail and output are shown; ``None`` while the one that is wanted is still being read."""
+        focus, request = self.snapshot.focus, self.focus_request
+        return focus if focus is not None and request is not None and focus.job.id == request.job_id else None
+
+    @property
+    def place(self) -> str:
+        """Where the keys go: ``lists``, ``output``, ``detail``, ``confirm``, or ``typing`` in a row of text."""
+        focused = self.focused
+        if self.output_box.is_opening or any(box.is_opening for box in self.boxes.values()):
+            return "typing"  # what is typed is text, also while the row for it is still being made
+        if focused is None or isinstance(focused, JobTable):
+            return "lists"
+        for node in focused.ancestors_with_self:
+            if node is self.confirm_bar:
+                return "confirm"
+            if isinstance(node, FilterBar):
+                return "typing"
+            if isinstance(node, OutputView):
+                return "output"
+            if node is self.detail:
+                return "detail"
+        return "lists"
+
+    def target_job(self) -> Job | None:
+        """Return the one job that keys act on when none is marked."""
+        if self.place in ("output", "detail"):
+            return self.shown.job if self.shown is not None else self._wanted_job
+        return self.table.cursor_job
+
+    def choose_theme(self, name: str) -> None:
+        """Ask for a theme by name."""
+        self.post_message(self.ThemeChosen(name))
+
+    def ask(self, question: str, sample: str, number: int, on_yes: Callable[[], None]) -> None:
+        """Ask, in the row over the footer, before something is done."""
+        self.confirm_bar.ask(question, sample, number, on_yes)
+
+    def open_form(self, edited: Job | None, on_done: Callable[[NewJob | None], None]) -> None:
+        """Let the person fill in a new job, or change one."""
+        from queuectl_tui.screens.enqueue import EnqueueScreen
+
+        def done(job: NewJob | None) -> None:
+            if job is not None and edited is None and job.cwd:
+                self.post_message(self.DirectoryUsed(job.cwd))
+            on_done(job)
+
+        directory = self.last_directory if self.last_directory and os.path.isdir(self.last_directory) else os.getcwd()
+        queues = [lane.name for lane in self.snapshot.lanes] or ["default"]
+        form = EnqueueScreen(NewJob("", cwd=directory), queues, edit=edited, clock=self.gateway.clock)
+        self.app.push_screen(form, done)
+
+    def go_to_pane(self, pane: Pane) -> None:
+        """Put the focus into a pane."""
+        self.current = pane
+        self._follow_cursor()
+        arrange(self)  # what is not shown cannot be focused
+        self.set_focus(self.table, scroll_visible=False)
+
+    def go_to(self, widget: Widget) -> None:
+        """Put the focus into output or detail."""
+        if self.place == "lists":
+            self._follow_cursor()
+        box = self.detail_box if widget is self.detail else self.output_box
+        box.display = self.side.display = True  # what is not shown cannot be focused
+        self.set_focus(widget, scroll_visible=False)
+
+    def _follow_cursor(self) -> None:
+        """Show the job under the cursor, unless the person stays with another."""
+        job = self.table.cursor_job
+        if job is not None and not self._is_staying:
+            self._wanted_job = job
+            self.show_job(job.id)
+
+    def stay_with(self, job_id: int) -> None:
+        """Show a job, and do not follow the cursor until the person moves it."""
+        self.show_job(job_id)
+        self._is_staying = True
+
+    def show_job(self, job_id: int, number: int | None = None) -> None:
+        """Show the detail and output of a job."""
+        if self._wanted_job is not None and self._wanted_job.id != job_id:
+            self._wanted_job = None
+        request = FocusRequest(job_id, number)
+        if request != self.focus_request:
+            self.focus_request = request
+            self.gateway.focus(request)
+
+    # --- keys
+
+    def takes_key(self, event: events.Key) -> bool:
+        """Do what a key means where the person is; tell whether it means anything."""
+        action = self.roster.find(self.place, event.key, event.character)
+        if action is None:
+            return False
+        if self._is_staying and (action.context != "everywhere" or "pane" in action.id):
+            self._is_staying = False
+            if self.place == "lists":
+                self._follow_cursor()  # what is acted on is what is shown
+        self.run_handler(action.id)
+        return True
+
+    def run_handler(self, action_id: str) -> None:
+        """Do what an action's key does."""
+        self.handlers[action_id]()
+
+    def on_footer_clicked(self, message: Footer.Clicked) -> None:
+        """Do what the clicked key does."""
+        self.run_handler(message.action_id)
+
+    # --- facts from the gateway
+
+    def on_snapshot_taken(self, _: SnapshotTaken) -> None:
+        """Show the newest picture."""
+        old, self.snapshot = self.snapshot, self.gateway.take()
+        self._show(self.snapshot, old)
+
+    def _show(self, snapshot: Snapshot, old: Snapshot) -> None:
+        now = self.now()
+        for box in self.boxes.values():
+            box.show(snapshot, now)
+        self._announce_deaths(snapshot, now)
+        self._show_time(now)
+        if snapshot.focus is not old.focus or snapshot.focus is None:
+            self._show_focus(now)
+        if snapshot.error is not None and snapshot.error != old.error:
+            self.toast(snapshot.error, "error")
+        if self.focus_request is None:
+            self._follow_cursor()
+        self._has_loaded = True
+
+    def _show_focus(self, now: datetime) -> None:
+        focus = self.snapshot.focus
+        if focus is None and self.focus_request is not None and not self._has_loaded:
+            return
+        self.output_box.show(focus, now)
+        if focus is None:
+            self.detail_title.say("")
+            self.detail.show(None, (), (), None, now)
+            return
+        self.detail_title.say(str(focus.job.id), more=clean_line(focus.job.name or ""))
+        self.detail.show(
+            focus.job,
+            focus.attempts,
+            focus.history,
+            focus.waiting,
+            now.astimezone(),
+            environment=focus.environment,
+        )
+        self.detail.choose_attempt(self.focus_request.number if self.focus_request is not None else None)
+
+    def _show_time(self, now: datetime) -> None:
+        """Write what moves on with time alone."""
+        self.header.show(self.snapshot, now)
+        self.strip_bar.show(self.snapshot, self.current)
+        self.throughput.show(self.snapshot, now)
+
+    def _tick(self) -> None:
+        now = self.now()
+        for box in self.boxes.values():
+            box.table.tick(now)
+        self._show_time(now)
+        self.output_box.show(self.snapshot.focus, now)
+        self.detail.tick(now.astimezone())
+        self.gateway.host.check()
+
+    def _tail(self) -> None:
+        focus = self.snapshot.focus
+        if focus is not None and focus.job.state is State.RUNNING:
+            self.output_box.follow_tail(focus)
+
+    def _announce_deaths(self, snapshot: Snapshot, now: datetime) -> None:
+        if not snapshot.panes[Pane.DLQ].is_counted:
+            return  # nothing is known yet
+        new = self._deaths.feed(snapshot.minutes)
+        if new and (self.current is not Pane.DLQ or self.place != "lists"):
+            self.boxes[Pane.DLQ].news += new
+            self.boxes[Pane.DLQ].say(snapshot)
+        rows = snapshot.panes[Pane.DLQ].rows
+        said = self._deaths.toast(now, rows[0].job.command if rows else "")
+        if said is not None:
+            self.toast(said, "warning")
+            if self._has_bell:
+                self.app.bell()
+
+    # --- facts from the widgets
+
+    def on_job_table_cursor_moved(self, message: JobTable.CursorMoved) -> None:
+        """Show the job under the cursor, unless the person is reading another one's output."""
+        table = message.table
+        self.gateway.hold(message.pane, None if table.is_live else table.cursor_key)
+        if message.pane is self.current and self.place in ("lists", "typing"):
+            self._follow_cursor()
+
+    def on_job_table_window_wanted(self, message: JobTable.WindowWanted) -> None:
+        """Ask for the rows that a table needs."""
+        table = message.table
+        key, line = table.cursor_key, table.cursor_line
+        is_inside = message.start <= line < message.start + message.length
+        anchor = key if key is not None and is_inside and not table.is_live else None
+        self.gateway.want(message.pane, Wanted(message.start, message.length, anchor))
+
+    def on_job_table_range_wanted(self, message: JobTable.RangeWanted) -> None:
+        """Ask for ids that a range covers."""
+        self.gateway.read_range(message.pane, message.start, message.length)
+
+    def on_job_table_marked(self, message: JobTable.Marked) -> None:
+        """Show how many jobs are marked."""
+        if message.pane is self.current:
+            self.footer.show_marked(message.count)
+        self.boxes[message.pane].say(self.snapshot)
+
+    def on_job_table_heading_clicked(self, message: JobTable.HeadingClicked) -> None:
+        """Order by a column."""
+        self.boxes[message.pane].sort_by_heading(message.column)
+
+    def on_job_table_opened(self, message: JobTable.Opened) -> None:
+        """Show the detail of a job that was double-clicked."""
+        self.show_job(message.job.id)
+        self.go_to(self.detail)
+
+    def on_detail_attempt_chosen(self, message: Detail.AttemptChosen) -> None:
+        """Show the output of the attempt that was chosen in the detail."""
+        if self.shown is not None:
+            self.show_job(self.shown.job.id, message.number)
+
+    def on_pane_box_view_changed(self, message: PaneBox.ViewChanged) -> None:
+        """Read another selection or order."""
+        self.gateway.show_view(message.pane, message.view)
+        self.boxes[message.pane].say(self.snapshot)
+
+    def on_title_clicked(self, message: Title.Clicked) -> None:
+        """Go to the pane whose title was clicked."""
+        digit = message.title.digit
+        if digit <= len(Pane):
+            self.go_to_pane(Pane(digit))
+        else:
+            self.go_to(self.output_box.view if digit == 5 else self.detail)
+
+    def on_strip_bar_clicked(self, message: StripBar.Clicked) -> None:
+        """Go to the pane that was clicked."""
+        self.go_to_pane(message.pane)
+
+    def on_output_view_follow_changed(self, _: OutputView.FollowChanged) -> None:
+        """Say in the title whether the end is followed."""
+        self.output_box.say(self.shown)
+
+    def on_output_view_search_ended(self, message: OutputView.SearchEnded) -> None:
+        """Tell that there is no match, or that the search went round."""
+        if message.line is None:
+            self.toast(f"No match for {message.text}", "warning")
+        self.output_box.say(self.shown)
+
+    # --- where the person is
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Light up the pane that has the focus and show its keys."""
+        if isinstance(event.widget, JobTable):
+            self.current = event.widget.pane
+            self.footer.show_marked(self.table.mark_count)
+            self.strip_bar.show(self.snapshot, self.current)
+            self._follow_cursor()
+        place = self.place
+        if place != "typing":
+            self.footer.show_place(place)
+            self._light_up()
+            if place != "confirm":
+                arrange(self)
+        if self.current is Pane.DLQ and place == "lists" and self.box.news:
+            self.box.news = 0
+            self.box.say(self.snapshot)
+
+    def _light_up(self) -> None:
+        place = self.place
+        for pane, box in self.boxes.items():
+            is_current = pane is self.current
+            box.title.light_up(is_here=is_current and place == "lists", is_current=is_current)
+        self.output_box.title.light_up(is_here=place == "output", is_current=False)
+        self.detail_title.light_up(is_here=place == "detail", is_current=False)
+
+    def zoom(self, is_zoomed: bool) -> None:
+        """Give the focused pane the whole screen, or show all again."""
+        self.is_zoomed = is_zoomed
+        arrange(self)
+
+    def on_resize(self) -> None:
+        """Lay out for the new size."""
+        arrange(self)

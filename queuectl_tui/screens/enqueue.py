@@ -1,0 +1,191 @@
+"""The form that enqueues a job, or edits one before it is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static, TextArea
+
+from core.clock import Clock, SystemClock, to_datetime
+from core.errors import UsageError
+from core.model import Job, NewJob
+from queuectl_tui.screens.dialog import dialog_css
+from queuectl_tui.screens.form_widgets import CommandArea, DirectorySuggester, FieldBox, FieldRow, queue_box
+from queuectl_tui.screens.job_form import FIELD, FIELDS, Field, as_new, error_of, new_job, texts_of_new
+
+_ONE_LINE = "⏎ {verb} · ^j new line · Esc cancel"
+_MORE_LINES = "^s {verb} · ⏎ new line · Esc cancel"
+_ELSEWHERE = "⏎ {verb} · Tab next field · Esc cancel"
+_DISCARD = "Esc again discards what you typed"
+
+
+class EnqueueScreen(ModalScreen[NewJob | None]):
+    """Asks for a job; gives the job asked for, or ``None``. When editing, the job with the changes."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (64, "-roomy")]  # noqa: RUF012 - the base class declares it so
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s,ctrl+enter", "submit", "Submit", show=False, priority=True),
+        Binding("escape", "cancel", "Cancel", show=False, priority=True),
+        Binding("down", "app.focus_next", "Next field", show=False),
+        Binding("up", "app.focus_previous", "Previous field", show=False),
+    ]
+    DEFAULT_CSS = (
+        dialog_css("EnqueueScreen")
+        + """
+    EnqueueScreen CommandArea {
+        height: 5;
+        width: 100%;
+        padding: 0 1;
+        background: $background;
+    }
+    EnqueueScreen .caption { height: 1; width: 1fr; color: $text-muted; }
+    EnqueueScreen .row { height: auto; }
+    EnqueueScreen .fields { height: auto; }
+    EnqueueScreen .field { height: 1; width: 1fr; padding: 0 2 0 0; }
+    EnqueueScreen .label { width: 11; color: $text-muted; }
+    EnqueueScreen .field:focus-within .label { color: $primary; text-style: bold; }
+    EnqueueScreen .field.-wrong .label { color: $error; text-style: bold; }
+    EnqueueScreen LineInput { width: 1fr; background: $background; padding: 0 1; }
+    EnqueueScreen LineInput:focus, EnqueueScreen CommandArea:focus { background-tint: $foreground 8%; }
+    EnqueueScreen .note { height: 1; padding: 0 0 0 11; color: $text-muted; }
+    EnqueueScreen .note.-wrong { color: $error; }
+    EnqueueScreen #command-note { padding: 0; }
+    EnqueueScreen .buttons { height: 1; align-horizontal: right; }
+    EnqueueScreen .buttons Static { width: 1fr; color: $text-muted; }
+    EnqueueScreen .buttons Static.-warning { color: $warning; text-style: bold; }
+    EnqueueScreen Button { margin: 0 0 0 1; min-width: 11; }
+    EnqueueScreen.-narrow .fields { layout: vertical; }
+    EnqueueScreen.-narrow .field { padding: 0; }
+    EnqueueScreen.-narrow Button { display: none; }
+    """
+    )
+
+    def __init__(
+        self, defaults: NewJob, queues: Sequence[str], *, edit: Job | None = None, clock: Clock | None = None
+    ) -> None:
+        super().__init__()
+        self._base = defaults if edit is None else as_new(edit)
+        self._before = texts_of_new(self._base)
+        if edit is not None:
+            del self._before["name"]  # a name is for life
+        self._queues = queues
+        self._heading = "Enqueue a job" if edit is None else f"Edit job {edit.id}, then retry"
+        self._verb = "enqueue" if edit is None else "retry"
+        self._clock: Clock = clock or SystemClock()
+        self._was_warned = False
+        self._has_tried = False
+        self._command = CommandArea(self._before["command"])
+        self._command_note = Static("", id="command-note", classes="note", markup=False)
+        self._footer = Static("", markup=False)
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="dialog", can_focus=False) as dialog:
+            dialog.border_title = self._heading
+            yield Static("Command", classes="caption", markup=False)
+            yield self._command
+            yield self._command_note
+            yield from self._rows()
+            with Horizontal(classes="buttons"):
+                yield self._footer
+                yield Button(self._verb.capitalize(), id="submit", variant="primary", compact=True)
+                yield Button("Cancel", id="cancel", compact=True)
+
+    def _rows(self) -> Iterator[FieldRow]:
+        asked = [field for field in FIELDS if field.row and field.id in self._before]
+        for _, fields in groupby(asked, key=lambda field: field.row):
+            yield FieldRow([self._box(field) for field in fields])
+
+    def _box(self, field: Field) -> FieldBox:
+        text = self._before[field.id]
+        if field.id == "queue":
+            return queue_box(field, text, self._queues)
+        return FieldBox(field, text, DirectorySuggester() if field.id == "cwd" else None)
+
+    def on_mount(self) -> None:
+        self._command.focus()
+        self._judge()
+
+    # --- saying what is wrong while it is typed
+
+    @property
+    def _now(self) -> datetime:
+        return to_datetime(self._clock.now_ms()).astimezone()
+
+    def texts(self) -> dict[str, str]:
+        """Return what the fields say now."""
+        texts = {box.field.id: box.input.value for box in self.query(FieldBox)}
+        return {"command": self._command.text, **texts}
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    def _on_typed(self) -> None:
+        self._was_warned = False
+        self._judge()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        self._judge()
+
+    def _judge(self) -> None:
+        now = self._now
+        focused_id = self.focused.id if self.focused is not None else None
+        for row in self.query(FieldRow):
+            row.judge(now, focused_id)
+        command = self._command.text
+        # an empty command is no mistake before anybody tried to enqueue it
+        wrong = error_of("command", command, now) if command or self._has_tried else None
+        self._command_note.set_class(wrong is not None, "-wrong")
+        self._command_note.update(wrong or (FIELD["command"].hint if focused_id == "command" else ""))
+        if self._was_warned:
+            hint = _DISCARD
+        elif focused_id == "command":
+            hint = _MORE_LINES if self._command.has_lines else _ONE_LINE
+        else:
+            hint = _ELSEWHERE
+        self._footer.set_class(self._was_warned, "-warning")
+        self._footer.update(hint.format(verb=self._verb))
+
+    # --- the way out
+
+    @on(Input.Submitted)
+    @on(CommandArea.Submitted)
+    def _on_entered(self) -> None:
+        self.action_submit()
+
+    @on(Button.Pressed, "#submit")
+    def _on_submit_pressed(self) -> None:
+        self.action_submit()
+
+    @on(Button.Pressed, "#cancel")
+    def _on_cancel_pressed(self) -> None:
+        self.dismiss(None)
+
+    def action_submit(self) -> None:
+        """Give the job, or go to the first field that is wrong."""
+        self._has_tried = True
+        texts = self.texts()
+        now = self._now
+        for field_id, text in texts.items():
+            if error_of(field_id, text, now) is not None:
+                self.query_one(f"#{field_id}").focus()
+                self._judge()
+                return
+        try:
+            self.dismiss(new_job(self._base, self._before, texts, now))
+        except UsageError as error:
+            self.notify(str(error), severity="error", markup=False)
+
+    def action_cancel(self) -> None:
+        """Close; what was typed is given up only at the second time."""
+        if self.texts() == self._before or self._was_warned:
+            self.dismiss(None)
+            return
+        self._was_warned = True
+        self._judge()

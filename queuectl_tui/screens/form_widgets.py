@@ -1,0 +1,149 @@
+"""The widgets of the form for a job: a command of one or more lines, and rows of fields with one line of help below."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.suggester import Suggester, SuggestFromList
+from textual.widgets import Input, Static, TextArea
+
+from core.text import clean_line
+from queuectl_tui.screens.job_form import Field, error_of, inert, told_of
+
+_SCANNED_MAX = 2000
+
+
+class CommandArea(TextArea):
+    """A command: Enter submits while it is one line and makes a new line otherwise, or after a backslash."""
+
+    class Submitted(Message):
+        """Enter was pressed in a command of one line."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, id="command", compact=True, show_line_numbers=False, tab_behavior="focus")
+        self.move_cursor(self.document.end)
+
+    @property
+    def has_lines(self) -> bool:
+        """Tell whether the command has more than one line."""
+        return self.document.line_count > 1
+
+    def on_key(self, event: events.Key) -> None:
+        """Submit or break the line."""
+        is_enter = event.key == "enter"
+        if is_enter and not self.has_lines and not self.text.rstrip(" ").endswith("\\"):
+            self.post_message(self.Submitted())
+        elif is_enter or event.key in ("ctrl+j", "alt+enter", "shift+enter"):
+            self.replace("\n", *self.selection, maintain_selection_offset=False)
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Insert a pasted text without what a terminal would act on."""
+        event.stop()
+        event.prevent_default()
+        self.replace(inert(event.text), *self.selection, maintain_selection_offset=False)
+
+
+class LineInput(Input):
+    """One line of text into which nothing can be pasted that a terminal would act on."""
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Insert the first line of a pasted text."""
+        event.stop()
+        event.prevent_default()
+        lines = event.text.splitlines()
+        if lines:
+            self.replace(clean_line(lines[0]), *sorted(self.selection))
+
+
+class DirectorySuggester(Suggester):
+    """Completes a path with the first directory, in order of name, that goes on like it."""
+
+    def __init__(self) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """Return the path with the directory's name completed."""
+        head, tail = os.path.split(value)
+        if not tail:
+            return None
+        names: list[str] = []
+        try:
+            with os.scandir(os.path.expanduser(head) or ".") as entries:
+                for _, entry in zip(range(_SCANNED_MAX), entries, strict=False):
+                    if entry.name.startswith(tail) and entry.is_dir():
+                        names.append(entry.name)
+        except OSError:
+            return None
+        safe = [name for name in names if clean_line(name) == name]
+        return os.path.join(head, min(safe)) if safe else None
+
+
+class FieldBox(Horizontal):
+    """A label and what is typed."""
+
+    def __init__(self, field: Field, text: str, suggester: Suggester | None = None, hint: str = "") -> None:
+        super().__init__(classes="field")
+        self.field = field
+        self.hint = hint or field.hint
+        self.input = LineInput(
+            text,
+            id=field.id,
+            placeholder=field.placeholder,
+            suggester=suggester,
+            compact=True,
+            select_on_focus=False,
+        )
+        self.label = Static(field.label, classes="label", markup=False)
+
+    def compose(self) -> ComposeResult:
+        yield self.label
+        yield self.input
+
+    def on_click(self) -> None:
+        """Go to the field when its label is clicked."""
+        self.input.focus()
+
+
+class FieldRow(Vertical):
+    """Fields side by side and, below them, one line: what is wrong, else the help of the field one is in."""
+
+    def __init__(self, boxes: Sequence[FieldBox]) -> None:
+        super().__init__(classes="row")
+        self.boxes = boxes
+        self.note = Static("", classes="note", markup=False)
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(classes="fields"):
+            yield from self.boxes
+        yield self.note
+
+    def judge(self, now: datetime, focused_id: str | None) -> None:
+        """Check the texts and say in the note what a person should know."""
+        errors = {box.field.id: error_of(box.field.id, box.input.value, now) for box in self.boxes}
+        for box in self.boxes:
+            box.set_class(errors[box.field.id] is not None, "-wrong")
+        focused = next((box for box in self.boxes if box.field.id == focused_id), None)
+        wrong = errors.get(focused_id or "") or next(filter(None, errors.values()), None)
+        told = ""
+        if wrong is None and focused is not None:
+            told = told_of(focused.field.id, focused.input.value, now) or focused.hint
+        self.note.set_class(wrong is not None, "-wrong")
+        self.note.update(wrong or told)
+
+
+def queue_box(field: Field, text: str, queues: Sequence[str]) -> FieldBox:
+    """Return the field for a queue's name, which knows the queues there are."""
+    safe = sorted(queue for queue in queues if clean_line(queue) == queue)
+    if not safe:
+        return FieldBox(field, text)
+    return FieldBox(field, text, SuggestFromList(safe), f"known: {', '.join(safe)}; → completes")

@@ -1,0 +1,131 @@
+"""All keys, by where they work, searched by typing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from queuectl_tui.keys import CONTEXTS, Action, key_name
+from queuectl_tui.screens.dialog import dialog_css
+
+_WIDE = 64
+
+
+class _Search(Input):
+    """The text that is looked for; while it is empty, the keys that close the help are keys."""
+
+    def on_key(self, event: events.Key) -> None:
+        """Close on q or ? when nothing is typed."""
+        if not self.value and event.character in ("q", "?"):
+            event.stop()
+            event.prevent_default()
+            self.screen.dismiss(None)
+
+
+class HelpScreen(ModalScreen[None]):
+    """Lists the actions whose keys, name or sentence have what was typed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,f1", "close", "Close", show=False, priority=True),
+        Binding("down", "scroll_by(1)", "Down", show=False, priority=True),
+        Binding("up", "scroll_by(-1)", "Up", show=False, priority=True),
+        Binding("pagedown", "page(1)", "Page down", show=False, priority=True),
+        Binding("pageup", "page(-1)", "Page up", show=False, priority=True),
+    ]
+    DEFAULT_CSS = (
+        dialog_css("HelpScreen")
+        + """
+    HelpScreen > .dialog { width: 92; height: 90%; layout: vertical; }
+    HelpScreen _Search { height: 1; margin: 0 0 1 0; padding: 0 1; background: $background; }
+    HelpScreen #keys {
+        height: 1fr;
+        scrollbar-size-vertical: 1;
+        scrollbar-background: $surface;
+        scrollbar-background-hover: $surface;
+        scrollbar-background-active: $surface;
+    }
+    HelpScreen #keys Static { height: auto; }
+    """
+    )
+
+    def __init__(self, actions: Sequence[Action]) -> None:
+        super().__init__()
+        order = list(CONTEXTS)
+        self._actions = sorted(actions, key=lambda action: order.index(action.context))
+        self._search = _Search(placeholder="type to search", compact=True)
+        self._list = Static("", markup=False)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = "Keys"
+            dialog.border_subtitle = "↑ ↓ scroll · Esc closes"
+            yield self._search
+            with VerticalScroll(id="keys", can_focus=False):
+                yield self._list
+
+    def on_mount(self) -> None:
+        self._search.focus()
+
+    def on_resize(self) -> None:
+        self._fill()
+
+    def on_input_changed(self) -> None:
+        """Show what is left."""
+        self._fill()
+        self.query_one("#keys").scroll_home(animate=False)
+
+    def _fill(self) -> None:
+        words = self._search.value.lower().split()
+        found = [action for action in self._actions if _matches(action, words)]
+        self._list.update(self._table(found) if found else Text(f"No key for {self._search.value!r}."))
+
+    def _table(self, actions: Sequence[Action]) -> Table:
+        """Return the list: keys, sentence and, with room, the name by which the settings file remaps them."""
+        colours = self.app.theme_variables
+        is_wide = self.size.width >= _WIDE
+        table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+        table.add_column(style=f"bold {colours['primary']}", min_width=10, max_width=20)
+        table.add_column(ratio=1)
+        if is_wide:
+            table.add_column(no_wrap=True, style=colours["foreground-darken-3"])
+        for number, (context, group) in enumerate(groupby(actions, key=lambda action: action.context)):
+            if number:
+                table.add_row()
+            table.add_row("", Text(CONTEXTS[context], style="bold underline"))
+            for action in group:
+                keys = "  ".join(key_name(key) for key in action.keys)
+                cells = [Text(keys), Text(action.help), Text(action.id)]
+                table.add_row(*cells[: 3 if is_wide else 2])
+        return table
+
+    def action_close(self) -> None:
+        """Forget the search, or close when there is none."""
+        if self._search.value:
+            self._search.value = ""
+        else:
+            self.dismiss(None)
+
+    def action_scroll_by(self, lines: int) -> None:
+        """Scroll the list."""
+        self.query_one("#keys").scroll_relative(y=lines, animate=False)
+
+    def action_page(self, direction: int) -> None:
+        """Scroll the list by a page."""
+        keys = self.query_one("#keys")
+        keys.scroll_relative(y=direction * max(1, keys.size.height - 1), animate=False)
+
+
+def _matches(action: Action, words: Sequence[str]) -> bool:
+    told = f"{action.help} {action.id} {CONTEXTS[action.context]}".lower()
+    names = {key.lower() for key in action.keys} | {key_name(key).lower() for key in action.keys}
+    return all(word in told or word in names for word in words)

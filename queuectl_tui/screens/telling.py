@@ -1,0 +1,82 @@
+"""Tells the person what the gateway reports: what was done or refused, how far it is, what ails the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from textual.screen import Screen
+
+from core.text import clean_line
+from queuectl_tui.messages import (
+    ActDone,
+    ActProgressed,
+    ActRefused,
+    JobEnqueued,
+    RangeRead,
+    WorkerEnded,
+    WorkerReported,
+)
+from queuectl_tui.snapshot import Pane
+from queuectl_tui.widgets.footer import Footer
+from queuectl_tui.widgets.pane_box import PaneBox
+
+
+class Telling(Screen[None], inherit_bindings=False):
+    """The part of the dashboard that speaks; what it speaks of are facts that need no picture."""
+
+    footer: Footer
+    boxes: Mapping[Pane, PaneBox]
+    _is_storage_troubled = False
+
+    def stay_with(self, job_id: int) -> None:
+        """Show a job until the person looks at another."""
+        raise NotImplementedError
+
+    def toast(self, text: str, severity: Literal["information", "warning", "error"] = "information") -> None:
+        """Say something in a corner for a few seconds."""
+        self.notify(clean_line(text), severity=severity, markup=False, timeout=4 if severity == "information" else 6)
+
+    def on_job_enqueued(self, message: JobEnqueued) -> None:
+        """Stay with the new job, through all panes, until the person looks at another."""
+        self.toast(f"Job {message.job_id} enqueued.")
+        self.stay_with(message.job_id)
+
+    def on_act_done(self, message: ActDone) -> None:
+        """Tell what was done."""
+        self.footer.clear_progress()
+        if message.said:
+            self.toast(message.said)
+
+    def on_act_refused(self, message: ActRefused) -> None:
+        """Tell why something was not done."""
+        self.footer.clear_progress()
+        self.toast(message.reason, "error")
+
+    def on_act_progressed(self, message: ActProgressed) -> None:
+        """Show how far a bulk act is."""
+        self.footer.show_progress(message.verb, message.done, message.total)
+
+    def on_range_read(self, message: RangeRead) -> None:
+        """Give a table the ids it asked for."""
+        self.boxes[message.pane].table.learn(message.start, message.ids)
+
+    def on_worker_reported(self, message: WorkerReported) -> None:
+        """Tell of trouble that the worker has, and of its end."""
+        from core.events import LoopFailed, SpawningPaused, StorageRecovered, StorageTrouble
+
+        event = message.event
+        if isinstance(event, SpawningPaused):
+            self.toast(f"No new jobs for {event.for_s:.0f} s: {event.reason}", "warning")
+        elif isinstance(event, LoopFailed):
+            self.toast(f"The worker stumbled and goes on: {event.error}", "error")
+        elif isinstance(event, StorageTrouble) and not self._is_storage_troubled:
+            self._is_storage_troubled = True  # it is told again and again, until it is over
+            self.toast(f"Results are kept and tried again: {event.message}", "error")
+        elif isinstance(event, StorageRecovered):
+            self._is_storage_troubled = False
+            self.toast("The database takes results again.")
+
+    def on_worker_ended(self, message: WorkerEnded) -> None:
+        """Tell that this dashboard runs no jobs any more."""
+        self.toast(f"The worker has ended: {message.error}. Its jobs go on; start again to take them over.", "error")

@@ -1,0 +1,154 @@
+"""One frozen picture of everything the dashboard shows, and what changed between two of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Protocol
+
+from core.model import Attempt, Counts, Event, Job, Lane, Minute, Row, State, View, Waiting, WorkerInfo
+
+
+class Pane(Enum):
+    """One of the four lists; the value is the digit that focuses it."""
+
+    PENDING = 1
+    RUNNING = 2
+    COMPLETED = 3
+    DLQ = 4
+
+    @property
+    def title(self) -> str:
+        """Return the name that stands in the pane's title line."""
+        return "DLQ" if self is Pane.DLQ else self.name.capitalize()
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """Return the states whose jobs stand in this pane."""
+        return _STATES[self]
+
+
+_STATES: Mapping[Pane, tuple[State, ...]] = {
+    Pane.PENDING: (State.PENDING,),
+    Pane.RUNNING: (State.RUNNING,),
+    Pane.COMPLETED: (State.COMPLETED, State.CANCELLED),
+    Pane.DLQ: (State.DEAD,),
+}
+
+
+def pane_of(state: State) -> Pane | None:
+    """Return the pane in which jobs of a state stand; ``None`` for purged ones."""
+    return next((pane for pane, states in _STATES.items() if state in states), None)
+
+
+@dataclass(frozen=True, slots=True)
+class PaneData:
+    """Rows ``start`` to ``start + len(rows)`` of a list of ``total`` jobs, in the order of ``view``.
+
+    ``is_counted`` is false while a filter's total is still being counted; ``total`` is then what is known so far.
+    """
+
+    total: int
+    start: int
+    rows: tuple[Row, ...]
+    view: View
+    is_counted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How many attempts ended well and badly within one second, ``second`` counted from the unix epoch."""
+
+    second: int
+    succeeded: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How fast things go: jobs ended a second, share of attempts that failed, seconds until nothing waits."""
+
+    per_s: float = 0.0
+    failure_share: float | None = None
+    eta_s: float | None = None
+
+
+class Readable(Protocol):
+    """An attempt's output, wherever its bytes are (``core.output.Output``); ``path`` is its file while it is one."""
+
+    @property
+    def attempt(self) -> Attempt: ...
+    @property
+    def path(self) -> str | None: ...
+    def size(self) -> int: ...
+    def read(self, offset: int, length: int) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """The job under the cursor with all that detail and output show; ``number`` is the attempt with this output.
+
+    ``environment`` has the values of names that look like secrets masked.
+    """
+
+    job: Job
+    attempts: tuple[Attempt, ...] = ()
+    history: tuple[Event, ...] = ()
+    waiting: Waiting | None = None
+    number: int | None = None
+    output: Readable | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything the dashboard shows, read in one go at ``taken_at``; ``minutes`` and ``pulses`` are newest last.
+
+    ``pulses`` hold only seconds in which something ended. ``own_worker_id`` is the worker inside this process.
+    ``error`` is what went wrong when it was read; the rest is then the last good data.
+    """
+
+    taken_at: datetime
+    counts: Counts
+    lanes: tuple[Lane, ...]
+    is_paused: bool
+    workers: tuple[WorkerInfo, ...]
+    minutes: tuple[Minute, ...]
+    rates: Rates
+    oldest_pending_at: datetime | None
+    pulses: tuple[Pulse, ...]
+    panes: Mapping[Pane, PaneData]
+    focus: Focus | None = None
+    error: str | None = None
+    own_worker_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What differs between two windows of a list, by job id; ``changed`` holds jobs that stayed but look different."""
+
+    added: frozenset[int] = field(default_factory=frozenset)
+    removed: frozenset[int] = field(default_factory=frozenset)
+    changed: frozenset[int] = field(default_factory=frozenset)
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+def diff(old: PaneData, new: PaneData) -> Change:
+    """Return which jobs came into, left, or changed within the rows of a list."""
+    before = {row.job.id: row.job for row in old.rows}
+    after = {row.job.id: row.job for row in new.rows}
+    return Change(
+        frozenset(after.keys() - before.keys()),
+        frozenset(before.keys() - after.keys()),
+        frozenset(job_id for job_id in after.keys() & before.keys() if after[job_id] != before[job_id]),
+    )
+
+
+def empty_snapshot(now: datetime) -> Snapshot:
+    """Return the picture of a queue about which nothing is known yet."""
+    panes = {pane: PaneData(0, 0, (), View(states=pane.states), is_counted=False) for pane in Pane}
+    return Snapshot(now, Counts({}, {}), (), False, (), (), Rates(), None, (), panes)

@@ -1,0 +1,330 @@
+"""Show all there is to know of one job: overview, attempts, history, environment, behind tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widget import Widget
+
+from core.model import Attempt, Event, Job, Waiting
+from queuectl_tui.format import clip, width
+from queuectl_tui.widgets import detail_lines
+from queuectl_tui.widgets.detail_lines import Facts, Line
+
+_PLACEHOLDER = "No job under the cursor."
+_STYLES = (
+    *("tab", "current-tab", "label", "muted", "strong", "pointer", "chosen"),
+    *("pending", "delayed", "running", "completed", "cancelled", "dead"),
+)
+_WHEEL_ROWS = 3
+
+
+class Detail(ScrollView, can_focus=True, inherit_bindings=False):
+    """An inspector: a row of tabs that stays, and lines below it that scroll.
+
+    In the list of attempts, going up and down chooses one. It has no keys of its own: the dashboard's table of keys
+    calls its methods.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"detail--{name}" for name in _STYLES}
+    DEFAULT_CSS = """
+    Detail {
+        overflow-x: hidden;
+        overflow-y: scroll;
+        scrollbar-size-vertical: 1;
+        scrollbar-background: $background;
+        scrollbar-background-hover: $background;
+        scrollbar-background-active: $background;
+        background: $background;
+        color: $foreground;
+    }
+    Detail > .detail--tab { color: $text-muted; }
+    Detail > .detail--current-tab { color: $primary; text-style: bold underline; }
+    Detail > .detail--label { color: $text-muted; }
+    Detail > .detail--muted { color: $text-muted; }
+    Detail > .detail--strong { text-style: bold; }
+    Detail > .detail--pointer { color: $primary; }
+    Detail > .detail--chosen { background: $primary 20%; }
+    Detail > .detail--pending { color: $warning; }
+    Detail > .detail--delayed { color: $warning; }
+    Detail > .detail--running { color: $accent; }
+    Detail > .detail--completed { color: $success; }
+    Detail > .detail--cancelled { color: $text-muted; }
+    Detail > .detail--dead { color: $error; }
+    """
+
+    class AttemptChosen(Message):
+        """The person chose an attempt, by its number: its output is wanted."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
+    def __init__(self, *, is_ascii: bool = False, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._is_ascii = is_ascii
+        self._facts: Facts | None = None
+        self._now: datetime | None = None
+        self._tab = 0
+        self._chosen: int | None = None
+        self._lines: list[Line] = []
+        self._styles: dict[str, Style] = {}
+        self._width = self._height = 1
+
+    # --- what is shown
+
+    def show(
+        self,
+        job: Job | None,
+        attempts: Sequence[Attempt],
+        history: Sequence[Event],
+        waiting: Waiting | None,
+        now: datetime,
+        *,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Show a job as it is ``now``, whose time zone is the one of the times; the same job again keeps the place."""
+        old, old_now = self._facts, self._now
+        self._now = now
+        self._facts = None if job is None else Facts(job, tuple(attempts), tuple(history), waiting, environment)
+        if self._facts == old and old_now is not None and int(old_now.timestamp()) == int(now.timestamp()):
+            return  # ages and countdowns are in whole seconds
+        if job is None or old is None or old.job.id != job.id:
+            self._chosen = None
+            self._move_to(0)
+        self._rebuild()
+
+    def tick(self, now: datetime) -> None:
+        """Repaint the lines whose times have moved on."""
+        if self._facts is None:
+            return
+        self._now = now
+        old, new = self._lines, self._built()
+        if len(old) != len(new):
+            self._rebuild()
+            return
+        self._lines = new
+        first = round(self.scroll_y)
+        rows = range(first, min(len(new), first + self._height - 1))
+        regions = [Region(0, row - first + 1, self._width, 1) for row in rows if old[row] != new[row]]
+        if regions:
+            self.refresh(*regions)
+
+    def choose_attempt(self, number: int | None) -> None:
+        """Point at an attempt without telling anybody: the one whose output is shown; ``None`` is the newest."""
+        if number != self._chosen:
+            self._chosen = number
+            self._rebuild()
+
+    @property
+    def chosen_attempt(self) -> int | None:
+        """Return the number of the attempt that is pointed at."""
+        numbers = self._numbers()
+        return self._chosen if self._chosen in numbers else numbers[0] if numbers else None
+
+    @property
+    def tab(self) -> str:
+        """Return the name of the tab that is shown."""
+        names = self._tab_names()
+        return names[min(self._tab, len(names) - 1)] if names else ""
+
+    def _rebuild(self) -> None:
+        lines = self._built()
+        if lines != self._lines:
+            self._lines = lines
+            self._sync_size()
+            self._move_to(round(self.scroll_y))
+        self.refresh(self.size.region)
+
+    def _built(self) -> list[Line]:
+        facts, now = self._facts, self._now
+        if facts is None or now is None:
+            return [((_PLACEHOLDER, "muted"),)]
+        room, is_ascii = self._width, self._is_ascii
+        if self.tab == "Attempts":
+            chosen = self.chosen_attempt
+            lines = detail_lines.attempts(facts, now, room, chosen, is_ascii=is_ascii)
+            return lines + detail_lines.attempt_errors(facts, chosen, room)
+        if self.tab == "History":
+            return detail_lines.history(facts, now, room)
+        if self.tab == "Environment":
+            return detail_lines.environment(facts, room)
+        return detail_lines.overview(facts, now, room, is_ascii=is_ascii)
+
+    # --- moving
+
+    def next_tab(self) -> None:
+        """Show the tab after, the first after the last."""
+        self._go_to_tab(self._tab + 1)
+
+    def previous_tab(self) -> None:
+        """Show the tab before, the last before the first."""
+        self._go_to_tab(self._tab - 1)
+
+    def _go_to_tab(self, number: int) -> None:
+        count = len(self._tab_names())
+        if count:
+            self._tab = number % count
+            self._move_to(0)
+            self._rebuild()
+
+    def step(self, rows: int) -> None:
+        """Scroll down, or up when negative; in the list of attempts, choose the one so much older or newer."""
+        numbers = self._numbers()
+        if self.tab != "Attempts" or self.chosen_attempt is None:
+            self._move_to(round(self.scroll_y) + rows)
+            return
+        at = numbers.index(self.chosen_attempt)
+        self._choose(numbers[min(max(0, at + rows), len(numbers) - 1)])
+
+    def page(self, direction: int = 1, share: float = 1.0) -> None:
+        """Go a share of a page down, or up when ``direction`` is negative."""
+        rows = max(1, int((self._height - 2) * share))
+        self.step(rows if direction > 0 else -rows)
+
+    def home(self) -> None:
+        """Go to the first line, or the newest attempt."""
+        self.step(-(1 << 30))
+
+    def end(self) -> None:
+        """Go to the last line, or the oldest attempt."""
+        self.step(1 << 30)
+
+    def _choose(self, number: int) -> None:
+        if number == self.chosen_attempt:
+            return
+        self._chosen = number
+        self._rebuild()
+        row = self._numbers().index(number) + 1  # below the heading
+        top = round(self.scroll_y)
+        self._move_to(min(max(top, row - self._height + 2), row if row > 1 else 0))
+        self.post_message(self.AttemptChosen(number))
+
+    def _numbers(self) -> list[int]:
+        if self._facts is None:
+            return []
+        return [attempt.number for attempt in reversed(self._facts.attempts[-detail_lines.ATTEMPTS_MAX :])]
+
+    def _move_to(self, y: int) -> None:
+        y = min(max(0, y), max(0, len(self._lines) + 1 - self._height))
+        self.scroll_target_y = y
+        self.scroll_y = y
+
+    def scroll_to(self, x: float | None = None, y: float | None = None, **how: object) -> None:
+        """Go to a line at once: what the scroll bar asks for."""
+        if y is not None:
+            self._move_to(round(y))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._on_wheel(event, _WHEEL_ROWS)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._on_wheel(event, -_WHEEL_ROWS)
+
+    def _on_wheel(self, event: events.MouseEvent, rows: int) -> None:
+        event.stop()
+        event.prevent_default()
+        self._move_to(round(self.scroll_y) + rows)
+
+    def on_click(self, event: events.Click) -> None:
+        """Show the tab, or choose the attempt, that was clicked."""
+        if event.y == 0:
+            end = 0
+            for number, text in enumerate(self._tab_texts()):
+                end += width(text)
+                if event.x < end:
+                    self._go_to_tab(number)
+                    return
+        elif self.tab == "Attempts":
+            row = round(self.scroll_y) + event.y - 2
+            numbers = self._numbers()
+            if 0 <= row < len(numbers):
+                self._choose(numbers[row])
+
+    # --- painting
+
+    def on_resize(self) -> None:
+        size = self.scrollable_content_region.size
+        self._width, self._height = max(1, size.width), max(1, size.height)
+        self._rebuild()
+        self._sync_size()
+
+    def _sync_size(self) -> None:
+        """Tell the scroll bar how much there is, without the layout that setting ``virtual_size`` would cost."""
+        rows = max(self._height, len(self._lines) + 1)
+        self.set_reactive(Widget.virtual_size, Size(self._width, rows))
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.window_virtual_size = rows
+            self.vertical_scrollbar.window_size = self._height
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.position = new_value
+        if old_value != new_value:
+            self.refresh(self.size.region)
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._styles.clear()
+
+    def render_line(self, y: int) -> Strip:
+        row = round(self.scroll_y) + y - 1
+        if y == 0:
+            line: Line = self._tab_line()
+        elif row < len(self._lines):
+            line = self._lines[row]
+        else:
+            line = ()
+        segments = [Segment(text, self._style(name)) for text, name in line if text]
+        base = self._style("chosen") if y and self._is_chosen(row) else self.rich_style
+        return Strip(Segment.apply_style(segments, base)).adjust_cell_length(self._width, base)
+
+    def _is_chosen(self, row: int) -> bool:
+        if self.tab != "Attempts" or not 1 <= row <= len(numbers := self._numbers()):
+            return False
+        return numbers[row - 1] == self.chosen_attempt
+
+    def _style(self, name: str) -> Style:
+        if not name:
+            return Style.null()
+        style = self._styles.get(name)
+        if style is None:
+            style = self.get_component_rich_style(f"detail--{name}")
+            if name != "chosen":  # without a background, so that a chosen line shows through
+                style = Style(color=style.color, bold=style.bold, italic=style.italic, underline=style.underline)
+            self._styles[name] = style
+        return style
+
+    def _tab_names(self) -> list[str]:
+        return [name for name, _ in detail_lines.tabs(self._facts)] if self._facts is not None else []
+
+    def _tab_texts(self) -> list[str]:
+        if self._facts is None:
+            return []
+        tabs = list(detail_lines.tabs(self._facts))
+        texts = [f" {name} {count} " if count else f" {name} " for name, count in tabs]
+        if sum(map(width, texts)) > self._width:
+            texts = [f" {name.replace('Environment', 'Env')} " for name, _ in tabs]
+        return texts
+
+    def _tab_line(self) -> Line:
+        current = self._tab_names().index(self.tab) if self.tab else 0
+        parts = [
+            part
+            for number, text in enumerate(self._tab_texts())
+            for part in ((" ", ""), (text.strip(), "current-tab" if number == current else "tab"), (" ", ""))
+        ]
+        hint = "[ ]"
+        used = sum(width(text) for text, _ in parts)
+        if parts and used + 4 <= self._width:
+            parts += [(" " * (self._width - used - 3), ""), (hint, "muted")]
+        return tuple((clip(text, self._width), name) for text, name in parts)

@@ -1,0 +1,334 @@
+"""Lay out what the inspector says about a job, as lines of styled parts for a width. Pure.
+
+Command    python etl.py --day 2026-01-02
+State      ◔ pending · retry in 14s
+Attempts   1 of 3 · last exit 1 after 2.4s
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from core.model import Attempt, Event, Job, Outcome, Phase, State, Waiting
+from core.text import clean_line, clean_lines
+from core.units import format_duration
+from queuectl_tui.format import age, clip, clock, countdown, duration, flat, pad, pad_left, plural, size
+from queuectl_tui.format import width as width_of
+from queuectl_tui.widgets.job_line import ASCII, UNICODE, Glyphs, glyph
+from queuectl_tui.widgets.line_text import word_rows
+
+#: A stretch of text and the name of its style; "" is the pane's own.
+Part = tuple[str, str]
+Line = tuple[Part, ...]
+
+LABEL_CELLS = 11
+_WIDE = 72
+#: More is not laid out: an inspector is for a look, and each look is made anew.
+ATTEMPTS_MAX = 500
+_VALUE_LINES_MAX = 500
+_VALUE_MAX = 4000
+_OUTCOME_STYLES: Mapping[Outcome, str] = {
+    Outcome.SUCCEEDED: "completed",
+    Outcome.CANCELLED: "cancelled",
+    Outcome.INTERRUPTED: "cancelled",
+    Outcome.LOST: "delayed",
+}
+
+
+class Facts(NamedTuple):
+    """All that the inspector knows of one job; ``environment`` is ``None`` when nobody asked for it."""
+
+    job: Job
+    attempts: tuple[Attempt, ...]
+    history: tuple[Event, ...]
+    waiting: Waiting | None
+    environment: Mapping[str, str] | None
+
+
+def overview(facts: Facts, now: datetime, width: int, *, is_ascii: bool = False) -> list[Line]:
+    """Return what the job is, where it stands and why, and when what happened."""
+    job = facts.job
+    signs = ASCII if is_ascii else UNICODE
+    lines = [*_state(job, now, width, signs), *_reason(facts, now, width)]
+    lines += _field("Command", clean_lines(job.command), width)
+    short: list[tuple[str, str]] = [("Queue", job.queue), ("Priority", str(job.priority))]
+    short += [(name, value) for name, value in (("Name", job.name), ("Label", job.label)) if value]
+    lines += _pairs(short, width)
+    lines += _field("Directory", job.cwd, width)
+    lines += _times(job, now, width)
+    return lines + _pairs(_settings(job), width)
+
+
+def attempts(facts: Facts, now: datetime, width: int, chosen: int | None, *, is_ascii: bool = False) -> list[Line]:
+    """Return a heading and a line for each attempt, the newest first; the chosen one is pointed at."""
+    shown = facts.attempts[::-1][:ATTEMPTS_MAX]
+    if not shown:
+        return [(("Job has not started.", "muted"),)]
+    number_cells = max(2, len(str(shown[0].number)))
+    columns = _attempt_columns(width - 2 - number_cells - 1)
+    signs = ASCII if is_ascii else UNICODE
+    heading = " " * 2 + pad_left("#", number_cells) + " " + "".join(_cell(name, name, cells) for name, cells in columns)
+    lines: list[Line] = [((heading.rstrip(), "muted"),)]
+    for attempt in shown:
+        is_chosen = attempt.number == chosen
+        pointer = (f"{signs.cursor} " if is_chosen else "  ", "pointer")
+        cells = _attempt_cells(attempt, now, signs)
+        parts = [(_cell(name, cells[name][0], length), cells[name][1]) for name, length in columns]
+        lines.append((pointer, (pad_left(str(attempt.number), number_cells) + " ", ""), *parts))
+    if len(facts.attempts) > ATTEMPTS_MAX:
+        lines.append(((f"  {len(facts.attempts) - ATTEMPTS_MAX} older attempts", "muted"),))
+    return lines
+
+
+def attempt_errors(facts: Facts, chosen: int | None, width: int) -> list[Line]:
+    """Return the error that the chosen attempt ended with, below the list."""
+    attempt = next((attempt for attempt in facts.attempts if attempt.number == chosen), None)
+    if attempt is None or not attempt.error:
+        return []
+    return [(("", ""),), *_field(f"Attempt {attempt.number}", attempt.error, width, "dead")]
+
+
+def history(facts: Facts, now: datetime, width: int) -> list[Line]:
+    """Return what people did to the job, the newest first, and how it was before."""
+    if not facts.history:
+        return [(("Nobody has changed this job since it was enqueued.", "muted"),)]
+    lines: list[Line] = []
+    for event in reversed(facts.history):
+        when = f"{_instant(event.at, now)}  {pad_left(age(event.at, now), 8)}  "
+        before = _before(event)
+        first = before.pop(0) if len(before) == 1 else ""
+        lines.append(((when, "muted"), (clean_line(event.verb), "strong"), (f"  {first}" if first else "", "")))
+        for text in before:
+            lines += _indented(text, 4, width)
+    return lines
+
+
+def environment(facts: Facts, width: int) -> list[Line]:
+    """Return the variables the job runs with, by name."""
+    if not facts.environment:
+        return [(("No environment is kept with this job.", "muted"),)]
+    lines: list[Line] = []
+    for name, value in sorted(facts.environment.items()):
+        label = clean_line(name)
+        rows = _folded(f"{label}={clean_line(value)}", width)
+        lines.append(((rows[0][: len(label)], "label"), (rows[0][len(label) :], "")))
+        lines += [((row, ""),) for row in rows[1:]]
+    return lines
+
+
+# --- overview
+
+
+def _state(job: Job, now: datetime, width: int, signs: Glyphs) -> list[Line]:
+    sign, style = glyph(job, now, signs)
+    words = [job.state.value]
+    if job.state is State.PENDING and job.run_at is not None and job.phase(now) is not Phase.READY:
+        words.append(countdown(job.run_at, now, "retry" if job.phase(now) is Phase.RETRYING else "due"))
+    elif job.state is State.RUNNING and job.started_at is not None:
+        words.append(clock((now - job.started_at).total_seconds()))
+    elif job.state is not State.PENDING:
+        words.append(age(job.since, now))
+    label = pad("State", LABEL_CELLS)
+    return [
+        (
+            (label, "label"),
+            (f"{sign} {words[0]}", style),
+            (clip("".join(f" · {word}" for word in words[1:]), width), ""),
+        )
+    ]
+
+
+def _reason(facts: Facts, now: datetime, width: int) -> list[Line]:
+    """Return why a waiting job is not running, or what ended the last attempt."""
+    job = facts.job
+    if job.state is State.PENDING:
+        lines = _field("Because", facts.waiting.reason, width, "strong") if facts.waiting is not None else []
+        return lines + (_field("Last end", ending(job), width) if job.last_outcome is not None else [])
+    if job.last_outcome is None:
+        return []
+    return _field("Ended with", ending(job), width, "" if job.state is State.COMPLETED else "dead")
+
+
+def ending(job: Job) -> str:
+    """Return how the newest attempt ended: ``exit 1 after 2.4s``, with the error when there is one."""
+    words = exit_words(job.last_outcome, job.last_exit_code, job.last_signal)
+    error = clean_line(job.last_error or "")
+    took = f" after {duration(job.run_s)}" if job.run_s is not None else ""
+    if error.startswith(words):  # it says the same, and maybe more
+        return error + took if error == words else error
+    return f"{words}{took}: {error}" if error else words + took
+
+
+def exit_words(outcome: Outcome | None, exit_code: int | None, signal: int | None) -> str:
+    """Return how an attempt ended in a word or two: ``exit 1``, ``signal 9``, ``timed out``."""
+    if outcome is None:
+        return "running"
+    if outcome in (Outcome.SUCCEEDED, Outcome.FAILED) and exit_code is not None:
+        return f"exit {exit_code}"
+    if outcome is Outcome.SIGNALLED and signal is not None:
+        return f"signal {signal}"
+    return outcome.value.replace("_", " ")
+
+
+def _times(job: Job, now: datetime, width: int) -> list[Line]:
+    times = [("Enqueued", job.enqueued_at), ("Started", job.started_at), ("Finished", job.finished_at)]
+    lines = [line for name, at in times if at is not None for line in _moment(name, at, age(at, now), now, width)]
+    if job.state is State.PENDING and job.run_at is not None:
+        lines += _moment("Due", job.run_at, countdown(job.run_at, now, "due").removeprefix("due "), now, width)
+    return lines
+
+
+def _moment(name: str, at: datetime, relative: str, now: datetime, width: int) -> list[Line]:
+    label = pad(name, LABEL_CELLS)
+    return [
+        ((label, "label"), (_instant(at, now), ""), (clip(f"  {relative}", max(0, width - LABEL_CELLS - 19)), "muted"))
+    ]
+
+
+def _settings(job: Job) -> list[tuple[str, str]]:
+    told = [
+        ("Attempts", f"{job.attempts} of {job.max_attempts}"),
+        ("Back-off", _back_off(job)),
+        ("Timeout", format_duration(job.timeout_s) if job.timeout_s else "none"),
+        ("Lost", plural(job.interrupts, "time") if job.interrupts else ""),
+        ("Success", f"exit {job.ok_exit}" if job.ok_exit else ""),
+        ("Dead on", f"exit {job.dead_exit}" if job.dead_exit else ""),
+    ]
+    return [(name, value) for name, value in told if value]
+
+
+def _back_off(job: Job) -> str:
+    """Return the first waits between attempts, before jitter and cap."""
+    waits = [job.backoff_base**number for number in range(1, min(job.max_attempts, 4))]
+    told = ", ".join(duration(wait) if wait % 1 else format_duration(wait) for wait in waits)
+    return (f"{told}, …" if job.max_attempts > 4 else told) or "none"
+
+
+def _pairs(fields: Sequence[tuple[str, str]], width: int) -> list[Line]:
+    """Return fields one a line, or two with room for it and when both are short."""
+    if width < _WIDE:
+        return [line for name, value in fields for line in _field(name, value, width)]
+    half = width // 2
+    lines: list[Line] = []
+    waiting: Line | None = None
+    for name, value in fields:
+        rows = _field(name, value, half - 2)
+        if len(rows) > 1:
+            lines += [waiting] if waiting is not None else []
+            lines += _field(name, value, width)
+            waiting = None
+        elif waiting is None:
+            waiting = rows[0]
+        else:
+            filler = " " * (half - sum(width_of(text) for text, _ in waiting))
+            lines.append((*waiting, (filler, ""), *rows[0]))
+            waiting = None
+    return lines + ([waiting] if waiting is not None else [])
+
+
+def _field(name: str, value: str, width: int, style: str = "") -> list[Line]:
+    """Return a label and its value, folded below itself; line breaks in the value stay."""
+    rows = [row for line in _split(value) for row in _folded(line, width - LABEL_CELLS)]
+    label: Part = (pad(name, LABEL_CELLS), "label")
+    return [(label if number == 0 else (" " * LABEL_CELLS, ""), (row, style)) for number, row in enumerate(rows)]
+
+
+def _indented(text: str, indent: int, width: int) -> list[Line]:
+    return [((" " * indent + row, ""),) for row in _folded(text, width - indent)]
+
+
+def _split(value: str) -> list[str]:
+    lines = value[:_VALUE_MAX].rstrip("\n").split("\n")[:_VALUE_LINES_MAX]
+    left_out = len(value.rstrip("\n")) - len("\n".join(lines))
+    return [*lines, f"… {plural(left_out, 'more character')}"] if left_out > 0 else lines
+
+
+def _folded(text: str, width: int) -> list[str]:
+    return word_rows(flat(clean_line(text[:_VALUE_MAX])), max(8, width))
+
+
+def _instant(at: datetime, now: datetime) -> str:
+    """Return an instant as ISO in the time zone of ``now``, always 19 cells."""
+    return f"{at.astimezone(now.tzinfo):%Y-%m-%d %H:%M:%S}"
+
+
+# --- attempts and history
+
+
+def _attempt_columns(room: int) -> list[tuple[str, int]]:
+    """Return the columns that fit, in order, each with its width and the space behind it."""
+    wanted = [("outcome", 14), ("exit", 11), ("took", 8), ("started", 20), ("output", 9)]
+    columns: list[tuple[str, int]] = []
+    for name, cells in wanted:
+        if cells <= room:
+            columns.append((name, cells))
+            room -= cells
+        elif name == "started" and room >= 10:
+            columns.append(("age", 10))
+            room -= 10
+    return columns
+
+
+def _cell(column: str, text: str, cells: int) -> str:
+    return f"{pad_left(text, cells - 2)}  " if column in ("took", "output") else pad(text, cells)
+
+
+def _attempt_cells(attempt: Attempt, now: datetime, signs: Glyphs) -> dict[str, Part]:
+    style = _OUTCOME_STYLES.get(attempt.outcome, "dead") if attempt.outcome is not None else "running"
+    sign = {
+        "completed": signs.completed,
+        "cancelled": signs.cancelled,
+        "delayed": signs.delayed,
+        "running": signs.running,
+    }.get(style, signs.dead)
+    word = attempt.outcome.value.replace("_", " ") if attempt.outcome is not None else "running"
+    is_running = attempt.ended_at is None
+    took = clock((now - attempt.started_at).total_seconds()) if is_running else ""
+    if attempt.run_s is not None:
+        took = duration(attempt.run_s)
+    code = exit_words(attempt.outcome, attempt.exit_code, attempt.signal)
+    if attempt.stop_requested and is_running:
+        code = f"{attempt.stop_requested} asked"
+    elif code == word:
+        code = signs.nothing if attempt.exit_code is None else f"exit {attempt.exit_code}"
+    return {
+        "outcome": (f"{sign} {word}", style),
+        "exit": (code, ""),
+        "took": (took, ""),
+        "started": (_instant(attempt.started_at, now), "muted"),
+        "age": (age(attempt.started_at, now), "muted"),
+        "output": (size(attempt.output_bytes) if attempt.output_bytes is not None else "", "muted"),
+    }
+
+
+def _before(event: Event) -> list[str]:
+    """Return how the job was before an act: its state, or each field that was edited."""
+    before = event.before
+    if "state" in before:
+        spent = before.get("attempts")
+        after = f" after {plural(spent, 'attempt')}" if isinstance(spent, int) and spent else ""
+        return [f"was {clean_line(str(before['state']))}{after}"]
+    return [f"{_field_name(name)} was {_field_value(name, value)}" for name, value in before.items()]
+
+
+def _field_name(name: str) -> str:
+    return clean_line(name.removesuffix("_ms").removesuffix("_s").replace("_", " "))
+
+
+def _field_value(name: str, value: object) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, int | float) and name.endswith(("_ms", "_s")):
+        return format_duration(value / 1000 if name.endswith("_ms") else value)
+    return clean_line(str(value)[:_VALUE_MAX])
+
+
+def tabs(facts: Facts) -> Iterator[tuple[str, int | None]]:
+    """Return the names of the tabs there are, each with how much is behind it."""
+    yield "Overview", None
+    yield "Attempts", len(facts.attempts)
+    yield "History", len(facts.history)
+    if facts.environment is not None:
+        yield "Environment", len(facts.environment)

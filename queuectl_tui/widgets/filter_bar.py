@@ -1,0 +1,165 @@
+"""Ask for a filter in one row, in place: the text, and at its right how many jobs match or what is wrong with it."""
+
+from __future__ import annotations
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from core.errors import UsageError
+from core.filter import parse_filter
+from core.text import clean_line
+from queuectl_tui.format import count
+
+#: How long the text must stand still before it is applied, in seconds.
+DEBOUNCE_S = 0.1
+#: What an empty row shows: the words of the filter language.
+FILTER_HINT = "words  queue:media  exit:1  >5m  !not"
+
+
+class FilterBar(Horizontal):
+    """A row that is hidden until it is opened. Enter keeps the filter, unless it is wrong; Esc drops it.
+
+    One ``Submitted`` or one ``Closed`` ends what ``open`` began; the focus goes back to where it came from.
+    """
+
+    DEFAULT_CSS = """
+    FilterBar {
+        height: 1;
+        display: none;
+        background: $surface;
+
+        & > .filter-bar--sign { width: auto; padding: 0 0 0 1; color: $text-accent; text-style: bold; }
+        & > Input, & > Input:focus { width: 1fr; background: $surface; background-tint: $foreground 0%; }
+        & > .filter-bar--note { width: auto; max-width: 60%; padding: 0 1; color: $foreground 60%; }
+        &.-error > .filter-bar--note { color: $text-error; }
+    }
+    """
+
+    class Changed(Message):
+        """The text has changed and stands still for a moment."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Submitted(Message):
+        """The filter is to stay; the bar is hidden."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Closed(Message):
+        """The filter is to go; the bar is hidden."""
+
+    def __init__(self, *, placeholder: str = FILTER_HINT, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._sign = Static("/", classes="filter-bar--sign", markup=False)
+        self._input = Input(placeholder=placeholder, compact=True, select_on_focus=False)
+        self._note = Static("", classes="filter-bar--note", markup=False)
+        self._timer: Timer | None = None
+        self._said: tuple[str, bool] = ("", False)
+        self._back_to: Widget | None = None
+
+    def compose(self) -> ComposeResult:
+        yield self._sign
+        yield self._input
+        yield self._note
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the row is there and takes what is typed."""
+        return self._input.is_mounted
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the row is shown."""
+        return bool(self.display)
+
+    @property
+    def text(self) -> str:
+        """The text as it stands now."""
+        return self._input.value
+
+    def open(self, text: str = "") -> None:
+        """Show the row with a text in it and focus it."""
+        if not self.is_open:
+            self._back_to = self.screen.focused
+        with self.prevent(Input.Changed):
+            self._input.value = text
+        self._input.cursor_position = len(text)
+        self._say("", is_error=False)
+        self.display = True
+        self.screen.set_focus(self._input, scroll_visible=False)
+
+    def close(self) -> None:
+        """Hide the row without a word, and give the focus back."""
+        self._stop_timer()
+        if not self.is_open:
+            return
+        back_to, self._back_to = self._back_to, None
+        if self._input.has_focus and back_to is not None and back_to.is_attached:
+            self.screen.set_focus(back_to, scroll_visible=False)
+        self.display = False
+
+    def show_error(self, message: str) -> None:
+        """Say what is wrong with the filter; ``""`` when nothing is."""
+        self._say(clean_line(message), is_error=bool(message))
+
+    def show_count(self, matches: int | None) -> None:
+        """Say how many jobs match; ``None`` while they are being counted."""
+        if matches is None:
+            self._say("counting …", is_error=False)
+        else:
+            self._say("no match" if not matches else f"{count(matches)} match{'es' * (matches > 1)}", is_error=False)
+
+    def _say(self, text: str, *, is_error: bool) -> None:
+        if (text, is_error) != self._said:
+            self._said = (text, is_error)
+            self.set_class(is_error, "-error")
+            self._note.update(Content(text))
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+
+    @on(Input.Changed)
+    def _wait_for_more(self, event: Input.Changed) -> None:
+        event.stop()
+        self._stop_timer()
+        if self._said[1]:
+            self.show_error("")
+        if self.is_open:
+            self._timer = self.set_timer(DEBOUNCE_S, self._tell)
+
+    def _tell(self) -> None:
+        self._timer = None
+        self.post_message(self.Changed(self.text))
+
+    def on_key(self, event: events.Key) -> None:
+        """Take Enter and Esc before any binding does; Tab stays in the row."""
+        if event.key not in ("enter", "escape", "tab", "shift+tab"):
+            return
+        event.stop()
+        event.prevent_default()
+        if event.key == "escape":
+            self.close()
+            self.post_message(self.Closed())
+        elif event.key == "enter" and self._is_readable():
+            self.close()
+            self.post_message(self.Submitted(self.text))
+
+    def _is_readable(self) -> bool:
+        """Tell whether the filter can be kept; Enter may come before anybody looked at the text."""
+        try:
+            parse_filter(self.text)
+        except UsageError as error:
+            self.show_error(str(error))
+        return not self._said[1]

@@ -1,0 +1,75 @@
+"""The last line: what is marked or under way, and the keys that work here; one widget, one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import events
+from textual.message import Message
+
+from queuectl_tui.format import count
+from queuectl_tui.keys import Action, footer_actions, key_name
+from queuectl_tui.widgets.bar import Bar, Part
+
+
+class Footer(Bar):
+    """Shows keys of the place where the person is; a click on one does it."""
+
+    class Clicked(Message):
+        """The key of an action was clicked."""
+
+        def __init__(self, action_id: str) -> None:
+            super().__init__()
+            self.action_id = action_id
+
+    def __init__(self, actions: Sequence[Action], *, is_ascii: bool = False, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.is_ascii = is_ascii
+        self._actions = tuple(actions)
+        self._place = "lists"
+        self._marked = 0
+        self._progress: tuple[str, int, int] | None = None
+
+    def show_place(self, place: str) -> None:
+        """Show the keys of another place (a key of ``ALIVE_TOGETHER``)."""
+        self._place = place
+        self._say()
+
+    def show_marked(self, marked: int) -> None:
+        """Show how many jobs are marked."""
+        self._marked = marked
+        self._say()
+
+    def show_progress(self, verb: str, done: int, total: int) -> None:
+        """Show how far a bulk act is."""
+        self._progress = (verb, done, total)
+        self._say()
+
+    def clear_progress(self) -> None:
+        """Say nothing of an act any more."""
+        self._progress = None
+        self._say()
+
+    def _say(self) -> None:
+        left = [Part(" ")]
+        if self._progress is not None:
+            verb, done, total = self._progress
+            share = done / total if total else 0.0
+            left.append(Part(f"{verb} {count(done)}/{count(total)} {share:.0%}", "accent"))
+            left.append(Part(" │ ", "muted"))
+        elif self._marked:
+            left.append(Part(f"{count(self._marked)} marked", "accent"))
+            left.append(Part(" │ ", "muted"))
+        for rank, action in enumerate(footer_actions(self._actions, self._place)):
+            rank = 0 if action.id in ("help", "confirm_yes", "confirm_no") else rank + 1
+            left.append(Part(f"{key_name(action.keys[0])} ", "key", rank, action.id))
+            left.append(Part(f"{action.short}  ", "muted", rank, action.id))
+        self.show_parts(left)
+
+    def on_mount(self) -> None:
+        self._say()
+
+    def on_click(self, event: events.Click) -> None:
+        """Do what the key under the pointer does."""
+        if action_id := self.action_at(event.x):
+            self.post_message(self.Clicked(action_id))

@@ -1,0 +1,106 @@
+"""The first line: is everything well? Workers, rate, failures, what waits, and how old the data is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.model import State, WorkerInfo
+from core.text import clean_line
+from queuectl_tui.format import clip_middle, span, span_up
+from queuectl_tui.snapshot import Snapshot
+from queuectl_tui.widgets.bar import Bar, Part
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_ASCII_BLOCKS = " .:-=+*#%"
+#: Data that is older than this says so.
+FRESH_S = 3.0
+#: Minutes in the small chart.
+SPARK_MINUTES = 12
+
+
+def sparkline(values: Sequence[float], *, is_ascii: bool = False) -> str:
+    """Return one character a value, the tallest at the highest; zeros are the lowest block, not a hole."""
+    blocks = _ASCII_BLOCKS if is_ascii else _BLOCKS
+    top = max(values, default=0.0)
+    if top <= 0:
+        return blocks[1] * len(values)
+    return "".join(blocks[1 + round(value / top * (len(blocks) - 2))] for value in values)
+
+
+def worker_parts(workers: Sequence[WorkerInfo], is_ascii: bool) -> list[Part]:
+    """Return how many slots of the living workers are used: green, amber when one drains, red when none lives."""
+    alive = [worker for worker in workers if worker.is_alive]
+    if not alive:
+        return [Part("! no worker" if is_ascii else "○ no worker", "bad")]
+    used, slots = sum(worker.running for worker in alive), sum(worker.slots for worker in alive)
+    draining = [worker for worker in alive if worker.stop_requested]
+    dot = "*" if is_ascii else ("◐" if draining else "●")
+    style = "warning" if draining or slots == 0 else "good"
+    parts = [Part(f"{dot} ", style), Part(f"{used}/{slots}", style), Part(" slots", "muted", 3)]
+    if draining:
+        parts.append(Part(f" {len(draining)} draining", "warning", 1))
+    if len(alive) > 1:
+        parts.append(Part(f" {len(alive)} workers", "muted", 5))
+    return parts
+
+
+class Header(Bar):
+    """Shows the health of the whole in one line."""
+
+    def __init__(self, path: str, *, is_read_only: bool = False, is_ascii: bool = False, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._file_name = clean_line(os.path.basename(path))
+        self._is_read_only = is_read_only
+        self.is_ascii = is_ascii
+
+    def show(self, snapshot: Snapshot, now: datetime) -> None:
+        """Say how things are."""
+        left = [
+            Part(" queuectl", "strong"),
+            Part("  "),
+            Part(clip_middle(self._file_name, 24), "muted", 6),
+            Part("   ", "", 6),
+        ]
+        left += worker_parts(snapshot.workers, self.is_ascii)
+        left += self._rate_parts(snapshot)
+        left += self._waiting_parts(snapshot, now)
+        self.show_parts(left, self._alarms(snapshot, now))
+
+    def _rate_parts(self, snapshot: Snapshot) -> list[Part]:
+        rates = snapshot.rates
+        ended = [float(minute.succeeded + minute.failed) for minute in snapshot.minutes[-SPARK_MINUTES:]]
+        parts = [Part(f"   {rates.per_s:.1f}/s", "strong" if rates.per_s else "muted", 2)]
+        if any(ended):
+            parts.append(Part(f" {sparkline(ended, is_ascii=self.is_ascii)}", "accent", 4))
+        share = rates.failure_share
+        if share is not None:
+            style = "bad" if share >= 0.25 else "warning" if share >= 0.05 else "muted"
+            parts.append(Part(f"   fail {share:.1%}" if share < 0.995 else "   fail 100%", style, 3))
+        return parts
+
+    def _waiting_parts(self, snapshot: Snapshot, now: datetime) -> list[Part]:
+        parts = []
+        waits = snapshot.counts.of(State.PENDING)
+        if waits and snapshot.oldest_pending_at is not None:
+            oldest = span((now - snapshot.oldest_pending_at).total_seconds())
+            parts.append(Part(f"   oldest {oldest}", "muted", 7))
+        if snapshot.rates.eta_s is not None:
+            parts.append(Part(f"   ETA {span_up(snapshot.rates.eta_s)}", "muted", 4))
+        return parts
+
+    def _alarms(self, snapshot: Snapshot, now: datetime) -> list[Part]:
+        alarms = []
+        if snapshot.error is not None:
+            old = span((now - snapshot.taken_at).total_seconds())
+            alarms.append(Part(f" data {old} old: {clean_line(snapshot.error)} ", "alarm"))
+        if self._is_read_only:
+            alarms.append(Part(" read-only ", "warning", 1))
+        if snapshot.is_paused:
+            alarms.append(Part(" PAUSED " if self.is_ascii else " ⏸ PAUSED ", "alarm"))
+        else:
+            paused = sum(lane.is_paused for lane in snapshot.lanes)
+            if paused:
+                alarms.append(Part(f" {paused} queue{'s' if paused > 1 else ''} paused ", "warning", 1))
+        return alarms

@@ -1,0 +1,495 @@
+"""Show one list of jobs as a virtual table that repaints only the lines that changed.
+
+The table knows the rows of a window (``show``); everything else of a list of any length is a line number. Rules:
+
+- The cursor is on a job. When the job moves in the list, the cursor's line follows and the list scrolls so that it
+  stays on the same line of the screen. When the job leaves, the cursor stays on that line, on the next job.
+- At the very top (line 0, not scrolled) the cursor is live and stays there: in lists whose newest job comes first, and
+  in the others until a person has moved it.
+- While the cursor is scrolled away, what is on screen stays where it is.
+- Marks are on jobs too.
+
+Measured with Textual 8.2.8: setting ``virtual_size`` or the scroll position through their reactives lays out or
+repaints the whole widget, and ``refresh()`` drops the cached styles; so this widget sets them with ``set_reactive``,
+compares what each line of the screen shows with what it should show, and caches its own styles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from math import ceil
+from typing import ClassVar, TypeAlias
+
+from textual import events
+from textual.geometry import Region, Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+from core.model import Job, Key, Row, Sort, View
+from queuectl_tui.snapshot import Pane, PaneData
+from queuectl_tui.widgets import table_messages
+from queuectl_tui.widgets.line_painter import BLANK, LinePainter, Look, RowStyles
+from queuectl_tui.widgets.quiet_focus import QuietFocus
+from queuectl_tui.widgets.selection import Marks, Place, follow, id_at
+
+_PREFIX = "job-table--"
+
+
+class JobTable(QuietFocus, inherit_bindings=False):
+    """A list of jobs with a cursor and marks. It binds no keys: the dashboard calls its methods."""
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"{_PREFIX}{name}"
+        for name in (
+            *("pending", "delayed", "running", "completed", "cancelled", "dead"),
+            *("muted", "heading", "empty", "mark", "pointer", "cursor", "marked", "focus"),
+        )
+    }
+    DEFAULT_CSS = """
+    JobTable {
+        background: $background;
+        color: $foreground;
+        overflow-x: hidden;
+        overflow-y: scroll;
+        scrollbar-size-vertical: 1;
+        scrollbar-background: $background;
+        scrollbar-background-hover: $background;
+        scrollbar-background-active: $background;
+        scrollbar-color: $foreground 20%;
+
+        & > .job-table--pending, & > .job-table--delayed { color: $text-warning; }
+        & > .job-table--running { color: $text-primary; }
+        & > .job-table--completed { color: $text-success; }
+        & > .job-table--cancelled, & > .job-table--muted { color: $foreground 60%; }
+        & > .job-table--dead { color: $text-error; }
+        & > .job-table--empty { color: $foreground 60%; }
+        & > .job-table--heading { color: $foreground 60%; text-style: underline; }
+        & > .job-table--mark { color: $text-accent; text-style: bold; }
+        & > .job-table--pointer { color: $foreground 60%; }
+        & > .job-table--cursor { background: $foreground 7%; }
+        & > .job-table--marked { background: $accent 12%; }
+        & > .job-table--focus { background: $primary 35%; text-style: bold; }
+    }
+    """
+
+    CursorMoved: TypeAlias = table_messages.CursorMoved
+    WindowWanted: TypeAlias = table_messages.WindowWanted
+    RangeWanted: TypeAlias = table_messages.RangeWanted
+    Marked: TypeAlias = table_messages.Marked
+    HeadingClicked: TypeAlias = table_messages.HeadingClicked
+    Opened: TypeAlias = table_messages.Opened
+
+    def __init__(self, pane: Pane, *, id: str | None = None) -> None:
+        self.pane = pane
+        self._data = PaneData(0, 0, (), View(states=pane.states))
+        self._now: datetime | None = None
+        self._place = Place()
+        self._has_moved = False
+        self._cursor_job: Job | None = None
+        self._cursor_key: Key | None = None
+        self._marks = Marks()
+        self._told: tuple[int | None, int] = (None, 0)
+        self._asked: tuple[int, int] | None = None
+        self._painter = LinePainter(pane)
+        self._cells = self._lines = 0
+        self._thumb: tuple[int, int] = (0, 0)
+        self._is_ascii = self._show_heading = False
+        self._empty_text = ""
+        self._held: frozenset[str] | None = frozenset()
+        self._shown: list[Look] = []
+        self._colours = RowStyles(self, _PREFIX)
+        super().__init__(id=id)
+
+    # --- what it shows
+
+    def show(self, data: PaneData, now: datetime) -> None:
+        """Take a new window of the list, and repaint the lines that look different."""
+        self._asked = None
+        if data is self._data:
+            self.tick(now)
+            self._ask()
+            return
+        old, self._data, self._now = self._data, data, now.astimezone()
+        before = self._place
+        self._place = follow(before, old, data, self._lines, is_live=self.is_live)
+        if self._marks and len(data.rows) == data.total and not data.view.terms:
+            self._marks.forget_missing({row.job.id for row in data.rows})
+        if self._marks.is_all and old.view.terms != data.view.terms:
+            self._marks.clear()
+        self._painter.make_room([row.job for row in data.rows])
+        self._set_extent()
+        self._set_top(self._place.top)
+        self._stretch(self._place.top - before.top)
+        self._settle()
+
+    def tick(self, now: datetime) -> None:
+        """Repaint what shows the time, where its text has changed."""
+        self._now = now.astimezone()
+        self._repaint()
+
+    @property
+    def data(self) -> PaneData:
+        """The window that is shown."""
+        return self._data
+
+    @property
+    def is_ascii(self) -> bool:
+        """Whether signs are drawn in ASCII."""
+        return self._is_ascii
+
+    @is_ascii.setter
+    def is_ascii(self, is_ascii: bool) -> None:
+        if is_ascii != self._is_ascii:
+            self._is_ascii = is_ascii
+            self._painter.use_ascii(is_ascii)
+            self._repaint(is_whole=True)
+
+    @property
+    def empty_text(self) -> str:
+        """What a list without jobs says."""
+        return self._empty_text
+
+    @empty_text.setter
+    def empty_text(self, text: str) -> None:
+        if text != self._empty_text:
+            self._empty_text = text
+            self._repaint()
+
+    @property
+    def show_heading(self) -> bool:
+        """Whether the first line holds the column headings."""
+        return self._show_heading
+
+    @show_heading.setter
+    def show_heading(self, show_heading: bool) -> None:
+        if show_heading != self._show_heading:
+            self._show_heading = show_heading
+            self._measure()
+
+    @property
+    def held_queues(self) -> frozenset[str] | None:
+        """The queues whose waiting jobs are held (paused or full); ``None`` when all of them are."""
+        return self._held
+
+    @held_queues.setter
+    def held_queues(self, queues: frozenset[str] | None) -> None:
+        if queues != self._held:
+            self._held = queues
+            self._repaint()
+
+    # --- the cursor
+
+    @property
+    def cursor_job(self) -> Job | None:
+        """The job under the cursor as it was last loaded; ``None`` while its row is not loaded, or there is no job."""
+        return self._cursor_job
+
+    @property
+    def cursor_key(self) -> Key | None:
+        """Where the cursor's job stands in the list's order."""
+        return self._cursor_key
+
+    @property
+    def cursor_line(self) -> int:
+        """The cursor's line in the list, from 0."""
+        return self._place.line
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the cursor stays at the top while jobs come in above it."""
+        view = self._data.view
+        is_newest_first = self.pane in (Pane.COMPLETED, Pane.DLQ) and view.sort is Sort.DEFAULT and not view.is_reversed
+        return self._place.line == self._place.top == 0 and (is_newest_first or not self._has_moved)
+
+    def move(self, lines: int) -> None:
+        """Move the cursor, and scroll as little as needed to show it."""
+        self._go(self._place.line + lines)
+
+    def home(self) -> None:
+        """Go to the first job."""
+        self._go(0)
+
+    def end(self) -> None:
+        """Go to the last job."""
+        self._go(self._data.total - 1)
+
+    def page(self, pages: int) -> None:
+        """Move cursor and screen by whole screens, so that the cursor keeps its line of the screen."""
+        self._scroll_with_cursor(pages * max(1, self._lines))
+
+    def half_page(self, halves: int) -> None:
+        """Move cursor and screen by half screens."""
+        self._scroll_with_cursor(halves * max(1, self._lines // 2))
+
+    # --- marks
+
+    @property
+    def marks(self) -> frozenset[int]:
+        """The ids that are marked one by one or by a range; none when all that match are marked."""
+        return self._marks.listed()
+
+    @property
+    def is_all_marked(self) -> bool:
+        """Whether all that match are marked, except ``excluded``."""
+        return self._marks.is_all
+
+    @property
+    def excluded(self) -> frozenset[int]:
+        """The ids whose mark was taken away after all were marked."""
+        return frozenset(self._marks.excluded)
+
+    @property
+    def mark_count(self) -> int:
+        """How many jobs are marked."""
+        return self._marks.count(self._data.total)
+
+    @property
+    def is_drawing_range(self) -> bool:
+        """Whether the cursor's moves draw a range of marks."""
+        return self._marks.is_drawing
+
+    def selection(self) -> list[int] | View:
+        """Return what a verb acts on: the marked ids, the view when all are marked, else the cursor's job or nothing.
+
+        With a view, ``excluded`` still names the jobs that are not meant.
+        """
+        if self._marks.is_all:
+            return self._data.view
+        if marked := self._marks.listed():
+            return sorted(marked)
+        return [] if self._cursor_job is None else [self._cursor_job.id]
+
+    def toggle_mark(self) -> None:
+        """Mark the cursor's job or take its mark away, and move on."""
+        if self._cursor_job is not None:
+            self._marks.toggle(self._cursor_job.id)
+            self._go(self._place.line + 1)
+
+    def start_range(self) -> None:
+        """Let the cursor's moves draw a range of marks from here; the second time, keep it."""
+        if self._marks.is_drawing:
+            self._marks.end_range()
+        elif self._cursor_job is not None:
+            self._marks.start_range(self._place.line, self._cursor_job.id)
+        self._settle()
+
+    def learn(self, start: int, ids: Iterable[int]) -> None:
+        """Take the ids that ``RangeWanted`` asked for."""
+        self._marks.learn(start, ids)
+        self._stretch()
+        self._settle()
+
+    def mark_all(self) -> None:
+        """Mark all jobs that match, loaded or not."""
+        self._marks.mark_all()
+        self._settle()
+
+    def clear_marks(self) -> bool:
+        """Take all marks away; tell whether there were any."""
+        had_any = self._marks.clear()
+        self._settle()
+        return had_any
+
+    # --- the window
+
+    def window_wanted(self) -> tuple[int, int]:
+        """Return first line and number of lines of the window to load: the screen and two more either way."""
+        lines = max(1, self._lines)
+        start = max(0, self._place.top - 2 * lines)
+        return start, self._place.top + 3 * lines - start
+
+    # --- moving
+
+    def _go(self, line: int, top: int | None = None) -> None:
+        if not self._data.total:
+            return
+        self._has_moved = True
+        line = max(0, min(line, self._data.total - 1))
+        top = self._place.top if top is None else top
+        top = min(max(top, line - max(1, self._lines) + 1), line)
+        self._place = Place(line, id_at(self._data, line), self._clamp_top(top))
+        self._set_top(self._place.top)
+        self._stretch()
+        self._settle()
+
+    def _scroll_with_cursor(self, lines: int) -> None:
+        self._go(self._place.line + lines, self._clamp_top(self._place.top + lines))
+
+    def _clamp_top(self, top: int) -> int:
+        return max(0, min(top, self._data.total - max(1, self._lines)))
+
+    def _stretch(self, shift: int = 0) -> None:
+        missing = self._marks.stretch(self._place.line, self._data, shift)
+        if missing is not None:
+            self.post_message(table_messages.RangeWanted(self, self.pane, missing[0], missing[1] - missing[0] + 1))
+
+    def _settle(self) -> None:
+        """Paint and tell what has changed, and ask for rows that are missing."""
+        row = self._row_at(self._place.line)
+        if row is not None:
+            self._cursor_job, self._cursor_key = row.job, row.key
+        elif self._place.job_id is None or self._cursor_job is None or self._cursor_job.id != self._place.job_id:
+            self._cursor_job = self._cursor_key = None
+        self._repaint()
+        job_id = None if self._cursor_job is None else self._cursor_job.id
+        told, self._told = self._told, (job_id, self.mark_count)
+        if told[0] != job_id:
+            self.post_message(table_messages.CursorMoved(self, self.pane, self._cursor_job))
+        if told[1] != self._told[1]:
+            self.post_message(table_messages.Marked(self, self.pane, self._told[1]))
+        self._ask()
+
+    def _ask(self) -> None:
+        """Ask for another window when less than a screen either way of the visible lines is loaded."""
+        if not self._lines or not self._data.total:
+            return
+        first = max(0, self._place.top - self._lines)
+        last = min(self._data.total, self._place.top + 2 * self._lines)
+        if self._data.start <= first and last <= self._data.start + len(self._data.rows):
+            return
+        wanted = self.window_wanted()
+        if wanted != self._asked:
+            self._asked = wanted
+            self.post_message(table_messages.WindowWanted(self, self.pane, *wanted))
+
+    # --- size and scroll position, without layouts
+
+    def on_resize(self) -> None:
+        self._measure()
+
+    def _measure(self) -> None:
+        """Take a new size: keep the cursor on screen if it was, and repaint everything."""
+        cells, height = self.scrollable_content_region.size
+        lines = max(0, height - self._show_heading)
+        was_on_screen = not self._lines or self._place.is_on_screen(self._lines)
+        self._lines = lines
+        if cells != self._cells:
+            self._cells = cells
+            self._painter.fit(cells)
+        top = self._place.top
+        if was_on_screen and lines:
+            top = min(max(top, self._place.line - lines + 1), self._place.line)
+        self._place = Place(self._place.line, self._place.job_id, self._clamp_top(top))
+        self._set_extent()
+        self._set_top(self._place.top)
+        self._repaint(is_whole=True)
+        self._ask()
+
+    def _set_extent(self) -> None:
+        size = Size(self._cells, self._data.total + self._show_heading)
+        if size != self.virtual_size:
+            self.set_reactive(Widget.virtual_size, size)
+
+    def _set_top(self, top: int) -> None:
+        if top != self.scroll_y:
+            self.set_reactive(Widget.scroll_y, float(top))
+            self.set_reactive(Widget.scroll_target_y, float(top))
+        self._set_scrollbar()
+
+    def _set_scrollbar(self) -> None:
+        """Repaint the scrollbar if its thumb, in eighths of a cell, is somewhere else now."""
+        if not self.show_vertical_scrollbar or not self._lines:
+            return
+        height, total = self.scrollable_content_region.height, self.virtual_size.height
+        thumb = (0, 0)
+        if total > height:
+            cells = max(1.0, height * height / total)
+            start = int((height - cells) * self._place.top / (total - height) * 8)
+            thumb = (start, start + ceil(cells * 8))
+        if thumb != self._thumb:
+            self._thumb = thumb
+            bar = self.vertical_scrollbar
+            bar.window_size = height
+            bar.window_virtual_size = total
+            bar.position = self._place.top
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Follow the wheel and the scrollbar; the cursor stays where it is."""
+        super().watch_scroll_y(old_value, new_value)
+        top = round(new_value)
+        if top != self._place.top:
+            self._place = Place(self._place.line, self._place.job_id, top)
+            self._set_scrollbar()
+            self._repaint()
+            self._ask()
+
+    # --- painting
+
+    def focus_changed(self) -> None:
+        """Repaint the cursor's line."""
+        self._painter.use_focus(self.has_focus)
+        self._repaint()
+
+    def render_line(self, y: int) -> Strip:
+        return self._painter.strip(self._shown[y] if y < len(self._shown) else BLANK, self._colours)
+
+    def notify_style_update(self) -> None:
+        self._colours.forget()
+        self._painter.forget_styles()
+        super().notify_style_update()
+
+    def _repaint(self, *, is_whole: bool = False) -> None:
+        """Work out what each line of the screen should show, and refresh those that show something else."""
+        old = self._shown
+        self._shown = new = self._looks()
+        if is_whole or len(old) != len(new):
+            self.refresh()
+            return
+        regions = [Region(0, y, self._cells, 1) for y, look in enumerate(new) if look != old[y]]
+        if regions:
+            self.refresh(*regions)
+
+    def _looks(self) -> list[Look]:
+        if self._now is None or not self._lines:
+            return [BLANK] * (self._lines + self._show_heading)
+        looks = [self._painter.heading()] if self._show_heading else []
+        if self._data.total:
+            top = self._place.top
+            looks.extend(self._look(line, self._now) for line in range(top, top + self._lines))
+        else:
+            lines = [BLANK] * self._lines
+            lines[(self._lines - 1) // 2] = Look("empty", head=((self._empty_text, ""),))
+            looks.extend(lines)
+        return looks
+
+    def _look(self, line: int, now: datetime) -> Look:
+        is_cursor = line == self._place.line
+        row = self._row_at(line)
+        if row is None:
+            return Look("missing", self._painter.cursor if is_cursor else "") if line < self._data.total else BLANK
+        return self._painter.row(
+            row.job,
+            now,
+            is_cursor=is_cursor,
+            is_marked=row.job.id in self._marks,
+            is_held=self._held is None or row.job.queue in self._held,
+        )
+
+    def _row_at(self, line: int) -> Row | None:
+        index = line - self._data.start
+        return self._data.rows[index] if 0 <= index < len(self._data.rows) else None
+
+    # --- the mouse
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Put the cursor on the line that is pressed; Textual focuses the table."""
+        offset = event.get_content_offset(self)
+        if offset is None or event.button != 1:
+            return
+        line = offset.y - self._show_heading
+        if line < 0:
+            column = self._painter.columns.heading_at(offset.x)
+            if column:
+                self.post_message(table_messages.HeadingClicked(self, self.pane, column))
+        elif line + self._place.top < self._data.total:
+            self._go(self._place.top + line)
+
+    def on_click(self, event: events.Click) -> None:
+        """Open the job of a double click."""
+        offset = event.get_content_offset(self)
+        if event.chain != 2 or event.button != 1 or offset is None or self._cursor_job is None:
+            return
+        if offset.y - self._show_heading == self._place.line - self._place.top:
+            self.post_message(table_messages.Opened(self, self.pane, self._cursor_job))

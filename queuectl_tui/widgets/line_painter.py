@@ -1,0 +1,166 @@
+"""Turn jobs into what a line of a table looks like, and looks into strips; remember both."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
+
+from core.model import Job
+from queuectl_tui.format import clip, width
+from queuectl_tui.snapshot import Pane
+from queuectl_tui.widgets.job_line import (
+    ASCII,
+    UNICODE,
+    Needs,
+    Parts,
+    columns_for,
+    glyph,
+    head,
+    heading,
+    tail,
+)
+
+_MAX_STRIPS = 500
+
+
+class Look(NamedTuple):
+    """Everything that decides what a line of the screen shows; ``kind`` is row, missing, heading, empty or blank.
+
+    ``cursor`` is ``"focus"`` where the keys go, ``"cursor"`` where they would go, else ``""``.
+    """
+
+    kind: str
+    cursor: str = ""
+    is_marked: bool = False
+    head: Parts = ()
+    tail: Parts = ()
+
+
+BLANK = Look("blank")
+
+
+class RowStyles:
+    """The styles of a widget's lines, from its component classes; asking Textual each time costs more than painting."""
+
+    def __init__(self, widget: Widget, prefix: str) -> None:
+        self._widget = widget
+        self._prefix = prefix
+        self._known: dict[tuple[str, str], Style] = {}
+
+    def forget(self) -> None:
+        """Forget all styles: the style sheet, the theme or the focus has changed."""
+        self._known.clear()
+
+    def __call__(self, part: str, row: str) -> Style:
+        """Return the style of a part of a line in a kind of row: ``""``, ``"cursor"``, ``"focus"`` or ``"marked"``."""
+        style = self._known.get((part, row))
+        if style is None:
+            background, color = self._widget.background_colors[1], self._widget.styles.color
+            text_style = Style()
+            for name in filter(None, (row, part)):
+                styles = self._widget.get_component_styles(self._prefix + name)
+                if styles.has_rule("background"):
+                    background += styles.background
+                if styles.has_rule("color"):
+                    color = styles.color
+                text_style += styles.text_style
+            style = Style.from_color((background + color).rich_color, background.rich_color) + text_style
+            self._known[part, row] = style
+        return style
+
+
+class LinePainter:
+    """The lines of one table at its present width and with its present signs."""
+
+    def __init__(self, pane: Pane) -> None:
+        self._pane = pane
+        self._needs = Needs()
+        self._glyphs = UNICODE
+        self._heads: dict[int, tuple[tuple[object, ...], Parts]] = {}
+        self._strips: dict[Look, Strip] = {}
+        self.columns = columns_for(pane, 0, self._needs)
+        self.cursor = "cursor"
+
+    def use_focus(self, has_focus: bool) -> None:
+        """Paint the cursor's line from now on as one that has the focus, or has not."""
+        self.cursor = "focus" if has_focus else "cursor"
+
+    def fit(self, cells: int) -> None:
+        """Take the width of the lines."""
+        self.columns = columns_for(self._pane, cells, self._needs)
+        self._heads.clear()
+        self._strips.clear()
+
+    def make_room(self, jobs: list[Job]) -> None:
+        """Widen the columns that one of these jobs does not fit in, and forget jobs that are gone."""
+        needs = self._needs.grown(jobs)
+        if needs != self._needs:
+            self._needs = needs
+            self.fit(self.columns.cells)
+        if len(self._heads) > 2 * len(jobs) + 50:
+            present = {job.id for job in jobs}
+            self._heads = {job_id: cached for job_id, cached in self._heads.items() if job_id in present}
+
+    def use_ascii(self, is_ascii: bool) -> None:
+        """Choose the set of signs."""
+        self._glyphs = ASCII if is_ascii else UNICODE
+        self.fit(self.columns.cells)
+
+    def forget_styles(self) -> None:
+        """Forget all that has colours in it."""
+        self._strips.clear()
+
+    def row(self, job: Job, now: datetime, *, is_cursor: bool, is_marked: bool, is_held: bool) -> Look:
+        """Return what the line of a job looks like; its first part is worked out again only when needed."""
+        sign = glyph(job, now, self._glyphs)
+        depends_on = (sign, job.attempts, job.max_attempts, job.queue, job.command)
+        cached = self._heads.get(job.id)
+        if cached is None or cached[0] != depends_on:
+            cached = self._heads[job.id] = (depends_on, head(job, self.columns, self._glyphs, sign))
+        return Look(
+            "row",
+            self.cursor if is_cursor else "",
+            is_marked,
+            cached[1],
+            tail(job, self.columns, self._glyphs, now, is_held),
+        )
+
+    def heading(self) -> Look:
+        """Return what the line of column headings looks like."""
+        return Look("heading", head=((heading(self.columns), ""),))
+
+    def strip(self, look: Look, style_of: RowStyles) -> Strip:
+        """Return the strip of a look, exactly as wide as the lines are."""
+        strip = self._strips.get(look)
+        if strip is None:
+            if len(self._strips) >= _MAX_STRIPS:
+                self._strips.clear()
+            strip = self._strips[look] = self._painted(look, style_of)
+        return strip
+
+    def _painted(self, look: Look, style_of: RowStyles) -> Strip:
+        row = look.cursor or ("marked" if look.is_marked else "")
+        cells = self.columns.cells
+        if look.kind == "row":
+            pointer = (self._glyphs.cursor if look.cursor else " ", "pointer" if look.cursor == "focus" else "muted")
+            mark = (self._glyphs.mark, "mark") if look.is_marked else (" ", "muted")
+            parts = (pointer, mark, *look.head, *look.tail)
+            segments = [
+                Segment("".join(text for text, _ in same), style_of(part, row))
+                for part, same in groupby(parts, key=itemgetter(1))  # each style costs 40 bytes on the wire
+            ]
+        elif look.kind == "missing":
+            segments = [Segment(" " * (self.columns.id + 2) + "·", style_of("muted", row))]
+        elif look.kind == "empty":
+            text = clip(look.head[0][0], cells)
+            segments = [Segment(" " * ((cells - width(text)) // 2) + text, style_of("empty", row))]
+        else:
+            segments = [Segment(text, style_of(look.kind, row)) for text, _ in look.head]
+        return Strip(segments).adjust_cell_length(cells, style_of("", row))

@@ -1,0 +1,101 @@
+"""Search for a text in the lines of an output, in steps short enough to keep the dashboard answering. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from queuectl_tui.widgets.line_index import LineIndex
+
+_STEP_BYTES = 1 << 20
+_SGR = re.compile(rb"\x1b\[[0-9;:]{0,64}m")
+
+
+def pattern_of(text: str) -> re.Pattern[str]:
+    """Return what finds a text; case matters only when the text has a capital letter."""
+    return re.compile(re.escape(text), 0 if text != text.lower() else re.IGNORECASE)
+
+
+def _bytes_pattern_of(text: str) -> re.Pattern[bytes]:
+    """Return what matches the bytes of at least every line that ``pattern_of`` matches."""
+    if text != text.lower():
+        return re.compile(re.escape(text.encode("utf-8", "replace")))
+    # bytes know no case beyond ASCII: of a word like "über" its longest plain part is looked for
+    plain = max(re.findall(r"[\x00-\x7f]+", text), key=len, default="")
+    return re.compile(re.escape((plain or text).encode("utf-8", "replace")), re.IGNORECASE)
+
+
+class LineSearch:
+    """A search from one line on, downwards or upwards, round the end once, for the next line that shows a text.
+
+    ``shown`` gives a line as a person sees it: bytes that match but are not shown do not count.
+    """
+
+    def __init__(
+        self, index: LineIndex, text: str, start: int, *, is_upwards: bool, shown: Callable[[int], str]
+    ) -> None:
+        self._index = index
+        self._pattern = pattern_of(text)
+        self._bytes_pattern = _bytes_pattern_of(text)
+        self._shown = shown
+        self._is_upwards = is_upwards
+        self._start = min(max(start, 0), index.line_count)
+        self._at = self._start  # downwards the next line to look at, upwards the one after it
+        self.has_wrapped = False
+        self.found: int | None = None
+
+    @property
+    def share(self) -> float:
+        """Return how much of the output has been looked at, 0 to 1."""
+        count = max(1, self._index.line_count)
+        seen = (self._start - self._at if self._is_upwards else self._at - self._start) % count
+        return 1.0 if self.found is not None else seen / count
+
+    def step(self) -> bool:
+        """Look at about a megabyte; return whether the search has ended: ``found`` is a line, or ``None`` for none."""
+        first, after = self._next_lines()
+        if first >= after:
+            if self.has_wrapped:
+                return True
+            self.has_wrapped = True
+            self._at = self._index.line_count if self._is_upwards else 0
+            return self._index.line_count == 0
+        self.found = self._find(first, after)
+        self._at = first if self._is_upwards else after
+        return self.found is not None
+
+    def _next_lines(self) -> tuple[int, int]:
+        """Return the lines that the next step looks at, as a half-open range; an empty one at the end of the round."""
+        index = self._index
+        if self._is_upwards:
+            limit = self._start if self.has_wrapped else 0
+            first = index.line_at(max(0, index.offset(self._at) - _STEP_BYTES))
+            return max(limit, min(first, self._at - 1)), self._at
+        limit = self._start if self.has_wrapped else index.line_count
+        end = index.offset(self._at) + _STEP_BYTES
+        after = index.line_count if end >= index.size else max(index.line_at(end), self._at + 1)
+        return self._at, min(limit, after)
+
+    def _find(self, first: int, after: int) -> int | None:
+        start = self._index.offset(first)
+        # one line may be a gigabyte: of that its start is looked at
+        end = min(self._index.offset(after), start + 2 * _STEP_BYTES)
+        data = self._index.read(start, end)
+        if b"\x1b" in data:
+            data = _SGR.sub(b"", data)
+        lines = self._matching_lines(data, first)
+        if self._is_upwards:
+            lines.reverse()
+        return next((line for line in lines if self._pattern.search(self._shown(line))), None)
+
+    def _matching_lines(self, data: bytes, first: int) -> list[int]:
+        lines: list[int] = []
+        line, counted = first, 0
+        while (match := self._bytes_pattern.search(data, counted)) is not None:
+            line += data.count(b"\n", counted, match.start())
+            lines.append(line)
+            newline = data.find(b"\n", match.start())
+            if newline < 0:
+                break
+            counted, line = newline + 1, line + 1
+        return lines

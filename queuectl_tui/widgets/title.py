@@ -1,0 +1,82 @@
+"""The line over a pane: its digit and name, how many jobs, filter and order, and news at the right."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.message import Message
+
+from core.model import Sort
+from core.text import clean_line
+from queuectl_tui.format import count
+from queuectl_tui.snapshot import Pane, PaneData
+from queuectl_tui.widgets.bar import Bar, Part
+
+
+class Title(Bar):
+    """A rule with words in it; the focused pane's is bright. A click on it goes to the pane."""
+
+    class Clicked(Message):
+        """The title was clicked; ``title`` tells which."""
+
+        def __init__(self, title: Title) -> None:
+            super().__init__()
+            self.title = title
+
+    def __init__(self, digit: int, name: str, *, is_ascii: bool = False, id: str | None = None) -> None:
+        super().__init__(id=id, classes="title")
+        self.digit = digit
+        self._word = name
+        self.is_ascii = is_ascii
+        self.fill_character = "-" if is_ascii else "─"
+        self._is_here = self._is_current = False
+        self._said: tuple[str, str, str, str] = ("", "", "", "muted")
+        self.say()
+
+    def light_up(self, *, is_here: bool, is_current: bool) -> None:
+        """Shine when the keys go to this pane; be plain to see when it is the list the person comes back to."""
+        if (is_here, is_current) != (self._is_here, self._is_current):
+            self._is_here, self._is_current = is_here, is_current
+            told, more, right, right_style = self._said
+            self.say(told, more=more, right=right, right_style=right_style)
+
+    def say(self, told: str = "", *, more: str = "", right: str = "", right_style: str = "muted") -> None:
+        """Say something behind the name, more of it muted, and something at the right end."""
+        self._said = (told, more, right, right_style)
+        fill = self.fill_character
+        self.fill_style = "bright" if self._is_here else "fill"
+        name_style = "key" if self._is_here else "strong" if self._is_current else "dim"
+        left = [
+            Part(fill * 2, self.fill_style),
+            Part(f" {self.digit}", "key" if self._is_here else "dim"),
+            Part(f" {self._word} ", name_style),
+        ]
+        if told:
+            left.append(Part(f"{told} ", "told"))
+        if more:
+            left.append(Part(f"{more} ", "muted"))
+        ends = [Part(f" {right} ", right_style, 1), Part(fill * 2, self.fill_style, 1)] if right else []
+        self.show_parts(left, ends)
+
+    def on_click(self, event: events.Click) -> None:
+        """Tell that the pane is wanted."""
+        event.stop()
+        self.post_message(self.Clicked(self))
+
+
+def order_words(pane: Pane, sort: Sort, is_reversed: bool) -> str:
+    """Return the order of a list in a word or two: ``next first``, ``newest first``, ``by command``."""
+    if sort is Sort.DEFAULT:
+        forward, backward = {
+            Pane.PENDING: ("next first", "last first"),
+            Pane.RUNNING: ("oldest first", "newest first"),
+        }.get(pane, ("newest first", "oldest first"))
+        return backward if is_reversed else forward
+    return f"by {sort.value}, reversed" if is_reversed else f"by {sort.value}"
+
+
+def list_words(data: PaneData, plain_total: int, delayed: int, filter_text: str) -> tuple[str, str]:
+    """Return what a list's title says: its count, and what is filtered or delayed."""
+    if filter_text:
+        found = count(data.total) + ("" if data.is_counted else "+")
+        return found, f"of {count(plain_total)} · /{clean_line(filter_text)}"
+    return count(plain_total), f"· {count(delayed)} delayed" if delayed else ""

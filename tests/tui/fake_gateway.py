@@ -1,0 +1,153 @@
+"""A gateway without threads, files or clock: it answers from a scene and writes down what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from textual.message import Message
+
+from core.clock import to_ms
+from core.model import Job, Key, NewJob, View
+from queuectl_tui.gateway.facade import FocusRequest, Gateway, Selected, Wanted
+from queuectl_tui.gateway.host import Leaving
+from queuectl_tui.messages import RangeRead, SnapshotTaken
+from queuectl_tui.snapshot import Pane, PaneData, Snapshot
+from tests.tui.scene import MAKERS, NOW, focus_of, rows
+
+
+class FixedClock:
+    """A clock that stands still."""
+
+    def now_ms(self) -> int:
+        return to_ms(NOW)
+
+    def monotonic_s(self) -> float:
+        return 0.0
+
+
+class FakeHost:
+    """A worker that runs nothing."""
+
+    def __init__(self, slots: int | None = 4) -> None:
+        self.slots = slots
+        self.running_count = 0
+        self.worker_id = 1
+        self.stopped: list[Leaving] = []
+
+    def stop(self, leaving: Leaving) -> None:
+        self.stopped.append(leaving)
+
+    def has_ended(self, timeout_s: float = 0.0) -> bool:
+        return True
+
+    def check(self) -> None:
+        return
+
+
+class FakeGateway(Gateway):
+    """Shows one scene; ``asked`` holds (method, arguments) in order."""
+
+    def __init__(self, snapshot: Snapshot, *, is_read_only: bool = False, path: str = "/home/ada/jobs.db") -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.scene = snapshot
+        self._totals = {pane: data.total for pane, data in snapshot.panes.items()}
+        self._is_read_only = is_read_only
+        self._shown_path = path
+        self._fake_host = FakeHost()
+        self._fixed_clock = FixedClock()
+        self._tell: Callable[[Message], bool] = lambda _: False
+        self.focus_maker: Callable[[Job], Any] = focus_of
+
+    path = property(lambda self: self._shown_path)
+    is_read_only = property(lambda self: self._is_read_only)
+    host = property(lambda self: self._fake_host)
+    clock = property(lambda self: self._fixed_clock)
+
+    def connect(self, post: Callable[[Message], bool]) -> None:
+        self._tell = post
+        self.refresh()
+
+    def close(self) -> None:
+        return
+
+    def tell(self, message: Message) -> None:
+        """Post a fact to the dashboard."""
+        self._tell(message)
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Let the dashboard see another picture."""
+        self.scene = snapshot
+        self.refresh()
+
+    def take(self) -> Snapshot:
+        return self.scene
+
+    def refresh(self) -> None:
+        self._tell(SnapshotTaken())
+
+    def _set_pane(self, pane: Pane, data: PaneData) -> None:
+        self.show(replace(self.scene, panes={**self.scene.panes, pane: data}))
+
+    def show_view(self, pane: Pane, view: View) -> None:
+        self.asked.append(("view", pane, view))
+        total = self._totals[pane]
+        found = rows(pane, 0, 120, total)
+        for term in view.terms:
+            if term.field == "text":
+                found = tuple(row for row in found if (str(term.value) in row.job.command) is not term.is_negated)
+        self._set_pane(pane, PaneData(len(found) if view.terms else total, 0, found, view))
+
+    def want(self, pane: Pane, wanted: Wanted) -> None:
+        self.asked.append(("want", pane, wanted))
+        data = self.scene.panes[pane]
+        if not data.view.terms:
+            found = rows(pane, wanted.start, wanted.length, data.total)
+            self._set_pane(pane, replace(data, start=wanted.start, rows=found))
+
+    def hold(self, pane: Pane, key: Key | None) -> None:
+        return
+
+    def focus(self, request: FocusRequest | None) -> None:
+        self.asked.append(("focus", request))
+        if request is None:
+            return
+        for data in self.scene.panes.values():
+            for row in data.rows:
+                if row.job.id == request.job_id:
+                    focus = self.focus_maker(row.job)
+                    self.show(replace(self.scene, focus=replace(focus, number=request.number or focus.number)))
+                    return
+
+    def read_range(self, pane: Pane, start: int, length: int) -> None:
+        self._tell(RangeRead(pane, start, [MAKERS[pane](index).id for index in range(start, start + length)]))
+
+    def enqueue(self, job: NewJob) -> None:
+        self.asked.append(("enqueue", job))
+
+    def retry(self, jobs: Selected) -> None:
+        self.asked.append(("retry", jobs))
+
+    def cancel(self, jobs: Selected, *, kill: bool = False) -> None:
+        self.asked.append(("kill" if kill else "cancel", jobs))
+
+    def purge(self, jobs: Selected) -> None:
+        self.asked.append(("purge", jobs))
+
+    def edit(self, job_id: int, fields: dict[str, Any], *, then_retry: bool) -> None:
+        self.asked.append(("edit", job_id, fields, then_retry))
+
+    def undo(self) -> None:
+        self.asked.append(("undo",))
+
+    def pause(self, lane: str | None, is_paused: bool) -> None:
+        self.asked.append(("pause", lane, is_paused))
+
+    def stop_worker(self, worker_id: int) -> None:
+        self.asked.append(("stop_worker", worker_id))
+
+    def resize(self, change: int) -> None:
+        self.asked.append(("resize", change))
+        if self._fake_host.slots is not None:
+            self._fake_host.slots = max(0, self._fake_host.slots + change)

@@ -1,0 +1,67 @@
+"""Runs the dashboard on a scene, without a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from textual import events
+from textual.keys import _character_to_key
+from textual.pilot import Pilot
+
+from queuectl_tui.app import QueuectlApp
+from queuectl_tui.keys import ACTIONS, Action
+from queuectl_tui.preferences import Preferences
+from queuectl_tui.snapshot import Snapshot
+from tests.tui.fake_gateway import FakeGateway
+
+
+class Stage:
+    """A dashboard that runs, the gateway it talks to, and the hand that presses its keys."""
+
+    def __init__(self, app: QueuectlApp, gateway: FakeGateway, pilot: Pilot[int]) -> None:
+        self.app = app
+        self.gateway = gateway
+        self.pilot = pilot
+        self.board = app.dashboard
+
+    async def press(self, *keys: str) -> None:
+        """Press keys (``"j"``, ``"/"``, ``"ctrl+s"``) one after the other and wait until all is done."""
+        for key in keys:
+            if len(key) == 1:
+                self.app.post_message(events.Key(_character_to_key(key), key))
+            else:
+                self.app.post_message(events.Key(key, {"space": " ", "enter": "\r", "tab": "\t"}.get(key)))
+        await self.pilot.pause()
+        await self.pilot.pause()
+
+    async def type(self, text: str) -> None:
+        """Type a text, and wait until what follows a pause in typing has happened."""
+        await self.press(*text)
+        await self.pilot.pause(0.15)
+
+    def asked(self, verb: str) -> list[tuple[object, ...]]:
+        """Return the arguments of everything of this kind that the gateway was asked."""
+        return [asked[1:] for asked in self.gateway.asked if asked[0] == verb]
+
+    def toasts(self) -> list[str]:
+        """Return what was said so far and has not gone yet."""
+        return [notification.message for notification in self.app._notifications]
+
+
+@asynccontextmanager
+async def staged(
+    snapshot: Snapshot,
+    *,
+    size: tuple[int, int] = (120, 40),
+    is_read_only: bool = False,
+    actions: tuple[Action, ...] = ACTIONS,
+    preferences_path: str | None = None,
+) -> AsyncIterator[Stage]:
+    """Open the dashboard on a scene."""
+    gateway = FakeGateway(snapshot, is_read_only=is_read_only)
+    app = QueuectlApp(gateway, actions, Preferences(), preferences_path=preferences_path)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        await pilot.pause()
+        yield Stage(app, gateway, pilot)

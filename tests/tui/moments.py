@@ -1,0 +1,68 @@
+"""Moments of the dashboard that tests compare and pictures show: a scene, and the keys that lead there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from core.model import Lane
+from queuectl_tui.preferences import Preferences
+from queuectl_tui.snapshot import Snapshot
+from tests.tui.harness import Stage
+from tests.tui.scene import busy_snapshot, idle_snapshot
+
+SIZES = ((80, 24), (120, 40), (200, 60))
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """``keys`` are pressed one by one; a word in quotes is typed."""
+
+    scene: Callable[[], Snapshot]
+    keys: tuple[str, ...] = ()
+
+    async def reach(self, stage: Stage) -> None:
+        """Press the keys."""
+        for key in self.keys:
+            if key.startswith("'"):
+                await stage.type(key.strip("'"))
+            else:
+                await stage.press(key)
+        await stage.pilot.pause(0.2)
+
+
+def paused_snapshot() -> Snapshot:
+    """Return a paused queue with one lane paused on its own."""
+    busy = busy_snapshot()
+    lanes = tuple(Lane(lane.name, lane.name == "media", lane.limit, lane.counts, lane.delayed) for lane in busy.lanes)
+    return replace(busy, is_paused=True, lanes=lanes)
+
+
+def broken_snapshot() -> Snapshot:
+    """Return the last good data of a queue whose file is gone."""
+    return replace(busy_snapshot(), error="/home/ada/jobs.db was deleted or moved; nothing is read or run any more")
+
+
+MOMENTS: Mapping[str, Moment] = {
+    "empty": Moment(idle_snapshot),
+    "busy": Moment(busy_snapshot),
+    "filtered": Moment(busy_snapshot, ("3", "/", "'restic'")),
+    "marked": Moment(busy_snapshot, ("4", "space", "space", "j", "v", "j", "j")),
+    "confirm": Moment(busy_snapshot, ("4", "space", "space", "space", "d")),
+    "help": Moment(busy_snapshot, ("?",)),
+    "paused": Moment(paused_snapshot, ("2",)),
+    "error": Moment(broken_snapshot),
+}
+
+#: What the pictures show beside the moments that tests compare.
+PICTURES: Mapping[str, Moment] = {
+    "busy": Moment(busy_snapshot, ("2", "j")),
+    "dlq": Moment(busy_snapshot, ("4", "j")),
+    "detail": Moment(busy_snapshot, ("4", "enter", "]")),
+    "enqueue": Moment(busy_snapshot, ("e", "'ffmpeg -i holiday.mov -crf 23 holiday.mp4'")),
+    "help": Moment(busy_snapshot, ("?",)),
+    "empty": Moment(idle_snapshot),
+}
+
+#: Preferences under which two runs look the same.
+CALM = Preferences(theme="queuectl-dark")

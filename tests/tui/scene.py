@@ -1,0 +1,282 @@
+"""Fixed pictures of a queue for tests and screenshots: the same jobs, times and names in every run."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from core.model import Attempt, Counts, Event, Job, Lane, Minute, Outcome, Phase, Row, State, View, Waiting, WorkerInfo
+from queuectl_tui.snapshot import Focus, Pane, PaneData, Pulse, Rates, Snapshot, empty_snapshot
+
+NOW = datetime(2026, 1, 2, 10, 30, 0, tzinfo=timezone.utc)
+
+#: Where all jobs run; it need not exist.
+DIRECTORY = "/home/ada/jobs"
+
+_COMMANDS: tuple[tuple[str, str], ...] = (
+    ("default", "curl -fsS https://example.test/feed | ./ingest"),
+    ("default", "python etl.py --day 2026-01-{day:02}"),
+    ("media", "ffmpeg -i in-{n}.mov -crf 23 out-{n}.mp4"),
+    ("default", "./thumbs.sh {n}"),
+    ("backup", "pg_dump prod | zstd > prod-{n}.sql.zst"),
+    ("media", "yt-dlp --no-progress https://example.test/v/{n}"),
+    ("default", "rsync -a --delete /srv/photos/ nas:/photos/"),
+    ("backup", "restic backup ~/Documents --tag daily"),
+)
+
+JobMaker = Callable[[int], Job]
+
+
+def make_job(job_id: int, state: State = State.PENDING, **fields: Any) -> Job:
+    """Return a job that looks as real ones do; the same one for the same id."""
+    queue, pattern = _COMMANDS[job_id % len(_COMMANDS)]
+    job = Job(
+        id=job_id,
+        name=None,
+        command=pattern.format(n=job_id % 997, day=1 + job_id % 28),
+        queue=queue,
+        priority=0,
+        label=None,
+        cwd=DIRECTORY,
+        env={},
+        max_attempts=3,
+        timeout_s=None,
+        backoff_base=2.0,
+        ok_exit=None,
+        dead_exit=None,
+        state=state,
+        run_at=None,
+        attempts=0,
+        interrupts=0,
+        enqueued_at=NOW - timedelta(minutes=11, seconds=job_id % 60),
+        since=NOW - timedelta(minutes=11, seconds=job_id % 60),
+        started_at=None,
+        finished_at=None,
+        run_s=None,
+        last_outcome=None,
+        last_exit_code=None,
+        last_signal=None,
+        last_error=None,
+    )
+    return replace(job, **fields)
+
+
+def pending(index: int) -> Job:
+    """Return the waiting job on a line: a few due, one retrying, one scheduled, the rest due."""
+    job_id = 10412 + index
+    if index in (1, 6):
+        return make_job(
+            job_id,
+            attempts=1,
+            run_at=NOW + timedelta(seconds=14 + 40 * (index // 6)),
+            last_outcome=Outcome.FAILED,
+            last_exit_code=1,
+            started_at=NOW - timedelta(seconds=20),
+            finished_at=NOW - timedelta(seconds=18),
+            run_s=2.41,
+        )
+    if index in (4, 9):
+        return make_job(job_id, run_at=NOW + timedelta(hours=index, minutes=30))
+    return make_job(job_id)
+
+
+def running(index: int) -> Job:
+    """Return the running job on a line."""
+    seconds = (102, 12, 47, 3)[index % 4]
+    return make_job(
+        10408 + index,
+        State.RUNNING,
+        attempts=1 + index % 2,
+        started_at=NOW - timedelta(seconds=seconds),
+        since=NOW - timedelta(seconds=seconds),
+    )
+
+
+def completed(index: int) -> Job:
+    """Return the completed (or, now and then, cancelled) job on a line, newest first."""
+    job_id = 10407 - index
+    ended = NOW - timedelta(seconds=2 + index * 7)
+    if index % 9 == 5:
+        return make_job(job_id, State.CANCELLED, since=ended, last_outcome=None)
+    return make_job(
+        job_id,
+        State.COMPLETED,
+        attempts=1,
+        since=ended,
+        started_at=ended - timedelta(seconds=3),
+        finished_at=ended,
+        run_s=0.2 + (job_id * 37 % 900) / 10,
+        last_outcome=Outcome.SUCCEEDED,
+        last_exit_code=0,
+    )
+
+
+def dead(index: int) -> Job:
+    """Return the dead job on a line, newest first: each died of something else."""
+    ended = NOW - timedelta(minutes=5 + index * 13)
+    causes = (
+        (Outcome.FAILED, 1, None, "exit 1"),
+        (Outcome.TIMED_OUT, None, None, "timed out after 5m"),
+        (Outcome.SIGNALLED, 139, 11, "signal 11"),
+        (Outcome.FAILED, 7, None, "exit 7"),
+        (Outcome.SPAWN_ERROR, None, None, "working directory /srv/gone no longer exists"),
+    )
+    outcome, code, signal, error = causes[index % len(causes)]
+    return make_job(
+        9981 - index * 3,
+        State.DEAD,
+        attempts=3,
+        since=ended,
+        started_at=ended - timedelta(seconds=2),
+        finished_at=ended,
+        run_s=2.41,
+        last_outcome=outcome,
+        last_exit_code=code,
+        last_signal=signal,
+        last_error=error,
+    )
+
+
+MAKERS: dict[Pane, JobMaker] = {
+    Pane.PENDING: pending,
+    Pane.RUNNING: running,
+    Pane.COMPLETED: completed,
+    Pane.DLQ: dead,
+}
+BUSY_TOTALS = {Pane.PENDING: 12_482, Pane.RUNNING: 4, Pane.COMPLETED: 98_201, Pane.DLQ: 17}
+
+
+def rows(pane: Pane, start: int, length: int, total: int) -> tuple[Row, ...]:
+    """Return rows of a pane's list."""
+    jobs = (MAKERS[pane](index) for index in range(start, min(start + length, total)))
+    return tuple(Row((job.id,), job) for job in jobs)
+
+
+def busy_snapshot() -> Snapshot:
+    """Return a queue in the middle of a working day."""
+    dice = random.Random(7)
+    minutes = tuple(
+        Minute(NOW - timedelta(minutes=59 - index), 900, good, dice.choice((0, 0, 4, 9)), 0, 100.0, 50.0)
+        for index, good in enumerate(dice.randrange(300, 1200) for _ in range(60))
+    )
+    second = int(NOW.timestamp())
+    pulses = tuple(
+        Pulse(second - back, dice.randrange(6, 30), dice.choice((0, 0, 0, 1, 3))) for back in range(120, 0, -1)
+    )
+    panes = {
+        pane: PaneData(total, 0, rows(pane, 0, 120, total), View(states=pane.states))
+        for pane, total in BUSY_TOTALS.items()
+    }
+    by_queue = {
+        "default": {State.PENDING: 9_482, State.RUNNING: 2, State.COMPLETED: 80_000, State.DEAD: 12},
+        "media": {State.PENDING: 2_000, State.RUNNING: 2, State.COMPLETED: 18_000, State.CANCELLED: 101, State.DEAD: 5},
+        "backup": {State.PENDING: 1_000, State.COMPLETED: 100},
+    }
+    lanes = (
+        Lane("backup", False, None, by_queue["backup"], 0),
+        Lane("default", False, None, by_queue["default"], 31),
+        Lane("media", False, 2, by_queue["media"], 0),
+    )
+    worker = WorkerInfo(3, 4711, "workstation", 4, (), NOW - timedelta(hours=2), True, None, 4)
+    return Snapshot(
+        taken_at=NOW,
+        counts=Counts(by_queue, {"default": 31}),
+        lanes=lanes,
+        is_paused=False,
+        workers=(worker,),
+        minutes=minutes,
+        rates=Rates(18.2, 0.012, 684.0),
+        oldest_pending_at=NOW - timedelta(minutes=12),
+        pulses=pulses,
+        panes=panes,
+        own_worker_id=3,
+    )
+
+
+def idle_snapshot() -> Snapshot:
+    """Return a queue with nothing in it and a worker that waits."""
+    worker = WorkerInfo(1, 4711, "workstation", 4, (), NOW, True, None, 0)
+    panes = {pane: PaneData(0, 0, (), View(states=pane.states)) for pane in Pane}
+    lane = Lane("default", False, None, {}, 0)
+    return replace(empty_snapshot(NOW), workers=(worker,), lanes=(lane,), panes=panes, own_worker_id=1)
+
+
+class FixedOutput:
+    """An output that is held in memory and never grows."""
+
+    path: str | None = None
+
+    def __init__(self, attempt: Attempt, data: bytes) -> None:
+        self.attempt = attempt
+        self.data = data
+
+    def size(self) -> int:
+        return len(self.data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self.data[offset : offset + length]
+
+    def lines(self, last: int) -> bytes:
+        return b"\n".join(self.data.splitlines()[-last:])
+
+
+_TRACEBACK = b"""\
+loading 2026-01-26 from \x1b[36mwarehouse\x1b[0m
+  14,203 rows read
+  14,203 rows checked
+Traceback (most recent call last):
+  File "/home/ada/jobs/etl.py", line 214, in <module>
+    main(parse_args())
+  File "/home/ada/jobs/etl.py", line 188, in main
+    upload(rows, target)
+ConnectionError: [Errno 111] Connection refused
+"""
+
+_PROGRESS = b"""\
+\x1b[1mrestic\x1b[0m 0.17.3 compiled with go1.23
+repository 5f3a1c9e opened (version 2, compression level auto)
+using parent snapshot \x1b[33m9b1c0f2d\x1b[0m
+Files:          14 new,     3 changed, 51207 unmodified
+Dirs:            2 new,     9 changed,  4411 unmodified
+Added to the repository: 212.405 MiB (96.113 MiB stored)
+processed 51224 files, 48.992 GiB in 0:41
+snapshot \x1b[32mc2d4e6f8\x1b[0m saved
+"""
+
+
+def focus_of(job: Job) -> Focus:
+    """Return what is shown of a job: an attempt for each it spent, and an output."""
+    ended = job.state is not State.RUNNING
+    data = _TRACEBACK if job.state in (State.DEAD, State.PENDING) else _PROGRESS
+    if job.state is State.RUNNING and job.command.startswith("python"):
+        data = _TRACEBACK.partition(b"Traceback")[0] + b"  uploading, 4,200 of 14,203\n"
+    attempts = tuple(
+        Attempt(
+            id=job.id * 10 + number,
+            job_id=job.id,
+            number=number,
+            worker_id=3,
+            started_at=(job.started_at or NOW) - timedelta(minutes=2 * (job.attempts - number)),
+            ended_at=(job.finished_at or NOW) if ended else None,
+            run_s=2.41 if ended else None,
+            outcome=job.last_outcome if ended else None,
+            exit_code=job.last_exit_code if ended else None,
+            signal=job.last_signal if ended else None,
+            error=None,
+            output_bytes=len(data) if ended else None,
+            stop_requested=None,
+        )
+        for number in range(1, job.attempts + 1)
+    )
+    history = (
+        (Event(7, job.id, NOW - timedelta(minutes=9), "edit", {"priority": 5}),) if job.state is State.DEAD else ()
+    )
+    waiting = None
+    if job.state is State.PENDING:
+        retrying = Waiting(Phase.RETRYING, "retry in 00:14", job.run_at)
+        waiting = retrying if job.run_at else Waiting(Phase.READY, "3 jobs of this queue come first", None)
+    output = FixedOutput(attempts[-1], data) if attempts else None
+    return Focus(job, attempts, history, waiting, attempts[-1].number if attempts else None, output)

@@ -1,0 +1,120 @@
+"""The rows in which the dashboard asks: the filter and the confirmation."""
+
+from __future__ import annotations
+
+import pytest
+from textual.widgets import Input
+
+from queuectl_tui.widgets.confirm_bar import ConfirmBar
+from queuectl_tui.widgets.filter_bar import FilterBar
+from tests.tui.table_app import NOW, running, window
+
+
+async def test_the_filter_bar_tells_the_text_once_it_stands_still() -> None:
+    async with running() as (app, table, pilot):
+        bar = app.query_one(FilterBar)
+        assert not bar.is_open
+        bar.open("ff")
+        await pilot.press("m", "p")
+        await pilot.pause(0.2)
+        assert [message.text for message in app.said if isinstance(message, FilterBar.Changed)][-1:] == ["ffmp"]
+        bar.show_count(1234)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert [message.text for message in app.said if isinstance(message, FilterBar.Submitted)] == ["ffmp"]
+        assert not bar.is_open
+        assert app.focused is table
+
+
+async def test_a_wrong_filter_is_refused_even_when_enter_comes_at_once() -> None:
+    async with running() as (app, _, pilot):
+        bar = app.query_one(FilterBar)
+        bar.open()
+        app.query_one(Input).value = "state:nonsense"
+        await pilot.press("enter")
+        assert bar.is_open
+        assert bar.has_class("-error")
+        await pilot.press("backspace")
+        assert not bar.has_class("-error")
+
+
+async def test_a_wrong_filter_cannot_be_kept_but_dropped() -> None:
+    async with running() as (app, table, pilot):
+        bar = app.query_one(FilterBar)
+        bar.open("state:")
+        bar.show_error("state: needs a value [x]")
+        await pilot.press("enter")
+        assert bar.is_open
+        assert app.query_one(Input).has_focus
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.of(FilterBar.Submitted) == []
+        assert len(app.of(FilterBar.Closed)) == 1
+        assert app.focused is table
+
+
+@pytest.mark.parametrize(
+    ("keys", "confirmed"),
+    [
+        (["y"], 1),
+        (["n"], 0),
+        (["escape"], 0),
+        (["enter"], 0),
+        (["tab", "enter"], 1),
+        (["left", "right", "enter"], 0),
+        (["x", "j", "space", "enter"], 0),
+    ],
+)
+async def test_a_question_is_answered_by_keys(keys: list[str], confirmed: int) -> None:
+    async with running() as (app, table, pilot):
+        table.show(window(range(5)), NOW)
+        bar = app.query_one(ConfirmBar)
+        bar.ask("Purge 17 dead jobs?", "python etl.py\x1b[2J", 17, app.confirm)
+        await pilot.pause()
+        assert bar.text.startswith(" Purge 17 dead jobs? python etl.py +16 ")
+        assert bar.text.endswith(" [ No ]  [ Yes ] ")
+        await pilot.press(*keys)
+        await pilot.pause()
+        assert app.confirmed == confirmed
+        assert [message.is_confirmed for message in app.said if isinstance(message, ConfirmBar.Closed)] == [
+            bool(confirmed)
+        ]
+        assert not bar.is_open
+        assert app.focused is table
+        assert table.cursor_line == 0
+
+
+@pytest.mark.parametrize(
+    ("keys", "confirmed"),
+    [
+        (["y"], None),
+        (["1", "2", "enter"], 0),
+        (["1", "2", "3", "enter"], 1),
+        (["1", "2", "4", "backspace", "3", "enter"], 1),
+        (["enter"], 0),
+    ],
+)
+async def test_for_many_jobs_the_count_is_typed(keys: list[str], confirmed: int | None) -> None:
+    async with running() as (app, _, pilot):
+        bar = app.query_one(ConfirmBar)
+        bar.ask("Purge 123 dead jobs?", "true", 123, app.confirm)
+        await pilot.press(*keys)
+        await pilot.pause()
+        assert app.confirmed == (confirmed or 0)
+        assert bar.is_open == (confirmed is None)
+
+
+async def test_a_click_elsewhere_is_no_and_a_click_on_yes_is_yes() -> None:
+    async with running() as (app, table, pilot):
+        table.show(window(range(5)), NOW)
+        bar = app.query_one(ConfirmBar)
+        bar.ask("Purge it?", "true", 1, app.confirm)
+        await pilot.pause()
+        await pilot.click(table, offset=(5, 2))
+        await pilot.pause()
+        assert (app.confirmed, bar.is_open) == (0, False)
+        bar.ask("Purge it?", "true", 1, app.confirm)
+        await pilot.pause()
+        await pilot.click(bar, offset=(75, 0))
+        await pilot.pause()
+        assert (app.confirmed, bar.is_open) == (1, False)

@@ -1,0 +1,160 @@
+"""The dashboard stays calm: no layouts and few bytes at a refresh, no widgets left behind, no size that breaks it."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from textual.screen import Screen
+from textual.widget import Widget
+
+from core.model import Row, State
+from queuectl_tui.gateway.facade import Wanted
+from queuectl_tui.screens.arrangement import Mode, mode_of
+from queuectl_tui.snapshot import Pane
+from tests.tui.harness import Stage, staged
+from tests.tui.scene import MAKERS, NOW, busy_snapshot, rows
+
+#: Sizes on both sides of every breakpoint, in an order that crosses them.
+SWEEP = (
+    *((40, 10), (79, 19), (80, 20), (109, 27), (110, 28), (159, 47), (160, 48), (300, 100)),
+    *((40, 100), (300, 10), (80, 48), (160, 20), (110, 100), (79, 40), (120, 19), (200, 30)),
+)
+
+
+@contextmanager
+def counted_layouts() -> Iterator[list[str]]:
+    """Count the layouts of screens while this is entered."""
+    seen: list[str] = []
+    original = Screen._refresh_layout
+
+    def refresh_layout(self: Screen[object], *args: object, **kwargs: object) -> None:
+        seen.append(repr(self))
+        original(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Screen, "_refresh_layout", refresh_layout)
+        yield seen
+
+
+async def change_one_row(stage: Stage, number: int) -> None:
+    """Show a picture in which one waiting job has another command."""
+    scene = stage.gateway.scene
+    data = scene.panes[Pane.PENDING]
+    changed = Row(data.rows[3].key, replace(data.rows[3].job, command=f"echo {number}"))
+    shown = replace(data, rows=(*data.rows[:3], changed, *data.rows[4:]))
+    stage.gateway.show(replace(scene, panes={**scene.panes, Pane.PENDING: shown}))
+    await stage.pilot.pause()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_a_refresh_lays_out_nothing(size: tuple[int, int]) -> None:
+    """Rows change, times move on, keys move the cursor: the places of widgets stay."""
+    async with staged(busy_snapshot(), size=size) as stage:
+        await stage.pilot.pause(0.2)
+        with counted_layouts() as layouts:
+            for number in range(5):
+                await change_one_row(stage, number)
+            await stage.press("j", "j", "pagedown", "k", "space", "G", "g")
+            stage.board._tick()
+            await stage.pilot.pause()
+        assert layouts == []
+
+
+@pytest.mark.parametrize("size", [(120, 40), (200, 60)])
+async def test_going_to_another_pane_lays_out_nothing(size: tuple[int, int]) -> None:
+    async with staged(busy_snapshot(), size=size) as stage:
+        await stage.pilot.pause(0.2)
+        with counted_layouts() as layouts:
+            await stage.press("2", "3", "4", "1", "5", "6", "tab")
+        assert layouts == []
+
+
+async def test_a_picture_that_looks_the_same_repaints_nothing() -> None:
+    """Only the pane with a changed row is touched, and of it one line."""
+    async with staged(busy_snapshot()) as stage:
+        await stage.pilot.pause(0.2)
+        touched: list[tuple[str, tuple[object, ...]]] = []
+        original = Widget.refresh
+
+        def refresh(self: Widget, *regions: object, **kwargs: object) -> Widget:
+            touched.append((self.id or type(self).__name__, regions))
+            return original(self, *regions, **kwargs)  # type: ignore[arg-type]
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Widget, "refresh", refresh)
+            stage.gateway.show(replace(stage.gateway.scene))
+            await stage.pilot.pause()
+            assert touched == []
+            await change_one_row(stage, 1)
+            assert [(name, len(regions)) for name, regions in touched] == [("table-pending", 1)]
+
+
+async def test_five_hundred_focus_changes_leave_no_widget_behind() -> None:
+    async with staged(busy_snapshot(), size=(80, 24)) as stage:
+
+        async def round_trip(times: int) -> int:
+            for _ in range(times):
+                await stage.press("2", "3", "4", "5", "6", "1", "/", "escape", "d", "escape")
+            gc.collect()
+            return sum(isinstance(thing, Widget) for thing in gc.get_objects())
+
+        before = await round_trip(5)
+        assert await round_trip(45) <= before
+
+
+async def test_no_size_breaks_it() -> None:
+    """From a phone's terminal to a wall: every size shows something, and the focused list is always there."""
+    async with staged(busy_snapshot()) as stage:
+        for columns, lines in SWEEP:
+            await stage.pilot.resize_terminal(columns, lines)
+            await stage.pilot.pause()
+            assert stage.board.table.size.height >= 1, (columns, lines)
+            assert stage.board.footer.size == (columns, 1)
+            shown = [pane for pane, box in stage.board.boxes.items() if box.display]
+            assert len(shown) == (1 if mode_of(columns, lines) is Mode.STRIP else 4)
+
+
+async def test_a_tiny_terminal_shows_one_place_at_a_time_and_counts_the_rest() -> None:
+    async with staged(busy_snapshot(), size=(60, 16)) as stage:
+        assert stage.board.strip_bar.text.split() == ["1P", "12k", "2R", "4", "3C", "98k", "4D", "17!"]
+        await stage.press("4", "l")
+        assert stage.board.output_box.view.size.height > 8
+        await stage.press("escape")
+        assert stage.board.table.size.height > 8
+
+
+async def test_the_tick_moves_countdowns_on() -> None:
+    """A retry that is 14 s away is 9 s away five seconds later, without a new picture."""
+    async with staged(busy_snapshot()) as stage:
+        table = stage.board.table
+
+        def line() -> str:
+            return table.render_line(1).text
+
+        assert "retry in 14s" in line()
+        table.tick(NOW + timedelta(seconds=5))
+        assert "retry in 9s" in line()
+
+
+async def test_scrolling_asks_for_rows_that_keep_the_cursors_place() -> None:
+    """The window that is asked for names the row to hold on to, so that rows above may come and go."""
+    async with staged(busy_snapshot()) as stage:
+        await stage.press(*["pagedown"] * 12)
+        wanted = [asked[2] for asked in stage.gateway.asked if asked[0] == "want" and asked[1] is Pane.PENDING]
+        assert wanted
+        last = wanted[-1]
+        assert isinstance(last, Wanted)
+        assert last.anchor is not None
+        assert last.start > 0
+
+
+def test_the_scene_is_the_same_in_every_run() -> None:
+    """Pictures and tests rest on it."""
+    assert busy_snapshot().panes == busy_snapshot().panes
+    assert rows(Pane.DLQ, 0, 2, 17)[0].job == MAKERS[Pane.DLQ](0)
+    assert all(row.job.state is State.DEAD for row in rows(Pane.DLQ, 0, 17, 17))

@@ -1,0 +1,381 @@
+"""What a person does at the dashboard, by key: look, mark, act, confirm, undo, filter, sort, go about."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.model import NewJob, Sort, Term, View
+from queuectl_tui.keys import remapped
+from queuectl_tui.messages import JobEnqueued
+from queuectl_tui.screens.enqueue import EnqueueScreen
+from queuectl_tui.screens.help import HelpScreen
+from queuectl_tui.screens.quit import QuitScreen
+from queuectl_tui.snapshot import Pane, PaneData
+from tests.tui import scene
+from tests.tui.harness import staged
+from tests.tui.scene import BUSY_TOTALS, busy_snapshot, idle_snapshot, rows
+
+
+async def test_the_digits_go_to_the_panes_and_tab_goes_round() -> None:
+    """1 to 4 are the lists, 5 the output, 6 the detail; Tab goes through all of them."""
+    async with staged(busy_snapshot()) as stage:
+        for digit, pane in (("3", Pane.COMPLETED), ("4", Pane.DLQ), ("2", Pane.RUNNING), ("1", Pane.PENDING)):
+            await stage.press(digit)
+            assert (stage.board.current, stage.board.place) == (pane, "lists")
+        places = []
+        for _ in range(6):
+            await stage.press("tab")
+            places.append(stage.board.place)
+        assert places == ["lists", "lists", "lists", "output", "detail", "lists"]
+        assert stage.board.current is Pane.PENDING
+
+
+async def test_going_to_a_pane_shows_the_job_under_its_cursor() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4")
+        assert stage.board.shown is not None
+        assert stage.board.shown.job.id == 9981
+        await stage.press("j", "j")
+        assert stage.board.shown.job.id == 9975
+
+
+async def test_retry_replays_the_dead_job_under_the_cursor_at_once() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "j", "r")
+        assert stage.asked("retry") == [([9978],)]
+
+
+async def test_thirty_marked_jobs_are_retried_with_three_more_keys() -> None:
+    """Mark with the space bar, ask once, say yes: no mouse and no typing."""
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", *["space"] * 10, "r")
+        assert stage.board.place == "confirm"
+        assert stage.asked("retry") == []
+        await stage.press("y")
+        assert stage.asked("retry") == [(sorted(9981 - 3 * index for index in range(10)),)]
+        assert stage.board.table.mark_count == 0
+
+
+async def test_purge_asks_and_no_leaves_everything_as_it_is() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "d")
+        assert "Purge dead job?" in stage.board.confirm_bar.text
+        await stage.press("n")
+        assert stage.asked("purge") == []
+        await stage.press("d", "y")
+        assert stage.asked("purge") == [([9981],)]
+
+
+async def test_more_than_fifty_jobs_want_their_count_typed() -> None:
+    """A yes is not enough for 98,201 jobs."""
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("3", "D", "y", "enter")
+        assert stage.asked("purge") == []
+        await stage.press("D", *"98201", "enter")
+        assert stage.asked("purge") == [(View(states=Pane.COMPLETED.states),)]
+
+
+async def test_all_that_match_are_marked_at_once_and_one_can_be_left_out() -> None:
+    """A view, not a list of ids, stands for half a million jobs; what was unmarked stays out of it."""
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("3", "ctrl+a")
+        assert stage.board.table.mark_count == BUSY_TOTALS[Pane.COMPLETED]
+        await stage.press("space", "r", *"98200", "enter")
+        [(selected,)] = stage.asked("retry")
+        assert isinstance(selected, View)
+        assert selected.terms == (Term("id", 10407, is_negated=True),)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (("3", "c"), "c: job 10407 has already finished"),
+        (("1", "d"), "d: cannot purge job 10412: it is pending; cancel it first"),
+        (("2", "r"), "r: cannot retry job 10408: it is running; it is being tried now"),
+        (("2", "E"), "E: cannot edit job 10408: it is running; cancel it or wait until it ends"),
+        (("1", "K"), "K: job 10412 does not run; c cancels it"),
+        (("1", "D"), "D: only finished jobs can be purged; cancel these first"),
+        (("5", "n"), "n: search first, with /"),
+    ],
+)
+async def test_a_key_that_cannot_act_says_why(keys: tuple[str, ...], said: str) -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press(*keys)
+        assert said in stage.toasts()
+        assert not [asked for asked in stage.gateway.asked if asked[0] in ("retry", "cancel", "purge", "edit")]
+
+
+async def test_a_waiting_job_is_cancelled_at_once_and_a_running_one_after_asking() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("1", "c")
+        assert stage.asked("cancel") == [([10412],)]
+        await stage.press("2", "K")
+        assert "Kill running job?" in stage.board.confirm_bar.text
+        await stage.press("y")
+        assert stage.asked("kill") == [([10408],)]
+
+
+async def test_undo_pause_and_slots_are_one_key_each() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("z", "p", ")", "(")
+        assert stage.gateway.asked[-4:] == [("undo",), ("pause", None, True), ("resize", 1), ("resize", -1)]
+        stage.gateway.show(replace(stage.gateway.scene, is_paused=True))
+        await stage.press("p")
+        assert stage.gateway.asked[-1] == ("pause", None, False)
+
+
+async def test_a_dashboard_that_only_looks_changes_nothing() -> None:
+    """Every key that would write says why it does not."""
+    async with staged(busy_snapshot(), is_read_only=True) as stage:
+        await stage.press("4", "r", "d", "E", "D", "R", "e", "p", "z", "1", "c", "K")
+        written = {"retry", "purge", "edit", "enqueue", "pause", "undo", "cancel", "kill"}
+        assert not [asked for asked in stage.gateway.asked if asked[0] in written]
+        assert all("only looks" in said for said in stage.toasts())
+
+
+async def test_the_form_enqueues_what_was_typed_and_remembers_the_directory(tmp_path: Path) -> None:
+    path = tmp_path / "dashboard.json"
+    async with staged(idle_snapshot(), preferences_path=str(path)) as stage:
+        await stage.press("e")
+        assert isinstance(stage.app.screen, EnqueueScreen)
+        await stage.type("echo hi")
+        await stage.press("enter")
+        await stage.pilot.pause()
+        [(job,)] = stage.asked("enqueue")
+        assert isinstance(job, NewJob)
+        assert job.command == "echo hi"
+        assert json.loads(path.read_text())["last_directory"] == job.cwd
+
+
+async def test_a_new_job_is_stayed_with_until_the_person_moves_on() -> None:
+    """Its output is shown while it goes through the panes; the next key in a list is about the list again."""
+    async with staged(busy_snapshot()) as stage:
+        stage.gateway.tell(JobEnqueued(10408))  # it runs already
+        await stage.pilot.pause()
+        assert stage.board.shown is not None
+        assert stage.board.shown.job.id == 10408
+        stage.gateway.show(replace(stage.gateway.scene))
+        await stage.pilot.pause()
+        assert stage.board.shown.job.id == 10408
+        await stage.press("c")
+        assert stage.asked("cancel") == [([10412],)]
+        assert stage.board.shown is not None
+        assert stage.board.shown.job.id == 10412
+
+
+async def test_a_dead_job_is_edited_and_then_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what was changed is sent."""
+    monkeypatch.setattr(scene, "DIRECTORY", "/")
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "j", "j", "j", "E")
+        assert isinstance(stage.app.screen, EnqueueScreen)
+        await stage.pilot.pause()
+        await stage.press("end")
+        await stage.type(" --fast")
+        await stage.press("ctrl+s")
+        await stage.pilot.pause()
+        [(job_id, fields, then_retry)] = stage.asked("edit")
+        assert (job_id, then_retry) == (9972, True)
+        assert isinstance(fields, dict)
+        assert set(fields) == {"command"}
+        assert fields["command"].endswith(" --fast")
+
+
+async def test_a_filter_is_live_and_esc_drops_it() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("3", "/")
+        await stage.type("restic")
+        assert stage.board.box.filter_text == "restic"
+        assert {row.job.command.split()[0] for row in stage.board.table.data.rows} == {"restic"}
+        await stage.press("enter")
+        assert stage.board.place == "lists"
+        assert "/restic" in stage.board.box.title.text
+        await stage.press("escape")
+        assert stage.board.box.filter_text == ""
+        assert stage.board.table.data.total == BUSY_TOTALS[Pane.COMPLETED]
+
+
+async def test_what_is_typed_after_a_slash_is_never_a_command() -> None:
+    """The filter row may not be there yet in the first moments: d and y typed then must not purge anything."""
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "/", "d", "y", "r", "K", "y")
+        written = {"retry", "purge", "cancel", "kill"}
+        assert not [asked for asked in stage.gateway.asked if asked[0] in written]
+        assert stage.board.place == "typing"
+
+
+async def test_a_filter_that_cannot_be_read_leaves_the_list_as_it_is() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("3", "/")
+        await stage.type("exit:lots")
+        assert stage.board.table.data.total == BUSY_TOTALS[Pane.COMPLETED]
+        await stage.press("enter")
+        assert stage.board.place == "typing"
+
+
+async def test_sorting_goes_round_and_turns() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("3", "s")
+        assert stage.board.box.view.sort is Sort.ID
+        await stage.press("S")
+        assert stage.board.box.view.is_reversed
+        assert "by id, reversed" in stage.board.box.title.text
+        await stage.press("s", "s", "s")
+        assert stage.board.box.view == View(states=Pane.COMPLETED.states)
+
+
+async def test_enter_shows_the_detail_and_escape_comes_back() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "enter")
+        assert stage.board.place == "detail"
+        await stage.press("]")
+        assert stage.board.detail.tab.startswith("Attempts")
+        await stage.press("escape")
+        assert (stage.board.place, stage.board.current) == ("lists", Pane.DLQ)
+
+
+async def test_the_output_of_earlier_attempts_is_a_bracket_away() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "l")
+        await stage.press("[")
+        assert stage.board.shown is not None
+        assert stage.board.shown.number == 2
+        await stage.press("[")
+        await stage.press("[")
+        assert "There is no earlier attempt." in stage.toasts()
+        await stage.press("]")
+        await stage.press("]")
+        assert stage.board.shown.number == 3
+
+
+async def test_job_keys_work_while_reading_the_output() -> None:
+    """Read why it died, then retry it, without going back to the list."""
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "j", "l", "r")
+        assert stage.asked("retry") == [([9978],)]
+
+
+async def test_saving_the_output_makes_a_new_file_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "l")
+        await stage.press("ctrl+s", "ctrl+s")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["job-9981-attempt-3-2.log", "job-9981-attempt-3.log"]
+    assert b"Connection refused" in (tmp_path / "job-9981-attempt-3.log").read_bytes()
+
+
+async def test_the_copy_menu_copies_what_is_chosen() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "y", "i")
+        assert stage.app.clipboard == "9981"
+        await stage.press("y", "l")
+        assert stage.app.clipboard.startswith("queuectl enqueue ")
+        await stage.press("y", "o")
+        assert "Connection refused" in stage.app.clipboard
+
+
+async def test_zoom_shows_the_focused_pane_alone_until_q() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "+")
+        assert [pane for pane, box in stage.board.boxes.items() if box.display] == [Pane.DLQ]
+        await stage.press("q")
+        assert all(box.display for box in stage.board.boxes.values())
+
+
+async def test_help_shows_and_closes() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("?")
+        assert isinstance(stage.app.screen, HelpScreen)
+        await stage.press("escape")
+        assert not isinstance(stage.app.screen, HelpScreen)
+
+
+async def test_the_palette_finds_an_action_by_its_words() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", ":")
+        await stage.type("pause queue media")
+        await stage.pilot.pause(0.3)
+        await stage.press("enter")
+        await stage.pilot.pause(0.2)
+        assert stage.asked("pause") == [("media", True)]
+
+
+async def test_themes_go_round_and_are_remembered(tmp_path: Path) -> None:
+    path = tmp_path / "dashboard.json"
+    async with staged(busy_snapshot(), preferences_path=str(path)) as stage:
+        assert stage.app.theme == "queuectl-dark"
+        await stage.press("ctrl+t")
+        assert stage.app.theme == "queuectl-light"
+        assert json.loads(path.read_text())["theme"] == "queuectl-light"
+
+
+async def test_quit_without_running_jobs_leaves_at_once() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("q")
+        await stage.pilot.pause()
+        assert stage.app.return_code == 0
+
+
+@pytest.mark.parametrize(("key", "leaving"), [("l", "leave"), ("w", "wait"), ("s", "stop")])
+async def test_quit_with_running_jobs_asks_what_becomes_of_them(key: str, leaving: str) -> None:
+    async with staged(busy_snapshot()) as stage:
+        stage.gateway._fake_host.running_count = 2
+        await stage.press("ctrl+q")
+        await stage.pilot.pause()
+        assert isinstance(stage.app.screen, QuitScreen)
+        await stage.press(key)
+        assert stage.gateway._fake_host.stopped[:1] == [leaving]
+
+
+async def test_ctrl_c_kills_nothing() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("ctrl+c")
+        assert stage.app.is_running
+        assert stage.gateway._fake_host.stopped == []
+        assert any("never killed by Ctrl-C" in said for said in stage.toasts())
+
+
+async def test_new_dead_jobs_are_announced_until_they_are_looked_at() -> None:
+    async with staged(busy_snapshot()) as stage:
+        old = stage.gateway.scene
+        minutes = (*old.minutes[:-1], replace(old.minutes[-1], dead=2))
+        data = PaneData(19, 0, rows(Pane.DLQ, 0, 19, 19), View(states=Pane.DLQ.states))
+        stage.gateway.show(replace(old, minutes=minutes, panes={**old.panes, Pane.DLQ: data}))
+        await stage.pilot.pause()
+        assert "! 2 new" in stage.board.boxes[Pane.DLQ].title.text
+        assert any("2 jobs died" in said for said in stage.toasts())
+        await stage.press("4")
+        assert "! " not in stage.board.boxes[Pane.DLQ].title.text
+
+
+async def test_an_error_keeps_the_last_good_data_and_tells_its_age() -> None:
+    async with staged(busy_snapshot()) as stage:
+        stage.gateway.show(replace(stage.gateway.scene, error="queue.db was deleted or moved"))
+        await stage.pilot.pause()
+        assert "data 0s old: queue.db was deleted or moved" in stage.board.header.text
+        assert stage.board.table.data.total == BUSY_TOTALS[Pane.PENDING]
+        assert "queue.db was deleted or moved" in stage.toasts()
+
+
+async def test_remapped_keys_work_and_the_old_ones_do_not() -> None:
+    async with staged(busy_snapshot(), actions=remapped({"retry": "x"})) as stage:
+        await stage.press("4", "r")
+        assert stage.asked("retry") == []
+        await stage.press("x")
+        assert stage.asked("retry") == [([9981],)]
+        assert "x retry" in stage.board.footer.text
+
+
+async def test_the_mouse_goes_to_a_pane_by_its_title_and_does_what_the_footer_says() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.pilot.click(stage.board.boxes[Pane.DLQ].title)
+        await stage.pilot.pause()
+        assert stage.board.current is Pane.DLQ
+        offset = stage.board.footer.text.index("retry")
+        await stage.pilot.click(stage.board.footer, offset=(offset, 0))
+        await stage.pilot.pause()
+        assert stage.asked("retry") == [([9981],)]

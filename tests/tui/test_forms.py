@@ -1,0 +1,410 @@
+"""The dialogs: the form for a job, the help, quitting, and what to copy."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual import events
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from core.clock import to_datetime
+from core.model import Job, NewJob
+from queuectl_tui.keys import ACTIONS, CONTEXTS
+from queuectl_tui.screens.copy_menu import CopyMenu, command_line
+from queuectl_tui.screens.enqueue import EnqueueScreen
+from queuectl_tui.screens.form_widgets import CommandArea, DirectorySuggester, FieldBox, LineInput
+from queuectl_tui.screens.help import HelpScreen
+from queuectl_tui.screens.job_form import as_new, error_of, inert, new_job, texts_of_new, told_of
+from queuectl_tui.screens.quit import QuitScreen
+from tests.fakes import FakeClock
+from tests.tui.scene import make_job
+
+NOW = datetime(2030, 1, 1, 12, 0, tzinfo=timezone.utc)
+CLOCK = FakeClock()
+#: What no dialog gives.
+_NOTHING = object()
+
+
+class DialogApp(App[None]):
+    """Shows one dialog and keeps what it gave."""
+
+    def __init__(self, dialog: ModalScreen[Any]) -> None:
+        super().__init__()
+        self.dialog = dialog
+        self.result: object = _NOTHING
+
+    def compose(self) -> ComposeResult:
+        yield Static("below", markup=False)
+
+    def on_mount(self) -> None:
+        def keep(result: object) -> None:
+            self.result = result
+
+        self.push_screen(self.dialog, keep)
+
+
+@asynccontextmanager
+async def asking(
+    dialog: ModalScreen[Any], size: tuple[int, int] = (80, 24)
+) -> AsyncIterator[tuple[DialogApp, Pilot[None]]]:
+    app = DialogApp(dialog)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        yield app, pilot
+
+
+def form(edit: Job | None = None, **defaults: object) -> ModalScreen[Any]:
+    new = replace(NewJob("", cwd="/"), **defaults)  # type: ignore[arg-type]
+    return EnqueueScreen(new, ["default", "media"], edit=edit, clock=CLOCK)
+
+
+async def type_into(pilot: Pilot[None], field_id: str, text: str) -> None:
+    field = pilot.app.screen.query_one(f"#{field_id}", LineInput)
+    field.focus()
+    field.value = text
+    await pilot.pause()
+
+
+def notes(pilot: Pilot[None]) -> list[str]:
+    return [str(note.content) for note in pilot.app.screen.query(".note").results(Static) if str(note.content)]
+
+
+# --- the form
+
+
+async def test_a_command_and_enter_enqueue_a_job_with_the_defaults() -> None:
+    async with asking(form()) as (app, pilot):
+        await pilot.press(*"ls -l", "enter")
+        assert app.result == NewJob("ls -l", cwd="/")
+
+
+async def test_every_field_ends_up_in_the_job() -> None:
+    async with asking(form()) as (app, pilot):
+        await pilot.press(*"true")
+        for field_id, text in {
+            "queue": "media",
+            "priority": "-5",
+            "when": "10m",
+            "attempts": "7",
+            "timeout": "1h30m",
+            "label": "nightly",
+            "cwd": "/tmp",
+            "name": "etl-1",
+        }.items():
+            await type_into(pilot, field_id, text)
+        await pilot.press("enter")
+        assert app.result == NewJob(
+            "true",
+            name="etl-1",
+            queue="media",
+            priority=-5,
+            run_at=to_datetime(CLOCK.now_ms()) + timedelta(minutes=10),
+            max_attempts=7,
+            timeout_s=5400.0,
+            cwd="/tmp",
+            label="nightly",
+        )
+
+
+async def test_enter_makes_a_new_line_once_there_are_lines_and_ctrl_s_submits() -> None:
+    async with asking(form()) as (app, pilot):
+        await pilot.press("a", "ctrl+j", "b", "enter", "c", "ctrl+s")
+        assert app.result == NewJob("a\nb\nc", cwd="/")
+
+
+async def test_enter_after_a_backslash_goes_on_in_the_next_line() -> None:
+    async with asking(form()) as (app, pilot):
+        await pilot.press("a", "backslash", "enter", "b", "ctrl+s")
+        assert app.result == NewJob("a\\\nb", cwd="/")
+
+
+async def test_what_is_wrong_is_said_while_it_is_typed_and_keeps_the_form_open() -> None:
+    async with asking(form()) as (app, pilot):
+        await pilot.press("a")
+        await type_into(pilot, "timeout", "soon")
+        assert notes(pilot) == ["timeout 'soon' is not a duration; write 30s, 5m, 1h30m or 7d"]
+        await type_into(pilot, "label", "x")
+        assert [box.field.id for box in app.screen.query(".field.-wrong").results(FieldBox)] == ["timeout"]
+        await pilot.press("enter")
+        assert app.result is _NOTHING
+        focused = app.screen.focused
+        assert focused is not None
+        assert focused.id == "timeout"
+        await type_into(pilot, "timeout", "5m")
+        await pilot.press("enter")
+        assert isinstance(app.result, NewJob)
+
+
+async def test_an_empty_command_is_no_mistake_until_one_tries_to_enqueue_it() -> None:
+    async with asking(form()) as (app, pilot):
+        assert not any("empty" in note for note in notes(pilot) if "command" in note)
+        await pilot.press("ctrl+s")
+        assert notes(pilot)[0] == "the command is empty; give something to run"
+        assert app.result is _NOTHING
+
+
+async def test_escape_gives_up_at_once_but_typed_text_only_at_the_second_time() -> None:
+    async with asking(form()) as (app, pilot):
+        await pilot.press("escape")
+        assert app.result is None
+    async with asking(form()) as (app, pilot):
+        await pilot.press("a", "escape")
+        assert app.result is _NOTHING
+        await pilot.press("b", "escape")
+        assert app.result is _NOTHING
+        await pilot.press("escape")
+        assert app.result is None
+
+
+async def test_editing_keeps_what_was_not_changed_even_what_cannot_be_shown() -> None:
+    job = make_job(42, command="printf '\x1b[2J\tx'", cwd="/", label="a\x1bb", backoff_base=3.0, dead_exit="2")
+    async with asking(form(job)) as (app, pilot):
+        command = app.screen.query_one(CommandArea)
+        assert "\x1b" not in command.text
+        assert not app.screen.query("#name")
+        await type_into(pilot, "priority", "3")
+        await pilot.press("enter")
+        assert app.result == replace(as_new(job), priority=3)
+
+
+async def test_pasted_text_is_inert() -> None:
+    async with asking(form()) as (app, pilot):
+        app.screen.query_one(CommandArea).post_message(events.Paste("echo \x1b]52;c;eA==\x07a\r\n\tb\u202e"))
+        await pilot.pause()
+        label = app.screen.query_one("#label", LineInput)
+        label.post_message(events.Paste("x\x1b[2Jy\nz"))
+        await pilot.pause()
+        assert app.screen.query_one(CommandArea).text == "echo a\n\tb<U+202E>"
+        assert label.value == "xy"
+
+
+async def test_the_instant_of_a_delay_is_said() -> None:
+    async with asking(form()) as (_, pilot):
+        await type_into(pilot, "when", "2031-03-04T05:06:07")
+        assert notes(pilot) == ["runs Tue 4 Mar 2031 05:06:07"]
+
+
+async def test_the_queues_there_are_are_said_and_completed() -> None:
+    async with asking(form()) as (_, pilot):
+        await type_into(pilot, "queue", "me")
+        assert notes(pilot) == ["known: default, media; → completes"]
+        await pilot.pause(0.05)
+        await pilot.press("end", "right")
+        assert pilot.app.screen.query_one("#queue", LineInput).value == "media"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (50, 16), (24, 8)])
+async def test_it_fits_or_scrolls(size: tuple[int, int]) -> None:
+    async with asking(form(), size) as (app, pilot):
+        dialog = app.screen.query_one(".dialog")
+        assert dialog.region.width <= size[0]
+        assert dialog.region.height <= size[1]
+        if size[0] >= 80:
+            assert dialog.max_scroll_y == 0
+        for _ in range(9):
+            await pilot.press("tab")
+        focused = app.screen.focused
+        assert focused is not None
+        assert dialog.region.contains_region(focused.region)
+
+
+async def test_up_and_down_go_from_field_to_field() -> None:
+    async with asking(form()) as (app, pilot):
+        app.screen.query_one("#queue").focus()
+        await pilot.press("down")
+        assert app.screen.focused is app.screen.query_one("#priority")
+        await pilot.press("up")
+        assert app.screen.focused is app.screen.query_one("#queue")
+
+
+async def test_a_click_on_a_label_goes_to_its_field() -> None:
+    async with asking(form()) as (app, pilot):
+        box = app.screen.query(FieldBox).last()
+        await pilot.click(box.label)
+        assert app.screen.focused is box.input
+
+
+async def test_directories_are_completed(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pic.txt").touch()
+    suggester = DirectorySuggester()
+    assert await suggester.get_suggestion(f"{tmp_path}/pi") == f"{tmp_path}/pictures"
+    assert await suggester.get_suggestion(f"{tmp_path}/x") is None
+    assert await suggester.get_suggestion("/no/such/place") is None
+
+
+# --- what the texts of the form mean
+
+
+@pytest.mark.parametrize(
+    ("field_id", "text"),
+    [
+        ("command", "  \n"),
+        ("command", "x" * 200_000),
+        ("queue", "two words"),
+        ("priority", "high"),
+        ("priority", "1" * 30),
+        ("when", "later"),
+        ("when", "25:00"),
+        ("attempts", "0"),
+        ("attempts", "many"),
+        ("timeout", "-1"),
+        ("cwd", "/no/such/place"),
+        ("name", "42"),
+    ],
+)
+def test_a_text_that_means_nothing_has_a_reason(field_id: str, text: str) -> None:
+    reason = error_of(field_id, text, NOW)
+    assert reason
+    assert "\n" not in reason
+
+
+@pytest.mark.parametrize("field_id", ["queue", "priority", "when", "attempts", "timeout", "label", "cwd", "name"])
+def test_only_the_command_must_be_given(field_id: str) -> None:
+    assert error_of(field_id, " ", NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("10m", NOW + timedelta(minutes=10)),
+        ("+90", NOW + timedelta(seconds=90)),
+        ("in 2h", NOW + timedelta(hours=2)),
+        ("18:30", NOW.replace(hour=18, minute=30)),
+        ("2031-01-01T00:00Z", NOW.replace(year=2031, hour=0)),
+        ("now", None),
+    ],
+)
+def test_when_is_a_delay_or_a_time(text: str, at: datetime | None) -> None:
+    before = texts_of_new(NewJob("true"))
+    made = new_job(NewJob("true"), before, {**before, "when": text}, NOW)
+    if at is not None and ":" in text:
+        at = at.replace(tzinfo=None).astimezone() if "Z" not in text else at
+    assert made.run_at == at
+
+
+def test_a_time_that_is_past_is_said_to_run_at_once() -> None:
+    assert told_of("when", "2020-01-01", NOW) == "that is past: it runs at once"
+
+
+def test_unchanged_texts_give_the_same_job() -> None:
+    for base in (NewJob("a\tb\x07"), as_new(make_job(3, name="x\x00y", timeout_s=1.5))):
+        texts = texts_of_new(replace(base, cwd="/"))
+        assert new_job(replace(base, cwd="/"), texts, texts, NOW) == replace(base, cwd="/")
+
+
+def test_a_text_in_the_form_is_inert_and_keeps_tabs() -> None:
+    assert inert("a\tb\r\nc\x1b[31m\x00\rd") == "a\tb\nc␀\nd"
+
+
+# --- help
+
+
+async def test_every_action_is_in_the_help() -> None:
+    async with asking(HelpScreen(ACTIONS), (200, 200)) as (_, pilot):
+        shown = "\n".join(strip.text for strip in pilot.app.screen._compositor.render_strips())
+        for action in ACTIONS:
+            assert action.id in shown
+            assert action.help[:30] in shown
+        assert all(title in shown for title in CONTEXTS.values())
+
+
+async def test_typing_searches_the_help_and_escape_first_clears_that() -> None:
+    async with asking(HelpScreen(ACTIONS)) as (app, pilot):
+        await pilot.press(*"purge quick")
+        assert "No key" in "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+        await pilot.press("escape")
+        assert app.result is _NOTHING
+        await pilot.press("escape")
+        assert app.result is None
+
+
+@pytest.mark.parametrize("key", ["q", "question_mark", "escape", "f1"])
+async def test_help_closes(key: str) -> None:
+    async with asking(HelpScreen(ACTIONS)) as (app, pilot):
+        await pilot.press("pagedown", "down", "up", "pageup", key)
+        assert app.result is None
+
+
+# --- quitting, copying
+
+
+@pytest.mark.parametrize(
+    ("keys", "answer"),
+    [
+        (["enter"], "leave"),
+        (["down", "enter"], "wait"),
+        (["up", "space"], "stop"),
+        (["l"], "leave"),
+        (["w"], "wait"),
+        (["s"], "stop"),
+        (["escape"], None),
+        (["q"], None),
+    ],
+)
+async def test_quitting_leaves_jobs_running_unless_told_otherwise(keys: list[str], answer: str | None) -> None:
+    async with asking(QuitScreen(4)) as (app, pilot):
+        await pilot.press(*keys)
+        assert app.result == answer
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 12)])
+async def test_each_way_to_quit_is_explained(size: tuple[int, int]) -> None:
+    async with asking(QuitScreen(1), size) as (app, _):
+        shown = " ".join(" ".join(strip.text for strip in app.screen._compositor.render_strips()).split())
+        assert "1 job is running here." in shown
+        assert "Leave running" in shown
+        assert "they go on; a worker adopts them" in shown
+
+
+@pytest.mark.parametrize(("key", "answer"), [("i", "id"), ("c", "command"), ("o", "output"), ("l", "line")])
+async def test_the_copy_menu_gives_what_to_copy(key: str, answer: str) -> None:
+    async with asking(CopyMenu(make_job(7, command="a\x1b]52;c;eA==\x07b"))) as (app, pilot):
+        assert "\x1b" not in "".join(strip.text for strip in app.screen._compositor.render_strips())
+        await pilot.press(key)
+        assert app.result == answer
+
+
+async def test_without_output_none_is_offered() -> None:
+    async with asking(CopyMenu(make_job(7), has_output=False)) as (app, pilot):
+        await pilot.press("o")
+        assert app.result is _NOTHING
+
+
+@pytest.mark.parametrize("command", ["ls -l", "printf '%s\\n' \"$HOME\"", "-x", "a\nb\tc", "é `x` $(y)"])
+def test_the_command_line_says_the_same_to_a_shell(command: str) -> None:
+    job = make_job(7, command=command, queue="a b", priority=-2, timeout_s=90.0, label="it's", ok_exit="3", cwd="/a b")
+    line = command_line(job)
+    shell = subprocess.run(
+        ["sh", "-c", f'queuectl() {{ printf "%s\\0" "$@"; }}; {line}'], capture_output=True, check=True, timeout=10
+    )
+    words = shell.stdout.decode().split("\0")[:-1]
+    assert words == shlex.split(line)[1:]
+    assert words == [
+        "enqueue",
+        "--queue=a b",
+        "--priority=-2",
+        "--timeout=1m30s",
+        "--cwd=/a b",
+        "--label=it's",
+        "--ok-exit=3",
+        "--",
+        command,
+    ]
+
+
+def test_a_command_in_braces_is_not_taken_for_json() -> None:
+    line = command_line(make_job(7, command="{ echo 'a'; }"))
+    assert json.loads(shlex.split(line)[-1]) == {"command": "{ echo 'a'; }"}

@@ -1,0 +1,207 @@
+"""The gateway on a real queue: threads in, messages out, errors told and the last good data kept."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from textual.message import Message
+
+from core.filter import parse_filter
+from core.model import NewJob, State, View
+from core.queue import Queue
+from queuectl_tui.gateway.facade import FocusRequest, Gateway, said_of
+from queuectl_tui.messages import ActDone, ActRefused, JobEnqueued, SnapshotTaken
+from queuectl_tui.snapshot import Pane, Snapshot
+
+
+class Listener:
+    """Takes the gateway's messages as the dashboard does: each picture is taken before the next one comes."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.messages: list[Message] = []
+        self.snapshots: list[Snapshot] = []
+        self.most_in_flight = 0
+        self._news = threading.Condition()
+        gateway.connect(self._hear)
+
+    def _hear(self, message: Message) -> bool:
+        with self._news:
+            self.messages.append(message)
+            self._news.notify()
+        return True
+
+    def until(self, is_true: Callable[[], bool], timeout_s: float = 10.0) -> None:
+        """Handle what comes until something is true."""
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            with self._news:
+                pictures = [message for message in self.messages if isinstance(message, SnapshotTaken)]
+                self.messages = [message for message in self.messages if not isinstance(message, SnapshotTaken)]
+            self.most_in_flight = max(self.most_in_flight, len(pictures))
+            if pictures:
+                self.snapshots.append(self.gateway.take())
+            if is_true():
+                return
+            left_s = deadline_s - time.monotonic()
+            assert left_s > 0, "it did not become true in time"
+            with self._news:
+                self._news.wait(min(0.05, left_s))
+
+    @property
+    def last(self) -> Snapshot:
+        return self.snapshots[-1]
+
+    def has(self, kind: type[Message]) -> bool:
+        return any(isinstance(message, kind) for message in self.messages)
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[Queue]:
+    with Queue(tmp_path / "queue.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def idle(queue: Queue) -> Iterator[Listener]:
+    """Return a listener to a gateway that runs no jobs."""
+    gateway = Gateway(queue, slots=0)
+    listener = Listener(gateway)
+    listener.until(lambda: bool(listener.snapshots))
+    yield listener
+    gateway.close()
+
+
+def ids(listener: Listener, pane: Pane) -> list[int]:
+    return [row.job.id for row in listener.last.panes[pane].rows]
+
+
+def test_what_another_process_commits_is_seen(idle: Listener, queue: Queue) -> None:
+    with Queue(queue.path) as other:
+        job_id = other.add(NewJob("true"))
+    idle.until(lambda: ids(idle, Pane.PENDING) == [job_id])
+
+
+def test_one_picture_is_in_flight_at_most_and_the_latest_wins(idle: Listener, queue: Queue) -> None:
+    """Hundreds of commits while nobody takes a picture make one message, and the next picture has them all."""
+    for _ in range(100):
+        queue.add(NewJob("true"))
+    time.sleep(0.3)
+    with idle._news:
+        assert sum(isinstance(message, SnapshotTaken) for message in idle.messages) <= 1
+    idle.until(lambda: idle.last.panes[Pane.PENDING].total == 100)
+    assert idle.most_in_flight <= 1
+
+
+def test_an_idle_queue_makes_no_pictures(idle: Listener) -> None:
+    time.sleep(0.3)
+    idle.until(lambda: True)
+    seen = len(idle.snapshots)
+    time.sleep(1.0)
+    idle.until(lambda: True)
+    assert len(idle.snapshots) == seen
+
+
+def test_a_job_is_enqueued_off_the_ui_thread_and_told(idle: Listener) -> None:
+    idle.gateway.enqueue(NewJob("true"))
+    idle.until(lambda: idle.has(JobEnqueued))
+    idle.until(lambda: idle.last.panes[Pane.PENDING].total == 1)
+
+
+def test_a_refusal_is_told_with_its_reason(idle: Listener) -> None:
+    idle.gateway.enqueue(NewJob(""))
+    idle.until(lambda: idle.has(ActRefused))
+    [refusal] = [message for message in idle.messages if isinstance(message, ActRefused)]
+    assert "command" in refusal.reason
+
+
+def test_an_act_says_what_it_did_and_undo_takes_it_back(idle: Listener, queue: Queue) -> None:
+    first, second = queue.add(NewJob("true")), queue.add(NewJob("true"))
+    idle.gateway.cancel([first, second])
+    idle.until(lambda: ids(idle, Pane.PENDING) == [] and idle.has(ActDone))
+    idle.gateway.undo()
+    idle.until(lambda: sorted(ids(idle, Pane.PENDING)) == [first, second])
+    said = [message.said for message in idle.messages if isinstance(message, ActDone)]
+    assert said == ["Cancelled 2 jobs. z undoes it.", "Undone: cancel of 2 jobs."]
+
+
+def test_a_view_is_acted_on_as_a_whole(idle: Listener, queue: Queue) -> None:
+    queue.enqueue_many(NewJob(f"echo {number}") for number in range(300))
+    view = View(states=(State.PENDING,), terms=parse_filter('"echo 1"'))
+    idle.gateway.cancel(view)
+    idle.until(lambda: idle.last.counts.of(State.CANCELLED) == 111)
+
+
+def test_a_filtered_pane_shows_and_counts_what_matches(idle: Listener, queue: Queue) -> None:
+    queue.enqueue_many(NewJob(f"echo {number}") for number in range(300))
+    view = View(states=(State.PENDING,), terms=parse_filter('"echo 1"'))
+    idle.gateway.show_view(Pane.PENDING, view)
+    idle.until(lambda: idle.last.panes[Pane.PENDING].view == view and idle.last.panes[Pane.PENDING].is_counted)
+    assert idle.last.panes[Pane.PENDING].total == 111
+
+
+def test_detail_and_output_follow_a_job_through_its_life(queue: Queue) -> None:
+    """Waiting, running, completed: the same focus shows all of it, with what it wrote so far."""
+    gateway = Gateway(queue, slots=1)
+    listener = Listener(gateway)
+    try:
+        job_id = queue.add(NewJob("echo one; sleep 0.5; echo two"))
+        gateway.focus(FocusRequest(job_id))
+        listener.until(lambda: listener.last.focus is not None and listener.last.focus.job.state is State.RUNNING)
+        focus = listener.last.focus
+        assert focus is not None
+        assert focus.output is not None
+        listener.until(lambda: focus.output is not None and focus.output.size() == 4)
+        listener.until(lambda: listener.last.focus is not None and listener.last.focus.job.state is State.COMPLETED)
+        assert focus.output.read(0, 100) == b"one\ntwo\n"
+        listener.until(lambda: listener.last.own_worker_id is not None)
+        assert [worker.slots for worker in listener.last.workers] == [1]
+        gateway.resize(2)
+        listener.until(lambda: listener.last.workers[0].slots == 3)
+    finally:
+        gateway.host.stop("wait")
+        assert gateway.host.has_ended(10)
+        gateway.close()
+
+
+def test_a_file_that_is_gone_is_told_and_the_last_data_kept(idle: Listener, queue: Queue) -> None:
+    queue.add(NewJob("true"))
+    idle.until(lambda: idle.last.panes[Pane.PENDING].total == 1)
+    os.rename(queue.path, queue.path + ".moved")
+    idle.until(lambda: idle.last.error is not None)
+    assert "deleted or moved" in (idle.last.error or "")
+    assert idle.last.panes[Pane.PENDING].total == 1
+    os.rename(queue.path + ".moved", queue.path)
+    idle.until(lambda: idle.last.error is None)
+
+
+def test_a_read_only_gateway_runs_no_worker(tmp_path: Path) -> None:
+    Queue(tmp_path / "queue.db").close()
+    with Queue(tmp_path / "queue.db", is_read_only=True) as queue:
+        gateway = Gateway(queue, slots=4)
+        assert gateway.host.slots is None
+        listener = Listener(gateway)
+        listener.until(lambda: bool(listener.snapshots))
+        gateway.pause(None, True)
+        listener.until(lambda: listener.has(ActRefused))
+        gateway.close()
+
+
+@pytest.mark.parametrize(
+    ("verb", "count", "skipped", "said"),
+    [
+        ("purge", 17, 0, "Purged 17 jobs. z undoes it."),
+        ("retry", 1, 2, "Retried 1 job, 2 skipped. z undoes it."),
+        ("purge", 0, 3, "Nothing to purge: 3 skipped."),
+        ("cancel", 0, 0, "Nothing to cancel."),
+    ],
+)
+def test_what_is_said_of_an_act(verb: str, count: int, skipped: int, said: str) -> None:
+    from core.model import Act
+
+    assert said_of(verb, Act(1 if count else 0, verb, count, skipped)) == said

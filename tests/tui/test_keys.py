@@ -1,0 +1,99 @@
+"""The one table of keys: no clashes, nothing forgotten, remapping that refuses what would be silent."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from queuectl_tui.keys import (
+    ACTIONS,
+    ALIVE_TOGETHER,
+    CONTEXTS,
+    Action,
+    KeyClash,
+    alive,
+    check_clashes,
+    footer_actions,
+    help_sections,
+    key_name,
+    remapped,
+)
+from queuectl_tui.screens.dashboard import Dashboard
+from tests.tui.fake_gateway import FakeGateway
+from tests.tui.scene import idle_snapshot
+
+
+def test_no_key_means_two_things_where_both_are_alive() -> None:
+    """A colliding binding would be dropped without a word."""
+    check_clashes(ACTIONS)
+
+
+def test_every_action_has_its_own_name_and_a_sentence() -> None:
+    """Names are what remapping uses, sentences what the help shows."""
+    assert len({action.id for action in ACTIONS}) == len(ACTIONS)
+    for action in ACTIONS:
+        assert action.keys, action.id
+        assert re.fullmatch(r"[A-Z].*\.", action.help), action.help
+        assert action.context in CONTEXTS
+
+
+def test_every_binding_is_in_the_help() -> None:
+    """Nothing works that the help does not tell."""
+    told = {(keys, sentence) for _, lines in help_sections(ACTIONS) for keys, sentence in lines}
+    assert told == {(" ".join(key_name(key) for key in action.keys), action.help) for action in ACTIONS}
+
+
+def test_every_action_outside_the_confirmation_has_a_handler() -> None:
+    """The dashboard can do all that the table promises; the confirmation row takes its own keys."""
+    board = Dashboard(FakeGateway(idle_snapshot()), ACTIONS)
+    assert set(board.handlers) == {action.id for action in ACTIONS if action.context != "confirm"}
+
+
+def test_nothing_essential_is_on_a_key_that_terminals_swallow() -> None:
+    """Function keys, ctrl+shift and ctrl+b are only ever a second way."""
+    for action in ACTIONS:
+        plain = [key for key in action.keys if not re.fullmatch(r"f\d+|ctrl\+shift\+.*|ctrl\+b", key)]
+        assert plain, action.id
+
+
+def test_a_key_that_is_taken_is_refused_with_both_names() -> None:
+    """A person who remaps a key onto another learns which two want it."""
+    with pytest.raises(KeyClash, match=r"'p' is both 'pause' and 'purge'|'p' is both 'purge' and 'pause'"):
+        remapped({"purge": "p"})
+
+
+def test_an_action_can_be_remapped_to_several_keys() -> None:
+    """The new keys replace the old ones; all else stays."""
+    table = {action.id: action for action in remapped({"purge": "x delete"})}
+    assert table["purge"].keys == ("x", "delete")
+    assert table["retry"].keys == ("r",)
+
+
+@pytest.mark.parametrize("remaps", [{"fly": "x"}, {"purge": " "}])
+def test_a_remapping_that_means_nothing_is_refused(remaps: dict[str, str]) -> None:
+    """An unknown action or an empty key is an error, not a silence."""
+    with pytest.raises(KeyClash):
+        remapped(remaps)
+
+
+def test_two_actions_may_share_a_key_where_they_never_meet() -> None:
+    """The same key may filter a list and search an output."""
+    table = (
+        Action("one", ("/",), "lists", "", "One."),
+        Action("two", ("/",), "output", "", "Two."),
+    )
+    check_clashes(table)
+
+
+@pytest.mark.parametrize("place", list(ALIVE_TOGETHER))
+def test_the_footer_shows_only_keys_that_work_here(place: str) -> None:
+    """Each word in the footer is an action that is alive in that place."""
+    assert set(footer_actions(ACTIONS, place)) <= set(alive(ACTIONS, place))
+
+
+def test_the_footer_of_the_output_begins_with_what_works_only_there() -> None:
+    """A narrow terminal shows follow and search, not enqueue and pause; the help is never left out."""
+    named = footer_actions(ACTIONS, "output")
+    assert named[0].context == "output"
+    assert named[-1].id == "help"

@@ -1,0 +1,43 @@
+"""The dashboard looks as it did: three sizes, eight moments. ``pytest --snapshot-update`` takes new pictures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from queuectl_tui.app import QueuectlApp
+from queuectl_tui.keys import ACTIONS
+from tests.tui.fake_gateway import FakeGateway
+from tests.tui.harness import Stage
+from tests.tui.moments import CALM, MOMENTS, SIZES
+
+
+@pytest.fixture(autouse=True)
+def _same_everywhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Take away what differs between machines and moments: zone, colour settings, a blinking cursor."""
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(Input, "cursor_blink", False)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("moment", list(MOMENTS))
+def test_the_dashboard_looks_as_it_did(snap_compare: Callable[..., bool], moment: str, size: tuple[int, int]) -> None:
+    gateway = FakeGateway(MOMENTS[moment].scene())
+    app = QueuectlApp(gateway, ACTIONS, CALM)
+    app.animation_level = "none"
+
+    async def reach(pilot: Pilot[Any]) -> None:
+        await pilot.pause()
+        await MOMENTS[moment].reach(Stage(app, gateway, pilot))
+
+    assert snap_compare(app, terminal_size=size, run_before=reach)

@@ -1,0 +1,237 @@
+"""The whole program in a real terminal: it starts, leaves the screen as it was, and lets nothing through."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core.model import NewJob, State
+from core.queue import Queue
+from core.worker import StopMode, Worker
+from tests.tui.pty_program import PtyProgram
+
+QUIT = b"\x11"
+#: What ends the alternate screen and shows the cursor again.
+LEFT_THE_SCREEN = (b"\x1b[?1049l", b"\x1b[?25h")
+#: Every sequence that this dashboard's own drawing may use: colours, cursor moves, modes, the cursor's shape.
+ALLOWED = re.compile(
+    rb"\x1b\[[0-9;]*m"  # colours
+    rb"|\x1b\[[0-9;]*[HABCDJK]"  # moves, erasing
+    rb"|\x1b\[\?[0-9;]+(?:\$p|[hlu])"  # modes and questions about them
+    rb"|\x1b\[[<>=][0-9;]*[uq]"  # keyboard protocol
+    rb"|\x1b\[[0-9]*[nct]"  # questions to the terminal
+    rb"|\x1b\[\?u"
+    rb"|\x1b\[14t|\x1b\[c|\x1b\[>c"
+    rb"|\x1b[78=>]"
+)
+HOSTILE = (
+    "\x1b]52;c;cHduZWQ=\x07"  # sets the clipboard
+    "\x1b]0;pwned title\x07"
+    "\x1b]8;;http://evil.test\x1b\\link\x1b]8;;\x1b\\"
+    "\x1b[2J\x1b[H\x1b[?1049l\x1bc\x1b[31mred\x1b[0m"
+    "\x9b2J\x90qpwned\x9c\x1bPqpwned\x1b\\\x1b_pwned\x1b\\\x1b^pwned\x1b\\"
+    "\x07\x08\x0e\x0f\x7f\u202egnp.exe\u202c\u2066x\u2069"
+)
+
+
+def start(path: Path, *options: str, rows: int = 40, columns: int = 120) -> PtyProgram:
+    """Start the dashboard on a database in a terminal."""
+    command = [sys.executable, "-m", "queuectl_tui", "--db", str(path), *options]
+    return PtyProgram(command, columns=columns, rows=rows, env={"XDG_CONFIG_HOME": str(path.parent / "config")})
+
+
+def until(is_true: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    """Wait for a fact, with a deadline."""
+    deadline_s = time.monotonic() + timeout_s
+    while not is_true():
+        assert time.monotonic() < deadline_s, "it did not become true in time"
+        time.sleep(0.02)
+
+
+def job_state(path: Path, job_id: int) -> State:
+    with Queue(path) as queue:
+        return queue.job(job_id).state
+
+
+def left_the_screen(program: PtyProgram) -> bool:
+    return all(sequence in program.output for sequence in LEFT_THE_SCREEN)
+
+
+def test_it_starts_on_nothing_and_quits_by_key(tmp_path: Path) -> None:
+    """A new database is made, the empty panes say what to do, q leaves with exit code 0."""
+    with start(tmp_path / "queue.db") as program:
+        program.wait_for(b"Nothing queued")
+        program.press(b"q")
+        assert program.wait(10) == 0
+        assert left_the_screen(program)
+    assert (tmp_path / "queue.db").exists()
+
+
+def test_what_is_not_a_database_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("these are my notes, not a database\n" * 100)
+    with start(path) as program:
+        assert program.wait(10) == 1
+        assert b"queuectl-tui: error: " in program.output
+        assert b"Traceback" not in program.output
+    assert path.read_text().startswith("these are my notes")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_restores_the_screen_and_leaves_the_job_running(tmp_path: Path, number: signal.Signals) -> None:
+    """Whoever comes next takes the job over; this one does not kill it."""
+    path = tmp_path / "queue.db"
+    with Queue(path) as queue:
+        job_id = queue.add(NewJob("echo started; sleep 2; echo done"))
+        with start(path, "-c", "1") as program:
+            until(lambda: queue.job(job_id).state is State.RUNNING)
+            program.wait_for(b"started")
+            os.kill(program.pid, number)
+            assert program.wait(10) == 128 + number
+            assert left_the_screen(program)
+        assert queue.job(job_id).state is State.RUNNING
+        worker = Worker(queue, slots=1)
+        worker.start()
+        until(lambda: queue.job(job_id).state is State.COMPLETED)
+        worker.stop(StopMode.DRAIN)
+        worker.join(10)
+        assert [attempt.number for attempt in queue.attempts(job_id)] == [1]
+        assert queue.output(job_id).read(0, 100) == b"started\ndone\n"
+
+
+def test_a_job_outlives_a_killed_dashboard_and_the_next_one_takes_it_over(tmp_path: Path) -> None:
+    """kill -9 costs nothing: the same attempt goes on, and its whole output is there."""
+    path = tmp_path / "queue.db"
+    with Queue(path) as queue:
+        job_id = queue.add(NewJob("for i in 1 2 3 4; do echo tick $i; sleep 0.5; done"))
+        with start(path, "-c", "1") as program:
+            until(lambda: queue.job(job_id).state is State.RUNNING)
+            until(lambda: queue.output(job_id).size() > 0)
+            os.kill(program.pid, signal.SIGKILL)
+            program.wait(5)
+        with start(path, "-c", "1") as program:
+            until(lambda: queue.job(job_id).state is State.COMPLETED)
+            program.press(QUIT)
+            assert program.wait(10) == 0
+        assert len(queue.attempts(job_id)) == 1
+        assert queue.output(job_id).read(0, 100) == b"tick 1\ntick 2\ntick 3\ntick 4\n"
+
+
+def test_quitting_asks_and_can_leave_a_job_running(tmp_path: Path) -> None:
+    path = tmp_path / "queue.db"
+    with Queue(path) as queue:
+        job_id = queue.add(NewJob("sleep 30"))
+        with start(path, "-c", "1") as program:
+            until(lambda: queue.job(job_id).state is State.RUNNING)
+            program.wait_for(b"sleep 30")
+            program.settle()
+            program.press(QUIT)
+            program.wait_for(b"Leave running")
+            program.press(b"l")
+            assert program.wait(10) == 0
+        assert queue.job(job_id).state is State.RUNNING
+        queue.cancel([job_id], kill=True)
+        worker = Worker(queue, slots=1)
+        worker.start()
+        until(lambda: queue.job(job_id).state is State.CANCELLED)
+        worker.stop(StopMode.NOW)
+        worker.join(10)
+
+
+def test_nothing_that_a_job_says_reaches_the_terminal(tmp_path: Path) -> None:
+    """Command, name, label and output are full of escapes and markup; the terminal gets none, wherever they show."""
+    path = tmp_path / "queue.db"
+    payload = tmp_path / "payload"
+    payload.write_bytes(HOSTILE.encode("utf-8", "surrogateescape") + b"\xff\xfe\x1b]52;c;cHduZWQ=\x07\n\x9b31m\n")
+    markup = "[@click=app.quit]x[/] [red]y[/red] [/"
+    with Queue(path) as queue:
+        command = f"cat {payload}; exit 3 # {HOSTILE}{markup}"
+        queue.enqueue(NewJob(command, name="x", label="y", max_attempts=1))
+        worker = Worker(queue, slots=1, drain=True)
+        worker.run()
+        queue.enqueue(NewJob(command, queue="other"))
+        queue.pause()
+    with sqlite3.connect(path) as connection:  # what the queue refuses, another tool may have put there
+        connection.execute("UPDATE jobs SET name = 'x' || ? || id, label = ?", (markup + HOSTILE, markup + HOSTILE))
+    connection.close()
+    with start(path, "--no-worker") as program:
+        program.wait_for(b"cat ")
+        program.settle()
+        # dead job, its output, its detail with all tabs, its copy menu, the question before it is purged, the form
+        for key in (
+            b"4",
+            b"l",
+            b"w",
+            b"6",
+            b"]",
+            b"]",
+            b"]",
+            b"4",
+            b"y",
+            b"\x1b",
+            b"d",
+            b"n",
+            b"E",
+            b"\x1b",
+            b"\x1b",
+            b"q",
+        ):
+            program.press(key)
+            program.settle(0.15, 2)
+        assert program.wait(10) == 0
+        output = bytes(program.output)
+    assert b"<U+202E>gnp.exe" in output  # what is harmless is shown, and what is not is named
+    ours = re.sub(rb"\x1b\]22;default\x07", b"", output)  # the shape of the mouse pointer, set by Textual
+    assert b"\x1b]" not in ours
+    left = ALLOWED.sub(b"", ours)
+    assert b"\x1b" not in left, left[max(0, left.find(b"\x1b") - 40) : left.find(b"\x1b") + 40]
+    text = left.decode("utf-8", "strict")
+    assert not re.search("[\x00-\x06\x0b\x0c\x0e-\x1a\x7f\x80-\x9f\u202a-\u202e\u2066-\u2069]", text)
+
+
+def test_the_demo_is_alive_at_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A newcomer sees something run; quitting takes the throw-away database along."""
+    command = [sys.executable, "-m", "queuectl_tui", "--demo"]
+    env = {"TMPDIR": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    with PtyProgram(command, env=env) as program:
+        program.wait_for(b"demo.db")
+        program.wait_for("●".encode())
+        program.drain(1.5)
+        program.press(b"q")
+        assert program.wait(20) == 0
+    assert [path.name for path in tmp_path.iterdir() if path.name != "config"] == []
+
+
+def test_a_demo_whose_terminal_is_closed_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Its jobs are stopped, not left to whoever comes next: nobody will."""
+    command = [sys.executable, "-m", "queuectl_tui", "--demo"]
+    env = {"TMPDIR": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    with PtyProgram(command, env=env) as program:
+        program.wait_for("●".encode())
+        program.drain(1.0)
+        os.kill(program.pid, signal.SIGHUP)
+        assert program.wait(20) == 128 + signal.SIGHUP
+    assert [path.name for path in tmp_path.iterdir() if path.name != "config"] == []
+
+
+def test_without_a_terminal_it_says_so(tmp_path: Path) -> None:
+    import subprocess
+
+    done = subprocess.run(
+        [sys.executable, "-m", "queuectl_tui", "--db", str(tmp_path / "queue.db")],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "queuectl-tui: error: a terminal is needed; scripts use queuectl\n"
