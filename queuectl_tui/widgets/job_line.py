@@ -171,14 +171,18 @@ def glyph(job: Job, now: datetime, glyphs: Glyphs) -> Part:
     return (glyphs.dead, "dead") if state is State.DEAD else (glyphs.cancelled, "cancelled")
 
 
-def head(job: Job, columns: Columns, glyphs: Glyphs, sign: Part) -> Parts:
-    """Return a line from the id to the command, with the sign of the state between; nothing in it depends on time."""
+def head(job: Job, columns: Columns, glyphs: Glyphs, sign: Part, *, has_tail: bool = True) -> Parts:
+    """Return a line from the id to the command, with the sign of the state between; nothing in it depends on time.
+
+    Where nothing stands behind the command it takes that room too.
+    """
     middle = " "
     if columns.attempts:
         middle += pad_left(f"{job.attempts}/{job.max_attempts}", columns.attempts)
     if columns.queue:
         middle += "  " + _fit(job.queue, columns.queue, glyphs)
-    command = _fit(job.command, columns.command, glyphs)
+    room = columns.command if has_tail else columns.command + _cells_of(columns.tails) - 2
+    command = _fit(job.command, room, glyphs)
     return (
         (" " + pad_left(str(job.id), columns.id) + " ", "muted"),
         sign,
@@ -188,9 +192,16 @@ def head(job: Job, columns: Columns, glyphs: Glyphs, sign: Part) -> Parts:
 
 
 def tail(job: Job, columns: Columns, glyphs: Glyphs, now: datetime, is_held: bool) -> Parts:
-    """Return what stands behind the command: what depends on time is here."""
+    """Return what stands behind the command, nothing if that is blank: what depends on time is here."""
     *parts, (text, style) = [_tail_part(column, job, glyphs, now, is_held) for column in columns.tails]
+    if not parts and text.isspace():
+        return ((" ", style),)
     return (*parts, (text + " ", style))
+
+
+def is_blank(parts: Parts) -> bool:
+    """Tell whether there is nothing to see in parts of a line."""
+    return all(text.isspace() for text, _ in parts)
 
 
 def reason(job: Job) -> str:

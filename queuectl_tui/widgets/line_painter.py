@@ -24,6 +24,7 @@ from queuectl_tui.widgets.job_line import (
     glyph,
     head,
     heading,
+    is_blank,
     tail,
 )
 
@@ -120,17 +121,14 @@ class LinePainter:
     def row(self, job: Job, now: datetime, *, is_cursor: bool, is_marked: bool, is_held: bool) -> Look:
         """Return what the line of a job looks like; its first part is worked out again only when needed."""
         sign = glyph(job, now, self._glyphs)
-        depends_on = (sign, job.attempts, job.max_attempts, job.queue, job.command)
+        behind = tail(job, self.columns, self._glyphs, now, is_held)
+        has_tail = not is_blank(behind)
+        depends_on = (sign, job.attempts, job.max_attempts, job.queue, job.command, has_tail)
         cached = self._heads.get(job.id)
         if cached is None or cached[0] != depends_on:
-            cached = self._heads[job.id] = (depends_on, head(job, self.columns, self._glyphs, sign))
-        return Look(
-            "row",
-            self.cursor if is_cursor else "",
-            is_marked,
-            cached[1],
-            tail(job, self.columns, self._glyphs, now, is_held),
-        )
+            line = head(job, self.columns, self._glyphs, sign, has_tail=has_tail)
+            cached = self._heads[job.id] = (depends_on, line)
+        return Look("row", self.cursor if is_cursor else "", is_marked, cached[1], behind)
 
     def heading(self) -> Look:
         """Return what the line of column headings looks like."""

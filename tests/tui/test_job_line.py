@@ -10,7 +10,18 @@ from rich.cells import cell_len
 
 from core.model import Job, Outcome, State
 from queuectl_tui.snapshot import Pane
-from queuectl_tui.widgets.job_line import ASCII, UNICODE, Glyphs, Needs, columns_for, head, heading, reason, tail
+from queuectl_tui.widgets.job_line import (
+    ASCII,
+    UNICODE,
+    Glyphs,
+    Needs,
+    columns_for,
+    head,
+    heading,
+    is_blank,
+    reason,
+    tail,
+)
 from tests.tui.table_app import HOSTILE, NOW, a_job
 
 
@@ -22,7 +33,8 @@ def test_every_line_is_exactly_as_wide_as_the_pane(cells: int, pane: Pane, glyph
     assert cell_len(heading(columns)) <= cells
     for command in HOSTILE:
         job = a_job(1, pane.states[0], command, queue=command, last_error=command)
-        parts = (*head(job, columns, glyphs, (glyphs.dead, "dead")), *tail(job, columns, glyphs, NOW, False))
+        behind = tail(job, columns, glyphs, NOW, False)
+        parts = (*head(job, columns, glyphs, (glyphs.dead, "dead"), has_tail=not is_blank(behind)), *behind)
         assert sum(cell_len(text) for text, _ in parts) + 2 == cells
         assert all(char.isprintable() for text, _ in parts for char in text)
 
@@ -81,3 +93,14 @@ def test_what_stands_behind_the_command(pane: Pane, job: Job, said: str) -> None
 def test_a_job_whose_queue_is_paused_says_held() -> None:
     parts = tail(a_job(1), columns_for(Pane.PENDING, 100, Needs()), UNICODE, NOW, True)
     assert "held" in parts[0][0]
+
+
+def test_a_command_takes_the_room_of_a_column_that_is_blank() -> None:
+    """What runs is what people read: it is cut only where something stands behind it."""
+    columns = columns_for(Pane.PENDING, 60, Needs())
+    ready = a_job(1, State.PENDING, "x" * 80)
+    behind = tail(ready, columns, UNICODE, NOW, False)
+    assert is_blank(behind)
+    shown = head(ready, columns, UNICODE, ("○", "pending"), has_tail=False)[-1][0]
+    assert cell_len(shown) - 1 == columns.command + 13
+    assert not is_blank(tail(ready, columns, UNICODE, NOW, True))
