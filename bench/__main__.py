@@ -82,7 +82,8 @@ def _write(facts: list[tuple[str, str]], lines: list[Line], arguments: list[str]
         "A ratio is the median of ratios of runs that took turns in one session; a target speaks of the ratio where\n"
         "there is one, else of our own number.\n\n"
         + "".join(f"- {name}: {value}\n" for name, value in facts)
-        + f"\n{report.as_markdown(lines)}\n"
+        + f"\n{report.as_markdown(lines)}\n\n"
+        + "".join(f"{line}\n" for line in report.for_readme(lines))
     )
     with open(_RESULTS, "w", encoding="utf-8") as file:
         file.write(text)
