@@ -59,6 +59,9 @@ class Worker:
 
     With ``drain`` it ends when nothing runs and nothing is due. ``on_event`` is called in the worker's thread with the
     facts of ``core.events``; it must be quick and must not raise.
+
+    Its locks belong to open files, which ``os.fork`` copies: a program that forks while a worker runs (multiprocessing
+    with "fork") hands them on, and a dead worker looks alive until those children end. Use "spawn" there.
     """
 
     def __init__(
