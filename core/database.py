@@ -28,6 +28,8 @@ from core.trouble import translated
 
 #: Bytes set aside so that a purge has room to work on a full disk.
 RESERVE_BYTES = 4 << 20
+#: How often a read asks whether to give up, in steps of SQLite's machine: about once a millisecond.
+GIVE_UP_STEPS = 20_000
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,8 +75,7 @@ class Database:
         self.is_read_only = is_read_only
         self._is_immutable = False
         self._thread = _PerThread()
-        self._all: list[sqlite3.Connection] = []
-        self._locks: list[WriteLock] = []
+        self._held: list[tuple[threading.Thread, sqlite3.Connection | WriteLock]] = []
         self._guard = threading.Lock()
         self._is_closed = False
         self._identity = self._find_or_create(create)
@@ -267,7 +268,7 @@ class Database:
                 raise
             self._thread.connection = connection
             with self._guard:
-                self._all.append(connection)
+                self._held.append((threading.current_thread(), connection))
         return connection
 
     def _connect(self) -> sqlite3.Connection:
@@ -313,56 +314,57 @@ class Database:
         return connection
 
     def close(self) -> None:
-        """Close the connections of all threads; the object cannot be used afterwards."""
+        """Close the connections of this thread and of those that ended; use the object no more.
+
+        A thread that still runs keeps its own until it ends or closes it: SQLite does not bear being closed under it.
+        """
         self._close_connections()
-        with self._guard:
-            locks, self._locks = self._locks, []
-        for lock in locks:
-            lock.close()
-        self._thread = _PerThread()
         with _open_files_guard:
-            if not self._is_closed:
+            if not self._is_closed and not self._held:
                 self._is_closed = True
                 _open_files[self._identity] -= 1
 
     def _close_connections(self) -> None:
+        here = threading.current_thread()
         with self._guard:
-            connections, self._all = self._all, []
-        for connection in connections:
+            mine = [item for thread, item in self._held if thread is here or not thread.is_alive()]
+            self._held = [(thread, item) for thread, item in self._held if item not in mine]
+        for item in mine:
             with contextlib.suppress(sqlite3.Error):
-                connection.close()
+                item.close()
+        self._thread.connection = self._thread.write_lock = self._thread.is_full_sync = None
 
     def close_thread(self) -> None:
         """Close this thread's connection and lock; a later use opens new ones."""
-        connection, lock = self._thread.connection, self._thread.write_lock
-        self._thread.connection = self._thread.write_lock = self._thread.is_full_sync = None
-        with self._guard:
-            if connection in self._all:
-                self._all.remove(connection)
-            if lock in self._locks:
-                self._locks.remove(lock)
-        if connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                connection.close()
-        if lock is not None:
-            lock.close()
+        self._close_connections()
 
     # --- transactions
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Give a connection for reads that all see the same moment. Fetch whole results; keep it short."""
+        running = self._thread.connection
+        if running is not None and running.in_transaction:
+            yield running  # a part of what runs: errors are translated there
+            return
         with translated(self.path):
             self.check_identity()
             connection = self.connection()
-            if connection.in_transaction:
-                yield connection
-                return
             connection.execute("BEGIN")
             try:
                 yield connection
             finally:
                 connection.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def snapshot(self, give_up: Callable[[], bool]) -> Iterator[None]:
+        """Let all reads of this thread inside see one moment; raise ``Interrupted`` soon after ``give_up()``."""
+        with self.read() as connection:
+            connection.set_progress_handler(give_up, GIVE_UP_STEPS)
+            try:
+                yield
+            finally:
+                connection.set_progress_handler(None, 0)
 
     @contextlib.contextmanager
     def write(self, *, is_durable: bool = True, is_news: bool = False) -> Iterator[sqlite3.Connection]:
@@ -419,7 +421,7 @@ class Database:
             self.check_identity()
             lock = self._thread.write_lock = WriteLock(self.spool.write_lock)
             with self._guard:
-                self._locks.append(lock)
+                self._held.append((threading.current_thread(), lock))
         try:
             lock.acquire(self.busy_timeout_s)
         except FileNotFoundError:

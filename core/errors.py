@@ -8,6 +8,7 @@
     ├── QueueNotFound            no queue (lane) has this name
     ├── WorkerNotFound           no worker has this id
     ├── OutputUnavailable        the attempt has no output to read (yet, or any more)
+    ├── Interrupted              whoever was reading had no more use for it
     └── DatabaseError            the file behind the queue
         ├── DatabaseMissing      nothing at this path, and creating was not asked for
         ├── NotOurDatabase       not SQLite, or another application's; never touched
@@ -76,6 +77,10 @@ class WorkerNotFound(QueueError):
 
 class OutputUnavailable(QueueError):
     """The attempt has no output that could be read."""
+
+
+class Interrupted(QueueError):
+    """A read that was given up because its reader had no more use for it; see ``Queue.snapshot``."""
 
 
 class DatabaseError(QueueError):

@@ -10,6 +10,9 @@ class Late:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._module: object = None
 
     def __getattr__(self, attribute: str) -> object:
-        return getattr(import_module(self._name), attribute)
+        if self._module is None:
+            self._module = import_module(self._name)
+        return getattr(self._module, attribute)

@@ -232,6 +232,10 @@ class Row:
     job: Job
 
 
+#: Rows that were read before, by job id: those that did not change are not made again. Opaque to callers.
+Known = dict[int, tuple[object, Row]]
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """Why a pending job is not running: the phase and one line for a person; ``until`` when time alone mends it."""

@@ -15,6 +15,7 @@ from core.store import adding, lanes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from typing import Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         Finding,
         Job,
         Key,
+        Known,
         Lane,
         Metrics,
         Minute,
@@ -152,13 +154,32 @@ class Queue:
         """Return a job; raise ``JobNotFound``."""
         return reading.job(self.database, ref)
 
-    def rows(self, view: View, *, after: Key | None = None, before: Key | None = None, limit: int = 100) -> list[Row]:
-        """Return up to ``limit`` rows in view order: the first, those after a key, or the last ones before a key."""
-        return listing.rows(self.database, view, after=after, before=before, limit=limit)
+    def snapshot(self, give_up: Callable[[], bool] = lambda: False) -> AbstractContextManager[None]:
+        """Let all reads of this thread in a ``with`` block see one moment; writes in it are refused.
 
-    def last_rows(self, view: View, *, limit: int = 100) -> list[Row]:
-        """Return the last ``limit`` rows of a view, in view order."""
-        return listing.last_rows(self.database, view, limit=limit)
+        ``give_up`` is asked about once a millisecond while a statement runs; the statement raises ``Interrupted`` once
+        it is true.
+        """
+        return self.database.snapshot(give_up)
+
+    def rows(
+        self,
+        view: View,
+        *,
+        after: Key | None = None,
+        before: Key | None = None,
+        limit: int = 100,
+        known: Known | None = None,
+    ) -> list[Row]:
+        """Return up to ``limit`` rows in view order: the first, those after a key, or the last ones before a key.
+
+        For whoever reads again and again: rows that are in ``known`` and did not change are the same objects again.
+        """
+        return listing.rows(self.database, view, after=after, before=before, limit=limit, known=known)
+
+    def last_rows(self, view: View, *, limit: int = 100, known: Known | None = None) -> list[Row]:
+        """Return the last ``limit`` rows of a view, in view order; ``known`` as in ``rows``."""
+        return listing.last_rows(self.database, view, limit=limit, known=known)
 
     def jobs(self, view: View, *, after: Key | None = None, before: Key | None = None, limit: int = 100) -> list[Job]:
         """Return the jobs of ``rows``."""

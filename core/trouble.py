@@ -14,6 +14,7 @@ from core.errors import (
     DatabaseError,
     DatabaseReadOnly,
     DiskFull,
+    Interrupted,
     NotOurDatabase,
     QueueError,
 )
@@ -32,7 +33,7 @@ _MESSAGES: tuple[tuple[str, type[QueueError], str], ...] = (
 
 @contextlib.contextmanager
 def translated(path: str) -> Iterator[None]:
-    """Turn errors of SQLite's and of the system's into ours, but for an interruption and a name that is taken."""
+    """Turn errors of SQLite's and of the system's into ours, but for a name that is taken."""
     try:
         yield
     except (sqlite3.Error, UnicodeDecodeError) as error:
@@ -55,7 +56,7 @@ def _of_sqlite(path: str, error: sqlite3.Error | UnicodeDecodeError) -> QueueErr
         # SQLite quotes the schema in its messages, and what it quotes is damaged
         return DatabaseCorrupt(f"{path} is damaged ({error}); run 'queuectl doctor', restore a backup")
     if text == "interrupted":
-        return None
+        return Interrupted(f"reading {path} was given up")
     for fragment, kind, message in _MESSAGES:
         if fragment in text:
             return kind(message.format(path=path, error=error))

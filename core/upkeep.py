@@ -291,7 +291,7 @@ def _is_leftover(connection: sqlite3.Connection, spool: Spool, path: str) -> boo
     if not stem.isdigit():
         return False
     number = int(stem)
-    if kind == "lock":
+    if kind in ("lock", "bell"):
         row = connection.execute("SELECT 1 FROM workers WHERE id = ?", (number,)).fetchone()
         return row is None and not is_locked(spool.worker_lock(number))
     if kind not in ("run", "out"):

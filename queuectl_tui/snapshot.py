@@ -141,10 +141,12 @@ def diff(old: PaneData, new: PaneData) -> Change:
     """Return which jobs came into, left, or changed within the rows of a list."""
     before = {row.job.id: row.job for row in old.rows}
     after = {row.job.id: row.job for row in new.rows}
+    both = after.keys() & before.keys()
     return Change(
         frozenset(after.keys() - before.keys()),
         frozenset(before.keys() - after.keys()),
-        frozenset(job_id for job_id in after.keys() & before.keys() if after[job_id] != before[job_id]),
+        # a row that did not change is mostly the same object; comparing all fields of two takes its time
+        frozenset(i for i in both if after[i] is not before[i] and after[i] != before[i]),
     )
 
 

@@ -6,25 +6,30 @@ import sqlite3
 from collections.abc import Iterator
 
 from core.database import Database
-from core.model import Job, Key, Row, Sort, State, View
+from core.model import Job, Key, Known, Row, Sort, State, View
 from core.store.rows import JOB_COLUMNS, SqlRow, job_of
 from core.store.views import DONE, Segment, filter_sql, segments_of
 
 
-def rows(db: Database, view: View, *, after: Key | None, before: Key | None, limit: int) -> list[Row]:
-    """Return up to ``limit`` rows in view order: the first ones, those after a key, or the last ones before a key."""
+def rows(
+    db: Database, view: View, *, after: Key | None, before: Key | None, limit: int, known: Known | None = None
+) -> list[Row]:
+    """Return up to ``limit`` rows in view order: the first ones, those after a key, or the last ones before a key.
+
+    A row that is in ``known`` and did not change is the same object again; ``known`` learns those that are new.
+    """
     if before is not None:
         # a key names its segment by its number in the unreversed view, so it holds in both directions
-        return list(reversed(_page(db, _flipped(view), before, limit)))
-    return _page(db, view, after, limit)
+        return list(reversed(_page(db, _flipped(view), before, limit, known)))
+    return _page(db, view, after, limit, known)
 
 
-def last_rows(db: Database, view: View, *, limit: int) -> list[Row]:
+def last_rows(db: Database, view: View, *, limit: int, known: Known | None = None) -> list[Row]:
     """Return the last ``limit`` rows of a view, in view order."""
-    return list(reversed(_page(db, _flipped(view), None, limit)))
+    return list(reversed(_page(db, _flipped(view), None, limit, known)))
 
 
-def _page(db: Database, view: View, after: Key | None, limit: int) -> list[Row]:
+def _page(db: Database, view: View, after: Key | None, limit: int, known: Known | None) -> list[Row]:
     segments = segments_of(view)
     count = len(segments)
     found: list[Row] = []
@@ -37,12 +42,26 @@ def _page(db: Database, view: View, after: Key | None, limit: int) -> list[Row]:
                     continue
                 if _place(after, view) == place:
                     key = after
-            for row in _segment_rows(connection, db, view, segment, key, limit - len(found)):
-                job = job_of(row)
-                found.append(Row((number, row[-1], job.id), job))
+            read = _segment_rows(connection, db, view, segment, key, limit - len(found))
+            found.extend(_row_of(number, row) if known is None else _known_row(known, number, row) for row in read)
             if len(found) >= limit:
                 break
     return found
+
+
+def _row_of(number: int, row: SqlRow) -> Row:
+    job = job_of(row)
+    return Row((number, row[-1], job.id), job)
+
+
+def _known_row(known: Known, number: int, row: SqlRow) -> Row:
+    read, job_id = (number, row), row[0]
+    old = known.get(job_id)
+    if old is not None and old[0] == read:
+        return old[1]
+    made = _row_of(number, row)
+    known[job_id] = (read, made)
+    return made
 
 
 def _place(key: Key, view: View) -> int:

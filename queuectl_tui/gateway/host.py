@@ -54,7 +54,7 @@ class WorkerHost:
         from core.worker import Worker  # here, so that it is loaded while the first picture is shown
 
         with self._lock:
-            if self._leaving is not None:
+            if self._was_asked_to_end():
                 return
             worker = Worker(self._queue, slots=self._slots, on_event=self._heard)
             try:
@@ -64,7 +64,12 @@ class WorkerHost:
                 self._post(WorkerEnded(str(error)))
                 return
             self._worker = worker
+        if self._was_asked_to_end():  # while it was being registered
+            self.stop(self._leaving or "leave")
         self._on_event()
+
+    def _was_asked_to_end(self) -> bool:
+        return self._leaving is not None
 
     def wake(self) -> None:
         """Let the worker look at the database now."""

@@ -7,9 +7,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from core.clock import Clock, to_datetime
-from core.errors import DatabaseReplaced, JobNotFound, OutputUnavailable
+from core.errors import DatabaseReplaced, Interrupted, JobNotFound, OutputUnavailable
 from core.model import Key, State, View
 from core.queue import Queue
 from queuectl_tui.gateway.meter import Meter
@@ -25,6 +26,10 @@ LOAD_SHARE = 0.25
 KEY_S = 0.01
 #: How long to wait after an error.
 RETRY_S = 0.5
+#: How long a read may go on once something newer is wanted; twice as long each time, so that it ends some day.
+PATIENCE_S = 0.03
+#: How old the time of the oldest waiting job may be, which takes a look at a thousand jobs.
+OLDEST_S = 1.0
 #: Minutes of history in the chart.
 MINUTES = 60
 
@@ -57,11 +62,16 @@ class Reader:
         self._environment: tuple[int, dict[str, str]] = (0, {})
         self._meter = Meter()
         self._snapshot = empty_snapshot(to_datetime(clock.now_ms()))
+        self._taken: Snapshot | None = None
         self._not_before_s = 0.0
         self._file_check_s = 0.0
         self._file: tuple[int, int] | None = None
         self._version: int | None = None
         self._last_error: str | None = None
+        self._began_s = 0.0
+        self._patience_s = PATIENCE_S
+        self._is_unwanted = False
+        self._oldest: tuple[float, int, datetime | None] = (0.0, 0, None)
         self.own_worker_id: Callable[[], int | None] = lambda: None
         self._thread = threading.Thread(target=self._run, name="queuectl-reader", daemon=True)
 
@@ -72,7 +82,7 @@ class Reader:
         if on_news is not None:
             with self._condition:
                 self._on_news = on_news
-                self._is_woken = True
+                self._is_woken = self._is_woken or self._snapshot is not self._taken
                 self._condition.notify()
         if not self._is_started:
             self._is_started = True
@@ -97,15 +107,16 @@ class Reader:
         with self._condition:
             self._is_in_flight = False
             self._condition.notify()
+            self._taken = self._snapshot
             return self._snapshot
 
     def show_view(self, pane: Pane, view: View) -> None:
         """Show another selection or order in a pane."""
-        self._request(lambda: self._set_view(pane, view))
+        self._request(lambda: self._set_view(pane, view), supersedes=True)
 
     def want(self, pane: Pane, wanted: Wanted) -> None:
         """Show other rows of a pane."""
-        self._request(lambda: self._set_wanted(pane, wanted))
+        self._request(lambda: self._set_wanted(pane, wanted), supersedes=True)
 
     def hold(self, pane: Pane, key: Key | None) -> None:
         """Keep the pane's window at the row of this key while others come and go; ``None`` stays at the top."""
@@ -113,15 +124,17 @@ class Reader:
 
     def focus(self, request: FocusRequest | None) -> None:
         """Show this job's detail and output."""
-        self._request(lambda: self._set_focus(request))
+        self._request(lambda: self._set_focus(request), supersedes=True)
 
     def read_range(self, pane: Pane, start: int, length: int, on_read: Callable[[list[int]], None]) -> None:
         """Read the ids of a pane's rows; ``on_read`` gets them on the reader's thread."""
         self._request(lambda: on_read(self._queue.ids(self._windows[pane].view)[start : start + length]))
 
-    def _request(self, change: Callable[[], None]) -> None:
+    def _request(self, change: Callable[[], None], *, supersedes: bool = False) -> None:
+        """Do this on the reader's thread next; what ``supersedes`` ends a slow read that goes on now."""
         with self._condition:
             self._requests.append(change)
+            self._is_unwanted = self._is_unwanted or supersedes
             self._condition.notify()
 
     # --- the reader's own thread
@@ -157,12 +170,16 @@ class Reader:
                     # let the dashboard paint the key that asked first, and a held key ask once for all
                     self._condition.wait_for(lambda: self._is_stopping, KEY_S)
                 requests, self._requests = self._requests, []
+                self._is_unwanted = False
                 is_in_flight, is_woken = self._is_in_flight, self._is_woken
             try:
                 for change in requests:
                     change()
                 if not is_in_flight:
                     self._read(is_woken)
+            except Interrupted:
+                self._patience_s *= 2
+                self.wake()  # and read all that was not
             except Exception as error:  # the gateway's boundary: whatever it is, it is shown and the reader goes on
                 self._fail(error)
 
@@ -174,12 +191,25 @@ class Reader:
 
     def _read(self, is_woken: bool) -> None:
         started_s = time.monotonic()
+        self._began_s = started_s
         if started_s >= self._not_before_s and self._is_changed(is_woken):
-            self._read_all()
+            with self._queue.snapshot(self._gives_up):
+                snapshot = self._read_all()
+            self._last_error = None
+            self._publish(snapshot)
             cost_s = time.monotonic() - started_s
             self._not_before_s = started_s + max(SPACING_S, cost_s / LOAD_SHARE)
         elif self._dirty_panes or self._is_focus_dirty:
-            self._read_parts()
+            with self._queue.snapshot(self._gives_up):
+                snapshot = self._read_parts()
+            self._publish(snapshot)
+        self._patience_s = PATIENCE_S
+
+    def _gives_up(self) -> bool:
+        """Tell whether what is being read is no longer wanted and has taken long enough; asked once a millisecond."""
+        if self._is_stopping:
+            return True
+        return self._is_unwanted and time.monotonic() - self._began_s > self._patience_s
 
     def _is_changed(self, is_woken: bool) -> bool:
         """Tell whether anything may look different; also once a second while a rate or an error is shown."""
@@ -209,13 +239,12 @@ class Reader:
             raise DatabaseReplaced(f"{self._queue.path} was replaced; start again to use the new file")
         self._file = identity
 
-    def _read_all(self) -> None:
+    def _read_all(self) -> Snapshot:
         queue, now_ms = self._queue, self._clock.now_ms()
         counts = queue.counts()
         minutes = tuple(queue.minutes(MINUTES))
         self._meter.feed(minutes, now_ms // 1000)
-        self._dirty_panes.clear()
-        self._is_focus_dirty = False
+        waits = counts.of(State.PENDING) - counts.delayed
         snapshot = Snapshot(
             taken_at=to_datetime(now_ms),
             counts=counts,
@@ -223,26 +252,35 @@ class Reader:
             is_paused=queue.is_paused(),
             workers=tuple(queue.workers()),
             minutes=minutes,
-            rates=self._meter.rates(minutes, counts.of(State.PENDING) - counts.delayed, now_ms // 1000),
-            oldest_pending_at=queue.oldest_pending_at(),
+            rates=self._meter.rates(minutes, waits, now_ms // 1000),
+            oldest_pending_at=self._oldest_pending_at(waits),
             pulses=self._meter.pulses(),
             panes={pane: window.read(queue, counts) for pane, window in self._windows.items()},
             focus=self._read_focus(),
             own_worker_id=self.own_worker_id(),
         )
-        self._last_error = None
-        self._publish(snapshot)
+        self._dirty_panes.clear()
+        self._is_focus_dirty = False
+        return snapshot
 
-    def _read_parts(self) -> None:
+    def _oldest_pending_at(self, waits: int) -> datetime | None:
+        """Return since when the longest waiting job has been due, not a second old unless jobs began to wait."""
+        read_s, waited, oldest = self._oldest
+        if time.monotonic() - read_s >= OLDEST_S or bool(waited) is not bool(waits):
+            read_s, oldest = time.monotonic(), self._queue.oldest_pending_at()
+        self._oldest = (read_s, waits, oldest)
+        return oldest
+
+    def _read_parts(self) -> Snapshot:
         """Read only what the person asked for since; the database itself has not changed (or will be read next)."""
         snapshot = self._snapshot
         panes = dict(snapshot.panes)
         for pane in self._dirty_panes:
             panes[pane] = self._windows[pane].read(self._queue, snapshot.counts, is_changed=False)
-        self._dirty_panes.clear()
         focus = self._read_focus() if self._is_focus_dirty else snapshot.focus
+        self._dirty_panes.clear()
         self._is_focus_dirty = False
-        self._publish(replace(snapshot, panes=panes, focus=focus))
+        return replace(snapshot, panes=panes, focus=focus)
 
     def _read_focus(self) -> Focus | None:
         request, queue = self._focus, self._queue

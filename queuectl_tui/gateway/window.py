@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from core.model import Counts, Key, Row, Sort, View
+from core.model import Counts, Key, Known, Row, Sort, View
 from core.queue import Queue
 from queuectl_tui.snapshot import Pane, PaneData
 
 #: A query that took this long is not asked again before ten times as long has passed.
 SLOW_S = 0.01
+#: So many times the rows of a window are known before those that it left are forgotten.
+KNOWN_WINDOWS = 4
 
 _T = TypeVar("_T")
 
@@ -62,6 +64,7 @@ class Window:
         self._counting = Thrifty()
         self._placing = Thrifty()
         self._is_total_old = False
+        self._known: Known = {}
 
     @property
     def is_count_due(self) -> bool:
@@ -89,10 +92,14 @@ class Window:
         elif wanted.start > 0:
             start, rows = self._far(queue, wanted, self.data.total if known_total is None else known_total)
         else:
-            start, rows = 0, queue.rows(self.view, limit=wanted.length)
+            start, rows = 0, queue.rows(self.view, limit=wanted.length, known=self._known)
         total, is_counted = self._total(queue, start, rows, known_total)
         start = min(start, max(0, total - len(rows)))
-        self.data = PaneData(total, start, tuple(rows), self.view, is_counted)
+        data = PaneData(total, start, tuple(rows), self.view, is_counted)
+        if data != self.data:  # the same object tells the dashboard that there is nothing to paint
+            self.data = data
+        if len(self._known) > KNOWN_WINDOWS * wanted.length:
+            self._known = {row.job.id: self._known[row.job.id] for row in rows}
         if wanted.anchor is not None or start > 0:
             anchor = wanted.anchor or (rows[len(rows) // 2].key if rows else None)
             self.wanted = replace(wanted, start=start, anchor=anchor)
@@ -122,8 +129,8 @@ class Window:
         distance = length // 2 if index is None else self.data.start + index - self.wanted.start
         offset = min(max(distance, 0), length - 1)
         reach = max(offset, 1)
-        above = queue.rows(self.view, before=anchor, limit=reach)
-        below = queue.rows(self.view, after=above[-1].key if above else None, limit=length)
+        above = queue.rows(self.view, before=anchor, limit=reach, known=self._known)
+        below = queue.rows(self.view, after=above[-1].key if above else None, limit=length, known=self._known)
         rows = ((above if offset else []) + below)[:length]
         if len(above) < reach or not rows:
             return 0, (above + below)[:length]
@@ -136,12 +143,12 @@ class Window:
     def _far(self, queue: Queue, wanted: Wanted, total: int) -> tuple[int, list[Row]]:
         """Return rows at a position nobody has seen yet; the end is read from the end."""
         if wanted.start + wanted.length >= total:
-            rows = queue.last_rows(self.view, limit=wanted.length)
+            rows = queue.last_rows(self.view, limit=wanted.length, known=self._known)
             return max(0, total - len(rows)), rows
         key = queue.key_at(self.view, wanted.start - 1)
         if key is None:
-            return 0, queue.rows(self.view, limit=wanted.length)
-        return wanted.start, queue.rows(self.view, after=key, limit=wanted.length)
+            return 0, queue.rows(self.view, limit=wanted.length, known=self._known)
+        return wanted.start, queue.rows(self.view, after=key, limit=wanted.length, known=self._known)
 
 
 def next_sort(sort: Sort) -> Sort:

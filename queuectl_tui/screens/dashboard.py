@@ -27,6 +27,8 @@ from queuectl_tui.screens.list_keys import ListKeys
 from queuectl_tui.screens.output_keys import DetailKeys, OutputKeys
 from queuectl_tui.screens.roster import Handlers, Roster
 from queuectl_tui.screens.telling import Telling
+from queuectl_tui.screens.thrifty_compositor import ThriftyCompositor
+from queuectl_tui.screens.window_title import WindowTitle
 from queuectl_tui.snapshot import Focus, Pane, Snapshot, empty_snapshot
 from queuectl_tui.widgets.confirm_bar import ConfirmBar
 from queuectl_tui.widgets.detail import Detail
@@ -60,6 +62,7 @@ class Dashboard(Telling, inherit_bindings=False):
         self, gateway: Gateway, actions: Sequence[Action], *, is_ascii: bool = False, has_bell: bool = False
     ) -> None:
         super().__init__(id="dashboard")
+        self._compositor = ThriftyCompositor()
         self.gateway = gateway
         self.snapshot: Snapshot = empty_snapshot(self.now())
         self.actions = tuple(actions)
@@ -83,6 +86,7 @@ class Dashboard(Telling, inherit_bindings=False):
         self.focus_request: FocusRequest | None = None
         self._has_bell = has_bell
         self._deaths = DeathWatch()
+        self._window_title = WindowTitle()
         self._has_loaded = self._has_resumed = False
         self._is_staying = False
         self._wanted_job: Job | None = None
@@ -346,14 +350,24 @@ class Dashboard(Telling, inherit_bindings=False):
             return  # nothing is known yet
         new = self._deaths.feed(snapshot.minutes)
         if new and (self.current is not Pane.DLQ or self.place != "lists"):
-            self.boxes[Pane.DLQ].news += new
-            self.boxes[Pane.DLQ].say(snapshot)
+            self._tell_news(self.boxes[Pane.DLQ].news + new)
         rows = snapshot.panes[Pane.DLQ].rows
         said = self._deaths.toast(now, rows[0].job.command if rows else "")
         if said is not None:
             self.toast(said, "warning")
             if self._has_bell:
                 self.app.bell()
+
+    def _tell_news(self, news: int) -> None:
+        """Say how many jobs died since the person was last in the DLQ."""
+        box = self.boxes[Pane.DLQ]
+        box.news = news
+        box.say(self.snapshot)
+        self._window_title.show(self.app, news)
+
+    def on_unmount(self) -> None:
+        """Leave the terminal's title as it was found."""
+        self._window_title.show(self.app, 0)
 
     # --- facts from the widgets
 
@@ -439,8 +453,7 @@ class Dashboard(Telling, inherit_bindings=False):
             if place != "confirm":
                 arrange(self)
         if self.current is Pane.DLQ and place == "lists" and self.box.news:
-            self.box.news = 0
-            self.box.say(self.snapshot)
+            self._tell_news(0)
 
     def _light_up(self) -> None:
         place = self.place

@@ -12,7 +12,7 @@ import pytest
 from textual.message import Message
 
 from core.filter import parse_filter
-from core.model import NewJob, State, View
+from core.model import NewJob, State, Term, View
 from core.queue import Queue
 from queuectl_tui.gateway.facade import FocusRequest, Gateway, said_of
 from queuectl_tui.messages import ActDone, ActRefused, JobEnqueued, SnapshotTaken
@@ -152,6 +152,7 @@ def test_detail_and_output_follow_a_job_through_its_life(queue: Queue) -> None:
     try:
         job_id = queue.add(NewJob("echo one; sleep 0.5; echo two"))
         gateway.focus(FocusRequest(job_id))
+        listener.until(lambda: bool(listener.snapshots))
         listener.until(lambda: listener.last.focus is not None and listener.last.focus.job.state is State.RUNNING)
         focus = listener.last.focus
         assert focus is not None
@@ -205,3 +206,59 @@ def test_what_is_said_of_an_act(verb: str, count: int, skipped: int, said: str) 
     from core.model import Act
 
     assert said_of(verb, Act(1 if count else 0, verb, count, skipped)) == said
+
+
+def test_a_slow_filter_is_given_up_for_the_next_one(idle: Listener, queue: Queue) -> None:
+    """A scan that takes seconds ends when the person types on: what comes next is the newest filter, at once."""
+    queue.enqueue_many(NewJob(f"echo {number} " + "of a long command " * 8) for number in range(10_000))
+    slow_terms = tuple(Term("text", f"no{number}such word", is_negated=True) for number in range(200))
+    slow = View(states=(State.PENDING,), terms=(*slow_terms, Term("text", "nowhere")))
+    began_s = time.monotonic()
+    assert queue.count(slow) == 0
+    slow_s = time.monotonic() - began_s
+    idle.until(lambda: bool(idle.snapshots) and idle.last.panes[Pane.PENDING].total == 10_000)
+    seen = len(idle.snapshots)
+    idle.gateway.show_view(Pane.PENDING, slow)
+    time.sleep(0.1)  # the scan has begun
+    quick = View(states=(State.PENDING,), terms=parse_filter("id:7"))
+    began_s = time.monotonic()
+    idle.gateway.show_view(Pane.PENDING, quick)
+    idle.until(lambda: idle.last.panes[Pane.PENDING].view == quick)
+    assert time.monotonic() - began_s < max(0.5, slow_s / 2)
+    assert [row.job.id for row in idle.last.panes[Pane.PENDING].rows] == [7]
+    assert not any(snapshot.panes[Pane.PENDING].view == slow for snapshot in idle.snapshots[seen:])
+    assert idle.last.error is None
+    new = queue.add(NewJob("true"))
+    idle.gateway.show_view(Pane.PENDING, View(states=(State.PENDING,)))
+    idle.until(lambda: idle.last.panes[Pane.PENDING].total == 10_001)
+    idle.gateway.focus(FocusRequest(new))
+    idle.until(lambda: idle.last.focus is not None)
+
+
+def test_moving_about_does_not_keep_a_slow_list_away_for_ever(idle: Listener, queue: Queue) -> None:
+    """Keys that come faster than a list can be read give it up a few times; then it is read to its end."""
+    queue.enqueue_many(NewJob(f"echo {number}") for number in range(5_000))
+    terms = tuple(Term("text", f"no{number}such word", is_negated=True) for number in range(100))
+    slow = View(states=(State.PENDING,), terms=(*terms, Term("text", "4999")))
+    idle.gateway.show_view(Pane.PENDING, slow)
+    numbers = iter(range(1, 5_000))
+
+    def is_there() -> bool:
+        idle.gateway.focus(FocusRequest(next(numbers)))
+        return idle.last.panes[Pane.PENDING].view == slow
+
+    idle.until(is_there, 20)
+    assert len(idle.last.panes[Pane.PENDING].rows) == 1
+
+
+def test_what_did_not_change_is_the_same_object_again(idle: Listener, queue: Queue) -> None:
+    """One job changes; the other panes and the other rows are what they were, so that nothing else is painted."""
+    queue.enqueue_many(NewJob(f"echo {number}") for number in range(20))
+    idle.until(lambda: bool(idle.snapshots) and idle.last.panes[Pane.PENDING].total == 20)
+    before = idle.last.panes
+    queue.edit(5, command="echo changed")
+    idle.until(lambda: idle.last.panes[Pane.PENDING].rows[4].job.command == "echo changed")
+    after = idle.last.panes
+    assert all(after[pane] is before[pane] for pane in (Pane.RUNNING, Pane.COMPLETED, Pane.DLQ))
+    same = [new is old for new, old in zip(after[Pane.PENDING].rows, before[Pane.PENDING].rows, strict=True)]
+    assert same == [number != 4 for number in range(20)]

@@ -29,6 +29,7 @@ ALLOWED = re.compile(
     rb"|\x1b\[[<>=][0-9;]*[uq]"  # keyboard protocol
     rb"|\x1b\[[0-9]*[nct]"  # questions to the terminal
     rb"|\x1b\[\?u"
+    rb"|\x1b\[2[23];2t"  # the window's title kept and given back
     rb"|\x1b\[14t|\x1b\[c|\x1b\[>c"
     rb"|\x1b[78=>]"
 )
@@ -146,6 +147,27 @@ def test_quitting_asks_and_can_leave_a_job_running(tmp_path: Path) -> None:
         worker.join(10)
 
 
+def test_new_dead_jobs_are_told_in_the_windows_title_until_the_person_looks(tmp_path: Path) -> None:
+    """The title is kept before it is changed, and given back when the DLQ is looked at and at the end."""
+    path = tmp_path / "queue.db"
+    with Queue(path) as queue, start(path, "-c", "1") as program:
+        program.wait_for(b"Nothing queued")
+        program.settle()
+        queue.add(NewJob("exit 3", max_attempts=1))
+        program.wait_for(b"\x1b[22;2t\x1b]2;queuectl: 1 new dead job\x07")
+        program.press(b"4")
+        program.wait_for(b"\x1b[23;2t")
+        program.press(b"1")
+        program.settle()
+        seen = len(program.output)
+        queue.add(NewJob("exit 3", max_attempts=1))
+        program.wait_for(b"\x1b[22;2t\x1b]2;queuectl: 1 new dead job\x07", start=seen)
+        seen = len(program.output)
+        program.press(QUIT)
+        assert program.wait(10) == 0
+        assert b"\x1b[23;2t" in program.output[seen:]
+
+
 def test_nothing_that_a_job_says_reaches_the_terminal(tmp_path: Path) -> None:
     """Command, name, label and output are full of escapes and markup; the terminal gets none, wherever they show."""
     path = tmp_path / "queue.db"
@@ -190,6 +212,7 @@ def test_nothing_that_a_job_says_reaches_the_terminal(tmp_path: Path) -> None:
         output = bytes(program.output)
     assert b"<U+202E>gnp.exe" in output  # what is harmless is shown, and what is not is named
     ours = re.sub(rb"\x1b\]22;default\x07", b"", output)  # the shape of the mouse pointer, set by Textual
+    ours = re.sub(rb"\x1b\]2;queuectl: \d+ new dead jobs?\x07", b"", ours)  # in its own words and numbers alone
     assert b"\x1b]" not in ours
     left = ALLOWED.sub(b"", ours)
     assert b"\x1b" not in left, left[max(0, left.find(b"\x1b") - 40) : left.find(b"\x1b") + 40]

@@ -1,0 +1,61 @@
+"""Reads that belong together see one moment, and one that nobody waits for any more is given up."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from core.errors import DatabaseError, Interrupted, QueueError
+from core.model import Known, NewJob, State, Term, View
+from core.queue import Queue
+
+PENDING = View(states=(State.PENDING,))
+
+
+def test_reads_in_a_snapshot_see_one_moment(queue: Queue) -> None:
+    queue.enqueue("true")
+    with Queue(queue.path) as other, queue.snapshot():
+        assert queue.counts().of(State.PENDING) == 1
+        other.enqueue("true")
+        assert queue.counts().of(State.PENDING) == 1
+        assert len(queue.rows(PENDING)) == 1
+    assert queue.counts().of(State.PENDING) == 2
+
+
+def test_a_write_in_a_snapshot_is_refused(queue: Queue) -> None:
+    with queue.snapshot(), pytest.raises(DatabaseError):
+        queue.add("true")
+    queue.add("true")
+    assert queue.counts().of(State.PENDING) == 1
+
+
+def test_a_slow_read_is_given_up(queue: Queue) -> None:
+    queue.enqueue_many(NewJob(f"echo {number}") for number in range(5_000))
+    terms = tuple(Term("text", f"no{number}such word", is_negated=True) for number in range(100))
+    asked = 0
+
+    def give_up() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked >= 3
+
+    began_s = time.monotonic()
+    with pytest.raises(Interrupted) as caught, queue.snapshot(give_up):
+        queue.count(View(states=(State.PENDING,), terms=terms))
+    assert asked == 3
+    assert time.monotonic() - began_s < 1.0
+    assert isinstance(caught.value, QueueError)
+    assert queue.count(PENDING) == 5_000
+    queue.add("true")
+
+
+def test_known_rows_are_the_same_objects_again(queue: Queue) -> None:
+    queue.enqueue_many(NewJob(f"echo {number}") for number in range(3))
+    known: Known = {}
+    before = queue.rows(PENDING, known=known)
+    queue.edit(2, command="echo changed")
+    after = queue.rows(PENDING, known=known)
+    assert [new is old for new, old in zip(after, before, strict=True)] == [True, False, True]
+    assert after == queue.rows(PENDING)
+    assert queue.last_rows(PENDING, known=known) == after

@@ -1,0 +1,176 @@
+"""Mutants: core with one safeguard taken out, to show that some harness notices.
+
+A mutant is a change to the text of one module, made when a process of the harness imports it; the files stay as they
+are. This module imports nothing of core, so that it can be first.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
+#: The variable that names the mutant to the processes of a harness.
+VARIABLE = "QUEUECTL_TORTURE_MUTANT"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """What is taken out, where, and which harness must fail for it. ``seconds`` is how long that one gets."""
+
+    name: str
+    what: str
+    module: str
+    changes: Sequence[tuple[str, str]]
+    harness: str
+    seconds: float | None = None
+
+
+MUTANTS = (
+    Mutant(
+        "lock",
+        "a command's run file is not locked",
+        "core.process",
+        (("_off_targets(create_locked(self._path))", "_off_targets(create_afresh(self._path, os.O_RDONLY))"),),
+        "storm",
+        12.0,
+    ),
+    Mutant(
+        "worker-lock",
+        "a worker's file is not locked",
+        "core.store.workers",
+        (
+            ("descriptor = create_locked(path)", "descriptor = create_private(path, os.O_RDONLY, is_new=True)"),
+            ("import create_locked, is_locked", "import create_private, is_locked"),
+        ),
+        "stops",
+    ),
+    Mutant(
+        "guard",
+        "an ending is written whether or not the attempt is still open",
+        "core.store.claims",
+        (
+            ("WHERE attempts.id = ? AND attempts.ended_at IS NULL", "WHERE attempts.id = ?"),
+            (
+                "output_bytes = ?, output = ? WHERE id = ? AND ended_at IS NULL",
+                "output_bytes = ?, output = ? WHERE id = ?",
+            ),
+            (
+                "\" WHERE id = ? AND state = 'running' AND attempt_id = ?\",\n        (",
+                '" WHERE id = ? AND ? > 0",\n        (',
+            ),
+        ),
+        "machine",
+    ),
+    Mutant(
+        "full",
+        "an enqueue is not synced",
+        "core.database",
+        (("{'FULL' if is_durable else 'NORMAL'}", "NORMAL"),),
+        "powerloss",
+    ),
+    Mutant(
+        "once-a-second",
+        "a busy worker's results are not synced once a second",
+        "core.worker",
+        (("SYNC_S = 0.9", "SYNC_S = 90.0"),),
+        "powerloss",
+    ),
+    Mutant(
+        "immediate",
+        "a write begins as a read",
+        "core.database",
+        (
+            (
+                'connection.execute("BEGIN IMMEDIATE")\n            is_committing',
+                'connection.execute("BEGIN")\n            is_committing',
+            ),
+        ),
+        "contention",
+        10.0,
+    ),
+    Mutant(
+        "turns",
+        "writers do not take turns",
+        "core.database",
+        (("lock.acquire(self.busy_timeout_s)", "pass"), ("lock.release()", "pass")),
+        "contention",
+        20.0,
+    ),
+    Mutant(
+        "identity",
+        "nobody looks whether the database is still the same file",
+        "core.database",
+        (
+            (
+                "            status = os.stat(self.path)\n            if (status.st_dev",
+                "            return\n            if (status.st_dev",
+            ),
+        ),
+        "replaced",
+    ),
+    Mutant(
+        "leftovers",
+        "nobody removes what a dead worker left",
+        "core.recovery",
+        (("    candidates = leftovers(db)\n", "    candidates: list[str] = []\n"),),
+        "failpoints",
+    ),
+    Mutant(
+        "take-back",
+        "a commit that failed in its sync stays in the WAL",
+        "core.database",
+        (("self._take_back(connection)", "pass"),),
+        "faults",
+    ),
+    Mutant(
+        "reader-first",
+        "a damaged database is closed by a connection that may write",
+        "core.database",
+        (("with self._reader_first():", "with contextlib.nullcontext():"),),
+        "corruption",
+    ),
+)
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    """Loads a module with parts of its text replaced."""
+
+    def __init__(self, name: str, path: str, mutant: Mutant) -> None:
+        super().__init__(name, path)
+        self._mutant = mutant
+
+    def get_code(self, fullname: str) -> object:  # type: ignore[override]
+        text = self.get_source(fullname) or ""
+        for old, new in self._mutant.changes:
+            if old not in text:
+                raise ImportError(f"mutant {self._mutant.name} does not fit {fullname} any more: no {old!r}")
+            text = text.replace(old, new)
+        return compile(text, self.path, "exec", dont_inherit=True)
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self._mutant.module:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+        if spec is not None and spec.origin is not None:
+            spec.loader = _Loader(fullname, spec.origin, self._mutant)
+        return spec
+
+
+def install() -> None:
+    """Make this process the mutant that the environment names, if it names one."""
+    name = os.environ.get(VARIABLE)
+    if name:
+        sys.meta_path.insert(0, _Finder(next(mutant for mutant in MUTANTS if mutant.name == name)))
