@@ -374,7 +374,7 @@ COMMANDS = [
     "sh -c exit", "echo 'a b'", 'echo "a b"', "echo *", "echo ?", "echo ~", "echo {a,b}", "echo `echo x`",
     "echo $(echo x)", "echo #c", "echo a#c", "echo a\\ b", "echo a | cat", "echo a && echo b",
     "false || echo b", "echo a > /dev/null",
-    "echo a &", "(exit 4)", "echo\ta", "echo a\necho b", "\necho a", "echo a\n", "echo a:b@c,d%e+f=g-h", "echo é",
+    "true &", "(exit 4)", "echo\ta", "echo a\necho b", "\necho a", "echo a\n", "echo a:b@c,d%e+f=g-h", "echo é",
     "basename a/b.c .c", "env -i true", "dirname /a/b", "ls -d /etc /usr", "cat /nope", "cat /etc", "sleep 0",
     "nohup true", "nice true", "xargs -a /dev/null", "awk", "test 1 -eq 2", "expr 1 + 1", "seq 3", "seq 1 3",
 ]  # fmt: skip
