@@ -80,8 +80,7 @@ def run(options: Options) -> Result:
 
 def _numbers(calls: int, options: Options, chance: random.Random) -> list[int]:
     """Return which calls fail: four of them, or all."""
-    numbers = range(1, calls + 1)
-    return sorted(chance.sample(numbers, min(4, calls))) if options.is_short else list(numbers)
+    return sorted(chance.sample(range(1, calls + 1), min(calls, options.pick(4, calls))))
 
 
 def _set_up(directory: str, is_new: bool) -> Ledger:

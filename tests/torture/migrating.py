@@ -10,7 +10,8 @@ from core.queue import Queue
 from core.store import acts
 from tests.torture.ledger import Ledger
 
-_NEXT = """
+#: The made-up migration.
+NEXT = """
 CREATE TABLE made_up (id INTEGER PRIMARY KEY, text TEXT) STRICT;
 INSERT INTO made_up (text) SELECT command FROM jobs;
 ALTER TABLE workers ADD COLUMN made_up TEXT;
@@ -33,7 +34,7 @@ def prepare(path: str, ledger: Ledger) -> None:
 
 def newer() -> None:
     """Make this process a program that has one more migration."""
-    scripts = (*schema.migrations(), (schema.SCHEMA_VERSION + 1, _NEXT))
+    scripts = (*schema.migrations(), (schema.SCHEMA_VERSION + 1, NEXT))
     schema.migrations = lambda: iter(scripts)
     schema.SCHEMA_VERSION += 1
 

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.torture.fleet import place, processes_of
+from tests.torture.fleet import drain, place, processes_of
 from tests.torture.forks import call
 from tests.torture.ledger import Ledger
 from tests.torture.results import Options, Result
@@ -43,6 +43,7 @@ def run(options: Options) -> Result:
             _watch(result, processes, path, ledger, seconds, chance)
         finally:
             _end(result, processes)
+        drain(path)  # the dashboard leaves its command running for the next worker
         result.problems += [f"process {pid} is left" for pid in processes_of(directory)]
         result.problems += call(lambda: _check(path))
     return result

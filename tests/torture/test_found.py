@@ -1,0 +1,124 @@
+"""What the torture found, each as a plain test of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from core.errors import DatabaseCorrupt
+from core.model import NewJob, State, View
+from core.queue import Queue
+from core.recovery import remove_leftovers
+from core.worker import Worker
+from tests.fakes import FakeClock
+from tests.torture import migrating
+from tests.torture.ledger import Ledger
+
+
+def test_a_creation_that_the_power_interrupted_is_begun_again(tmp_path: Path) -> None:
+    """A header that never reached the disk, beside SQLite's journal, is not taken for somebody else's file."""
+    torn = tmp_path / "queue.db"
+    connection = sqlite3.connect(tmp_path / "under-way", isolation_level=None)
+    connection.execute("PRAGMA cache_size = 1")
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("CREATE TABLE big (text TEXT)")
+    connection.executemany("INSERT INTO big VALUES (?)", [("x" * 3000,)] * 100)
+    shutil.copy(tmp_path / "under-way", torn)
+    shutil.copy(tmp_path / "under-way-journal", f"{torn}-journal")
+    connection.close()
+    with open(torn, "r+b") as file:
+        file.write(bytes(512))
+    with Queue(torn) as queue:
+        assert queue.enqueue("true").id == 1
+
+
+def test_a_journal_of_another_kind_does_not_make_a_file_ours(tmp_path: Path) -> None:
+    """Zeros beside something that is no journal of SQLite's stay as they are."""
+    path = tmp_path / "queue.db"
+    path.write_bytes(bytes(4096))
+    Path(f"{path}-journal").write_bytes(b"notes of somebody's")
+    with pytest.raises(Exception, match="not an SQLite database"):
+        Queue(path)
+    assert path.read_bytes() == bytes(4096)
+
+
+def test_the_backup_before_a_migration_is_made_again_if_it_was_not_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that died while it copied leaves a part under another name, which the next one replaces."""
+    from core import schema
+
+    path = str(tmp_path / "queue.db")
+    migrating.prepare(path, Ledger(str(tmp_path)).create())
+    scripts = (*schema.migrations(), (schema.SCHEMA_VERSION + 1, migrating.NEXT))
+    monkeypatch.setattr(schema, "migrations", lambda: iter(scripts))
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", schema.SCHEMA_VERSION + 1)
+    Path(f"{path}.schema-{schema.SCHEMA_VERSION - 1}.backup.partial").write_bytes(b"half a copy")
+    with Queue(path) as queue:
+        assert migrating.check(queue) == []
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_the_trash_is_emptied_though_the_clock_was_set_back(queue: Queue, clock: FakeClock) -> None:
+    """Jobs that were purged "in the future" are removed for good like any others."""
+    queue.cancel(queue.add("true"))
+    queue.purge(1)
+    clock.jump(-3600)
+    assert queue.empty_trash() == 1
+
+
+def test_what_was_committed_is_acknowledged_though_the_turn_cannot_be_given_back(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error after the commit would have the caller enqueue again."""
+    flock = fcntl.flock
+
+    def refusing(descriptor: int, operation: int) -> None:
+        if operation == fcntl.LOCK_UN:
+            raise OSError(37, "No locks available")
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", refusing)
+    assert [queue.add("true"), queue.add("true")] == [1, 2]
+
+
+def test_the_files_of_workers_that_nobody_knows_are_removed(queue: Queue) -> None:
+    """A worker that died while it took itself out of the register leaves a lock file and a bell."""
+    for kind in ("lock", "bell"):
+        Path(queue.database.spool.workers, f"7.{kind}").touch()
+    remove_leftovers(queue.database)
+    assert os.listdir(queue.database.spool.workers) == []
+
+
+def test_a_worker_does_not_try_for_ever_with_a_damaged_database(tmp_path: Path) -> None:
+    """It ends with the error, as nothing will mend by itself."""
+    with Queue(tmp_path / "queue.db") as queue:
+        queue.add("true")
+        queue.database.connection().execute("DROP TABLE attempts")
+        worker = Worker(queue)
+        worker.start()
+        assert worker.join(10.0)
+        assert isinstance(worker.error, DatabaseCorrupt)
+
+
+def test_a_damaged_database_that_is_refused_keeps_its_wal(tmp_path: Path) -> None:
+    """SQLite would copy the WAL back into the file that was refused."""
+    source, copy = tmp_path / "queue.db", tmp_path / "copy.db"
+    with Queue(source) as queue:
+        queue.enqueue_many([NewJob("true")] * 50)
+    with Queue(source) as queue:
+        queue.cancel(View(states=(State.PENDING,)))
+        for kind in ("", "-wal"):
+            shutil.copy(f"{source}{kind}", f"{copy}{kind}")
+    data = copy.read_bytes()
+    copy.write_bytes(data.replace(b"CHECK (attempts BETWEEN 0", b"CHECK (attemptz BETWEEN 0"))
+    before = [hashlib.sha256(Path(f"{copy}{kind}").read_bytes()).digest() for kind in ("", "-wal")]
+    with pytest.raises(DatabaseCorrupt):
+        Queue(copy)
+    assert [hashlib.sha256(Path(f"{copy}{kind}").read_bytes()).digest() for kind in ("", "-wal")] == before
