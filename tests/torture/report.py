@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import importlib
 import inspect
 import json
@@ -16,6 +17,7 @@ from typing import Any
 
 import hypothesis
 
+import core
 from core.version import __version__
 from tests.torture.results import Result
 
@@ -26,7 +28,8 @@ _RECORDS = os.path.join(_HERE, "results.json")
 _HEAD = """# Torture: what was done to the queue, and what it survived
 
 Written by `make torture`, `make torture-short` and `make torture-mutants`: each replaces its own rows. A row repeats
-with its command; the seed fixes every choice that the harness makes, not the machine's timing.
+with its command; the seed fixes every choice that the harness makes, not the machine's timing. `core` is the beginning
+of a digest of core's text: rows with the same one tried the same program.
 """
 
 
@@ -58,6 +61,7 @@ def _record(form: str, harness: str, title: str, seed: int, command: str, second
         "seconds": round(seconds),
         "at": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": machine(),
+        "core": digest_of_core(),
         "numbers": result.numbers,
         "problems": len(result.problems),
         "skipped": result.skipped,
@@ -77,6 +81,20 @@ def machine() -> str:
         f" {memory_gib:.0f} GiB; Python {platform.python_version()}, SQLite {sqlite3.sqlite_version},"
         f" hypothesis {hypothesis.__version__}; queuectl {__version__}"
     )
+
+
+def digest_of_core() -> str:
+    """Return eight characters that stand for the text of core: rows of different text have different ones."""
+    found = hashlib.sha256()
+    root = os.path.dirname(core.__file__)
+    for directory, subdirectories, names in os.walk(root):
+        subdirectories.sort()
+        for name in sorted(names):
+            if name.endswith((".py", ".sql")):
+                path = os.path.join(directory, name)
+                with open(path, "rb") as file:
+                    found.update(os.path.relpath(path, root).encode() + b"\0" + file.read())
+    return found.hexdigest()[:8]
 
 
 def _load() -> dict[str, Any]:
@@ -108,7 +126,7 @@ def page(records: Mapping[str, Any]) -> str:
 _FOR_README = (
     ("storm", "kills", "{:,} SIGKILLs of workers, wrappers and jobs: nothing lost, nothing run twice at once"),
     ("powerloss", "states", "{:,} crash states replayed from a system-call trace: every acknowledged job there"),
-    ("corruption", "files", "{:,} damaged databases opened: a documented answer each time, no file touched"),
+    ("corruption", "files", "{:,} damaged databases opened: a documented answer each time, no refused file changed"),
 )
 
 
@@ -138,13 +156,13 @@ def _descriptions(records: Mapping[str, Any]) -> list[str]:
 
 
 def _table(rows: list[Any]) -> list[str]:
-    lines = ["| what | numbers | problems | took | when, seed, command |", "|---|---|---|---|---|"]
+    lines = ["| what | numbers | problems | took | when, core, seed, command |", "|---|---|---|---|---|"]
     for row in rows:
         numbers = "; ".join(f"{name}: {_show(value)}" for name, value in row["numbers"].items())
         problems = f"skipped: {row['skipped']}" if row["skipped"] else f"**{row['problems']}**"
         lines.append(
             f"| {row['title']} | {numbers} | {problems} | {row['seconds']} s"
-            f" | {row['at']}, {row['seed']}, `{row['command']}` |"
+            f" | {row['at']}, {row.get('core', '')}, {row['seed']}, `{row['command']}` |"
         )
     return lines
 

@@ -42,9 +42,13 @@ def test_the_page_shows_every_kind_of_result() -> None:
         "seconds": 3,
         "at": "2030-01-01 12:00 UTC",
         "machine": "a machine",
+        "core": "0123abcd",
     }
     done = {**row, "numbers": {"kills": 12_345}, "problems": 0, "skipped": None}
     skipped = {**row, "numbers": {}, "problems": 0, "skipped": "there is no strace"}
     page = report.page({"short a": done, "short b": skipped})
-    assert "| a harness | kills: 12,345 | **0** | 3 s | 2030-01-01 12:00 UTC, 7, `python -m tests.torture` |" in page
+    assert (
+        "| a harness | kills: 12,345 | **0** | 3 s | 2030-01-01 12:00 UTC, 0123abcd, 7, `python -m tests.torture` |"
+        in page
+    )
     assert "skipped: there is no strace" in page
