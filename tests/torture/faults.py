@@ -31,23 +31,25 @@ TITLE = "fault loop"
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
-    """What fails and how; ``is_ours`` counts calls on the queue's own files only."""
+    """What fails and how; ``is_ours`` counts calls on the queue's own files only; ``few`` is how many are "some"."""
 
     call: str
     error: str
     is_ours: bool = True
+    few: int = 4
 
 
 _FAULTS = (
     _Fault("pwrite64", "ENOSPC"),
     _Fault("pwrite64", "EIO"),
-    _Fault("fdatasync", "EIO"),
+    _Fault("fdatasync", "EIO", few=12),
     _Fault("fsync", "EIO"),
     _Fault("openat", "EMFILE"),
     _Fault("openat", "ENOSPC"),
     _Fault("write", "ENOSPC"),
     _Fault("ftruncate", "EIO"),
     _Fault("unlink", "EIO"),
+    _Fault("rename", "ENOSPC"),
     _Fault("clone3,clone,vfork", "EAGAIN", is_ours=False),
     _Fault("clone3,clone,vfork", "ENOMEM", is_ours=False),
     _Fault("epoll_ctl", "ENOSPC", is_ours=False),
@@ -57,7 +59,7 @@ _FAULTS = (
 
 
 def run(options: Options) -> Result:
-    """Go through each kind of fault, on a new database and on an old one: at four calls each, or at every call."""
+    """Go through each kind of fault, on a new database and on an old one: at a few calls each, or at every call."""
     result = Result()
     if shutil.which("strace") is None:
         result.skipped = "there is no strace"
@@ -71,16 +73,16 @@ def run(options: Options) -> Result:
             for is_new in (True, False):
                 _set_up(directory, is_new)
                 calls = _run_traced(directory, fault, ())[1].count("\n")
-                for number in _numbers(calls, options, chance):
+                for number in _numbers(calls, options.pick(fault.few, calls), chance):
                     _case(directory, fault, number, is_new, chance.random() < 0.3, result)
                     if options.is_enough(result):
                         return result
     return result
 
 
-def _numbers(calls: int, options: Options, chance: random.Random) -> list[int]:
-    """Return which calls fail: four of them, or all."""
-    return sorted(chance.sample(range(1, calls + 1), min(calls, options.pick(4, calls))))
+def _numbers(calls: int, few: int, chance: random.Random) -> list[int]:
+    """Return which calls fail: so many of them, at most all."""
+    return sorted(chance.sample(range(1, calls + 1), min(calls, few)))
 
 
 def _set_up(directory: str, is_new: bool) -> Ledger:

@@ -33,6 +33,8 @@ from core.process import RunFile
 from core.queue import Queue
 from core.recovery import adopt_from_the_dead, remove_leftovers, strike_dead_workers
 from core.store import claims, workers
+from core.store.claims import Claim
+from core.store.rollups import Rollups
 from tests.fakes import FakeClock
 from tests.torture import invariants
 from tests.torture.fleet import memory_or_disk
@@ -108,6 +110,8 @@ class _Machine(RuleBasedStateMachine):
         self.model = Model()
         self.seats: list[tuple[int, int] | None] = [None, None]
         self.open: dict[int, _Attempt] = {}
+        self.claims: dict[int, Claim] = {}
+        self.rollups = Rollups()
         self.closed: list[int] = []
 
     def teardown(self) -> None:
@@ -288,7 +292,7 @@ class _Machine(RuleBasedStateMachine):
     def _turn(self, seat: int, endings: Sequence[tuple[int, Outcome]], slots: int) -> None:
         now = self.clock.now_ms()
         done = self._transact(seat, endings, slots, refuse=False)
-        assert [one.attempt_id for one in done.recorded] == [attempt_id for attempt_id, _ in endings]
+        assert [one.claim.attempt_id for one in done.recorded] == [attempt_id for attempt_id, _ in endings]
         for attempt_id, outcome in endings:
             attempt = self.open.pop(attempt_id)
             attempt.run.discard()
@@ -301,6 +305,7 @@ class _Machine(RuleBasedStateMachine):
             self.model.claim(claim.job.id, claim.attempt_id)
             assert claim.number == self.model.jobs[claim.job.id].starts
             self.open[claim.attempt_id].job_id = claim.job.id
+            self.claims[claim.attempt_id] = claim
 
     def _transact(self, seat: int, endings: Sequence[tuple[int, Outcome]], slots: int, *, refuse: bool) -> claims.Turn:
         queue = self.queues[seat]
@@ -317,11 +322,12 @@ class _Machine(RuleBasedStateMachine):
         return claims.turn(
             queue.database,
             worker_id=worker[0],
-            endings=[(attempt_id, _ENDINGS[outcome]) for attempt_id, outcome in endings],
+            endings=[(self.claims[attempt_id], _ENDINGS[outcome]) for attempt_id, outcome in endings],
             room=claims.Room(slots),
             settings=queue.settings(),
             jitter=lambda: 0.0,
             open_run=open_run,
+            rollups=self.rollups,
             is_durable=False,
         )
 
@@ -365,6 +371,7 @@ class _Machine(RuleBasedStateMachine):
             attempt = self.open[adopted.claim.attempt_id]
             orphans.remove(attempt.id)
             attempt.worker = seat
+            self.claims[attempt.id] = adopted.claim
             assert adopted.claim.number == self.model.jobs[attempt.job_id].starts
             status = adopted.command.poll()
             adopted.command.close()
@@ -376,7 +383,9 @@ class _Machine(RuleBasedStateMachine):
         self._turn(seat, endings, 0)
         strike_dead_workers(db, worker[0])
         remove_leftovers(db)
-        assert set(os.listdir(db.spool.attempts)) == {f"{attempt_id}.run" for attempt_id in self.open}
+        assert set(os.listdir(db.spool.attempts)) == {
+            f"{attempt_id}.{kind}" for attempt_id in self.open for kind in ("run", "out")
+        }
         assert len(os.listdir(db.spool.workers)) == sum(found is not None for found in self.seats)
 
     # --- what must hold after every step

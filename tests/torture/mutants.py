@@ -36,7 +36,7 @@ MUTANTS = (
         "lock",
         "a command's run file is not locked",
         "core.process",
-        (("_off_targets(create_locked(self._path))", "_off_targets(create_afresh(self._path, os.O_RDONLY))"),),
+        (("fcntl.flock(self.lock, fcntl.LOCK_EX)", "pass"),),
         "storm",
         12.0,
     ),
@@ -55,10 +55,9 @@ MUTANTS = (
         "an ending is written whether or not the attempt is still open",
         "core.store.claims",
         (
-            ("WHERE attempts.id = ? AND attempts.ended_at IS NULL", "WHERE attempts.id = ?"),
             (
-                "output_bytes = ?, output = ? WHERE id = ? AND ended_at IS NULL",
-                "output_bytes = ?, output = ? WHERE id = ?",
+                " output_bytes = ?, output = ? WHERE id = ? AND ended_at IS NULL",
+                " output_bytes = ?, output = ? WHERE id = ?",
             ),
             (
                 "\" WHERE id = ? AND state = 'running' AND attempt_id = ?\",\n        (",
@@ -98,7 +97,7 @@ MUTANTS = (
         "turns",
         "writers do not take turns",
         "core.database",
-        (("lock.acquire(self.busy_timeout_s)", "pass"), ("lock.release()", "pass")),
+        (("lock.acquire(self.busy_timeout_s)", "pass"),),
         "contention",
         20.0,
     ),

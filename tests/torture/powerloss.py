@@ -208,9 +208,9 @@ def _go_on(queue: Queue, chance: random.Random, note: object) -> None:
     # copied back often, so that power cuts fall into that; but never in a quiet time
     queue.database.connection().execute(f"PRAGMA wal_autocheckpoint = {100_000 if is_quiet else 60}")
     if is_quiet:
-        # nobody enqueues for a while: what a worker records is then synced by nobody but itself
+        # for longer than a result may be lost nobody enqueues: what a worker records is synced by nobody but itself
         if queue.counts().of(State.PENDING) < 2:
-            note("A", *queue.enqueue_many([NewJob("true")] * 150))
+            note("A", *queue.enqueue_many([NewJob("true")] * 1000))
         return
     kind = chance.random()
     if kind < 0.1:
