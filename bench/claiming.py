@@ -15,6 +15,7 @@ from core.model import NewJob, Sort, State, Term, View
 from core.queue import Queue
 from core.settings import Settings
 from core.store import claims
+from core.store.rollups import Rollups
 
 _WARM_UP = 20
 
@@ -78,6 +79,7 @@ def _claim_us(queue: Queue) -> float:
         settings=Settings(),
         jitter=lambda: 0.0,
         open_run=lambda attempt_id: None,
+        rollups=Rollups(),
         is_durable=False,
     )
     took_us = (time.perf_counter() - began) * 1e6

@@ -11,6 +11,7 @@ from bench.place import run as run_program
 from core.model import NewJob
 from core.queue import Queue
 from core.store import claims
+from core.store.rollups import Rollups
 
 
 def run(scale: Scale) -> Iterable[Line]:
@@ -23,7 +24,7 @@ def run(scale: Scale) -> Iterable[Line]:
             empty = os.path.getsize(database)
             queue.enqueue_many(NewJob("true") for _ in range(scale.memory_jobs))
             first, last = map(int, run_program(python("bench.helper", "drain", database, str(early))).split())
-            claims.make_durable(queue.database)
+            claims.make_durable(queue.database, Rollups())
             _checkpoint(queue)
             size = os.path.getsize(database) - empty
     yield Line(

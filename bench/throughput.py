@@ -13,8 +13,9 @@ from bench.lines import Line, Scale, Target, middle_ratio
 from bench.place import queuectl, scratch, using
 from core.database import Database
 from core.model import NewJob
-from core.process import RunFile, arguments, start
+from core.process import HEADING, RunFile, arguments, start
 from core.queue import Queue
+from core.spares import Spares
 from core.worker import Worker
 
 _SLOTS = 2
@@ -126,22 +127,27 @@ def bare_rate(command: str, jobs: int) -> float:
         database = Database(os.path.join(directory, "queue.db"))
         try:
             argv = arguments("/bin/sh", command, directory)
-            environment = dict(os.environ)
+            environment = dict(os.environb)
             poll = select.poll()
             live = 0
             started = 0
             commands = {}
+            spares = Spares()
             began = time.perf_counter()
             while live or started < jobs:
                 while live < _SLOTS and started < jobs:
                     started += 1
-                    one = start(database.spool, started, RunFile(database.spool, started), argv, environment)
-                    commands[one.pidfd] = one
+                    run = RunFile(database.spool, started, spares)
+                    one = start(database.spool, started, run, argv, environment)
+                    commands[one.pidfd] = (one, started)
                     poll.register(one.pidfd, select.POLLIN)
                     live += 1
                 for descriptor, _ in poll.poll():
                     poll.unregister(descriptor)
-                    commands.pop(descriptor).poll()
+                    one, number = commands.pop(descriptor)
+                    one.poll()
+                    spares.keep(database.spool.run_file(number), len(HEADING))
+                    spares.keep(database.spool.output_file(number), 0)
                     live -= 1
             return jobs / (time.perf_counter() - began)
         finally:

@@ -142,6 +142,7 @@ class WriteLock:
     def __init__(self, path: str) -> None:
         self._path = path
         self._descriptor = -1
+        self._inode = 0
         self._place: _PlaceInLine | None = None
 
     def acquire(self, timeout_s: float) -> None:
@@ -155,6 +156,12 @@ class WriteLock:
                 self._place = _PlaceInLine(self._path)
         if self._place is not None:
             self._wait(self._place, timeout_s)
+
+    def __enter__(self) -> None:
+        """Have the turn, which was acquired."""
+
+    def __exit__(self, *failure: object) -> None:
+        self.release()
 
     def release(self) -> None:
         """Give the turn to the next in line. It never fails: what was written under it is committed by now."""
@@ -173,13 +180,17 @@ class WriteLock:
     def _reopen_if_gone(self) -> None:
         if self._descriptor >= 0:
             try:
-                if os.stat(self._path).st_ino == os.fstat(self._descriptor).st_ino:
+                if os.stat(self._path).st_ino == self._inode:
                     return
             except FileNotFoundError:
                 pass
             self.close()
             self._place = None
-        self._descriptor = create_private(self._path, os.O_RDWR, is_new=False)
+        self._hold(create_private(self._path, os.O_RDWR, is_new=False))
+
+    def _hold(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._inode = os.fstat(descriptor).st_ino
 
     def _wait(self, place: _PlaceInLine, timeout_s: float) -> None:
         descriptor = place.wait(timeout_s)
@@ -192,4 +203,4 @@ class WriteLock:
             )
         self._place = None
         self.close()
-        self._descriptor = descriptor
+        self._hold(descriptor)

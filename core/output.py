@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 from core.database import Database
@@ -114,15 +113,6 @@ def collect(db: Database, attempt_id: int) -> tuple[bytes | None, int]:
         os.close(descriptor)
     # a child that was left behind may have written meanwhile
     return (data, len(data)) if len(data) <= INLINE_BYTES else (None, os.stat(path).st_size)
-
-
-def remove_files(db: Database, attempt_id: int, *, is_output_stored: bool) -> None:
-    """Remove an ended attempt's run file, and its output file once the bytes are in the database."""
-    with contextlib.suppress(OSError):
-        os.unlink(db.spool.run_file(attempt_id))
-    if is_output_stored:
-        with contextlib.suppress(OSError):
-            os.unlink(db.spool.output_file(attempt_id))
 
 
 def text_of(data: bytes) -> str:

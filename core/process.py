@@ -21,8 +21,12 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.liveness import create_afresh, create_locked, is_locked
+from core.liveness import create_afresh, is_locked
 from core.paths import Spool
+from core.spares import Spares
+
+#: What a run file begins with; the attempt's id follows.
+HEADING = "queuectl attempt "
 
 #: Where the lock sits in the command's tree; scripts use low numbers, shells 10 to 63 and 255.
 LOCK_DESCRIPTOR = 99
@@ -58,6 +62,9 @@ _SHELL_WORDS = frozenset([*_GRAMMAR.split(), *_COMMANDS_OF_SHELLS.split()])
 # Commands that every shell has inside: they need no process of their own.
 _BUILT_INS = frozenset({"echo", "false", "printf", "pwd", "test", "true"})
 
+# What the wrapper exits with when the directory is gone, which only the run file tells from the command's own 126.
+_MAY_BE_NO_DIRECTORY = 126
+
 _DEFAULT_SIGNALS = sorted(set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP})
 #: Errors of the system's that pass: no processes, memory or descriptors left just now.
 PASSING_ERRORS = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
@@ -88,6 +95,8 @@ def read_status(spool: Spool, attempt_id: int) -> Status:
         ended_at_ms = os.fstat(descriptor).st_mtime_ns // 1_000_000
     finally:
         os.close(descriptor)
+    if lines[0] != f"{HEADING}{attempt_id}":
+        return Status()  # the power went before what an earlier attempt had written there was gone
     # the last element has no end of line: it is empty, or a line that was being written when the power went
     values = lines[1:-1]
     pid = int(values[0]) if values and values[0].isdigit() else None
@@ -99,31 +108,47 @@ def read_status(spool: Spool, attempt_id: int) -> Status:
 
 
 class RunFile:
-    """A new attempt's run file, held by the worker between its claim and its start."""
+    """A new attempt's run file and output file, held by the worker between its claim and its start.
 
-    def __init__(self, spool: Spool, attempt_id: int) -> None:
-        self._path = spool.run_file(attempt_id)
-        self.lock = self.writer = -1
+    ``lock`` is the descriptor that carries the lock, ``writer`` and ``output`` append. Raises ``OSError`` when the
+    system has no room for them; then neither is there.
+    """
+
+    def __init__(self, spool: Spool, attempt_id: int, spares: Spares | None = None) -> None:
+        self._paths = (spool.run_file(attempt_id), spool.output_file(attempt_id))
+        self.lock = self.writer = self.output = -1
+        run, output = self._paths
         try:
-            self.lock = _off_targets(create_locked(self._path))
-            self.writer = _off_targets(os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC))
-            os.write(self.writer, b"queuectl attempt %d\n" % attempt_id)
+            self.writer, is_headed = _file_for_appending(run, spares, len(HEADING))
+            self.lock = _off_targets(os.open(run, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
+            fcntl.flock(self.lock, fcntl.LOCK_EX)
+            os.write(self.writer, f"{'' if is_headed else HEADING}{attempt_id}\n".encode())
+            self.output, _ = _file_for_appending(output, spares, 0)
         except BaseException:
             self.discard()
             raise
 
     def close(self) -> None:
-        """Let go of the file in this process; the command's tree holds on to it."""
-        for descriptor in (self.lock, self.writer):
+        """Let go of the files in this process; the command's tree holds on to them."""
+        for descriptor in (self.lock, self.writer, self.output):
             if descriptor >= 0:
                 os.close(descriptor)
-        self.lock = self.writer = -1
+        self.lock = self.writer = self.output = -1
 
     def discard(self) -> None:
-        """Remove the file of an attempt that will not start."""
-        with contextlib.suppress(OSError):
-            os.unlink(self._path)
+        """Remove the files of an attempt that will not start."""
+        for path in self._paths:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
         self.close()
+
+
+def _file_for_appending(path: str, spares: Spares | None, length: int) -> tuple[int, bool]:
+    """Return the descriptor of a new file at the path, and whether it was a spare that has its ``length`` bytes."""
+    descriptor = None if spares is None else spares.take(path, length)
+    if descriptor is not None:
+        return _off_targets(descriptor), True
+    return _off_targets(create_afresh(path, os.O_WRONLY | os.O_APPEND)), False
 
 
 def _off_targets(descriptor: int) -> int:
@@ -154,39 +179,27 @@ def keep_descriptors_from_commands() -> None:
 
 
 def start(
-    spool: Spool, attempt_id: int, run: RunFile, argv: tuple[str, ...], environment: Mapping[str, str]
+    spool: Spool, attempt_id: int, run: RunFile, argv: tuple[str, ...], environment: Mapping[bytes, bytes]
 ) -> Command:
     """Start the wrapper as the leader of a session of its own, output going to the attempt's file.
 
     Raises ``OSError`` when the system refuses; the run file is then still the caller's.
     """
-    output = null = -1
-    try:
-        null = _off_targets(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
-        output = _off_targets(create_afresh(spool.output_file(attempt_id), os.O_WRONLY | os.O_APPEND))
-        pid = os.posix_spawn(
-            argv[0],
-            argv,
-            environment,
-            file_actions=(
-                (os.POSIX_SPAWN_DUP2, run.lock, LOCK_DESCRIPTOR),
-                (os.POSIX_SPAWN_DUP2, run.writer, _STATUS_DESCRIPTOR),
-                (os.POSIX_SPAWN_DUP2, null, 0),
-                (os.POSIX_SPAWN_DUP2, output, 1),
-                (os.POSIX_SPAWN_DUP2, null, 2),
-            ),
-            setsid=True,
-            setsigdef=_DEFAULT_SIGNALS,
-            setsigmask=(),
-        )
-    except OSError:
-        if output >= 0:
-            os.unlink(spool.output_file(attempt_id))
-        raise
-    finally:
-        for descriptor in (null, output):
-            if descriptor >= 0:
-                os.close(descriptor)
+    pid = os.posix_spawn(
+        argv[0],
+        argv,
+        environment,
+        file_actions=(
+            (os.POSIX_SPAWN_DUP2, run.lock, LOCK_DESCRIPTOR),
+            (os.POSIX_SPAWN_DUP2, run.writer, _STATUS_DESCRIPTOR),
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0),
+            (os.POSIX_SPAWN_DUP2, run.output, 1),
+            (os.POSIX_SPAWN_DUP2, 0, 2),
+        ),
+        setsid=True,
+        setsigdef=_DEFAULT_SIGNALS,
+        setsigmask=(),
+    )
     run.close()
     return Command(spool, attempt_id, pid, is_child=True)
 
@@ -203,7 +216,7 @@ class Command:
         self._wrapper_exit: int | None = None
         self.pidfd = -1
         if pid is not None and _HAS_PIDFD:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # no descriptor left, or gone already: it is looked at instead
                 self.pidfd = os.pidfd_open(pid)
 
     @property
@@ -226,8 +239,12 @@ class Command:
 
         ``is_stopping`` waits for the whole tree, until it has been killed: nothing may be left in the group.
         """
-        if self._is_child and not self._reap(is_stopping):
-            return None
+        if self._is_child:
+            if not self._reap(is_stopping):
+                return None
+            if not is_stopping and self._wrapper_exit not in (None, _MAY_BE_NO_DIRECTORY):
+                self.close()
+                return Status(self.pid, self._wrapper_exit)  # the wrapper exits with what it wrote
         status = self._status()
         if status.exit_code is not None and not is_stopping:
             self.close()

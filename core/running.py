@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -12,10 +13,11 @@ from core.clock import to_ms
 from core.database import Database
 from core.lifecycle import outcome_of_exit
 from core.model import Ending, Outcome
-from core.output import collect, remove_files
-from core.process import PASSING_ERRORS, Command, RunFile, Status, arguments, start
+from core.output import collect
+from core.process import HEADING, PASSING_ERRORS, Command, RunFile, Status, arguments, start
 from core.recovery import Adopted
 from core.settings import Settings
+from core.spares import Spares
 from core.store import claims
 from core.store.claims import Claim, Recorded
 from core.waiter import Waiter
@@ -52,9 +54,10 @@ class RunningSet:
         self._waiter = waiter
         self._running: dict[int, _Running] = {}
         self._by_descriptor: dict[int, int] = {}
-        self._environments: dict[int, Mapping[str, str]] = {}
+        self._environments: dict[int, Mapping[bytes, bytes]] = {}
+        self._spares = Spares()
         self._output_look_s = 0.0
-        self.endings: dict[int, Ending] = {}
+        self.endings: dict[int, tuple[Claim, Ending]] = {}
         self.settings = Settings()
 
     def __len__(self) -> int:
@@ -70,6 +73,10 @@ class RunningSet:
         return bool(self._running)
 
     # --- beginning
+
+    def open_run(self, attempt_id: int) -> RunFile:
+        """Make the files of an attempt that is being claimed; raise ``OSError`` when there is no room for them."""
+        return RunFile(self._db.spool, attempt_id, self._spares)
 
     def start(self, claim: Claim, run: RunFile) -> OSError | None:
         """Start a claimed command; return the error when the system has no room for it just now.
@@ -90,22 +97,20 @@ class RunningSet:
                 return error
             run.discard()
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            self.endings[claim.attempt_id] = Ending(
-                Outcome.SPAWN_ERROR, error=f"could not be started: {reason}", run_ms=0, output=b""
-            )
+            ending = Ending(Outcome.SPAWN_ERROR, error=f"could not be started: {reason}", run_ms=0, output=b"")
+            self.endings[claim.attempt_id] = (claim, ending)
             return None
         now = self._db.clock.monotonic_s()
         timeout_s = claim.job.timeout_s
         self._watch(_Running(claim, command, now, False, None if timeout_s is None else now + timeout_s))
         return None
 
-    def could_not_start(self, attempt_ids: Sequence[int]) -> None:
+    def could_not_start(self, waiting: Sequence[Claim]) -> None:
         """Note claims that could neither be started nor given back: they are recorded later, at no cost to the job."""
-        for attempt_id in attempt_ids:
-            if attempt_id not in self._running:
-                self.endings[attempt_id] = Ending(
-                    Outcome.INTERRUPTED, error="could not be started", run_ms=0, output=b""
-                )
+        for claim in waiting:
+            if claim.attempt_id not in self._running:
+                ending = Ending(Outcome.INTERRUPTED, error="could not be started", run_ms=0, output=b"")
+                self.endings[claim.attempt_id] = (claim, ending)
 
     def adopt(self, adopted: Adopted) -> None:
         """Watch a command that a dead worker started; its timeout counts from its own start.
@@ -124,7 +129,7 @@ class RunningSet:
         if status is not None:
             if claim.stop_requested is not None:
                 running.stop = Outcome.CANCELLED
-            self.endings[claim.attempt_id] = self._ending_of(running, status, now)
+            self.endings[claim.attempt_id] = (claim, self._ending_of(running, status, now))
             return
         self._watch(running)
         if claim.stop_requested is not None:
@@ -143,25 +148,25 @@ class RunningSet:
         else:
             self._by_descriptor[running.command.pidfd] = running.claim.attempt_id
 
-    def _environment_of(self, claim: Claim) -> dict[str, str]:
+    def _environment_of(self, claim: Claim) -> dict[bytes, bytes]:
         shared = self._environments.get(claim.environment_id)
         if shared is None:
             if len(self._environments) >= _ENVIRONMENTS:
                 self._environments.clear()
             mode, stored = claims.environment_of(self._db, claim.environment_id)
             # what it takes from this process is taken once: sorting out the secrets costs more than a claim
-            shared = environment.for_job(mode, stored, {}, os.environ)
+            shared = _encoded(environment.for_job(mode, stored, {}, os.environ))
+            shared[b"QUEUECTL_DB"] = os.fsencode(self._db.path)
             self._environments[claim.environment_id] = shared
         job = claim.job
         return {
             **shared,
-            **job.env,
-            "QUEUECTL_JOB_ID": str(job.id),
-            "QUEUECTL_JOB_NAME": job.name or "",
-            "QUEUECTL_ATTEMPT": str(job.attempts),
-            "QUEUECTL_MAX_ATTEMPTS": str(job.max_attempts),
-            "QUEUECTL_QUEUE": job.queue,
-            "QUEUECTL_DB": self._db.path,
+            **_encoded(job.env),
+            b"QUEUECTL_JOB_ID": b"%d" % job.id,
+            b"QUEUECTL_JOB_NAME": os.fsencode(job.name or ""),
+            b"QUEUECTL_ATTEMPT": b"%d" % job.attempts,
+            b"QUEUECTL_MAX_ATTEMPTS": b"%d" % job.max_attempts,
+            b"QUEUECTL_QUEUE": os.fsencode(job.queue),
         }
 
     # --- watching
@@ -197,14 +202,12 @@ class RunningSet:
                 running.look_at_s = now + _POLL_S
                 continue
             self._forget(attempt_id, running)
-            self.endings[attempt_id] = ending
+            self.endings[attempt_id] = (running.claim, ending)
 
     def _forget(self, attempt_id: int, running: _Running) -> None:
         del self._running[attempt_id]
-        for descriptor, owner in list(self._by_descriptor.items()):
-            if owner == attempt_id:
-                del self._by_descriptor[descriptor]
-                self._waiter.remove(descriptor)
+        if self._by_descriptor.pop(running.command.pidfd, None) is not None:
+            self._waiter.remove(running.command.pidfd)
         running.command.close()
 
     def next_look_s(self, now: float) -> float:
@@ -290,17 +293,35 @@ class RunningSet:
             run_ms = max(0, ended_at_ms - to_ms(job.started_at))
         return Ending(outcome, code, number, error, run_ms, ended_at_ms, output, size)
 
-    def recorded(self, handed: Sequence[tuple[int, Ending]], recorded: Sequence[Recorded]) -> None:
+    def recorded(self, handed: Sequence[tuple[Claim, Ending]], recorded: Sequence[Recorded]) -> None:
         """Forget the endings that were handed to the database, and remove the files that are not needed any more."""
-        done = {one.attempt_id for one in recorded}
-        for attempt_id, ending in handed:
+        done = {one.claim.attempt_id for one in recorded}
+        for claim, ending in handed:
+            attempt_id = claim.attempt_id
             # those that came since (a command that could not be started) wait for the next turn
             del self.endings[attempt_id]
             # an ending that somebody else recorded leaves the files to them
             if attempt_id in done:
-                remove_files(self._db, attempt_id, is_output_stored=ending.output is not None)
+                self._spares.keep(self._db.spool.run_file(attempt_id), len(HEADING))
+                if ending.output is not None:
+                    output = self._db.spool.output_file(attempt_id)
+                    if ending.output:
+                        with contextlib.suppress(OSError):
+                            os.unlink(output)
+                    else:
+                        self._spares.keep(output, 0)
+
+    def tidy(self) -> None:
+        """Remove the files that were kept for what starts next."""
+        self._spares.clear()
 
     def close(self) -> None:
         """Let go of all commands; they run on."""
+        self.tidy()
         for attempt_id, running in list(self._running.items()):
             self._forget(attempt_id, running)
+
+
+def _encoded(variables: Mapping[str, str]) -> dict[bytes, bytes]:
+    """Return variables as the system takes them: encoded once, not at each start."""
+    return {os.fsencode(name): os.fsencode(value) for name, value in variables.items()}

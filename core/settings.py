@@ -140,6 +140,7 @@ class Settings:
     """The values in force: what the database holds, else the defaults. Immutable; typed by property."""
 
     def __init__(self, stored: Mapping[str, str] | None = None) -> None:
+        self._curves: dict[float, Backoff] = {}
         self._values: dict[str, Value] = {key: setting.default for key, setting in SETTINGS.items()}
         for key, text in (stored or {}).items():
             # a key of a newer version, or a value that another tool spoilt, leaves the default (doctor tells)
@@ -180,6 +181,9 @@ class Settings:
 
     def backoff(self, base: float) -> Backoff:
         """Return the back-off curve of a job that has this base."""
-        from core.retry import Backoff  # here because who only adds a job needs no curve
+        curve = self._curves.get(base)
+        if curve is None:
+            from core.retry import Backoff  # here because who only adds a job needs no curve
 
-        return Backoff(base, self.number("backoff-cap"), self.number("jitter"))
+            curve = self._curves[base] = Backoff(base, self.number("backoff-cap"), self.number("jitter"))
+        return curve

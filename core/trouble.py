@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import re
 import sqlite3
-from collections.abc import Iterator
 
 from core.errors import (
     DatabaseBusy,
@@ -18,6 +16,10 @@ from core.errors import (
     NotOurDatabase,
     QueueError,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
 
 _MESSAGES: tuple[tuple[str, type[QueueError], str], ...] = (
     ("disk is full", DiskFull, "the disk of {path} is full; nothing was added; make room (queuectl purge, prune)"),
@@ -31,18 +33,29 @@ _MESSAGES: tuple[tuple[str, type[QueueError], str], ...] = (
 )
 
 
-@contextlib.contextmanager
-def translated(path: str) -> Iterator[None]:
+class translated:  # noqa: N801  (it reads as a verb: with translated(path))
     """Turn errors of SQLite's and of the system's into ours, but for a name that is taken."""
-    try:
-        yield
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        ours = _of_sqlite(path, error)
-        if ours is None:
-            raise
-        raise ours from error
-    except OSError as error:
-        raise _of_system(path, error) from error
+
+    # no generator: a worker enters this at every turn, and a class costs half
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            return
+        if isinstance(error, (sqlite3.Error, UnicodeDecodeError)):
+            ours = _of_sqlite(self._path, error)
+            if ours is not None:
+                raise ours from error
+        elif isinstance(error, OSError):
+            raise _of_system(self._path, error) from error
 
 
 def _of_sqlite(path: str, error: sqlite3.Error | UnicodeDecodeError) -> QueueError | None:

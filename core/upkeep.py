@@ -297,8 +297,11 @@ def _is_leftover(connection: sqlite3.Connection, spool: Spool, path: str) -> boo
     if kind not in ("run", "out"):
         return False
     row = connection.execute(
-        "SELECT ended_at IS NOT NULL, output IS NOT NULL FROM attempts WHERE id = ?", (number,)
+        "SELECT worker_id, ended_at IS NOT NULL, output IS NOT NULL FROM attempts WHERE id = ?", (number,)
     ).fetchone()
     if row is None:
         return not is_locked(spool.run_file(number))
-    return bool(row[0] and (kind == "run" or row[1]))
+    worker_id, has_ended, is_output_stored = row
+    if not has_ended or (kind == "out" and not is_output_stored):
+        return False
+    return not is_locked(spool.worker_lock(worker_id))  # a living worker keeps it for its next attempt, or removes it

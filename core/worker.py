@@ -23,6 +23,8 @@ from core.queue import Queue
 from core.recovery import adopt_from_the_dead, remove_leftovers, strike_dead_workers
 from core.running import RunningSet
 from core.store import claims, workers
+from core.store.claims import Claim
+from core.store.rollups import Rollups
 from core.upkeep import prune_some
 from core.waiter import Waiter
 
@@ -91,6 +93,7 @@ class Worker:
         self._lock_descriptor = -1
         self._bell: Bell | None = None
         self._running = RunningSet(self._db, self._waiter)
+        self._rollups = Rollups()
         self._jitter = queue.jitter
         self._jitter()  # what it needs is loaded now: later there may be no descriptor left to load it with
         self._is_looking = True
@@ -251,10 +254,10 @@ class Worker:
 
     def _transact(self, free: int) -> None:
         opened: dict[int, RunFile] = {}
-        endings = list(self._running.endings.items())
+        endings = list(self._running.endings.values())
 
         def open_run(attempt_id: int) -> None:
-            opened[attempt_id] = RunFile(self._db.spool, attempt_id)
+            opened[attempt_id] = self._running.open_run(attempt_id)
 
         now = self._db.clock.monotonic_s()
         is_durable = self._running.settings.is_fully_durable or self._is_sync_due(now, SYNC_S)
@@ -267,6 +270,7 @@ class Worker:
                 settings=self._running.settings,
                 jitter=self._jitter,
                 open_run=open_run,
+                rollups=self._rollups,
                 is_durable=is_durable,
             )
         except BaseException:
@@ -283,7 +287,7 @@ class Worker:
         self._follow(turn, free, endings, opened)
 
     def _follow(
-        self, turn: claims.Turn, free: int, endings: Sequence[tuple[int, Ending]], opened: dict[int, RunFile]
+        self, turn: claims.Turn, free: int, endings: Sequence[tuple[Claim, Ending]], opened: dict[int, RunFile]
     ) -> None:
         """Act on what a transaction did: start what was claimed, forget and tell what was recorded."""
         self._next_due_ms, self._has_more_due = turn.next_due_ms, turn.has_more_due
@@ -295,13 +299,14 @@ class Worker:
         finally:
             self._running.recorded(endings, turn.recorded)
             for done in turn.recorded:
-                self._emit(events.AttemptEnded(done.job, done.attempt_id, done.number, done.ending, done.decision))
+                claim = done.claim
+                self._emit(events.AttemptEnded(claim.job, claim.attempt_id, claim.number, done.ending, done.decision))
         if refusal is not None:
             self._pause_spawning(refusal)
         elif free > 0:
             self._pause_s = 0.0
 
-    def _start(self, claimed: Sequence[claims.Claim], opened: dict[int, RunFile]) -> OSError | None:
+    def _start(self, claimed: Sequence[Claim], opened: dict[int, RunFile]) -> OSError | None:
         """Start what was claimed; when the system refuses, give back the rest and return why."""
         waiting = list(claimed)
         try:
@@ -314,7 +319,7 @@ class Worker:
                 del waiting[0]
                 self._emit(events.AttemptStarted(claim.job, claim.attempt_id, claim.number))
         except Exception:
-            self._running.could_not_start([late.attempt_id for late in waiting])
+            self._running.could_not_start(waiting)
             raise
         finally:
             for late in waiting:
@@ -357,7 +362,8 @@ class Worker:
     def _sync_if_needed(self) -> None:
         wait_s = SYNC_S if self._running.live_count() else IDLE_SYNC_S
         if self._is_sync_due(self._db.clock.monotonic_s(), wait_s):
-            claims.make_durable(self._db)
+            self._running.tidy()
+            claims.make_durable(self._db, self._rollups)
             self._unsynced_since = None
             self._storage_works()
 
@@ -432,7 +438,7 @@ class Worker:
         try:
             if self.error is None:
                 if self._unsynced_since is not None:
-                    claims.make_durable(self._db)
+                    claims.make_durable(self._db, self._rollups)
                 workers.forget(self._db, self.id)
         except QueueError as error:
             self._emit(events.StorageTrouble(str(error)))

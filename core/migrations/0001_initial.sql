@@ -27,8 +27,10 @@ CREATE TABLE jobs (
     backoff_base   REAL NOT NULL CHECK (backoff_base >= 1),
     ok_exit        TEXT,
     dead_exit      TEXT,
+    -- OR, because SQLite builds a table for an IN of more than two values, each time that it checks
     state          TEXT NOT NULL DEFAULT 'pending'
-                   CHECK (state IN ('pending', 'running', 'completed', 'dead', 'cancelled', 'purged')),
+                   CHECK (state = 'pending' OR state = 'running' OR state = 'completed' OR state = 'dead'
+                          OR state = 'cancelled' OR state = 'purged'),
     run_at         INTEGER CHECK (run_at IS NULL OR state = 'pending'),
     attempts       INTEGER NOT NULL DEFAULT 0 CHECK (attempts BETWEEN 0 AND max_attempts),
     interrupts     INTEGER NOT NULL DEFAULT 0 CHECK (interrupts >= 0),
@@ -63,8 +65,9 @@ CREATE TABLE attempts (
     started_at     INTEGER NOT NULL,
     ended_at       INTEGER,
     run_ms         INTEGER CHECK (run_ms >= 0),
-    outcome        TEXT CHECK (outcome IN ('succeeded', 'failed', 'signalled', 'timed_out', 'spawn_error',
-                                           'cancelled', 'interrupted', 'lost')),
+    outcome        TEXT CHECK (outcome = 'succeeded' OR outcome = 'failed' OR outcome = 'signalled'
+                               OR outcome = 'timed_out' OR outcome = 'spawn_error' OR outcome = 'cancelled'
+                               OR outcome = 'interrupted' OR outcome = 'lost'),
     exit_code      INTEGER,
     signal         INTEGER,
     error          TEXT,

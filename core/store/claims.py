@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +9,10 @@ from dataclasses import dataclass
 from core.database import Database
 from core.errors import DatabaseCorrupt
 from core.lifecycle import decide
-from core.model import FAILURES, Decision, Ending, Job, Outcome, State
+from core.model import Decision, Ending, Job, State
 from core.settings import Settings
-from core.store.rows import JOB_COLUMNS, SqlRow, job_of, variables_of
+from core.store.rollups import Rollups
+from core.store.rows import JOB_COLUMNS, SqlRow, claimed_job_of, job_of, variables_of
 
 #: Delayed jobs made due in one transaction; more follow in the next.
 DUE_BATCH = 500
@@ -26,16 +26,15 @@ class Claim:
     attempt_id: int
     number: int
     environment_id: int
+    started_ms: int
     stop_requested: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An ending that was written, the job as it was while it ran, and what follows."""
+    """An ending that was written, and what follows."""
 
-    job: Job
-    attempt_id: int
-    number: int
+    claim: Claim
     ending: Ending
     decision: Decision
 
@@ -59,26 +58,21 @@ class Room:
     queues: Sequence[str] = ()
 
 
-_OPEN_ATTEMPT = (
-    "SELECT number, attempts.started_at, due_at, starts, environment_id, "
-    + ", ".join(f"jobs.{column.strip()}" for column in JOB_COLUMNS.split(","))
-    + " FROM attempts JOIN jobs ON jobs.id = job_id WHERE attempts.id = ? AND attempts.ended_at IS NULL"
-)
-_EXTRA = 5
-
-
 def turn(
     db: Database,
     *,
     worker_id: int,
-    endings: Sequence[tuple[int, Ending]],
+    endings: Sequence[tuple[Claim, Ending]],
     room: Room,
     settings: Settings,
     jitter: Callable[[], float],
     open_run: Callable[[int], None],
+    rollups: Rollups,
     is_durable: bool,
 ) -> Turn:
     """Record endings, make due jobs due, claim; all in one transaction.
+
+    ``is_durable`` syncs it to the disk, and everything before it; the ``rollups`` are written with it, else they grow.
 
     ``open_run(attempt id)`` must create and lock the attempt's run file: it is called before the commit that makes the
     attempt visible, so nobody ever sees a running attempt whose lock is free unless it is dead. An ending whose
@@ -88,17 +82,25 @@ def turn(
     with db.write(is_durable=is_durable) as connection:
         recorded = [
             done
-            for attempt_id, ending in endings
-            if (done := _record(connection, attempt_id, ending, settings, jitter(), now)) is not None
+            for claim, ending in endings
+            if (done := _record(connection, claim, ending, settings, jitter(), now)) is not None
         ]
-        if recorded:
-            _add_to_rollups(connection, recorded, now)
+        ended = [(done.ending, done.decision) for done in recorded]
         moved = 0
         next_due = _next_due(connection)
         if next_due is not None and next_due <= now:
             moved = _make_due(connection, now)
             next_due = _next_due(connection)
-        claimed, refusal = _claim(connection, worker_id, room, open_run, now)
+        claimed, waits_ms, refusal = _claim(connection, worker_id, room, open_run, now)
+        if is_durable:
+            rollups.write(connection)
+            this_turn = Rollups()
+            this_turn.count(ended, waits_ms, now)
+            this_turn.write(connection)
+    if is_durable:
+        rollups.clear()
+    else:
+        rollups.count(ended, waits_ms, now)
     return Turn(recorded, claimed, next_due, moved >= DUE_BATCH, refusal)
 
 
@@ -118,15 +120,22 @@ def _make_due(connection: sqlite3.Connection, now: int) -> int:
 
 # --- record
 
+# Python's sqlite3 looks for an adapter for every None and bytes that it binds, which costs more than the rest of a
+# parameter; so NULL goes in as a number or text that is none of these, and bytes as a bytearray.
+_NUMBER = "NULLIF(?, -1)"
+_TEXT = "NULLIF(?, '')"
+
+
+def _number(value: int | None) -> int:
+    """Return what ``_NUMBER`` stores as this value, which is not negative."""
+    return -1 if value is None else value
+
 
 def _record(
-    connection: sqlite3.Connection, attempt_id: int, ending: Ending, settings: Settings, jitter: float, now: int
+    connection: sqlite3.Connection, claim: Claim, ending: Ending, settings: Settings, jitter: float, now: int
 ) -> Recorded | None:
-    row = connection.execute(_OPEN_ATTEMPT, (attempt_id,)).fetchone()
-    if row is None:
-        return None
-    number, started_at = row[0], row[1]
-    job = job_of(row[_EXTRA:])
+    # what a decision needs of a job cannot change while it runs: no verb touches it then
+    job = claim.job
     decision = decide(
         ending,
         attempts=job.attempts,
@@ -136,31 +145,32 @@ def _record(
         backoff=settings.backoff(job.backoff_base),
         jitter_factor=jitter,
     )
-    ended_at = max(started_at, now if ending.ended_at_ms is None else min(now, ending.ended_at_ms))
-    run_ms = max(0, ended_at - started_at if ending.run_ms is None else ending.run_ms)
-    _close_attempt(connection, attempt_id, ending, ended_at, run_ms)
-    _move_job(connection, job, attempt_id, ending, decision, ended_at, run_ms, now)
-    return Recorded(job, attempt_id, number, ending, decision)
+    ended_at = max(claim.started_ms, now if ending.ended_at_ms is None else min(now, ending.ended_at_ms))
+    run_ms = max(0, ended_at - claim.started_ms if ending.run_ms is None else ending.run_ms)
+    if not _close_attempt(connection, claim.attempt_id, ending, ended_at, run_ms):
+        return None
+    _move_job(connection, job, claim.attempt_id, ending, decision, ended_at, run_ms, now)
+    return Recorded(claim, ending, decision)
 
 
-def _close_attempt(connection: sqlite3.Connection, attempt_id: int, ending: Ending, ended_at: int, run_ms: int) -> None:
+def _close_attempt(connection: sqlite3.Connection, attempt_id: int, ending: Ending, ended_at: int, run_ms: int) -> bool:
+    """Write how an attempt ended; return whether it was still open."""
     changed = connection.execute(
-        "UPDATE attempts SET ended_at = ?, run_ms = ?, outcome = ?, exit_code = ?, signal = ?, error = ?,"
-        " output_bytes = ?, output = ? WHERE id = ? AND ended_at IS NULL",
+        f"UPDATE attempts SET ended_at = ?, run_ms = ?, outcome = ?, exit_code = {_NUMBER}, signal = {_NUMBER},"
+        f" error = {_TEXT}, output_bytes = ?, output = ? WHERE id = ? AND ended_at IS NULL",
         (
             ended_at,
             run_ms,
             ending.outcome.value,
-            ending.exit_code,
-            ending.signal,
-            ending.error,
+            _number(ending.exit_code),
+            _number(ending.signal),
+            ending.error or "",
             ending.output_bytes,
-            ending.output,
+            None if ending.output is None else bytearray(ending.output),
             attempt_id,
         ),
     ).rowcount
-    if changed != 1:
-        raise DatabaseCorrupt(f"attempt {attempt_id} was closed twice; run 'queuectl doctor'")
+    return changed == 1
 
 
 def _move_job(
@@ -176,12 +186,12 @@ def _move_job(
     is_pending = decision.state is State.PENDING
     run_at = now + decision.delay_ms if is_pending and decision.delay_ms > 0 else None
     changed = connection.execute(
-        "UPDATE jobs SET state = ?, run_at = ?, attempts = ?, interrupts = ?, since = ?, due_at = ?, finished_at = ?,"
-        " run_ms = ?, outcome = ?, exit_code = ?, signal = ?, error = ?"
+        f"UPDATE jobs SET state = ?, run_at = {_NUMBER}, attempts = ?, interrupts = ?, since = ?, due_at = ?,"
+        f" finished_at = ?, run_ms = ?, outcome = ?, exit_code = {_NUMBER}, signal = {_NUMBER}, error = {_TEXT}"
         " WHERE id = ? AND state = 'running' AND attempt_id = ?",
         (
             decision.state.value,
-            run_at,
+            _number(run_at),
             decision.attempts,
             decision.interrupts,
             ended_at,
@@ -189,53 +199,15 @@ def _move_job(
             ended_at,
             run_ms,
             ending.outcome.value,
-            ending.exit_code,
-            ending.signal,
-            decision.reason or ending.error,
+            _number(ending.exit_code),
+            _number(ending.signal),
+            decision.reason or ending.error or "",
             job.id,
             attempt_id,
         ),
     ).rowcount
     if changed != 1:
         raise DatabaseCorrupt(f"job {job.id} is not running attempt {attempt_id}; run 'queuectl doctor'")
-
-
-# --- rollups
-
-
-def bucket_of(milliseconds: int) -> int:
-    """Return the histogram bucket of a duration >= 0: ``floor(4 * log2(ms + 1))``, steps of 19 %."""
-    return int(4 * math.log2(max(0, milliseconds) + 1))
-
-
-def _add_to_rollups(connection: sqlite3.Connection, recorded: Sequence[Recorded], now: int) -> None:
-    minute = now // 60_000
-    succeeded = failed = dead = run_ms = 0
-    histogram: dict[int, int] = {}
-    for done in recorded:
-        succeeded += done.ending.outcome is Outcome.SUCCEEDED
-        failed += done.ending.outcome in FAILURES
-        dead += done.decision.state is State.DEAD
-        if done.ending.run_ms is not None:
-            run_ms += done.ending.run_ms
-            bucket = bucket_of(done.ending.run_ms)
-            histogram[bucket] = histogram.get(bucket, 0) + 1
-    connection.execute(
-        "INSERT INTO minutes (minute, succeeded, failed, dead, run_ms) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET succeeded = succeeded + excluded.succeeded, failed = failed + excluded.failed,"
-        " dead = dead + excluded.dead, run_ms = run_ms + excluded.run_ms",
-        (minute, succeeded, failed, dead, run_ms),
-    )
-    _add_to_histogram(connection, minute, "run", histogram)
-
-
-def _add_to_histogram(connection: sqlite3.Connection, minute: int, kind: str, histogram: Mapping[int, int]) -> None:
-    for bucket, number in histogram.items():
-        connection.execute(
-            "INSERT INTO durations (minute, kind, bucket, n) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET n = n + excluded.n",
-            (minute, kind, bucket, number),
-        )
 
 
 # --- claim
@@ -247,58 +219,43 @@ _LANES = (
     " AND NOT EXISTS (SELECT 1 FROM facts WHERE key = 'is_paused' AND value = 1)"
 )
 _HEADS = (
-    "SELECT -priority, id FROM jobs INDEXED BY jobs_claim"
+    f"SELECT -priority, id, starts, due_at, environment_id, {JOB_COLUMNS} FROM jobs INDEXED BY jobs_claim"
     " WHERE queue = ? AND state = 'pending' AND run_at IS NULL ORDER BY priority DESC, id LIMIT ?"
 )
-_OPEN = (
-    "INSERT INTO attempts (job_id, number, worker_id, started_at) SELECT id, starts + 1, ?, ? FROM jobs WHERE id = ?"
-)
+_BESIDE_JOB = 5
+_OPEN = "INSERT INTO attempts (job_id, number, worker_id, started_at) VALUES (?, ?, ?, ?)"
 _TAKE = (
     "UPDATE jobs SET state = 'running', attempts = attempts + 1, starts = starts + 1, since = :now, started_at = :now,"
     " attempt_id = :attempt, finished_at = NULL, run_ms = NULL, outcome = NULL, exit_code = NULL, signal = NULL,"
     " error = NULL WHERE id = :id AND state = 'pending' AND run_at IS NULL"
-    f" RETURNING starts, due_at, environment_id, {JOB_COLUMNS}"
 )
 
 
 def _claim(
     connection: sqlite3.Connection, worker_id: int, room: Room, open_run: Callable[[int], None], now: int
-) -> tuple[list[Claim], OSError | None]:
-    if room.slots <= 0:
-        return [], None
-    heads = _next_jobs(connection, room)
-    if not heads:
-        return [], None
+) -> tuple[list[Claim], list[int], OSError | None]:
+    """Claim up to the room's slots; return the claims, how long each job waited, and why there are not more."""
     claimed: list[Claim] = []
-    waits: dict[int, int] = {}
-    wait_ms = 0
-    refusal: OSError | None = None
-    for job_id in heads:
-        attempt_id = int(connection.execute(_OPEN, (worker_id, now, job_id)).lastrowid or 0)
+    waits_ms: list[int] = []
+    if room.slots <= 0:
+        return claimed, waits_ms, None
+    for head in _next_jobs(connection, room):
+        _, job_id, starts, due_at, environment_id = head[:_BESIDE_JOB]
+        attempt_id = int(connection.execute(_OPEN, (job_id, starts + 1, worker_id, now)).lastrowid or 0)
         try:
             open_run(attempt_id)
         except OSError as error:
             connection.execute("DELETE FROM attempts WHERE id = ?", (attempt_id,))
-            refusal = error
-            break
-        claim, waited_ms = _take(connection, job_id, attempt_id, now)
-        claimed.append(claim)
-        wait_ms += waited_ms
-        bucket = bucket_of(waited_ms)
-        waits[bucket] = waits.get(bucket, 0) + 1
-    if claimed:
-        minute = now // 60_000
-        connection.execute(
-            "INSERT INTO minutes (minute, wait_ms) VALUES (?, ?)"
-            " ON CONFLICT DO UPDATE SET wait_ms = wait_ms + excluded.wait_ms",
-            (minute, wait_ms),
-        )
-        _add_to_histogram(connection, minute, "wait", waits)
-    return claimed, refusal
+            return claimed, waits_ms, error
+        if connection.execute(_TAKE, {"now": now, "attempt": attempt_id, "id": job_id}).rowcount != 1:
+            raise DatabaseCorrupt(f"job {job_id} could not be claimed; run 'queuectl doctor'")
+        claimed.append(Claim(claimed_job_of(head[_BESIDE_JOB:], now), attempt_id, starts + 1, environment_id, now))
+        waits_ms.append(max(0, now - due_at))
+    return claimed, waits_ms, None
 
 
-def _next_jobs(connection: sqlite3.Connection, room: Room) -> list[int]:
-    """Return the ids to claim, highest priority first, then oldest, within the queues' limits."""
+def _next_jobs(connection: sqlite3.Connection, room: Room) -> list[SqlRow]:
+    """Return rows of ``_HEADS``, highest priority first, then oldest, within the queues' limits."""
     heads: list[SqlRow] = []
     for queue, limit, running in connection.execute(_LANES).fetchall():
         if room.queues and queue not in room.queues:
@@ -306,16 +263,9 @@ def _next_jobs(connection: sqlite3.Connection, room: Room) -> list[int]:
         take = room.slots if limit is None else min(room.slots, limit - (running or 0))
         if take > 0:
             heads += connection.execute(_HEADS, (queue, take)).fetchall()
+    # no two rows share an id: the comparison never comes to what follows it
     heads.sort()
-    return [job_id for _, job_id in heads[: room.slots]]
-
-
-def _take(connection: sqlite3.Connection, job_id: int, attempt_id: int, now: int) -> tuple[Claim, int]:
-    rows = connection.execute(_TAKE, {"now": now, "attempt": attempt_id, "id": job_id}).fetchall()
-    if len(rows) != 1:
-        raise DatabaseCorrupt(f"job {job_id} could not be claimed; run 'queuectl doctor'")
-    number, due_at, environment_id, *job = rows[0]
-    return Claim(job_of(tuple(job)), attempt_id, number, environment_id), max(0, now - due_at)
+    return heads[: room.slots]
 
 
 def give_back(db: Database, attempt_ids: Sequence[int]) -> None:
@@ -380,6 +330,13 @@ def open_elsewhere(db: Database, worker_id: int) -> dict[int, list[int]]:
     return found
 
 
+_ADOPTED = (
+    "SELECT number, attempts.started_at, stop_requested, environment_id, "
+    + ", ".join(f"jobs.{column.strip()}" for column in JOB_COLUMNS.split(","))
+    + " FROM attempts JOIN jobs ON jobs.id = job_id WHERE attempts.id = ?"
+)
+
+
 def adopt(db: Database, attempt_id: int, *, dead_worker: int, worker_id: int) -> Claim | None:
     """Take over an open attempt of a dead worker; ``None`` when somebody else was faster."""
     with db.write(is_durable=False) as connection:
@@ -389,15 +346,16 @@ def adopt(db: Database, attempt_id: int, *, dead_worker: int, worker_id: int) ->
         ).rowcount
         if changed != 1:
             return None
-        row = connection.execute(_OPEN_ATTEMPT, (attempt_id,)).fetchone()
-        stop = connection.execute("SELECT stop_requested FROM attempts WHERE id = ?", (attempt_id,)).fetchone()[0]
-        return Claim(job_of(row[_EXTRA:]), attempt_id, row[0], row[4], stop)
+        number, started_at, stop, environment_id, *job = connection.execute(_ADOPTED, (attempt_id,)).fetchone()
+        return Claim(job_of(tuple(job)), attempt_id, number, environment_id, started_at, stop)
 
 
-def make_durable(db: Database) -> None:
-    """Sync all commits so far to disk."""
+def make_durable(db: Database, rollups: Rollups) -> None:
+    """Sync all commits so far to disk, and write the rollups."""
     with db.write(is_durable=True) as connection:
+        rollups.write(connection)
         connection.execute(
             "INSERT INTO facts (key, value) VALUES ('synced_at', :now) ON CONFLICT DO UPDATE SET value = :now",
             {"now": db.clock.now_ms()},
         )
+    rollups.clear()

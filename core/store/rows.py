@@ -36,6 +36,15 @@ def job_of(row: SqlRow) -> Job:
         raise DatabaseCorrupt(f"the row of job {row[0]} is damaged; run 'queuectl doctor', restore a backup") from error
 
 
+def claimed_job_of(row: SqlRow, now: int) -> Job:
+    """Return the job as a claim makes it, from the row of ``JOB_COLUMNS`` before that; ``now`` in milliseconds."""
+    return job_of((*row[:13], "running", None, row[15] + 1, row[16], row[17], now, now, *_NOTHING_YET))
+
+
+# finished_at, run_ms, outcome, exit_code, signal, error
+_NOTHING_YET = (None,) * 6
+
+
 def _job_of(row: SqlRow) -> Job:
     run_ms, timeout_ms = row[21], row[9]
     return Job(

@@ -11,6 +11,7 @@ from core.model import Ending, NewJob, Outcome, State
 from core.queue import Queue
 from core.store import claims, workers
 from core.store.claims import Claim, Recorded, Turn
+from core.store.rollups import Rollups
 
 ENDINGS = {
     Outcome.SUCCEEDED: Ending(Outcome.SUCCEEDED, exit_code=0, run_ms=10, output=b"fine\n", output_bytes=5),
@@ -30,11 +31,12 @@ class Hand:
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
         self.id, self._lock = workers.register(queue.database, slots=1, queues=())
+        self.rollups = Rollups()
         self._is_dead = False
 
     def turn(
         self,
-        endings: Sequence[tuple[int, Ending]] = (),
+        endings: Sequence[tuple[Claim, Ending]] = (),
         slots: int = 0,
         *,
         queues: Sequence[str] = (),
@@ -49,6 +51,7 @@ class Hand:
             settings=self.queue.settings(),
             jitter=lambda: 0.0,
             open_run=lambda attempt_id: None,
+            rollups=self.rollups,
             is_durable=is_durable,
         )
 
@@ -56,14 +59,14 @@ class Hand:
         """Claim up to so many jobs."""
         return self.turn(slots=slots, queues=queues).claimed
 
-    def record(self, attempt_id: int, outcome: Outcome = Outcome.SUCCEEDED) -> Sequence[Recorded]:
+    def record(self, claim: Claim, outcome: Outcome = Outcome.SUCCEEDED) -> Sequence[Recorded]:
         """Record how an attempt ended."""
-        return self.turn([(attempt_id, ENDINGS[outcome])]).recorded
+        return self.turn([(claim, ENDINGS[outcome])]).recorded
 
     def do_next(self, outcome: Outcome = Outcome.SUCCEEDED) -> int:
         """Claim the next job and end it; return its id."""
         (claim,) = self.claim()
-        self.record(claim.attempt_id, outcome)
+        self.record(claim, outcome)
         return claim.job.id
 
     def die(self) -> None:

@@ -14,6 +14,7 @@ from core.clock import to_datetime
 from core.errors import InvalidTransition
 from core.model import NewJob, Outcome, State, View
 from core.queue import Queue
+from core.store.claims import Claim
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand
 
@@ -27,7 +28,7 @@ class Bench:
         self.clock = FakeClock()
         self.queue = Queue(path, clock=self.clock)
         self.hand = Hand(self.queue)
-        self.open: list[int] = []
+        self.open: list[Claim] = []
 
     def close(self) -> None:
         self.hand.die()
@@ -41,7 +42,7 @@ class Bench:
         self.queue.enqueue_many(NewJob("true", queue=QUEUES[place % 2]) for place in range(number % 4))
 
     def claim(self, number: int) -> None:
-        self.open += [claim.attempt_id for claim in self.hand.claim(1 + number % 3)]
+        self.open += self.hand.claim(1 + number % 3)
 
     def record(self, number: int) -> None:
         if self.open:
@@ -51,7 +52,7 @@ class Bench:
         from core.store import claims
 
         if self.open:
-            claims.give_back(self.queue.database, [self.open.pop(number % len(self.open))])
+            claims.give_back(self.queue.database, [self.open.pop(number % len(self.open)).attempt_id])
 
     def one(self, verb: Callable[[int], object], number: int) -> None:
         ids = self.queue.ids(View(states=tuple(State)))

@@ -73,7 +73,7 @@ def _fill(queue: Queue, hand: Hand, clock: FakeClock) -> None:
             clock.advance(0.5)
         (claim,) = hand.claim()
         if number % 7:
-            hand.record(claim.attempt_id, next(outcomes))
+            hand.record(claim, next(outcomes))
     queue.purge(queue.ids(View(states=(State.COMPLETED,)))[:3])
     queue.cancel(queue.ids(View(states=(State.PENDING,)))[:3])
 

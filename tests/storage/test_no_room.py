@@ -101,16 +101,16 @@ def test_purge_works_on_a_full_disk(small_disk: Path) -> None:
 def test_results_are_kept_until_there_is_room(small_disk: Path) -> None:
     """An outcome that cannot be written is not lost: the next try records it."""
     with Queue(small_disk / "queue.db") as queue, Hand(queue) as hand:
-        job_id = job_in(queue, hand, State.RUNNING)
-        (attempt,) = queue.attempts(job_id)
+        job_id = queue.enqueue(NewJob("true")).id
+        (claim,) = hand.claim()
         filler = fill(small_disk)
         enqueue_until_full(queue)
         ending = Ending(Outcome.SUCCEEDED, exit_code=0, output=bytes(60_000), output_bytes=60_000)
         with pytest.raises(DiskFull):
-            hand.turn([(attempt.id, ending)])
+            hand.turn([(claim, ending)])
         assert queue.job(job_id).state is State.RUNNING
         filler.unlink()
-        hand.turn([(attempt.id, ending)])
+        hand.turn([(claim, ending)])
         assert queue.job(job_id).state is State.COMPLETED
         assert queue.output(job_id).size() == 60_000
 

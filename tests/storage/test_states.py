@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -81,8 +82,8 @@ def test_an_outcome_leads_where_the_table_says(queue: Queue, hand: Hand, clock: 
     (claim,) = hand.claim()
     assert (claim.job.state, claim.job.attempts, claim.number) == (State.RUNNING, 1, 1)
     clock.advance(1)
-    (done,) = hand.record(claim.attempt_id, outcome)
-    assert (done.job.id, done.attempt_id, done.ending.outcome) == (job_id, claim.attempt_id, outcome)
+    (done,) = hand.record(claim, outcome)
+    assert (done.claim.job.id, done.claim, done.ending.outcome) == (job_id, claim, outcome)
 
     job = queue.job(job_id)
     assert job.last_outcome is outcome
@@ -148,17 +149,18 @@ def test_an_attempt_is_recorded_once(queue: Queue, hand: Hand) -> None:
     """Of two who saw an attempt end, the second finds it closed and does nothing, without an error."""
     queue.enqueue("true")
     (claim,) = hand.claim()
-    assert len(hand.record(claim.attempt_id)) == 1
+    assert len(hand.record(claim)) == 1
     before = dump(queue.path)
-    assert not hand.record(claim.attempt_id, Outcome.FAILED)
+    assert not hand.record(claim, Outcome.FAILED)
     assert dump(queue.path) == before
 
 
 def test_an_ending_of_an_unknown_attempt_does_nothing(queue: Queue, hand: Hand) -> None:
     """An attempt that was pruned meanwhile is nobody's business any more."""
     queue.enqueue("true")
+    (claim,) = hand.claim()
     before = dump(queue.path)
-    assert not hand.record(12345)
+    assert not hand.record(replace(claim, attempt_id=12345))
     assert dump(queue.path) == before
 
 

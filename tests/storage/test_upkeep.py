@@ -17,7 +17,7 @@ from core.errors import DatabaseError, JobNotFound, UsageError
 from core.model import Ending, NewJob, Outcome, State, View
 from core.queue import Queue
 from core.recovery import remove_leftovers
-from core.store.claims import bucket_of
+from core.store.rollups import bucket_of
 from tests.fakes import FakeClock
 from tests.processes import python
 from tests.storage.by_hand import Hand, dump, job_in
@@ -70,7 +70,7 @@ def test_pruning_takes_the_output_files_along(queue: Queue, hand: Hand, clock: F
         (claim,) = hand.claim()
         path = Path(queue.database.spool.output_file(claim.attempt_id))
         path.write_bytes(b"x" * 100_000)
-        hand.turn([(claim.attempt_id, Ending(Outcome.SUCCEEDED, exit_code=0, output_bytes=100_000))])
+        hand.turn([(claim, Ending(Outcome.SUCCEEDED, exit_code=0, output_bytes=100_000))])
         files.append(path)
     assert (queue.output(1).size(), queue.output(1).path) == (100_000, str(files[0]))
     queue.purge(1)
@@ -134,7 +134,7 @@ def test_percentiles_are_within_a_step_of_the_truth(queue: Queue, hand: Hand, ru
     claimed = hand.claim(len(runs_ms))
     hand.turn(
         [
-            (claim.attempt_id, Ending(Outcome.SUCCEEDED, exit_code=0, run_ms=run_ms))
+            (claim, Ending(Outcome.SUCCEEDED, exit_code=0, run_ms=run_ms))
             for claim, run_ms in zip(claimed, runs_ms, strict=True)
         ]
     )
@@ -283,9 +283,11 @@ def test_doctor_sees_rows_that_refer_to_nothing(queue: Queue, hand: Hand) -> Non
 def test_leftover_files_are_removed_and_no_others(queue: Queue, hand: Hand) -> None:
     """Only run and output files of attempts that are over; not what is locked, kept or somebody else's."""
     spool = queue.database.spool
-    ended = [queue.enqueue("true").id for _ in range(2)]
-    for _ in ended:
-        hand.do_next()
+    queue.enqueue_many([NewJob("true")] * 3)
+    with Hand(queue) as dead:
+        dead.do_next()
+        dead.do_next()
+    hand.do_next()
     running = job_in(queue, hand, State.RUNNING)
     (attempt,) = queue.attempts(running)
     kept = [
@@ -293,6 +295,7 @@ def test_leftover_files_are_removed_and_no_others(queue: Queue, hand: Hand) -> N
         spool.output_file(attempt.id),
         f"{spool.attempts}/notes.txt",
         spool.run_file(77),
+        spool.run_file(3),  # its worker lives: it has a use for it
     ]
     gone = [spool.run_file(1), spool.output_file(2), spool.run_file(88), spool.output_file(99)]
     for path in (*kept, *gone):

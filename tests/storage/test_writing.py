@@ -226,7 +226,7 @@ def test_a_database_that_is_gone_acknowledges_nothing(queue: Queue, hand: Hand, 
     verbs = (
         lambda: queue.enqueue("true"),
         lambda: queue.enqueue_many([NewJob("true")]),
-        lambda: hand.record(claim.attempt_id),
+        lambda: hand.record(claim),
         lambda: hand.claim(),
         lambda: queue.cancel([1, 2]),
         lambda: queue.pause(),

@@ -428,6 +428,7 @@ def test_many_short_jobs_each_run_once(queue: Queue, tmp_path: Path) -> None:
 def test_output_of_an_attempt_that_was_only_claimed_is_empty_for_now(queue: Queue) -> None:
     """Between the claim and the start there is no file; who looked that early sees the output all the same."""
     from core.store import claims
+    from core.store.rollups import Rollups
 
     job_id = queue.enqueue("echo hello").id
     claims.turn(
@@ -438,6 +439,7 @@ def test_output_of_an_attempt_that_was_only_claimed_is_empty_for_now(queue: Queu
         settings=queue.settings(),
         jitter=lambda: 0.0,
         open_run=lambda attempt_id: None,
+        rollups=Rollups(),
         is_durable=False,
     )
     found = queue.output(job_id)

@@ -1,0 +1,159 @@
+"""Files of ended attempts that become those of the next ones: only ever where nobody can tell the difference."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.liveness import create_afresh
+from core.model import NewJob, State
+from core.process import HEADING, RunFile, read_status
+from core.queue import Queue
+from core.spares import MOST, Spares
+from core.upkeep import doctor
+from tests.processes import WorkerProcess, wait_for
+from tests.worker.at_work import drain, output
+
+linux = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux tells who has a file open")
+
+
+def _file(directory: Path, name: str, text: str = "") -> str:
+    path = directory / name
+    path.write_text(text)
+    path.chmod(0o600)
+    return str(path)
+
+
+@linux
+def test_a_spare_is_the_old_file_under_a_new_name(tmp_path: Path) -> None:
+    """Same inode, cut back, appended to, and the old name is gone."""
+    spares = Spares()
+    old = _file(tmp_path, "1.run", f"{HEADING}1\n4711\n0\n")
+    inode = os.stat(old).st_ino
+    spares.keep(old, len(HEADING))
+    new = str(tmp_path / "2.run")
+    descriptor = spares.take(new, len(HEADING))
+    assert descriptor is not None
+    os.write(descriptor, b"2\n")
+    os.close(descriptor)
+    assert Path(new).read_text() == f"{HEADING}2\n"
+    assert (os.stat(new).st_ino, os.path.exists(old)) == (inode, False)
+    assert spares.take(new, len(HEADING)) is None
+    assert spares.take(new, 0) is None
+
+
+@linux
+@pytest.mark.parametrize("mode", [os.O_RDONLY, os.O_WRONLY])
+def test_a_file_that_somebody_has_open_is_no_spare(tmp_path: Path, mode: int) -> None:
+    """Neither a reader's (it would see another's output) nor a writer's (it would write into that)."""
+    spares = Spares()
+    spares.keep(_file(tmp_path, "1.out"), 0)
+    theirs = os.open(tmp_path / "1.out", mode)
+    try:
+        assert spares.take(str(tmp_path / "2.out"), 0) is None
+    finally:
+        os.close(theirs)
+    assert os.listdir(tmp_path) == []
+
+
+@linux
+def test_a_file_that_was_written_to_later_is_no_spare(tmp_path: Path) -> None:
+    """Its bytes must not begin the next attempt's output."""
+    spares = Spares()
+    spares.keep(_file(tmp_path, "1.out"), 0)
+    (tmp_path / "1.out").write_text("late")
+    assert spares.take(str(tmp_path / "2.out"), 0) is None
+    assert os.listdir(tmp_path) == []
+
+
+def test_no_more_spares_are_kept_than_are_of_use(tmp_path: Path) -> None:
+    """A thousand slots do not leave a thousand files; and all are removed in the end."""
+    spares = Spares()
+    for number in range(3 * MOST):
+        spares.keep(_file(tmp_path, f"{number}.out"), 0)
+    assert len(os.listdir(tmp_path)) <= MOST
+    spares.clear()
+    assert os.listdir(tmp_path) == []
+    assert spares.take(str(tmp_path / "x"), 0) is None
+
+
+def test_a_spare_that_somebody_removed_is_no_error(tmp_path: Path) -> None:
+    """The next one is taken, or none."""
+    spares = Spares()
+    spares.keep(_file(tmp_path, "1.out"), 0)
+    os.unlink(tmp_path / "1.out")
+    assert spares.take(str(tmp_path / "2.out"), 0) is None
+
+
+@linux
+def test_a_run_file_may_be_made_of_a_spare(queue: Queue) -> None:
+    """It reads like a new one, and what stood in it before says nothing."""
+    spool = queue.database.spool
+    spares = Spares()
+    first = RunFile(spool, 1)
+    os.write(first.writer, b"4711\n0\n")
+    first.close()
+    assert (read_status(spool, 1).pid, read_status(spool, 1).exit_code) == (4711, 0)
+    spares.keep(spool.run_file(1), len(HEADING))
+    second = RunFile(spool, 2, spares)
+    try:
+        status = read_status(spool, 2)
+        assert (status.pid, status.exit_code) == (None, None)
+        os.write(second.writer, b"4712\n")
+        assert read_status(spool, 2).pid == 4712
+    finally:
+        second.discard()
+    assert sorted(os.listdir(spool.attempts)) == ["1.out"]
+
+
+def test_a_run_file_with_another_attempts_words_says_nothing(queue: Queue) -> None:
+    """After a power cut the new name may be on the disk and the old words still in the file."""
+    spool = queue.database.spool
+    Path(spool.run_file(18)).write_text(f"{HEADING}17\n4711\n0\n")
+    status = read_status(spool, 18)
+    assert (status.pid, status.exit_code) == (None, None)
+
+
+@linux
+def test_a_busy_worker_makes_few_files(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred jobs need as many files as two slots do, and none is left."""
+    made: list[str] = []
+
+    def count(path: str, flags: int) -> int:
+        made.append(path)
+        return create_afresh(path, flags)
+
+    monkeypatch.setattr("core.process.create_afresh", count)
+    queue.enqueue_many([NewJob("true")] * 100)
+    drain(queue, slots=2)
+    assert queue.counts().of(State.COMPLETED) == 100
+    assert len(made) <= 12
+    assert os.listdir(queue.database.spool.attempts) == []
+
+
+@linux
+def test_what_a_command_left_behind_never_writes_into_the_next_output(queue: Queue) -> None:
+    """A process that let go of the lock, but not of its stdout, outlives its attempt."""
+    program = "import os, time; os.closerange(3, 200); time.sleep(0.4); os.write(1, b'late')"
+    queue.enqueue(f"{sys.executable} -c {shlex.quote(program)} & exit 0")
+    ids = [queue.enqueue(f"sleep 0.{number}; true").id for number in (1, 8, 1)]
+    drain(queue)
+    for job_id in ids:
+        assert output(queue, queue.job(job_id)) == b""
+
+
+@linux
+def test_spares_of_a_living_worker_are_no_leftovers_and_those_of_a_dead_one_are_removed(queue: Queue) -> None:
+    """doctor does not complain of a busy worker; the next worker tidies up after one that was killed."""
+    with WorkerProcess(queue.path) as worker:
+        queue.enqueue_many([NewJob("true"), NewJob("sleep 60")])
+        wait_for(lambda: queue.counts().of(State.COMPLETED) == 1 and queue.counts().of(State.RUNNING) == 1)
+        assert not [finding for finding in doctor(queue.database) if finding.check == "leftovers" and finding.advice]
+        worker.kill()
+    queue.cancel(2, kill=True)
+    drain(queue)
+    assert os.listdir(queue.database.spool.attempts) == []
