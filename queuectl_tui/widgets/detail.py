@@ -11,7 +11,6 @@ from rich.style import Style
 from textual import events
 from textual.geometry import Region, Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -19,6 +18,7 @@ from core.model import Attempt, Event, Job, Waiting
 from queuectl_tui.format import clip, width
 from queuectl_tui.widgets import detail_lines
 from queuectl_tui.widgets.detail_lines import Facts, Line
+from queuectl_tui.widgets.early_size import EarlySize
 
 _PLACEHOLDER = "No job under the cursor."
 _STYLES = (
@@ -28,7 +28,7 @@ _STYLES = (
 _WHEEL_ROWS = 3
 
 
-class Detail(ScrollView, can_focus=True, inherit_bindings=False):
+class Detail(EarlySize, can_focus=True, inherit_bindings=False):
     """An inspector: a row of tabs that stays, and lines below it that scroll.
 
     In the list of attempts, going up and down chooses one. It has no keys of its own: the dashboard's table of keys
@@ -252,7 +252,8 @@ class Detail(ScrollView, can_focus=True, inherit_bindings=False):
 
     # --- painting
 
-    def on_resize(self) -> None:
+    def take_size(self) -> None:
+        """Break the lines anew."""
         size = self.scrollable_content_region.size
         self._width, self._height = max(1, size.width), max(1, size.height)
         self._rebuild()

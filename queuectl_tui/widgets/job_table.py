@@ -359,7 +359,8 @@ class JobTable(QuietFocus, inherit_bindings=False):
 
     # --- size and scroll position, without layouts
 
-    def on_resize(self) -> None:
+    def take_size(self) -> None:
+        """Keep the cursor on screen if it was."""
         self._measure()
 
     def _measure(self) -> None:

@@ -8,12 +8,12 @@ from rich.segment import Segment
 from textual import events
 from textual.geometry import Region, Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
 from core.text import clean_line
+from queuectl_tui.widgets.early_size import EarlySize
 from queuectl_tui.widgets.line_search import LineSearch
 from queuectl_tui.widgets.output_lines import OutputLines, OutputSource, Palette, Row
 
@@ -28,7 +28,7 @@ _SELECTED_LINES_MAX = 10_000
 Place = tuple[int, int]
 
 
-class OutputView(ScrollView, can_focus=True, inherit_bindings=False):
+class OutputView(EarlySize, can_focus=True, inherit_bindings=False):
     """Lines of output with a footer line after the last one.
 
     ``scroll_y`` counts lines; while lines are folded its fraction says how far into a line the first row is. The view
@@ -297,7 +297,8 @@ class OutputView(ScrollView, can_focus=True, inherit_bindings=False):
             self.vertical_scrollbar.window_virtual_size = rows
             self.vertical_scrollbar.window_size = self._height
 
-    def on_resize(self) -> None:
+    def take_size(self) -> None:
+        """Fold anew, and keep the first line where it is."""
         size = self.scrollable_content_region.size
         self._width, self._height = max(1, size.width), max(1, size.height)
         self._reflow(self._top()[0])
