@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from core.events import WorkerEvent
 
 
-class SnapshotTaken(Message):
-    """A new picture waits in the gateway (latest wins, one message in flight)."""
+class SnapshotTaken(Message, bubble=False):
+    """A new picture waits in the gateway (latest wins, one message in flight); nobody but the dashboard hears of it."""
 
 
 class JobEnqueued(Message):

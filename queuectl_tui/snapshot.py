@@ -124,6 +124,13 @@ class Snapshot:
     error: str | None = None
     own_worker_id: int | None = None
 
+    def frame(self) -> tuple[object, ...]:
+        """Return all but the lists and the focus: while it stays equal, only time moves what stands around them."""
+        return (
+            *(self.counts, self.lanes, self.is_paused, self.workers, self.minutes),
+            *(self.rates, self.oldest_pending_at, self.pulses, self.error, self.own_worker_id),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

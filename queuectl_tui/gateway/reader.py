@@ -106,7 +106,8 @@ class Reader:
         """Return the newest picture and let the reader make the next one."""
         with self._condition:
             self._is_in_flight = False
-            self._condition.notify()
+            if self._has_work():  # else it would wake only to fall asleep again
+                self._condition.notify()
             self._taken = self._snapshot
             return self._snapshot
 

@@ -34,8 +34,6 @@ from queuectl_tui.widgets.quiet_focus import QuietFocus
 from queuectl_tui.widgets.selection import Marks, Place, follow, id_at
 
 _PREFIX = "job-table--"
-#: How far apart two looks at what time alone changes are at least, in seconds.
-TIME_S = 0.5
 
 
 class JobTable(QuietFocus, inherit_bindings=False):
@@ -110,8 +108,8 @@ class JobTable(QuietFocus, inherit_bindings=False):
         """Take a new window of the list, and repaint the lines that look different."""
         self._asked = None
         if data is self._data:
-            if self._now is None or not 0 <= (now - self._now).total_seconds() < TIME_S:
-                self.tick(now)
+            if self._now is None:
+                self.tick(now)  # later ones come by themselves: a picture that brings nothing here costs nothing here
             self._ask()
             return
         old, self._data, self._now = self._data, data, now.astimezone()

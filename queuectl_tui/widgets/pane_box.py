@@ -15,7 +15,7 @@ from core.filter import parse_filter
 from core.model import Sort, State, Term, View
 from core.text import clean_line
 from queuectl_tui.format import count, plural
-from queuectl_tui.snapshot import Pane, Snapshot
+from queuectl_tui.snapshot import Pane, PaneData, Snapshot
 from queuectl_tui.widgets.filter_bar import FilterBar
 from queuectl_tui.widgets.job_table import JobTable
 from queuectl_tui.widgets.title import Title, list_words, order_words
@@ -42,6 +42,7 @@ class PaneBox(Vertical):
         self.filter_text = ""
         self.news = 0
         self.is_opening = False
+        self._shown: PaneData | None = None
         self._is_ascii = is_ascii
         self.title = Title(pane.value, pane.title, is_ascii=is_ascii)
         self.filter_bar = FilterBar()
@@ -59,11 +60,16 @@ class PaneBox(Vertical):
 
     # --- what it shows
 
+    def is_showing(self, snapshot: Snapshot) -> bool:
+        """Tell whether these very rows are shown; while a filter is typed nobody knows."""
+        return snapshot.panes[self.pane] is self._shown and not self.filter_bar.is_open
+
     def show(self, snapshot: Snapshot, now: datetime) -> None:
         """Take the newest rows and counts."""
         data = snapshot.panes[self.pane]
         if data.view != self.view:
             return  # read before the filter or the order changed
+        self._shown = data
         if self.pane is Pane.PENDING:
             self.table.held_queues = held_queues(snapshot)
         self.table.empty_text = self._empty_text(snapshot)

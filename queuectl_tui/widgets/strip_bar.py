@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual import events
 from textual.message import Message
 
+from core.model import Counts
 from queuectl_tui.format import compact
 from queuectl_tui.snapshot import Pane, Snapshot
 from queuectl_tui.widgets.bar import Bar, Part
@@ -20,8 +21,16 @@ class StripBar(Bar):
             super().__init__()
             self.pane = pane
 
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._shown: tuple[Counts, bool, Pane] | None = None
+
     def show(self, snapshot: Snapshot, current: Pane) -> None:
         """Say how many there are."""
+        shown = (snapshot.counts, snapshot.is_paused, current)
+        if shown == self._shown:
+            return  # most terminals have room for the panes: this must not cost them anything
+        self._shown = shown
         parts = [Part(" ")]
         for pane in Pane:
             number = sum(snapshot.counts.of(state) for state in pane.states)

@@ -20,6 +20,7 @@ _UP = " ▁▂▃▄▅▆▇█"
 _ASCII_UP = " .:-=+*##"
 _LABEL_CELLS = 12
 _GAP = 2
+_SECONDS = 120
 
 
 def column(value: float, top: float, rows: int, blocks: str = _UP) -> str:
@@ -47,19 +48,24 @@ class Throughput(Widget):
 
     def show(self, snapshot: Snapshot, now: datetime) -> None:
         """Draw the newest numbers; nothing is repainted when they look the same."""
-        minutes = [(minute.succeeded, minute.failed) for minute in snapshot.minutes]
-        seconds = seconds_of(snapshot, now, max(0, min(120, self._room() - len(minutes))))
-        if (minutes, seconds) != (self._minutes, self._seconds):
-            self._minutes, self._seconds = minutes, seconds
+        before = self._minutes, self._shown_seconds()
+        self._minutes = [(minute.succeeded, minute.failed) for minute in snapshot.minutes]
+        self._seconds = seconds_of(snapshot, now, _SECONDS)
+        if (self._minutes, self._shown_seconds()) != before:
             self.refresh()
 
     def _room(self) -> int:
         return max(0, self.size.width - 2 * _LABEL_CELLS - _GAP - 1)
 
+    def _shown_seconds(self) -> list[tuple[int, int]]:
+        """Return what there is room for behind the minutes: the width may change, or be known, after the numbers."""
+        cells = max(0, self._room() - len(self._minutes))
+        return self._seconds[-cells:] if cells else []
+
     def render_line(self, y: int) -> Strip:
         cells = self.size.width
         minutes = self._minutes[-max(0, self._room()) :]
-        seconds = self._seconds
+        seconds = self._shown_seconds()
         base = self.rich_style
         segments = [Segment(" ", base)]
         segments += self._label(y, "last hour", minutes)

@@ -30,18 +30,23 @@ class Title(Bar):
         self.fill_character = "-" if is_ascii else "─"
         self._is_here = self._is_current = False
         self._said: tuple[str, str, str, str] = ("", "", "", "muted")
-        self.say()
+        self._write()
 
     def light_up(self, *, is_here: bool, is_current: bool) -> None:
         """Shine when the keys go to this pane; be plain to see when it is the list the person comes back to."""
         if (is_here, is_current) != (self._is_here, self._is_current):
             self._is_here, self._is_current = is_here, is_current
-            told, more, right, right_style = self._said
-            self.say(told, more=more, right=right, right_style=right_style)
+            self._write()
 
     def say(self, told: str = "", *, more: str = "", right: str = "", right_style: str = "muted") -> None:
         """Say something behind the name, more of it muted, and something at the right end."""
-        self._said = (told, more, right, right_style)
+        said = (told, more, right, right_style)
+        if said != self._said:
+            self._said = said
+            self._write()
+
+    def _write(self) -> None:
+        told, more, right, right_style = self._said
         fill = self.fill_character
         self.fill_style = "bright" if self._is_here else "fill"
         name_style = "key" if self._is_here else "strong" if self._is_current else "dim"

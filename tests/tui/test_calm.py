@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from textual.screen import Screen
@@ -14,8 +15,14 @@ from textual.widget import Widget
 
 from core.model import Row, State
 from queuectl_tui.gateway.facade import Wanted
+from queuectl_tui.messages import SnapshotTaken
 from queuectl_tui.screens.arrangement import Mode, mode_of
+from queuectl_tui.screens.dashboard import Dashboard
 from queuectl_tui.snapshot import Pane
+from queuectl_tui.widgets.header import Header
+from queuectl_tui.widgets.pane_box import PaneBox
+from queuectl_tui.widgets.strip_bar import StripBar
+from queuectl_tui.widgets.throughput import Throughput
 from tests.tui.harness import Stage, staged
 from tests.tui.scene import MAKERS, NOW, busy_snapshot, rows
 
@@ -92,6 +99,57 @@ async def test_a_picture_that_looks_the_same_repaints_nothing() -> None:
             assert touched == []
             await change_one_row(stage, 1)
             assert [(name, len(regions)) for name, regions in touched] == [("table-pending", 1)]
+
+
+async def test_a_changed_row_is_the_only_thing_that_is_looked_at() -> None:
+    """Lists without news, header, chart and strip are not asked again, and what changed is painted at once."""
+    async with staged(busy_snapshot()) as stage:
+        await stage.pilot.pause(0.2)
+        asked: list[str] = []
+        with pytest.MonkeyPatch.context() as patch:
+            for owner in (PaneBox, Header, StripBar, Throughput):
+
+                def show(self: Widget, *what: object, original: Callable[..., None] = owner.show) -> None:
+                    asked.append(str(self.id))
+                    original(self, *what)
+
+                patch.setattr(owner, "show", show)
+            board = stage.board
+            data = board.snapshot.panes[Pane.PENDING]
+            changed = Row(data.rows[3].key, replace(data.rows[3].job, command="echo changed"))
+            rows_now = (*data.rows[:3], changed, *data.rows[4:])
+            stage.gateway.scene = replace(
+                board.snapshot, panes={**board.snapshot.panes, Pane.PENDING: replace(data, rows=rows_now)}
+            )
+            board.on_snapshot_taken(SnapshotTaken())
+            assert asked == ["pane-pending"]
+            assert not board._dirty_widgets
+            assert not board.table._repaint_required
+
+
+async def test_the_first_picture_that_is_painted_has_jobs_in_it() -> None:
+    """A picture of empty lists is as dear as one of jobs, and it comes first."""
+    painted: list[str] = []
+    original = Dashboard._compositor_refresh
+
+    def compositor_refresh(self: Dashboard) -> None:
+        painted.append(self.table.render_line(1).text)
+        original(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Dashboard, "_compositor_refresh", compositor_refresh)
+        async with staged(busy_snapshot()) as stage:
+            assert stage.board.snapshot.panes[Pane.PENDING].rows[1].job.command[:10] in painted[0]
+
+
+async def test_only_the_output_of_a_running_job_is_looked_at_ten_times_a_second() -> None:
+    async with staged(busy_snapshot()) as stage:
+        timer: Any = stage.board._tail_timer
+        runs = [timer._active.is_set()]
+        for key in ("2", "3"):
+            await stage.press(key)
+            runs.append(timer._active.is_set())
+        assert runs == [False, True, False]
 
 
 async def test_five_hundred_focus_changes_leave_no_widget_behind() -> None:
