@@ -8,8 +8,9 @@ import pytest
 from textual._compositor import ChopsUpdate, Compositor
 from textual.geometry import Region
 from textual.strip import Strip
+from textual.widget import Widget
 
-from queuectl_tui.screens.thrifty_compositor import ThriftyCompositor
+from queuectl_tui.screens.thrifty_compositor import Cover, ThriftyCompositor
 from tests.tui.harness import staged
 from tests.tui.scene import busy_snapshot
 
@@ -44,3 +45,34 @@ async def test_the_same_is_painted_as_by_textual(keys: tuple[str, ...], monkeypa
             patch.setattr(ThriftyCompositor, "_get_renders", Compositor._get_renders)
             theirs = [painted(compositor, regions) for regions in wanted]
     assert ours == theirs
+
+
+def test_what_lies_behind_others_is_not_asked_for() -> None:
+    """Two halves hide a whole, row by row; a gap between them shows what is behind."""
+    cover = Cover()
+    cover.add(Region(0, 0, 10, 3))
+    assert cover.hides(Region(2, 1, 5, 2))
+    assert not cover.hides(Region(2, 1, 9, 2))
+    cover.add(Region(11, 0, 9, 2))
+    assert not cover.hides(Region(0, 0, 20, 2))
+    cover.add(Region(10, 0, 1, 2))
+    assert cover.hides(Region(0, 0, 20, 2))
+    assert not cover.hides(Region(0, 0, 20, 3))
+
+
+async def test_containers_that_are_full_are_never_painted() -> None:
+    """The panes hide the boxes around them: half of all lines of a screen."""
+    async with staged(busy_snapshot(), size=(200, 60)) as stage:
+        board = stage.board
+        asked: list[Widget] = []
+        original = Widget.render_lines
+
+        def render_lines(self: Widget, crop: Region) -> list[Strip]:
+            asked.append(self)
+            return original(self, crop)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Widget, "render_lines", render_lines)
+            board._compositor.render_update(full=True)
+        assert board.table in asked
+        assert not {board.box, board.output_box, board.detail_box} & set(asked)
