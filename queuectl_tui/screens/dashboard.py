@@ -73,7 +73,9 @@ class Dashboard(Telling, inherit_bindings=False):
         self.header = Header(gateway.path, is_read_only=gateway.is_read_only, is_ascii=is_ascii, id="header")
         self.strip_bar = StripBar(id="strip")
         self.throughput = Throughput(is_ascii=is_ascii, id="throughput")
-        self.boxes = {pane: PaneBox(pane, is_ascii=is_ascii) for pane in Pane}
+        first = PaneBox(Pane.PENDING, is_ascii=is_ascii)
+        others = {pane: PaneBox(pane, like=first, is_ascii=is_ascii) for pane in Pane if pane is not first.pane}
+        self.boxes = {first.pane: first, **others}
         self.output_box = OutputBox(is_ascii=is_ascii)
         self.detail = Detail(is_ascii=is_ascii, id="detail")
         self.detail_title = Title(6, "Detail", is_ascii=is_ascii)

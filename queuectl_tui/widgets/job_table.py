@@ -33,7 +33,7 @@ from queuectl_tui.widgets.line_painter import BLANK, LinePainter, Look, RowStyle
 from queuectl_tui.widgets.quiet_focus import QuietFocus
 from queuectl_tui.widgets.selection import Marks, Place, follow, id_at
 
-_PREFIX = "job-table--"
+PREFIX = "job-table--"
 
 
 class JobTable(QuietFocus, inherit_bindings=False):
@@ -41,7 +41,7 @@ class JobTable(QuietFocus, inherit_bindings=False):
 
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"{_PREFIX}{name}"
+        f"{PREFIX}{name}"
         for name in (
             *("pending", "delayed", "running", "completed", "cancelled", "dead"),
             *("muted", "heading", "empty", "mark", "pointer", "cursor", "marked", "focus"),
@@ -99,7 +99,7 @@ class JobTable(QuietFocus, inherit_bindings=False):
         self._empty_text = ""
         self._held: frozenset[str] | None = frozenset()
         self._shown: list[Look] = []
-        self._colours = RowStyles(self, _PREFIX)
+        self._colours = RowStyles(self, PREFIX)
         super().__init__(id=id)
 
     # --- what it shows

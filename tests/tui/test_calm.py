@@ -152,6 +152,21 @@ async def test_only_the_output_of_a_running_job_is_looked_at_ten_times_a_second(
         assert runs == [False, True, False]
 
 
+async def test_three_tables_take_their_styles_from_the_first() -> None:
+    """In every theme, also in one that is chosen later."""
+    async with staged(busy_snapshot()) as stage:
+        tables = [box.table for box in stage.board.boxes.values()]
+        assert [len(table._component_styles) for table in tables] == [14, 0, 0, 0]
+        seen = set()
+        for theme in ("queuectl-light", "queuectl-dark", "queuectl-contrast"):
+            stage.app.theme = theme
+            await stage.pilot.pause()
+            looks = {tuple(str(table._colours(part, "")) for part in ("pending", "dead", "muted")) for table in tables}
+            assert len(looks) == 1
+            seen |= looks
+        assert len(seen) == 3
+
+
 async def test_five_hundred_focus_changes_leave_no_widget_behind() -> None:
     async with staged(busy_snapshot(), size=(80, 24)) as stage:
 
