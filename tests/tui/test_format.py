@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -145,6 +145,7 @@ def test_a_clipped_path_keeps_its_end() -> None:
 
 
 @given(TEXTS, st.integers(0, 30))
+@example("\u200d\u200da", 0)
 def test_nothing_is_wider_than_its_room(text: str, cells: int) -> None:
     """Wide characters, joiners and combining marks are never cut in half."""
     assert cell_len(fmt.clip(text, cells)) <= cells
