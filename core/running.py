@@ -156,7 +156,6 @@ class RunningSet:
             mode, stored = claims.environment_of(self._db, claim.environment_id)
             # what it takes from this process is taken once: sorting out the secrets costs more than a claim
             shared = _encoded(environment.for_job(mode, stored, {}, os.environ))
-            shared[b"QUEUECTL_DB"] = os.fsencode(self._db.path)
             self._environments[claim.environment_id] = shared
         job = claim.job
         return {
@@ -167,6 +166,7 @@ class RunningSet:
             b"QUEUECTL_ATTEMPT": b"%d" % job.attempts,
             b"QUEUECTL_MAX_ATTEMPTS": b"%d" % job.max_attempts,
             b"QUEUECTL_QUEUE": os.fsencode(job.queue),
+            b"QUEUECTL_DB": os.fsencode(self._db.path),
         }
 
     # --- watching

@@ -13,6 +13,8 @@ import signal
 
 #: How many files of each kind one worker keeps.
 MOST = 16
+#: After so many in a row that could not be used it keeps none any more: some file systems give no leases.
+MAX_MISSES = 16
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -26,11 +28,12 @@ class Spares:
 
     def __init__(self) -> None:
         self._paths: dict[int, list[str]] = {}
+        self._misses = 0
 
     def keep(self, path: str, length: int) -> None:
         """Keep a file that nobody needs any more, to be cut back to ``length`` bytes; remove it if there are enough."""
         paths = self._paths.setdefault(length, [])
-        if len(paths) < MOST and _CAN_TELL:
+        if len(paths) < MOST and self._misses < MAX_MISSES and _CAN_TELL:
             paths.append(path)
         else:
             _remove(path)
@@ -49,9 +52,11 @@ class Spares:
                 os.rename(spare, path)
                 descriptor = os.open(path, _FLAGS)
                 if _is_open_here_alone(descriptor) and _cut_back(descriptor, length):
+                    self._misses = 0
                     return descriptor
             except OSError:
                 pass
+            self._misses += 1
             if descriptor >= 0:
                 os.close(descriptor)
             _remove(spare)

@@ -41,6 +41,8 @@ PRUNE_S = 300.0
 SYNC_S = 0.9
 #: How soon a worker that fell idle syncs, in seconds.
 IDLE_SYNC_S = 0.05
+#: How soon after the last ending the files that were kept for the next attempts are removed.
+IDLE_TIDY_S = 0.05
 #: After so many failed turns in a row the worker gives up its lock, so that others adopt its commands.
 MAX_FAILED_TURNS = 20
 
@@ -106,6 +108,7 @@ class Worker:
         self._look_at = 0.0
         self._recover_at = 0.0
         self._unsynced_since: float | None = None
+        self._tidy_at: float | None = None
         self._paused_until = 0.0
         self._pause_s = 0.0
         self._is_storage_troubled = False
@@ -216,6 +219,7 @@ class Worker:
         if self._running.endings or free > 0 or self._has_more_due or self._is_due():
             self._transact(free)
         self._sync_if_needed()
+        self._tidy_if_idle()
         return self._is_done()
 
     def _look_for_changes(self) -> None:
@@ -298,6 +302,8 @@ class Worker:
             refusal = self._start(turn.claimed, opened) or turn.refusal
         finally:
             self._running.recorded(endings, turn.recorded)
+            if turn.recorded:
+                self._tidy_at = self._db.clock.monotonic_s() + IDLE_TIDY_S
             for done in turn.recorded:
                 claim = done.claim
                 self._emit(events.AttemptEnded(claim.job, claim.attempt_id, claim.number, done.ending, done.decision))
@@ -362,10 +368,14 @@ class Worker:
     def _sync_if_needed(self) -> None:
         wait_s = SYNC_S if self._running.live_count() else IDLE_SYNC_S
         if self._is_sync_due(self._db.clock.monotonic_s(), wait_s):
-            self._running.tidy()
             claims.make_durable(self._db, self._rollups)
             self._unsynced_since = None
             self._storage_works()
+
+    def _tidy_if_idle(self) -> None:
+        if self._tidy_at is not None and self._db.clock.monotonic_s() >= self._tidy_at:
+            self._tidy_at = None
+            self._running.tidy()
 
     # --- trouble
 
@@ -410,6 +420,8 @@ class Worker:
         until = [self._look_at - now, self._recover_at - now, self._running.next_look_s(now)]
         if self._next_due_ms is not None:
             until.append((self._next_due_ms - self._db.clock.now_ms()) / 1000)
+        if self._tidy_at is not None:
+            until.append(self._tidy_at - now)
         if self._unsynced_since is not None:
             after_s = SYNC_S if self._running.live_count() else IDLE_SYNC_S
             until.append(self._unsynced_since + after_s - now)

@@ -13,10 +13,10 @@ from core.liveness import create_afresh
 from core.model import NewJob, State
 from core.process import HEADING, RunFile, read_status
 from core.queue import Queue
-from core.spares import MOST, Spares
+from core.spares import MAX_MISSES, MOST, Spares
 from core.upkeep import doctor
 from tests.processes import WorkerProcess, wait_for
-from tests.worker.at_work import drain, output
+from tests.worker.at_work import drain, output, working
 
 linux = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux tells who has a file open")
 
@@ -79,6 +79,32 @@ def test_no_more_spares_are_kept_than_are_of_use(tmp_path: Path) -> None:
     spares.clear()
     assert os.listdir(tmp_path) == []
     assert spares.take(str(tmp_path / "x"), 0) is None
+
+
+@linux
+def test_where_no_lease_is_given_no_spares_are_kept_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems of containers never give one: then a try costs more than a new file."""
+    monkeypatch.setattr("core.spares._is_open_here_alone", lambda descriptor: False)
+    spares = Spares()
+    for number in range(2 * MAX_MISSES):
+        spares.keep(_file(tmp_path, f"{number}.out"), 0)
+        assert spares.take(str(tmp_path / "new"), 0) is None
+    spares.keep(_file(tmp_path, "x.out"), 0)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("durability", ["normal", "full"])
+def test_an_idle_worker_keeps_no_files(queue: Queue, durability: str) -> None:
+    """Nor one that is busy with something long."""
+    queue.set("durability", durability)
+    with working(queue, slots=2):
+        queue.enqueue_many([NewJob("true"), NewJob("sleep 60"), NewJob("true")])
+        wait_for(lambda: queue.counts().of(State.COMPLETED) == 2)
+        wait_for(lambda: len(os.listdir(queue.database.spool.attempts)) == 2, "only the running one's are there")
+        queue.cancel(2, kill=True)
+        wait_for(lambda: os.listdir(queue.database.spool.attempts) == [], "none is there")
 
 
 def test_a_spare_that_somebody_removed_is_no_error(tmp_path: Path) -> None:
