@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import subprocess
 import time
@@ -31,6 +32,7 @@ def run(scale: Scale) -> Iterable[Line]:
     )
     target = Target(True, 0.8)
     yield _line("`true` jobs, 2 slots", plain.ours, plain.xargs, target, note)
+    yield _processor_line(plain)
     yield _line("the same, `queuectl worker` as a process", plain.program, plain.xargs, None, "its start included")
     if os.path.isdir(_MEMORY):
         with using(_MEMORY):
@@ -42,10 +44,31 @@ def run(scale: Scale) -> Iterable[Line]:
     yield _line("`true && true`, which needs a shell", shell.ours, shell.xargs, None, note)
 
 
+def _processor_line(rates: _Rates) -> Line:
+    """Tell what bounds the rate: two processors can do no more than two seconds of work a second."""
+    ours, bare, xargs = (_processor_us(name, rates) for name in ("ours", "bare", "xargs"))
+    return Line(
+        "throughput",
+        "processor time a `true` job, worker and command",
+        ours,
+        "µs",
+        "xargs and command",
+        xargs,
+        ours / xargs,
+        None,
+        f"so at best {xargs / ours:.2f} of xargs with every processor busy; without a database it takes {bare:,.0f} µs",
+    )
+
+
+def _processor_us(name: str, rates: _Rates) -> float:
+    return median(rates.processor_us[name])
+
+
 class _Rates:
-    """Jobs a second of each contender, one entry a round."""
+    """Jobs a second of each contender, one entry a round; and the processor time that each took for a job."""
 
     def __init__(self) -> None:
+        self.processor_us: dict[str, list[float]] = {"ours": [], "bare": [], "xargs": []}
         self.ours: list[float] = []
         self.program: list[float] = []
         self.xargs: list[float] = []
@@ -56,12 +79,20 @@ def _alternate(command: str, jobs: int, rounds: int, *, has_program: bool = True
     rates = _Rates()
     xargs_rate(command, min(jobs, 200))  # warms the caches
     for _ in range(rounds):
-        rates.xargs.append(xargs_rate(command, jobs))
-        rates.ours.append(our_rate(command, jobs))
-        rates.bare.append(bare_rate(command, jobs))
+        for name, contender in (("xargs", xargs_rate), ("ours", our_rate), ("bare", bare_rate)):
+            before = _processor_s()
+            rate: list[float] = getattr(rates, name)
+            rate.append(contender(command, jobs))
+            rates.processor_us[name].append((_processor_s() - before) / jobs * 1e6)
         if has_program:
             rates.program.append(_program_rate(command, jobs))
     return rates
+
+
+def _processor_s() -> float:
+    """Return the processor time of this process and of all its children that have ended."""
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in spent)
 
 
 def _line(what: str, ours: list[float], xargs: list[float], target: Target | None, note: str) -> Line:
