@@ -398,14 +398,14 @@ class Dashboard(Telling, inherit_bindings=False):
 
     def on_job_table_cursor_moved(self, message: JobTable.CursorMoved) -> None:
         """Show the job under the cursor, unless the person is reading another one's output."""
-        table = message.table
+        table = self.boxes[message.pane].table
         self.gateway.hold(message.pane, None if table.is_live else table.cursor_key)
         if message.pane is self.current and self.place in ("lists", "typing"):
             self._follow_cursor()
 
     def on_job_table_window_wanted(self, message: JobTable.WindowWanted) -> None:
         """Ask for the rows that a table needs."""
-        table = message.table
+        table = self.boxes[message.pane].table
         key, line = table.cursor_key, table.cursor_line
         is_inside = message.start <= line < message.start + message.length
         anchor = key if key is not None and is_inside and not table.is_live else None

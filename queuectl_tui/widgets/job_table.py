@@ -324,7 +324,7 @@ class JobTable(QuietFocus, inherit_bindings=False):
     def _stretch(self, shift: int = 0) -> None:
         missing = self._marks.stretch(self._place.line, self._data, shift)
         if missing is not None:
-            self.post_message(table_messages.RangeWanted(self, self.pane, missing[0], missing[1] - missing[0] + 1))
+            self.post_message(table_messages.RangeWanted(self.pane, missing[0], missing[1] - missing[0] + 1))
 
     def _settle(self) -> None:
         """Paint and tell what has changed, and ask for rows that are missing."""
@@ -337,9 +337,9 @@ class JobTable(QuietFocus, inherit_bindings=False):
         job_id = None if self._cursor_job is None else self._cursor_job.id
         told, self._told = self._told, (job_id, self.mark_count)
         if told[0] != job_id:
-            self.post_message(table_messages.CursorMoved(self, self.pane, self._cursor_job))
+            self.post_message(table_messages.CursorMoved(self.pane, self._cursor_job))
         if told[1] != self._told[1]:
-            self.post_message(table_messages.Marked(self, self.pane, self._told[1]))
+            self.post_message(table_messages.Marked(self.pane, self._told[1]))
         self._ask()
 
     def _ask(self) -> None:
@@ -353,7 +353,7 @@ class JobTable(QuietFocus, inherit_bindings=False):
         wanted = self.window_wanted()
         if wanted != self._asked:
             self._asked = wanted
-            self.post_message(table_messages.WindowWanted(self, self.pane, *wanted))
+            self.post_message(table_messages.WindowWanted(self.pane, *wanted))
 
     # --- size and scroll position, without layouts
 
@@ -484,7 +484,7 @@ class JobTable(QuietFocus, inherit_bindings=False):
         if line < 0:
             column = self._painter.columns.heading_at(offset.x)
             if column:
-                self.post_message(table_messages.HeadingClicked(self, self.pane, column))
+                self.post_message(table_messages.HeadingClicked(self.pane, column))
         elif line + self._place.top < self._data.total:
             self._go(self._place.top + line)
 
@@ -494,4 +494,4 @@ class JobTable(QuietFocus, inherit_bindings=False):
         if event.chain != 2 or event.button != 1 or offset is None or self._cursor_job is None:
             return
         if offset.y - self._show_heading == self._place.line - self._place.top:
-            self.post_message(table_messages.Opened(self, self.pane, self._cursor_job))
+            self.post_message(table_messages.Opened(self.pane, self._cursor_job))
