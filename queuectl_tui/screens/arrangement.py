@@ -8,14 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
-
-from textual.widget import Widget
 
 from queuectl_tui.snapshot import Pane
-
-if TYPE_CHECKING:
-    from queuectl_tui.screens.dashboard import Dashboard
 
 #: From so many columns and rows on the screen has these classes.
 WIDTHS = [(0, "-w0"), (80, "-w80"), (110, "-w110"), (160, "-w160")]
@@ -74,34 +68,3 @@ def arranged(mode: Mode, current: Pane, place: str, *, is_zoomed: bool) -> Arran
             return Arrangement(everything, True, is_detail, not is_detail, None, _SMALL * len(Pane), _SMALL)
         return Arrangement(everything, True, False, True, current, "2fr", _SMALL)
     return Arrangement(everything, True, True, True)
-
-
-def arrange(board: Dashboard) -> None:
-    """Show and size the parts of the dashboard; what stays the same costs nothing."""
-    mode = mode_of(*board.size)
-    is_zoomed = board.is_zoomed
-    wanted = arranged(mode, board.current, board.place, is_zoomed=is_zoomed)
-    for pane, box in board.boxes.items():
-        box.display = pane in wanted.panes
-        _set_rule(box, "height", "1fr" if pane is wanted.growing else wanted.small_height)
-    board.panes.display = bool(wanted.panes)
-    _set_rule(board.panes, "height", wanted.panes_height)
-    board.side.display = wanted.is_side_shown
-    _set_rule(board.side, "height", "1fr" if is_zoomed else None)
-    for container in (board.panes, board.side):
-        _set_rule(container, "layout", "vertical" if is_zoomed else None)
-    board.detail_box.display = wanted.is_detail_shown
-    board.output_box.display = wanted.is_output_shown
-    for part in (board.detail_box, board.output_box):
-        _set_rule(part, "height", "1fr" if is_zoomed else None)
-    board.throughput.display = mode in (Mode.GRID, Mode.WIDE) and not is_zoomed
-
-
-def _set_rule(widget: Widget, name: str, value: int | str | None) -> None:
-    """Set a style rule on a widget, or leave it to the style sheet; Textual lays out even when that changes nothing."""
-    styles = widget.styles.inline
-    if value is None:
-        if styles.has_rule(name):
-            setattr(widget.styles, name, None)
-    else:
-        setattr(widget.styles, name, value)

@@ -7,18 +7,15 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from core.errors import QueueError
 from core.model import Job
 from core.output import text_of
 from core.text import clean_line
 from queuectl_tui.format import size
+from queuectl_tui.screens.board import Board
 from queuectl_tui.screens.copy_menu import CopyMenu, command_line
 from queuectl_tui.snapshot import Readable
-
-if TYPE_CHECKING:
-    from queuectl_tui.screens.dashboard import Dashboard
 
 #: More of an output than this is not copied: its end is what counts, and terminals refuse more.
 MAX_COPIED_BYTES = 100_000
@@ -41,7 +38,7 @@ def native_tool() -> Sequence[str] | None:
     return None
 
 
-def offer_copy(board: Dashboard) -> None:
+def offer_copy(board: Board) -> None:
     """Ask what to copy of the job, and copy it."""
     job = board.target_job()
     if job is None:
@@ -57,7 +54,7 @@ def offer_copy(board: Dashboard) -> None:
     board.app.push_screen(CopyMenu(job, has_output=output is not None), chosen)
 
 
-def _copy(board: Dashboard, job: Job, what: str, output: Readable | None) -> None:
+def _copy(board: Board, job: Job, what: str, output: Readable | None) -> None:
     if what == "output" and output is not None:
         try:
             text = tail_text(output)

@@ -1,25 +1,19 @@
-"""The one screen that matters: four live panes, output, detail, chart; it joins the gateway's facts to the widgets."""
+"""The one screen that matters: it brings the board to life, joining keys and the gateway's facts to the widgets."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from textual import events
-from textual.app import ComposeResult
-from textual.containers import Container
-from textual.message import Message
 from textual.reactive import Reactive
 from textual.widget import Widget
 
-from core.clock import to_datetime
-from core.model import Job, NewJob, State
+from core.model import State
 from core.text import clean_line
-from queuectl_tui.gateway.facade import FocusRequest, Gateway, Wanted
+from queuectl_tui.gateway.facade import Gateway, Wanted
 from queuectl_tui.keys import Action
 from queuectl_tui.messages import SnapshotTaken
-from queuectl_tui.screens.arrangement import HEIGHTS, WIDTHS, arrange, classes_for
 from queuectl_tui.screens.deaths import DeathWatch
 from queuectl_tui.screens.general_keys import GeneralKeys
 from queuectl_tui.screens.job_keys import JobKeys
@@ -29,18 +23,13 @@ from queuectl_tui.screens.roster import Handlers, Roster
 from queuectl_tui.screens.telling import Telling
 from queuectl_tui.screens.thrifty_compositor import ThriftyCompositor
 from queuectl_tui.screens.window_title import WindowTitle
-from queuectl_tui.snapshot import Focus, Pane, Snapshot, empty_snapshot
-from queuectl_tui.widgets.confirm_bar import ConfirmBar
+from queuectl_tui.snapshot import Pane, Snapshot
 from queuectl_tui.widgets.detail import Detail
-from queuectl_tui.widgets.filter_bar import FilterBar
 from queuectl_tui.widgets.footer import Footer
-from queuectl_tui.widgets.header import Header
 from queuectl_tui.widgets.job_table import JobTable
-from queuectl_tui.widgets.output_box import OutputBox
 from queuectl_tui.widgets.output_view import OutputView
 from queuectl_tui.widgets.pane_box import PaneBox
 from queuectl_tui.widgets.strip_bar import StripBar
-from queuectl_tui.widgets.throughput import Throughput
 from queuectl_tui.widgets.title import Title
 
 #: How often times on the screen move on, and how often a running output is looked at, in seconds.
@@ -55,82 +44,20 @@ class Dashboard(Telling, inherit_bindings=False):
 
     #: As in ``Screen``, but a change of focus does not repaint the whole screen.
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
-    HORIZONTAL_BREAKPOINTS = WIDTHS
-    VERTICAL_BREAKPOINTS = HEIGHTS
 
     def __init__(
         self, gateway: Gateway, actions: Sequence[Action], *, is_ascii: bool = False, has_bell: bool = False
     ) -> None:
-        super().__init__(id="dashboard")
+        super().__init__(gateway, actions, is_ascii=is_ascii)
         self._compositor = ThriftyCompositor()
-        self.gateway = gateway
-        self.snapshot: Snapshot = empty_snapshot(self.now())
-        self.actions = tuple(actions)
         self.roster = Roster(self.actions)
         self.handlers: Handlers = {}
         for keys in (GeneralKeys(self), ListKeys(self), JobKeys(self), OutputKeys(self), DetailKeys(self)):
             self.handlers.update(keys.handlers())
-        self.header = Header(gateway.path, is_read_only=gateway.is_read_only, is_ascii=is_ascii, id="header")
-        self.strip_bar = StripBar(id="strip")
-        self.throughput = Throughput(is_ascii=is_ascii, id="throughput")
-        first = PaneBox(Pane.PENDING, is_ascii=is_ascii)
-        others = {pane: PaneBox(pane, like=first, is_ascii=is_ascii) for pane in Pane if pane is not first.pane}
-        self.boxes = {first.pane: first, **others}
-        self.output_box = OutputBox(is_ascii=is_ascii)
-        self.detail = Detail(is_ascii=is_ascii, id="detail")
-        self.detail_title = Title(6, "Detail", is_ascii=is_ascii)
-        self.panes = Container(id="panes")
-        self.side = Container(id="side")
-        self.detail_box = Container(id="detail-box", classes="box side-box")
-        self.confirm_bar = ConfirmBar(id="confirm")
-        self.footer = Footer(self.actions, is_ascii=is_ascii, id="footer")
-        self.current = Pane.PENDING
-        self.focus_request: FocusRequest | None = None
         self._has_bell = has_bell
         self._deaths = DeathWatch()
         self._window_title = WindowTitle()
         self._has_loaded = self._has_resumed = False
-        self._is_staying = False
-        self._wanted_job: Job | None = None
-        self.last_directory: str | None = None
-        self.is_zoomed = False
-
-    class QuitWanted(Message):
-        """The person wants to leave."""
-
-    class ThemeWanted(Message):
-        """The person wants the next theme."""
-
-    class ThemeChosen(Message):
-        """The person chose a theme by name."""
-
-        def __init__(self, name: str) -> None:
-            super().__init__()
-            self.name = name
-
-    class DirectoryUsed(Message):
-        """A job was enqueued in this directory; the next one may want it too."""
-
-        def __init__(self, directory: str) -> None:
-            super().__init__()
-            self.directory = directory
-
-    def compose(self) -> ComposeResult:
-        # Textual would set these after the first layout, and style and lay out all of it again
-        self.add_class(*classes_for(*self.app.size), update=False)
-        yield self.header
-        yield self.strip_bar
-        yield self.throughput
-        with Container(id="body"):
-            with self.panes:
-                yield from self.boxes.values()
-            with self.side:
-                with self.detail_box:
-                    yield self.detail_title
-                    yield self.detail
-                yield self.output_box
-        yield self.confirm_bar
-        yield self.footer
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         """Spare the first picture another styling of all widgets: they have just been made."""
@@ -139,7 +66,7 @@ class Dashboard(Telling, inherit_bindings=False):
 
     def on_mount(self) -> None:
         self._light_up()
-        arrange(self)
+        self.lay_out()
         self.set_focus(self.table, scroll_visible=False)
         self.set_interval(TICK_S, self._tick)
         self._tail_timer = self.set_interval(TAIL_S, self._tail, pause=True)
@@ -158,111 +85,6 @@ class Dashboard(Telling, inherit_bindings=False):
             self.output_box.add_row()
             for view in (*(box.table for box in self.boxes.values()), self.output_box.view, self.detail):
                 view.update_node_styles()  # their scrollbars, which were not there when all was styled
-
-    # --- what handlers of keys and other screens may ask
-
-    def now(self) -> datetime:
-        """Return what time it is, aware, in UTC."""
-        return to_datetime(self.gateway.clock.now_ms())
-
-    @property
-    def box(self) -> PaneBox:
-        """The pane where the person is, or was before going to output or detail."""
-        return self.boxes[self.current]
-
-    @property
-    def table(self) -> JobTable:
-        """The table of the current pane."""
-        return self.box.table
-
-    @property
-    def shown(self) -> Focus | None:
-        """The job whose detail and output are shown; ``None`` while the one that is wanted is still being read."""
-        focus, request = self.snapshot.focus, self.focus_request
-        return focus if focus is not None and request is not None and focus.job.id == request.job_id else None
-
-    @property
-    def place(self) -> str:
-        """Where the keys go: ``lists``, ``output``, ``detail``, ``confirm``, or ``typing`` in a row of text."""
-        focused = self.focused
-        if self.output_box.is_opening or any(box.is_opening for box in self.boxes.values()):
-            return "typing"  # what is typed is text, also while the row for it is still being made
-        if focused is None or isinstance(focused, JobTable):
-            return "lists"
-        for node in focused.ancestors_with_self:
-            if node is self.confirm_bar:
-                return "confirm"
-            if isinstance(node, FilterBar):
-                return "typing"
-            if isinstance(node, OutputView):
-                return "output"
-            if node is self.detail:
-                return "detail"
-        return "lists"
-
-    def target_job(self) -> Job | None:
-        """Return the one job that keys act on when none is marked."""
-        if self.place in ("output", "detail"):
-            return self.shown.job if self.shown is not None else self._wanted_job
-        return self.table.cursor_job
-
-    def choose_theme(self, name: str) -> None:
-        """Ask for a theme by name."""
-        self.post_message(self.ThemeChosen(name))
-
-    def ask(self, question: str, sample: str, number: int, on_yes: Callable[[], None]) -> None:
-        """Ask, in the row over the footer, before something is done."""
-        self.confirm_bar.ask(question, sample, number, on_yes)
-
-    def open_form(self, edited: Job | None, on_done: Callable[[NewJob | None], None]) -> None:
-        """Let the person fill in a new job, or change one."""
-        from queuectl_tui.screens.enqueue import EnqueueScreen
-
-        def done(job: NewJob | None) -> None:
-            if job is not None and edited is None and job.cwd:
-                self.post_message(self.DirectoryUsed(job.cwd))
-            on_done(job)
-
-        directory = self.last_directory if self.last_directory and os.path.isdir(self.last_directory) else os.getcwd()
-        queues = [lane.name for lane in self.snapshot.lanes] or ["default"]
-        form = EnqueueScreen(NewJob("", cwd=directory), queues, edit=edited, clock=self.gateway.clock)
-        self.app.push_screen(form, done)
-
-    def go_to_pane(self, pane: Pane) -> None:
-        """Put the focus into a pane."""
-        self.current = pane
-        self._follow_cursor()
-        arrange(self)  # what is not shown cannot be focused
-        self.set_focus(self.table, scroll_visible=False)
-
-    def go_to(self, widget: Widget) -> None:
-        """Put the focus into output or detail."""
-        if self.place == "lists":
-            self._follow_cursor()
-        box = self.detail_box if widget is self.detail else self.output_box
-        box.display = self.side.display = True  # what is not shown cannot be focused
-        self.set_focus(widget, scroll_visible=False)
-
-    def _follow_cursor(self) -> None:
-        """Show the job under the cursor, unless the person stays with another."""
-        job = self.table.cursor_job
-        if job is not None and not self._is_staying:
-            self._wanted_job = job
-            self.show_job(job.id)
-
-    def stay_with(self, job_id: int) -> None:
-        """Show a job, and do not follow the cursor until the person moves it."""
-        self.show_job(job_id)
-        self._is_staying = True
-
-    def show_job(self, job_id: int, number: int | None = None) -> None:
-        """Show the detail and output of a job."""
-        if self._wanted_job is not None and self._wanted_job.id != job_id:
-            self._wanted_job = None
-        request = FocusRequest(job_id, number)
-        if request != self.focus_request:
-            self.focus_request = request
-            self.gateway.focus(request)
 
     # --- keys
 
@@ -476,7 +298,7 @@ class Dashboard(Telling, inherit_bindings=False):
             self.footer.show_place(place)
             self._light_up()
             if place != "confirm":
-                arrange(self)
+                self.lay_out()
         if self.current is Pane.DLQ and place == "lists" and self.box.news:
             self._tell_news(0)
 
@@ -488,11 +310,6 @@ class Dashboard(Telling, inherit_bindings=False):
         self.output_box.title.light_up(is_here=place == "output", is_current=False)
         self.detail_title.light_up(is_here=place == "detail", is_current=False)
 
-    def zoom(self, is_zoomed: bool) -> None:
-        """Give the focused pane the whole screen, or show all again."""
-        self.is_zoomed = is_zoomed
-        arrange(self)
-
     def on_resize(self) -> None:
         """Lay out for the new size."""
-        arrange(self)
+        self.lay_out()

@@ -7,16 +7,13 @@ import shlex
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from textual.app import SuspendNotSupported
 
 from core.errors import QueueError
 from queuectl_tui.format import size
+from queuectl_tui.screens.board import Board
 from queuectl_tui.snapshot import Readable
-
-if TYPE_CHECKING:
-    from queuectl_tui.screens.dashboard import Dashboard
 
 _CHUNK_BYTES = 1 << 20
 
@@ -41,7 +38,7 @@ def free_path(directory: Path, job_id: int, number: int) -> Path:
     return path
 
 
-def save_output(board: Dashboard) -> None:
+def save_output(board: Board) -> None:
     """Write the shown output to a new file in the directory the dashboard was started in."""
     focus = board.shown
     if focus is None or focus.output is None or focus.number is None:
@@ -63,7 +60,7 @@ def pager_command() -> list[str]:
     return [*words, "-R"] if os.path.basename(words[0]) == "less" and "-R" not in words else words
 
 
-def page_output(board: Dashboard) -> None:
+def page_output(board: Board) -> None:
     """Show the output in the person's pager while the dashboard steps aside."""
     focus = board.shown
     if focus is None or focus.output is None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from core.model import NewJob
+from queuectl_tui.screens.board import Board
 from queuectl_tui.screens.roster import Keys
 from queuectl_tui.snapshot import Pane
-
-if TYPE_CHECKING:
-    from queuectl_tui.screens.dashboard import Dashboard
 
 #: The places that Tab goes through: the panes' digits, output, detail.
 ROUND = (1, 2, 3, 4, 5, 6)
@@ -20,7 +16,7 @@ class GeneralKeys(Keys):
 
     contexts = ("everywhere",)
 
-    def __init__(self, board: Dashboard) -> None:
+    def __init__(self, board: Board) -> None:
         self._board = board
 
     # --- going about

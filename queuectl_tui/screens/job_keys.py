@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
 
 from core.errors import InvalidTransition
 from core.lifecycle import Verb, check
@@ -12,11 +11,9 @@ from core.model import FINISHED, Job, NewJob, State, View
 from core.text import clean_line
 from queuectl_tui.format import count
 from queuectl_tui.gateway.facade import Selected
+from queuectl_tui.screens.board import Board
 from queuectl_tui.screens.roster import Keys
 from queuectl_tui.snapshot import Pane
-
-if TYPE_CHECKING:
-    from queuectl_tui.screens.dashboard import Dashboard
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ class JobKeys(Keys):
 
     contexts = ("jobs",)
 
-    def __init__(self, board: Dashboard) -> None:
+    def __init__(self, board: Board) -> None:
         self._board = board
 
     # --- the keys

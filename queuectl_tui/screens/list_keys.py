@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from queuectl_tui.gateway.facade import next_sort
+from queuectl_tui.screens.board import Board
 from queuectl_tui.screens.roster import Keys
-
-if TYPE_CHECKING:
-    from queuectl_tui.screens.dashboard import Dashboard
 
 
 class ListKeys(Keys):
@@ -16,7 +12,7 @@ class ListKeys(Keys):
 
     contexts = ("lists",)
 
-    def __init__(self, board: Dashboard) -> None:
+    def __init__(self, board: Board) -> None:
         self._board = board
 
     def filter(self) -> None:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from queuectl_tui.screens.board import Board
 from queuectl_tui.screens.roster import Keys
 from queuectl_tui.widgets.output_view import OutputView
-
-if TYPE_CHECKING:
-    from queuectl_tui.screens.dashboard import Dashboard
 
 #: How far a key scrolls sideways, in cells.
 SIDE_STEP = 8
@@ -19,7 +15,7 @@ class OutputKeys(Keys):
 
     contexts = ("output",)
 
-    def __init__(self, board: Dashboard) -> None:
+    def __init__(self, board: Board) -> None:
         self._board = board
 
     @property
@@ -118,7 +114,7 @@ class DetailKeys(Keys):
 
     contexts = ("detail",)
 
-    def __init__(self, board: Dashboard) -> None:
+    def __init__(self, board: Board) -> None:
         self._board = board
 
     def previous_tab(self) -> None:

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
-
-from textual.screen import Screen
-
-from core.text import clean_line
 from queuectl_tui.messages import (
     ActDone,
     ActProgressed,
@@ -17,25 +11,13 @@ from queuectl_tui.messages import (
     WorkerEnded,
     WorkerReported,
 )
-from queuectl_tui.snapshot import Pane
-from queuectl_tui.widgets.footer import Footer
-from queuectl_tui.widgets.pane_box import PaneBox
+from queuectl_tui.screens.board import Board
 
 
-class Telling(Screen[None], inherit_bindings=False):
+class Telling(Board, inherit_bindings=False):
     """The part of the dashboard that speaks; what it speaks of are facts that need no picture."""
 
-    footer: Footer
-    boxes: Mapping[Pane, PaneBox]
     _is_storage_troubled = False
-
-    def stay_with(self, job_id: int) -> None:
-        """Show a job until the person looks at another."""
-        raise NotImplementedError
-
-    def toast(self, text: str, severity: Literal["information", "warning", "error"] = "information") -> None:
-        """Say something in a corner for a few seconds."""
-        self.notify(clean_line(text), severity=severity, markup=False, timeout=4 if severity == "information" else 6)
 
     def on_job_enqueued(self, message: JobEnqueued) -> None:
         """Stay with the new job, through all panes, until the person looks at another."""

@@ -1,0 +1,255 @@
+"""The parts of the dashboard, and what keys and facts may ask of them: where the person is, what is shown, where to go.
+
+The board knows nobody who asks: the dashboard is a board, and what its keys do is written for any board.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Literal
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.message import Message
+from textual.screen import Screen
+from textual.widget import Widget
+
+from core.clock import to_datetime
+from core.model import Job, NewJob
+from core.text import clean_line
+from queuectl_tui.gateway.facade import FocusRequest, Gateway
+from queuectl_tui.keys import Action
+from queuectl_tui.screens.arrangement import HEIGHTS, WIDTHS, Mode, arranged, classes_for, mode_of
+from queuectl_tui.snapshot import Focus, Pane, Snapshot, empty_snapshot
+from queuectl_tui.widgets.confirm_bar import ConfirmBar
+from queuectl_tui.widgets.detail import Detail
+from queuectl_tui.widgets.filter_bar import FilterBar
+from queuectl_tui.widgets.footer import Footer
+from queuectl_tui.widgets.header import Header
+from queuectl_tui.widgets.job_table import JobTable
+from queuectl_tui.widgets.output_box import OutputBox
+from queuectl_tui.widgets.output_view import OutputView
+from queuectl_tui.widgets.pane_box import PaneBox
+from queuectl_tui.widgets.strip_bar import StripBar
+from queuectl_tui.widgets.throughput import Throughput
+from queuectl_tui.widgets.title import Title
+
+
+class Board(Screen[None], inherit_bindings=False):
+    """Holds four panes, output, detail and chart, and goes about among them."""
+
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+
+    def __init__(self, gateway: Gateway, actions: Sequence[Action], *, is_ascii: bool = False) -> None:
+        super().__init__(id="dashboard")
+        self.gateway = gateway
+        self.snapshot: Snapshot = empty_snapshot(self.now())
+        self.actions = tuple(actions)
+        self.header = Header(gateway.path, is_read_only=gateway.is_read_only, is_ascii=is_ascii, id="header")
+        self.strip_bar = StripBar(id="strip")
+        self.throughput = Throughput(is_ascii=is_ascii, id="throughput")
+        first = PaneBox(Pane.PENDING, is_ascii=is_ascii)
+        others = {pane: PaneBox(pane, like=first, is_ascii=is_ascii) for pane in Pane if pane is not first.pane}
+        self.boxes = {first.pane: first, **others}
+        self.output_box = OutputBox(is_ascii=is_ascii)
+        self.detail = Detail(is_ascii=is_ascii, id="detail")
+        self.detail_title = Title(6, "Detail", is_ascii=is_ascii)
+        self.panes = Container(id="panes")
+        self.side = Container(id="side")
+        self.detail_box = Container(id="detail-box", classes="box side-box")
+        self.confirm_bar = ConfirmBar(id="confirm")
+        self.footer = Footer(self.actions, is_ascii=is_ascii, id="footer")
+        self.current = Pane.PENDING
+        self.focus_request: FocusRequest | None = None
+        self._is_staying = False
+        self._wanted_job: Job | None = None
+        self.last_directory: str | None = None
+        self.is_zoomed = False
+
+    class QuitWanted(Message, namespace="dashboard"):
+        """The person wants to leave."""
+
+    class ThemeWanted(Message, namespace="dashboard"):
+        """The person wants the next theme."""
+
+    class ThemeChosen(Message, namespace="dashboard"):
+        """The person chose a theme by name."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    class DirectoryUsed(Message, namespace="dashboard"):
+        """A job was enqueued in this directory; the next one may want it too."""
+
+        def __init__(self, directory: str) -> None:
+            super().__init__()
+            self.directory = directory
+
+    def compose(self) -> ComposeResult:
+        # Textual would set these after the first layout, and style and lay out all of it again
+        self.add_class(*classes_for(*self.app.size), update=False)
+        yield self.header
+        yield self.strip_bar
+        yield self.throughput
+        with Container(id="body"):
+            with self.panes:
+                yield from self.boxes.values()
+            with self.side:
+                with self.detail_box:
+                    yield self.detail_title
+                    yield self.detail
+                yield self.output_box
+        yield self.confirm_bar
+        yield self.footer
+
+    def lay_out(self) -> None:
+        """Show and size the parts of the dashboard; what stays the same costs nothing."""
+        mode = mode_of(*self.size)
+        is_zoomed = self.is_zoomed
+        wanted = arranged(mode, self.current, self.place, is_zoomed=is_zoomed)
+        for pane, box in self.boxes.items():
+            box.display = pane in wanted.panes
+            _set_rule(box, "height", "1fr" if pane is wanted.growing else wanted.small_height)
+        self.panes.display = bool(wanted.panes)
+        _set_rule(self.panes, "height", wanted.panes_height)
+        self.side.display = wanted.is_side_shown
+        _set_rule(self.side, "height", "1fr" if is_zoomed else None)
+        for container in (self.panes, self.side):
+            _set_rule(container, "layout", "vertical" if is_zoomed else None)
+        self.detail_box.display = wanted.is_detail_shown
+        self.output_box.display = wanted.is_output_shown
+        for part in (self.detail_box, self.output_box):
+            _set_rule(part, "height", "1fr" if is_zoomed else None)
+        self.throughput.display = mode in (Mode.GRID, Mode.WIDE) and not is_zoomed
+
+    # --- where the person is, and what is shown
+
+    def now(self) -> datetime:
+        """Return what time it is, aware, in UTC."""
+        return to_datetime(self.gateway.clock.now_ms())
+
+    @property
+    def box(self) -> PaneBox:
+        """The pane where the person is, or was before going to output or detail."""
+        return self.boxes[self.current]
+
+    @property
+    def table(self) -> JobTable:
+        """The table of the current pane."""
+        return self.box.table
+
+    @property
+    def shown(self) -> Focus | None:
+        """The job whose detail and output are shown; ``None`` while the one that is wanted is still being read."""
+        focus, request = self.snapshot.focus, self.focus_request
+        return focus if focus is not None and request is not None and focus.job.id == request.job_id else None
+
+    @property
+    def place(self) -> str:
+        """Where the keys go: ``lists``, ``output``, ``detail``, ``confirm``, or ``typing`` in a row of text."""
+        focused = self.focused
+        if self.output_box.is_opening or any(box.is_opening for box in self.boxes.values()):
+            return "typing"  # what is typed is text, also while the row for it is still being made
+        if focused is None or isinstance(focused, JobTable):
+            return "lists"
+        for node in focused.ancestors_with_self:
+            if node is self.confirm_bar:
+                return "confirm"
+            if isinstance(node, FilterBar):
+                return "typing"
+            if isinstance(node, OutputView):
+                return "output"
+            if node is self.detail:
+                return "detail"
+        return "lists"
+
+    def target_job(self) -> Job | None:
+        """Return the one job that keys act on when none is marked."""
+        if self.place in ("output", "detail"):
+            return self.shown.job if self.shown is not None else self._wanted_job
+        return self.table.cursor_job
+
+    # --- asking and telling
+
+    def choose_theme(self, name: str) -> None:
+        """Ask for a theme by name."""
+        self.post_message(self.ThemeChosen(name))
+
+    def toast(self, text: str, severity: Literal["information", "warning", "error"] = "information") -> None:
+        """Say something in a corner for a few seconds."""
+        self.notify(clean_line(text), severity=severity, markup=False, timeout=4 if severity == "information" else 6)
+
+    def ask(self, question: str, sample: str, number: int, on_yes: Callable[[], None]) -> None:
+        """Ask, in the row over the footer, before something is done."""
+        self.confirm_bar.ask(question, sample, number, on_yes)
+
+    def open_form(self, edited: Job | None, on_done: Callable[[NewJob | None], None]) -> None:
+        """Let the person fill in a new job, or change one."""
+        from queuectl_tui.screens.enqueue import EnqueueScreen
+
+        def done(job: NewJob | None) -> None:
+            if job is not None and edited is None and job.cwd:
+                self.post_message(self.DirectoryUsed(job.cwd))
+            on_done(job)
+
+        directory = self.last_directory if self.last_directory and os.path.isdir(self.last_directory) else os.getcwd()
+        queues = [lane.name for lane in self.snapshot.lanes] or ["default"]
+        form = EnqueueScreen(NewJob("", cwd=directory), queues, edit=edited, clock=self.gateway.clock)
+        self.app.push_screen(form, done)
+
+    # --- going about
+
+    def go_to_pane(self, pane: Pane) -> None:
+        """Put the focus into a pane."""
+        self.current = pane
+        self._follow_cursor()
+        self.lay_out()  # what is not shown cannot be focused
+        self.set_focus(self.table, scroll_visible=False)
+
+    def go_to(self, widget: Widget) -> None:
+        """Put the focus into output or detail."""
+        if self.place == "lists":
+            self._follow_cursor()
+        box = self.detail_box if widget is self.detail else self.output_box
+        box.display = self.side.display = True  # what is not shown cannot be focused
+        self.set_focus(widget, scroll_visible=False)
+
+    def zoom(self, is_zoomed: bool) -> None:
+        """Give the focused pane the whole screen, or show all again."""
+        self.is_zoomed = is_zoomed
+        self.lay_out()
+
+    def _follow_cursor(self) -> None:
+        """Show the job under the cursor, unless the person stays with another."""
+        job = self.table.cursor_job
+        if job is not None and not self._is_staying:
+            self._wanted_job = job
+            self.show_job(job.id)
+
+    def stay_with(self, job_id: int) -> None:
+        """Show a job, and do not follow the cursor until the person moves it."""
+        self.show_job(job_id)
+        self._is_staying = True
+
+    def show_job(self, job_id: int, number: int | None = None) -> None:
+        """Show the detail and output of a job."""
+        if self._wanted_job is not None and self._wanted_job.id != job_id:
+            self._wanted_job = None
+        request = FocusRequest(job_id, number)
+        if request != self.focus_request:
+            self.focus_request = request
+            self.gateway.focus(request)
+
+
+def _set_rule(widget: Widget, name: str, value: int | str | None) -> None:
+    """Set a style rule on a widget, or leave it to the style sheet; Textual lays out even when that changes nothing."""
+    styles = widget.styles.inline
+    if value is None:
+        if styles.has_rule(name):
+            setattr(widget.styles, name, None)
+    else:
+        setattr(widget.styles, name, value)
