@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from core.text import clean_line
 from queuectl_tui.keys import ALIVE_TOGETHER, key_name
-
-if TYPE_CHECKING:
-    from queuectl_tui.screens.dashboard import Dashboard
+from queuectl_tui.screens.dashboard import Dashboard
 
 
 class CommandsOfDashboard(Provider):
@@ -20,8 +17,8 @@ class CommandsOfDashboard(Provider):
 
     def _commands(self) -> Iterator[tuple[str, str, Callable[[], None]]]:
         """Yield name, explanation and what it does."""
-        board = cast("Dashboard", self.screen)
-        if not hasattr(board, "roster"):
+        board = self.screen
+        if not isinstance(board, Dashboard):
             return
         contexts = ALIVE_TOGETHER.get(board.place, ALIVE_TOGETHER["lists"])
         for action in board.actions:
