@@ -80,6 +80,7 @@ def _claim_us(queue: Queue) -> float:
         jitter=lambda: 0.0,
         open_run=lambda attempt_id: None,
         rollups=Rollups(),
+        is_rolled_up=True,
         is_durable=False,
     )
     took_us = (time.perf_counter() - began) * 1e6

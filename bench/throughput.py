@@ -46,7 +46,7 @@ def run(scale: Scale) -> Iterable[Line]:
 
 def _processor_line(rates: _Rates) -> Line:
     """Tell what bounds the rate: two processors can do no more than two seconds of work a second."""
-    ours, bare, xargs = (_processor_us(name, rates) for name in ("ours", "bare", "xargs"))
+    ours, bare, xargs = median(rates.ours_us), median(rates.bare_us), median(rates.xargs_us)
     return Line(
         "throughput",
         "processor time a `true` job, worker and command",
@@ -60,30 +60,31 @@ def _processor_line(rates: _Rates) -> Line:
     )
 
 
-def _processor_us(name: str, rates: _Rates) -> float:
-    return median(rates.processor_us[name])
-
-
 class _Rates:
     """Jobs a second of each contender, one entry a round; and the processor time that each took for a job."""
 
     def __init__(self) -> None:
-        self.processor_us: dict[str, list[float]] = {"ours": [], "bare": [], "xargs": []}
         self.ours: list[float] = []
         self.program: list[float] = []
         self.xargs: list[float] = []
         self.bare: list[float] = []
+        self.ours_us: list[float] = []
+        self.xargs_us: list[float] = []
+        self.bare_us: list[float] = []
 
 
 def _alternate(command: str, jobs: int, rounds: int, *, has_program: bool = True) -> _Rates:
     rates = _Rates()
     xargs_rate(command, min(jobs, 200))  # warms the caches
     for _ in range(rounds):
-        for name, contender in (("xargs", xargs_rate), ("ours", our_rate), ("bare", bare_rate)):
+        for contender, found, spent_us in (
+            (xargs_rate, rates.xargs, rates.xargs_us),
+            (our_rate, rates.ours, rates.ours_us),
+            (bare_rate, rates.bare, rates.bare_us),
+        ):
             before = _processor_s()
-            rate: list[float] = getattr(rates, name)
-            rate.append(contender(command, jobs))
-            rates.processor_us[name].append((_processor_s() - before) / jobs * 1e6)
+            found.append(contender(command, jobs))
+            spent_us.append((_processor_s() - before) / jobs * 1e6)
         if has_program:
             rates.program.append(_program_rate(command, jobs))
     return rates

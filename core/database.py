@@ -199,8 +199,6 @@ class Database:
             # a new file gets its header outside WAL, so that the file alone says whose it is
             connection.execute("PRAGMA synchronous = FULL")
             self._thread.is_full_sync = True
-            if version == 0:
-                connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             connection.execute("BEGIN IMMEDIATE")
             try:
                 for number, script in schema.migrations():
@@ -310,6 +308,7 @@ class Database:
             if self.is_read_only:
                 connection.execute("PRAGMA query_only = ON")
             else:
+                connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a file that is empty yet
                 connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
                 # copying the log back syncs twice: once in 16 MB, not in 4, most of its pages being the same few
                 page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]

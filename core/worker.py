@@ -41,6 +41,8 @@ PRUNE_S = 300.0
 SYNC_S = 0.9
 #: How soon a worker that fell idle syncs, in seconds.
 IDLE_SYNC_S = 0.05
+#: How often a busy worker writes its rollups, in seconds: a chart by the second must not show when it does.
+ROLL_UP_S = 0.2
 #: How soon after the last ending the files that were kept for the next attempts are removed.
 IDLE_TIDY_S = 0.05
 #: After so many failed turns in a row the worker gives up its lock, so that others adopt its commands.
@@ -108,6 +110,7 @@ class Worker:
         self._look_at = 0.0
         self._recover_at = 0.0
         self._unsynced_since: float | None = None
+        self._roll_up_at = 0.0
         self._tidy_at: float | None = None
         self._paused_until = 0.0
         self._pause_s = 0.0
@@ -265,6 +268,7 @@ class Worker:
 
         now = self._db.clock.monotonic_s()
         is_durable = self._running.settings.is_fully_durable or self._is_sync_due(now, SYNC_S)
+        is_rolled_up = is_durable or now >= self._roll_up_at
         try:
             turn = claims.turn(
                 self._db,
@@ -275,6 +279,7 @@ class Worker:
                 jitter=self._jitter,
                 open_run=open_run,
                 rollups=self._rollups,
+                is_rolled_up=is_rolled_up,
                 is_durable=is_durable,
             )
         except BaseException:
@@ -282,6 +287,8 @@ class Worker:
                 run.discard()
             raise
         self._storage_works()
+        if is_rolled_up:
+            self._roll_up_at = now + ROLL_UP_S
         if is_durable:
             self._unsynced_since = None
         elif (turn.recorded or turn.claimed) and self._unsynced_since is None:

@@ -68,11 +68,13 @@ def turn(
     jitter: Callable[[], float],
     open_run: Callable[[int], None],
     rollups: Rollups,
+    is_rolled_up: bool,
     is_durable: bool,
 ) -> Turn:
     """Record endings, make due jobs due, claim; all in one transaction.
 
-    ``is_durable`` syncs it to the disk, and everything before it; the ``rollups`` are written with it, else they grow.
+    ``is_durable`` syncs it to the disk, and everything before it. ``is_rolled_up`` writes the ``rollups`` with it; else
+    they grow.
 
     ``open_run(attempt id)`` must create and lock the attempt's run file: it is called before the commit that makes the
     attempt visible, so nobody ever sees a running attempt whose lock is free unless it is dead. An ending whose
@@ -92,12 +94,12 @@ def turn(
             moved = _make_due(connection, now)
             next_due = _next_due(connection)
         claimed, waits_ms, refusal = _claim(connection, worker_id, room, open_run, now)
-        if is_durable:
+        if is_rolled_up:
             rollups.write(connection)
             this_turn = Rollups()
             this_turn.count(ended, waits_ms, now)
             this_turn.write(connection)
-    if is_durable:
+    if is_rolled_up:
         rollups.clear()
     else:
         rollups.count(ended, waits_ms, now)

@@ -1,6 +1,6 @@
-"""Totals and histograms by minute: what a worker adds to them, once a second rather than with every job.
+"""Totals and histograms by minute: what a worker adds to them, a few times a second rather than with every job.
 
-They are statistics. What they say of the last second is lost with a worker that is killed; the attempts are not.
+They are statistics. What they say of the last moment is lost with a worker that is killed; the attempts are not.
 """
 
 from __future__ import annotations

@@ -52,6 +52,7 @@ class Hand:
             jitter=lambda: 0.0,
             open_run=lambda attempt_id: None,
             rollups=self.rollups,
+            is_rolled_up=True,
             is_durable=is_durable,
         )
 

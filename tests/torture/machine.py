@@ -328,6 +328,7 @@ class _Machine(RuleBasedStateMachine):
             jitter=lambda: 0.0,
             open_run=open_run,
             rollups=self.rollups,
+            is_rolled_up=slots % 2 == 0,
             is_durable=False,
         )
 

@@ -222,7 +222,11 @@ def test_a_job_knows_who_it_is(queue: Queue, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("SHAPE", "round")
     monkeypatch.setenv("API_TOKEN", "at enqueue")
     job_id = queue.enqueue(
-        "env", name="etl", queue="media", max_attempts=5, env={"SHAPE": "square", "QUEUECTL_JOB_ID": "no"}
+        "env",
+        name="etl",
+        queue="media",
+        max_attempts=5,
+        env={"SHAPE": "square", "QUEUECTL_JOB_ID": "no", "QUEUECTL_DB": "no"},
     ).id
     monkeypatch.setenv("COLOUR", "of the worker")
     monkeypatch.setenv("API_TOKEN", "of the worker")
@@ -440,6 +444,7 @@ def test_output_of_an_attempt_that_was_only_claimed_is_empty_for_now(queue: Queu
         jitter=lambda: 0.0,
         open_run=lambda attempt_id: None,
         rollups=Rollups(),
+        is_rolled_up=True,
         is_durable=False,
     )
     found = queue.output(job_id)
