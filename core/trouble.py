@@ -33,6 +33,10 @@ _MESSAGES: tuple[tuple[str, type[QueueError], str], ...] = (
 )
 
 
+# What SQLite says of a statement that does not fit the tables: nothing that passes, so nothing to try again.
+_MISFIT = re.compile(r"no such (table|column|index|trigger)|has no column named|no query solution")
+
+
 class translated:  # noqa: N801  (it reads as a verb: with translated(path))
     """Turn errors of SQLite's and of the system's into ours, but for a name that is taken."""
 
@@ -73,7 +77,7 @@ def _of_sqlite(path: str, error: sqlite3.Error | UnicodeDecodeError) -> QueueErr
     for fragment, kind, message in _MESSAGES:
         if fragment in text:
             return kind(message.format(path=path, error=error))
-    if re.search(r"no such (table|column|index)", text):
+    if _MISFIT.search(text):
         return DatabaseCorrupt(f"{path} does not have the tables it should ({error}); run 'queuectl doctor'")
     return DatabaseError(f"{path}: {error}")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from core.model import FAILURES, Decision, Ending, Outcome, State
 
@@ -25,8 +25,10 @@ class Rollups:
         self._minutes: dict[int, list[int]] = {}
         self._durations: dict[tuple[int, str, int], int] = {}
 
-    def count(self, ended: Iterable[tuple[Ending, Decision]], waits_ms: Iterable[int], now: int) -> None:
+    def count(self, ended: Sequence[tuple[Ending, Decision]], waits_ms: Sequence[int], now: int) -> None:
         """Count attempts that ended and waits that were over at ``now``, in unix milliseconds."""
+        if not ended and not waits_ms:
+            return
         minute = now // 60_000
         totals = self._minutes.setdefault(minute, [0, 0, 0, 0, 0])
         for ending, decision in ended:
@@ -46,11 +48,13 @@ class Rollups:
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Add what was counted to the database; ``clear`` it when that is committed."""
+        if not self._minutes:
+            return
         connection.executemany(
             "INSERT INTO minutes (minute, succeeded, failed, dead, run_ms, wait_ms) VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET succeeded = succeeded + excluded.succeeded, failed = failed + excluded.failed,"
             " dead = dead + excluded.dead, run_ms = run_ms + excluded.run_ms, wait_ms = wait_ms + excluded.wait_ms",
-            [(minute, *totals) for minute, totals in self._minutes.items() if any(totals)],
+            [(minute, *totals) for minute, totals in self._minutes.items()],
         )
         connection.executemany(
             "INSERT INTO durations (minute, kind, bucket, n) VALUES (?, ?, ?, ?)"

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,32 @@ def test_a_damaged_database_that_is_refused_keeps_its_wal(tmp_path: Path) -> Non
     with pytest.raises(DatabaseCorrupt):
         Queue(copy)
     assert [hashlib.sha256(Path(f"{copy}{kind}").read_bytes()).digest() for kind in ("", "-wal")] == before
+
+
+def test_a_worker_leaves_when_its_statements_do_not_fit_the_tables(tmp_path: Path) -> None:
+    """A bit in the schema's text renames a column: nothing to try again for ever, and nothing that was told is lost."""
+    path = str(tmp_path / "queue.db")
+    with Queue(path) as queue:
+        queue.enqueue("echo hi")
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = DELETE")
+    connection.execute("PRAGMA writable_schema = ON")
+    changed = connection.execute(
+        "UPDATE sqlite_schema SET sql = replace(sql, 'run_ms', 'run_mr') WHERE name = 'minutes'"
+    )
+    assert changed.rowcount == 1
+    connection.close()
+    with Queue(path) as queue:
+        ended: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                Worker(queue, drain=True).run()
+            except DatabaseCorrupt as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join(10.0)
+        assert not thread.is_alive()
+        assert "doctor" in str(ended[0])
