@@ -16,7 +16,7 @@ FITS := import sqlite3, sys; sys.exit(sys.version_info < (3, 10) or sqlite3.sqli
 CLEAN := .venv .venv-* dist build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
 	snapshot_report.html
 
-.PHONY: help run demo test check lint format bench bench-tui torture torture-short torture-mutants screenshots docs dist clean
+.PHONY: help run demo test check lint format bench bench-short torture torture-short torture-mutants screenshots docs dist clean
 .NOTPARALLEL:
 
 help: ## show this list
@@ -43,11 +43,11 @@ format: $(READY) ## put the code into its format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(READY) ## measure the queue against its baselines
+bench: $(READY) ## measure the queue and the dashboard against their targets
 	$(BIN)/python -m bench $(ARGS)
 
-bench-tui: $(READY) ## measure the dashboard in a real terminal
-	$(BIN)/python -m bench.tui $(ARGS)
+bench-short: $(READY) ## the same in a minute or two, without a verdict
+	$(BIN)/python -m bench --quick $(ARGS)
 
 torture: $(READY) ## kill, starve and corrupt the queue for minutes
 	$(BIN)/python -m tests.torture $(ARGS)

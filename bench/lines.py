@@ -64,10 +64,17 @@ class Scale:
     memory_jobs: int
     idle_s: float
     peer_jobs: int
+    dashboard_starts: int
+    keys: int
+    changes: int
+    busy_s: float
+    output_lines: int
 
 
-FULL = Scale(5, 1000, 100_000, 21, 200, 1000, 100_000, 1_000_000, 100_000, 300, 100_000, 10.0, 300)
-QUICK = Scale(3, 300, 20_000, 5, 25, 1000, 10_000, 50_000, 10_000, 100, 2000, 2.0, 60)
+FULL = Scale(
+    5, 1000, 100_000, 21, 200, 1000, 100_000, 1_000_000, 100_000, 300, 100_000, 10.0, 300, 11, 60, 40, 15.0, 1_000_000
+)
+QUICK = Scale(3, 300, 20_000, 5, 25, 1000, 10_000, 50_000, 10_000, 100, 2000, 2.0, 60, 3, 20, 10, 5.0, 200_000)
 
 
 def middle_ratio(upper: list[float], lower: list[float]) -> float:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-import resource
-import select
 import subprocess
 import time
 from collections.abc import Iterable
 from statistics import median
 
+from bench import limits
+from bench.limits import SLOTS
 from bench.lines import Line, Scale, Target, middle_ratio
 from bench.place import queuectl, scratch, using
-from core.database import Database
 from core.model import NewJob
-from core.process import HEADING, RunFile, arguments, start
 from core.queue import Queue
-from core.spares import Spares
 from core.worker import Worker
 
-_SLOTS = 2
 _MEMORY = "/dev/shm"
 
 
@@ -27,12 +23,14 @@ def run(scale: Scale) -> Iterable[Line]:
     """Yield the line of the library, that of the program, and that of commands that need a shell."""
     plain = _alternate("true", scale.throughput_jobs, 2 * scale.rounds - 1)
     note = (
-        f"the limit, starting the same wrapper without a database: {_times(plain.bare, plain.xargs)} of xargs;"
-        f" best rounds: {max(plain.ours):,.0f}, {max(plain.xargs):,.0f}, the limit {max(plain.bare):,.0f} jobs/s"
+        f"the limits: starting the same wrapper without a database, {_times(plain.bare, plain.xargs)} of xargs;"
+        f" with one table and one index in bare sqlite3, {_times(plain.table, plain.xargs)};"
+        f" best rounds: {max(plain.ours):,.0f}, {max(plain.xargs):,.0f}, the limits {max(plain.bare):,.0f},"
+        f" {max(plain.table):,.0f} jobs/s"
     )
     target = Target(True, 0.8)
     yield _line("`true` jobs, 2 slots", plain.ours, plain.xargs, target, note)
-    yield _processor_line(plain)
+    yield _processor_line(plain, limits.transaction_us(scale.throughput_jobs), limits.enqueue_us(scale.throughput_jobs))
     yield _line("the same, `queuectl worker` as a process", plain.program, plain.xargs, None, "its start included")
     if os.path.isdir(_MEMORY):
         with using(_MEMORY):
@@ -44,8 +42,8 @@ def run(scale: Scale) -> Iterable[Line]:
     yield _line("`true && true`, which needs a shell", shell.ours, shell.xargs, None, note)
 
 
-def _processor_line(rates: _Rates) -> Line:
-    """Tell what bounds the rate: two processors can do no more than two seconds of work a second."""
+def _processor_line(rates: _Rates, transaction_us: float, enqueue_us: float) -> Line:
+    """Tell what bounds the rate, and what it is spent on: two processors do two seconds of work a second, no more."""
     ours, bare, xargs = median(rates.ours_us), median(rates.bare_us), median(rates.xargs_us)
     return Line(
         "throughput",
@@ -56,7 +54,9 @@ def _processor_line(rates: _Rates) -> Line:
         xargs,
         ours / xargs,
         None,
-        f"so at best {xargs / ours:.2f} of xargs with every processor busy; without a database it takes {bare:,.0f} µs",
+        f"so at best {xargs / ours:.2f} of xargs with every processor busy; of it, starting and collecting without a"
+        f" database {bare:,.0f} µs, the transaction that records one job and claims the next {transaction_us:,.0f} µs,"
+        f" its enqueue {enqueue_us:,.0f} µs; with one table and one index it would be {median(rates.table_us):,.0f} µs",
     )
 
 
@@ -68,9 +68,11 @@ class _Rates:
         self.program: list[float] = []
         self.xargs: list[float] = []
         self.bare: list[float] = []
+        self.table: list[float] = []
         self.ours_us: list[float] = []
         self.xargs_us: list[float] = []
         self.bare_us: list[float] = []
+        self.table_us: list[float] = []
 
 
 def _alternate(command: str, jobs: int, rounds: int, *, has_program: bool = True) -> _Rates:
@@ -80,20 +82,15 @@ def _alternate(command: str, jobs: int, rounds: int, *, has_program: bool = True
         for contender, found, spent_us in (
             (xargs_rate, rates.xargs, rates.xargs_us),
             (our_rate, rates.ours, rates.ours_us),
-            (bare_rate, rates.bare, rates.bare_us),
+            (limits.bare_rate, rates.bare, rates.bare_us),
+            (limits.table_rate, rates.table, rates.table_us),
         ):
-            before = _processor_s()
+            before = limits.processor_s()
             found.append(contender(command, jobs))
-            spent_us.append((_processor_s() - before) / jobs * 1e6)
+            spent_us.append((limits.processor_s() - before) / jobs * 1e6)
         if has_program:
             rates.program.append(_program_rate(command, jobs))
     return rates
-
-
-def _processor_s() -> float:
-    """Return the processor time of this process and of all its children that have ended."""
-    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in spent)
 
 
 def _line(what: str, ours: list[float], xargs: list[float], target: Target | None, note: str) -> Line:
@@ -119,7 +116,7 @@ def our_rate(command: str, jobs: int) -> float:
     with scratch() as directory, Queue(os.path.join(directory, "queue.db")) as queue:
         began = time.perf_counter()
         queue.enqueue_many(NewJob(command) for _ in range(jobs))
-        Worker(queue, slots=_SLOTS, drain=True).run()
+        Worker(queue, slots=SLOTS, drain=True).run()
         return jobs / (time.perf_counter() - began)
 
 
@@ -130,7 +127,7 @@ def _program_rate(command: str, jobs: int) -> float:
             queue.enqueue_many(NewJob(command) for _ in range(jobs))
         began = time.perf_counter()
         subprocess.run(
-            queuectl("--db", database, "worker", "--drain", "-c", str(_SLOTS)),
+            queuectl("--db", database, "worker", "--drain", "-c", str(SLOTS)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -144,43 +141,10 @@ def xargs_rate(command: str, jobs: int) -> float:
     """Return the rate of ``xargs``, which keeps no state, no output and no exit codes."""
     began = time.perf_counter()
     subprocess.run(
-        ["xargs", f"-P{_SLOTS}", "-I{}", "sh", "-c", "{}"],
+        ["xargs", f"-P{SLOTS}", "-I{}", "sh", "-c", "{}"],
         input=f"{command}\n" * jobs,
         text=True,
         check=True,
         timeout=600,
     )
     return jobs / (time.perf_counter() - began)
-
-
-def bare_rate(command: str, jobs: int) -> float:
-    """Return the rate of the same wrapper, run file and output file, without a database: the limit of the scheme."""
-    with scratch() as directory:
-        database = Database(os.path.join(directory, "queue.db"))
-        try:
-            argv = arguments("/bin/sh", command, directory)
-            environment = dict(os.environb)
-            poll = select.poll()
-            live = 0
-            started = 0
-            commands = {}
-            spares = Spares()
-            began = time.perf_counter()
-            while live or started < jobs:
-                while live < _SLOTS and started < jobs:
-                    started += 1
-                    run = RunFile(database.spool, started, spares)
-                    one = start(database.spool, started, run, argv, environment)
-                    commands[one.pidfd] = (one, started)
-                    poll.register(one.pidfd, select.POLLIN)
-                    live += 1
-                for descriptor, _ in poll.poll():
-                    poll.unregister(descriptor)
-                    one, number = commands.pop(descriptor)
-                    one.poll()
-                    spares.keep(database.spool.run_file(number), len(HEADING))
-                    spares.keep(database.spool.output_file(number), 0)
-                    live -= 1
-            return jobs / (time.perf_counter() - began)
-        finally:
-            database.close()

@@ -77,7 +77,7 @@ def screenshots() -> str:
 def numbers() -> str:
     """Return the short lines that the benchmarks and the torture leave in their reports for README."""
     lines = []
-    for report in ("bench/RESULTS.md", "bench/RESULTS-TUI.md", "tests/torture/TORTURE.md"):
+    for report in ("bench/RESULTS.md", "tests/torture/TORTURE.md"):
         path = ROOT / report
         if path.exists():
             lines += re.findall(r"^<!-- readme: (.*) -->$", path.read_text(encoding="utf-8"), re.M)

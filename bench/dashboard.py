@@ -1,21 +1,17 @@
-"""The budgets of the dashboard, measured in a real pty at 120x40 and printed beside their targets.
-
-python -m bench.tui [--jobs 1000000] [--quick]
-"""
+"""The dashboard in a real pty at 120x40: its start, its keys, what a change costs it, and its memory."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sqlite3
-import statistics
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from statistics import median
 
+from bench.lines import Line, Scale, Target, percentile
+from bench.place import scratch
 from core.model import NewJob, State, View
 from core.queue import Queue
 from core.worker import StopMode, Worker
@@ -40,19 +36,23 @@ Empty().run()
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One measured number beside its target."""
+def run(scale: Scale) -> Iterable[Line]:
+    """Yield the lines of the dashboard over a long queue; nothing where there is no /proc."""
+    if not os.path.exists("/proc/self/stat"):
+        return
+    with scratch() as directory:
+        path = os.path.join(directory, "queue.db")
+        _fill(path, scale.large_queue)
+        yield from _measure_start(path, scale)
+        yield from _measure_keys(path, scale)
+        yield from _measure_changes(path, scale)
+        yield from _measure_busy(directory, scale)
+        yield from _measure_memory(path, scale)
 
-    what: str
-    value: float
-    unit: str
-    target: float
 
-
-def dashboard(path: str, *options: str) -> PtyProgram:
+def _dashboard(path: str) -> PtyProgram:
     """Start a dashboard that only shows."""
-    command = [sys.executable, "-m", "queuectl_tui", "--db", path, "--no-worker", *options]
+    command = [sys.executable, "-m", "queuectl_tui", "--db", path, "--no-worker"]
     return PtyProgram(command, env=_as_installed(os.path.dirname(path)))
 
 
@@ -65,18 +65,12 @@ def _as_installed(directory: str) -> dict[str, str]:
     }
 
 
-def empty_application(directory: str) -> PtyProgram:
+def _empty_application(directory: str) -> PtyProgram:
     """Start the smallest application of Textual: nothing can start sooner."""
     return PtyProgram([sys.executable, "-c", _EMPTY], env=_as_installed(directory))
 
 
-def percentile(values: Iterable[float], share: float) -> float:
-    """Return the value below which this share of the values lies."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
-
-
-def fill(path: str, jobs: int) -> None:
+def _fill(path: str, jobs: int) -> None:
     """Make a queue of so many jobs: 60 % waiting, 38 % completed, 2 % dead."""
     with Queue(path) as queue:
         queue.enqueue_many(NewJob(f"python etl.py --part {number}") for number in range(jobs))
@@ -94,15 +88,19 @@ def fill(path: str, jobs: int) -> None:
     connection.close()
 
 
-def measure_start(path: str, repeats: int) -> list[Line]:
+def _line(what: str, ours: float, unit: str, target: float) -> Line:
+    return Line("dashboard", f"dashboard: {what}", ours, unit, target=Target(False, target, unit))
+
+
+def _measure_start(path: str, scale: Scale) -> list[Line]:
     """Measure from exec to the first job on the screen, in turn with an empty application of Textual."""
     ours: list[float] = []
     floor: list[float] = []
     starts: tuple[tuple[list[float], Callable[[], PtyProgram]], ...] = (
-        (ours, lambda: dashboard(path)),
-        (floor, lambda: empty_application(os.path.dirname(path))),
+        (ours, lambda: _dashboard(path)),
+        (floor, lambda: _empty_application(os.path.dirname(path))),
     )
-    for number in range(repeats + 1):
+    for number in range(scale.dashboard_starts + 1):
         for times, start in starts:
             with start() as program:
                 program.wait_for(b"etl.py --part")
@@ -111,14 +109,18 @@ def measure_start(path: str, repeats: int) -> list[Line]:
                 program.settle()
                 program.press(b"\x11")
                 program.wait(5)
-    start_s, floor_s = statistics.median(ours), statistics.median(floor)
+    start_ms, floor_ms = median(ours) * 1000, median(floor) * 1000
+    what = f"dashboard: start to first content, {scale.large_queue:,} jobs"
+    over = Target(False, 150, "ms")
     return [
-        Line("start to first content", start_s * 1000, "ms", 400),
-        Line("  of it more than an empty Textual application", (start_s - floor_s) * 1000, "ms", 150),
+        Line(
+            "dashboard", what, start_ms, "ms", "an empty Textual application", floor_ms, None, Target(False, 400, "ms")
+        ),
+        Line("dashboard", "dashboard: of it more than that", start_ms - floor_ms, "ms", target=over),
     ]
 
 
-def key_times(program: PtyProgram, keys: list[bytes], repeats: int) -> list[float]:
+def _key_times(program: PtyProgram, keys: list[bytes], repeats: int) -> list[float]:
     """Return the seconds from key to first byte, keys in turn, each after things are quiet."""
     times = []
     for number in range(repeats):
@@ -129,34 +131,34 @@ def key_times(program: PtyProgram, keys: list[bytes], repeats: int) -> list[floa
     return times
 
 
-def measure_keys(path: str, repeats: int) -> list[Line]:
+def _measure_keys(path: str, scale: Scale) -> list[Line]:
     """Measure moving in a long list."""
-    with dashboard(path) as program:
+    with _dashboard(path) as program:
         program.wait_for(b"etl.py --part")
         program.settle()
-        rows = key_times(program, [DOWN], repeats)
-        pages = key_times(program, [PAGE_DOWN], repeats)
-        panes = key_times(program, [b"2", b"3", b"4", b"1"], repeats)
+        rows = _key_times(program, [DOWN], scale.keys)
+        pages = _key_times(program, [PAGE_DOWN], scale.keys)
+        panes = _key_times(program, [b"2", b"3", b"4", b"1"], scale.keys)
         program.settle()
-        ends = key_times(program, [END, b"g"], 10)
+        ends = _key_times(program, [END, b"g"], 10)
     return [
-        Line("row move, p50", percentile(rows, 0.5) * 1000, "ms", 5),
-        Line("row move, p95", percentile(rows, 0.95) * 1000, "ms", 10),
-        Line("page, p95", percentile(pages, 0.95) * 1000, "ms", 16),
-        Line("pane switch, p95", percentile(panes, 0.95) * 1000, "ms", 25),
-        Line("jump to the end and back, p95", percentile(ends, 0.95) * 1000, "ms", 50),
+        _line("row move, p50", percentile(rows, 0.5) * 1000, "ms", 5),
+        _line("row move, p95", percentile(rows, 0.95) * 1000, "ms", 10),
+        _line("page, p95", percentile(pages, 0.95) * 1000, "ms", 16),
+        _line("pane switch, p95", percentile(panes, 0.95) * 1000, "ms", 25),
+        _line("jump to the end and back, p95", percentile(ends, 0.95) * 1000, "ms", 50),
     ]
 
 
-def measure_changes(path: str, changes: int) -> list[Line]:
+def _measure_changes(path: str, scale: Scale) -> list[Line]:
     """Measure what another process's commit costs: one row on the screen changes its label and its place stays."""
-    with Queue(path) as queue, dashboard(path) as program:
+    with Queue(path) as queue, _dashboard(path) as program:
         program.wait_for(b"etl.py --part")
         program.settle()
         job = queue.jobs(View(states=(State.PENDING,)), limit=5)[3]
         times: list[float] = []
         before_s, count = program.cpu_s(), 0
-        for number in range(changes):
+        for number in range(scale.changes):
             queue.edit(job.id, command=f"python etl.py --part {number % 7}{number:05}")
             committed_s = time.monotonic()
             data = program.read(2.0)
@@ -167,19 +169,19 @@ def measure_changes(path: str, changes: int) -> list[Line]:
         idle_bytes = program.drain(8.0)
         took_s = time.monotonic() - began_s
         idle_share = (program.cpu_s() - idle_before_s) / took_s
-        changing_s = 0.25 * changes + sum(times)
-        cost_ms = max(0.0, spent_s - idle_share * changing_s) / changes * 1000
+        changing_s = 0.25 * scale.changes + sum(times)
+        cost_ms = max(0.0, spent_s - idle_share * changing_s) / scale.changes * 1000
     return [
-        Line("commit elsewhere to visible, p50", percentile(times, 0.5) * 1000, "ms", 150),
-        Line("commit elsewhere to visible, p95", percentile(times, 0.95) * 1000, "ms", 150),
-        Line("refresh with one changed row, CPU", cost_ms, "ms", 3),
-        Line("refresh with one changed row, bytes", count / changes, "B", 500),
-        Line("idle CPU", idle_share * 100, "%", 1),
-        Line("idle bytes written", idle_bytes / took_s / 1000, "KB/s", 1),
+        _line("commit elsewhere to visible, p50", percentile(times, 0.5) * 1000, "ms", 150),
+        _line("commit elsewhere to visible, p95", percentile(times, 0.95) * 1000, "ms", 150),
+        _line("refresh with one changed row, CPU", cost_ms, "ms", 3),
+        _line("refresh with one changed row, bytes", count / scale.changes, "B", 500),
+        _line("idle CPU", idle_share * 100, "%", 1),
+        _line("idle bytes written", idle_bytes / took_s / 1000, "KB/s", 1),
     ]
 
 
-def measure_busy(directory: str, seconds: float) -> list[Line]:
+def _measure_busy(directory: str, scale: Scale) -> list[Line]:
     """Measure the load of 100 transitions and 100 lines of followed output a second."""
     path = os.path.join(directory, "busy.db")
     stop = threading.Event()
@@ -199,23 +201,24 @@ def measure_busy(directory: str, seconds: float) -> list[Line]:
         thread = threading.Thread(target=churn)
         thread.start()
         try:
-            with dashboard(path) as program:
+            with _dashboard(path) as program:
                 program.settle(0.05, 2.0)
                 program.press(b"2")
                 program.drain(1.0)
                 before_s, began_s = program.cpu_s(), time.monotonic()
-                program.drain(seconds)
+                program.drain(scale.busy_s)
                 share = (program.cpu_s() - before_s) / (time.monotonic() - began_s)
         finally:
             stop.set()
             thread.join()
             worker.stop(StopMode.NOW)
             worker.join(10)
-    return [Line("CPU at 100 transitions and 100 lines a second", share * 100, "%", 20)]
+    return [_line("CPU at 100 transitions and 100 lines a second", share * 100, "%", 20)]
 
 
-def measure_memory(path: str, lines: int) -> list[Line]:
+def _measure_memory(path: str, scale: Scale) -> list[Line]:
     """Measure memory with the long list and a long output open."""
+    lines = scale.output_lines
     with Queue(path) as queue:
         job_id = queue.add(
             NewJob(f"seq -f 'line %.0f of a long output, with some words so that it is wide' {lines}", priority=9)
@@ -227,7 +230,7 @@ def measure_memory(path: str, lines: int) -> list[Line]:
             time.sleep(0.05)
         worker.stop(StopMode.NOW)
         worker.join(10)
-        with dashboard(path) as program:
+        with _dashboard(path) as program:
             program.wait_for(b"etl.py --part")
             program.settle()
             program.press(b"3")
@@ -243,37 +246,6 @@ def measure_memory(path: str, lines: int) -> list[Line]:
             program.settle()
             resident = program.resident_bytes()
     return [
-        Line(f"memory, {lines:,}-line output open", resident / 1e6, "MB", 80),
-        Line(f"filter by id to the end of {lines:,} lines", opened_s * 1000, "ms", 1000),
+        _line(f"memory, {lines:,}-line output open", resident / 1e6, "MB", 80),
+        _line(f"filter by id to the end of {lines:,} lines", opened_s * 1000, "ms", 1000),
     ]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=1_000_000)
-    parser.add_argument("--quick", action="store_true", help="fewer repeats")
-    options = parser.parse_args()
-    few = options.quick
-    with tempfile.TemporaryDirectory(prefix="queuectl-bench-") as directory:
-        path = os.path.join(directory, "queue.db")
-        began_s = time.monotonic()
-        fill(path, options.jobs)
-        print(
-            f"{options.jobs:,} jobs made in {time.monotonic() - began_s:.1f} s; 120x40, CPU time of the dashboard alone"
-        )
-        print(f"{'what':<52} {'measured':>12}   target")
-        parts: list[Callable[[], list[Line]]] = [
-            lambda: measure_start(path, 3 if few else 7),
-            lambda: measure_keys(path, 20 if few else 60),
-            lambda: measure_changes(path, 10 if few else 40),
-            lambda: measure_busy(directory, 5 if few else 15),
-            lambda: measure_memory(path, 200_000 if few else 1_000_000),
-        ]
-        for part in parts:
-            for line in part():
-                mark = "" if line.value <= line.target else "  over"
-                print(f"{line.what:<52} {line.value:>9.1f} {line.unit:<4} <= {line.target:g}{mark}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

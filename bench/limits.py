@@ -1,0 +1,176 @@
+"""What no queue of this scheme can beat: the same wrapper with no database or the least of one; and our parts alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import select
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+
+from bench.place import scratch
+from core.database import Database
+from core.model import Ending, NewJob, Outcome
+from core.paths import Spool
+from core.process import HEADING, Command, RunFile, arguments, start
+from core.queue import Queue
+from core.spares import Spares
+from core.store import claims, workers
+from core.store.claims import Claim
+from core.store.rollups import Rollups
+
+#: How many commands every contender runs at once.
+SLOTS = 2
+
+
+def processor_s() -> float:
+    """Return the processor time of this process and of all its children that have ended."""
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in spent)
+
+
+class _Commands:
+    """Commands that run in our wrapper, with run files and output files, and nothing that remembers them."""
+
+    def __init__(self, spool: Spool, command: str, directory: str) -> None:
+        self._spool = spool
+        self._argv = arguments("/bin/sh", command, directory)
+        self._environment = dict(os.environb)
+        self._poll = select.poll()
+        self._spares = Spares()
+        self._live: dict[int, tuple[Command, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def start(self, number: int) -> None:
+        run = RunFile(self._spool, number, self._spares)
+        command = start(self._spool, number, run, self._argv, self._environment)
+        self._live[command.pidfd] = (command, number)
+        self._poll.register(command.pidfd, select.POLLIN)
+
+    def wait(self) -> list[int]:
+        """Return the numbers of those that ended, at least one."""
+        ended = []
+        for descriptor, _ in self._poll.poll():
+            self._poll.unregister(descriptor)
+            command, number = self._live.pop(descriptor)
+            command.poll()
+            ended.append(number)
+        return ended
+
+    def forget(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            self._spares.keep(self._spool.run_file(number), len(HEADING))
+            self._spares.keep(self._spool.output_file(number), 0)
+
+
+@contextlib.contextmanager
+def _commands(command: str) -> Iterator[tuple[_Commands, str]]:
+    with scratch() as directory:
+        database = Database(os.path.join(directory, "queue.db"))  # for its directories
+        try:
+            yield _Commands(database.spool, command, directory), directory
+        finally:
+            database.close()
+
+
+def bare_rate(command: str, jobs: int) -> float:
+    """Return the rate of the same wrapper, run file and output file, without a database."""
+    with _commands(command) as (commands, _):
+        started = 0
+        began = time.perf_counter()
+        while len(commands) or started < jobs:
+            while len(commands) < SLOTS and started < jobs:
+                started += 1
+                commands.start(started)
+            commands.forget(commands.wait())
+        return jobs / (time.perf_counter() - began)
+
+
+def table_rate(command: str, jobs: int) -> float:
+    """Return the rate with the least database that knows what waits, what runs and how it ended.
+
+    One table, one index, one transaction for what ended and what starts; no attempts, no outputs, no retries, no counts
+    to read, one process at a time, nothing synced.
+    """
+    with _commands(command) as (commands, directory), _table(directory) as connection:
+        began = time.perf_counter()
+        connection.execute("BEGIN")
+        connection.executemany("INSERT INTO jobs (command) VALUES (?)", ((command,) for _ in range(jobs)))
+        connection.execute("COMMIT")
+        ended: list[int] = []
+        while True:
+            connection.execute("BEGIN IMMEDIATE")
+            now = time.time_ns() // 1_000_000
+            for number in ended:
+                connection.execute(
+                    "UPDATE jobs SET state = 'completed', exit_code = 0, ended_at = ? WHERE id = ?", (now, number)
+                )
+            room = SLOTS - len(commands)
+            claimed = [number for (number,) in connection.execute(_NEXT, (room,)).fetchall()]
+            for number in claimed:
+                connection.execute("UPDATE jobs SET state = 'running', started_at = ? WHERE id = ?", (now, number))
+            connection.execute("COMMIT")
+            commands.forget(ended)
+            for number in claimed:
+                commands.start(number)
+            if not len(commands):
+                return jobs / (time.perf_counter() - began)
+            ended = commands.wait()
+
+
+_NEXT = "SELECT id FROM jobs WHERE state = 'pending' ORDER BY id LIMIT ?"
+
+
+@contextlib.contextmanager
+def _table(directory: str) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(os.path.join(directory, "table.db"), isolation_level=None)
+    with contextlib.closing(connection):
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(
+            "CREATE TABLE jobs (id INTEGER PRIMARY KEY, command TEXT, state TEXT DEFAULT 'pending',"
+            " exit_code INTEGER, started_at INTEGER, ended_at INTEGER)"
+        )
+        connection.execute("CREATE INDEX waiting ON jobs (id) WHERE state = 'pending'")
+        yield connection
+
+
+def enqueue_us(jobs: int) -> float:
+    """Return the processor time of one of so many jobs in a batch."""
+    with scratch() as directory, Queue(os.path.join(directory, "queue.db")) as queue:
+        before_s = processor_s()
+        queue.enqueue_many(NewJob("true") for _ in range(jobs))
+        return (processor_s() - before_s) / jobs * 1e6
+
+
+def transaction_us(jobs: int) -> float:
+    """Return the processor time of a worker's transaction that records one job and claims the next; nothing is run."""
+    with scratch() as directory, Queue(os.path.join(directory, "queue.db")) as queue:
+        queue.enqueue_many(NewJob("true") for _ in range(jobs))
+        worker_id, lock = workers.register(queue.database, slots=1, queues=())
+        rollups, settings = Rollups(), queue.settings()
+        before_s = processor_s()
+        endings: list[tuple[Claim, Ending]] = []
+        while True:
+            turn = claims.turn(
+                queue.database,
+                worker_id=worker_id,
+                endings=endings,
+                room=claims.Room(1),
+                settings=settings,
+                jitter=queue.jitter,
+                open_run=lambda attempt_id: None,
+                rollups=rollups,
+                is_rolled_up=False,
+                is_durable=False,
+            )
+            endings = [(claim, Ending(Outcome.SUCCEEDED, 0, run_ms=1, output=b"")) for claim in turn.claimed]
+            if not endings:
+                break
+        spent_s = processor_s() - before_s
+        os.close(lock)
+        return spent_s / jobs * 1e6
