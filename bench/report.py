@@ -55,11 +55,11 @@ def for_readme(lines: Sequence[Line]) -> list[str]:
             f"a claim with 1,000,000 jobs waiting costs {claim.ratio:.2f} times one with 1,000"
             f" ({_number(claim.ours)} µs, commit included)"
         )
-    start = next((line for line in lines if line.what.startswith("dashboard: start to first content")), None)
-    if start is not None and (move := found.get("dashboard: row move, p50")):
-        jobs = start.what.rpartition(", ")[2]
+    opening = next((line for line in lines if line.what.startswith("dashboard: start to first content")), None)
+    if opening is not None and (move := found.get("dashboard: row move, p50")):
+        jobs = opening.what.rpartition(", ")[2]
         said.append(
-            f"a dashboard over {jobs}: on the screen {_number(start.ours)} ms after the command, a key moves the cursor"
+            f"a dashboard over {jobs}: on the screen {_number(opening.ours)} ms after the command, a key moves the cursor"
             f" in {_number(move.ours)} ms (median)"
         )
     return [f"<!-- readme: {line} (`make bench`, [all rows](bench/RESULTS.md)) -->" for line in said]
