@@ -8,7 +8,21 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 
-from bench import batch, claiming, dashboard, idle, latency, machine, memory, peers, place, report, startup, throughput
+from bench import (
+    batch,
+    claiming,
+    dashboard,
+    idle,
+    latency,
+    machine,
+    memory,
+    peer_calls,
+    peers,
+    place,
+    report,
+    startup,
+    throughput,
+)
 from bench.lines import FULL, QUICK, Line, Scale
 
 _RESULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "RESULTS.md")
@@ -62,6 +76,7 @@ def _measured(scale: Scale, wanted: Iterable[str], venv: str | None) -> Iterator
         yield from idle.run(scale)
     if "peers" in names:
         yield from peers.run(scale, venv)
+        yield from peer_calls.run(scale, venv)
     if "dashboard" in names:
         yield from dashboard.run(scale)
 

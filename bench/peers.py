@@ -1,4 +1,4 @@
-"""Other queues on the same work: ``true`` jobs, first enqueue to last end, 2 slots where they have slots.
+"""Other queues on the same work: ``true`` jobs, first enqueue to last end, 2 slots where they have slots; and one job.
 
 ``task-spooler``, ``nq`` and GNU ``parallel`` are measured where they are installed; the Python ones where
 ``--peers-venv`` names an environment that has them (``python -m bench.install_peers DIR`` makes one).
@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
@@ -21,7 +22,8 @@ from bench.place import run as run_program
 from bench.place import scratch
 from bench.throughput import our_rate, xargs_rate
 
-_SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peer_scripts")
+#: Where what runs in the peers' own environment lies.
+SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peer_scripts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +112,19 @@ def _python(venv: str | None) -> Iterable[_Peer]:
     python = os.path.join(venv, "bin", "python")
 
     def script(name: str) -> Callable[[str, int], object]:
-        path = os.path.join(_SCRIPTS, f"{name}.py")
+        path = os.path.join(SCRIPTS, f"{name}.py")
         return lambda directory, jobs: run_program([python, path, directory, str(jobs)])
 
     for module, name in (("huey", "huey"), ("litequeue", "litequeue"), ("persistqueue", "persist-queue")):
-        if _has(python, module):
+        if has_module(python, module):
             note = "a Python loop of 2 threads" if module != "huey" else "2 worker threads"
             yield _Peer(name, script(f"with_{module}"), note=f"{note}; no output kept; its start included")
-    if _has(python, "kyoo"):
+    if has_module(python, "kyoo"):
         yield _Peer("kyoo", _kyoo(python), 0.05, "a lock of capacity 2 as slots; starts jobs twice a second")
 
 
-def _has(python: str, module: str) -> bool:
+def has_module(python: str, module: str) -> bool:
+    """Tell whether a Python can import a module."""
     done = subprocess.run(
         [python, "-c", f"import {module}"], capture_output=True, check=False, stdin=subprocess.DEVNULL
     )
@@ -129,24 +132,31 @@ def _has(python: str, module: str) -> bool:
 
 
 def _kyoo(python: str) -> Callable[[str, int], object]:
-    path = os.path.join(_SCRIPTS, "with_kyoo.py")
+    path = os.path.join(SCRIPTS, "with_kyoo.py")
 
     def drain(directory: str, jobs: int) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = str(probe.getsockname()[1])
-        environment = {**os.environ, "KYOO_HOME": directory, "KYOO_PORT": port}
-        daemon = subprocess.Popen(
-            [python, "-m", "kyoo", "serve"],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
+        with kyoo_daemon(python, directory) as environment:
             run_program([python, path, directory, str(jobs)], environment=environment)
-        finally:
-            daemon.send_signal(signal.SIGTERM)
-            daemon.wait(30)
 
     return drain
+
+
+@contextlib.contextmanager
+def kyoo_daemon(python: str, directory: str) -> Iterator[dict[str, str]]:
+    """Keep a daemon of kyoo's alive; give the variables that lead its clients to it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    environment = {"KYOO_HOME": directory, "KYOO_PORT": port}
+    daemon = subprocess.Popen(
+        [python, "-m", "kyoo", "serve"],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield environment
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        daemon.wait(30)

@@ -44,7 +44,7 @@ def for_readme(lines: Sequence[Line]) -> list[str]:
         peers = [
             f"{line.ratio:.1f} times {line.against}"
             for line in lines
-            if line.name == "peers" and line.ratio is not None
+            if line.what.startswith("`true` jobs beside") and line.ratio is not None
         ]
         beside = f"; beside {', '.join(peers)}" if peers else ""
         said.append(f"{_number(true.ours)} `true` jobs a second, {true.ratio:.2f} of bare `xargs -P2`{beside}")
@@ -59,8 +59,8 @@ def for_readme(lines: Sequence[Line]) -> list[str]:
     if opening is not None and (move := found.get("dashboard: row move, p50")):
         jobs = opening.what.rpartition(", ")[2]
         said.append(
-            f"a dashboard over {jobs}: on the screen {_number(opening.ours)} ms after the command, a key moves the cursor"
-            f" in {_number(move.ours)} ms (median)"
+            f"a dashboard over {jobs}: on the screen {_number(opening.ours)} ms after the command, the cursor moves"
+            f" {_number(move.ours)} ms after the key (medians)"
         )
     return [f"<!-- readme: {line} (`make bench`, [all rows](bench/RESULTS.md)) -->" for line in said]
 
