@@ -5,18 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from core.errors import QueueError
+from core.errors import QueueError, UsageError
 from queuectl_tui.options import Options, parse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Open the dashboard and return the exit code: 0, or 1 after one line on stderr."""
+    """Open the dashboard and return the exit code: 0, or 1 (2: wrong usage) after one line on stderr."""
     options = parse(arguments)
     try:
         return _run(options)
     except (QueueError, ValueError, OSError) as error:
         print(f"queuectl-tui: error: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
 
 
 def _run(options: Options) -> int:

@@ -26,7 +26,7 @@ from queuectl_tui.gateway.host import Leaving
 from queuectl_tui.keys import Action
 from queuectl_tui.preferences import Preferences, save
 from queuectl_tui.screens.dashboard import Dashboard
-from queuectl_tui.themes import DEFAULT_THEME, FALLBACK_VARIABLES, OWN_THEMES
+from queuectl_tui.themes import DEFAULT_THEME, OWN_THEMES, own_variables
 
 #: How often a worker that was asked to stop is looked at, in seconds.
 STOP_POLL_S = 0.1
@@ -87,7 +87,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return the style sheet's own variables for themes that do not name them."""
-        return FALLBACK_VARIABLES
+        return dict(own_variables(self.current_theme))
 
     def on_mount(self) -> None:
         self._catch_signals()

@@ -26,13 +26,18 @@ SWITCH_S = 0.001
 def launch(options: Options) -> int:
     """Run the dashboard until the person leaves; return the exit code.
 
-    Raise ``QueueError`` when the database cannot be used, ``ValueError`` when the preferences make no sense.
+    Raise ``QueueError`` when the database cannot be used, ``UsageError`` when there is no such theme, ``ValueError``
+    when the preferences make no sense.
     """
     gc.disable()  # until the first picture: nothing is garbage before
     sys.setswitchinterval(SWITCH_S)
     preferences_path = remembered.default_path()
     preferences = remembered.load(preferences_path)
     actions = remapped(preferences.keys)
+    if options.theme is not None:
+        from queuectl_tui.themes import check_name
+
+        check_name(options.theme)
     demo = _make_demo() if options.is_demo else None
     path = demo.path if demo is not None else options.database or default_database()
     try:

@@ -1,8 +1,13 @@
-"""The dashboard's own colour themes; Textual's stand beside them. Data only."""
+"""The dashboard's own colour themes; Textual's stand beside them. Data, and how to fill gaps in it."""
 
 from __future__ import annotations
 
-from textual.theme import Theme
+from collections.abc import Mapping
+
+from textual.color import Color
+from textual.theme import BUILTIN_THEMES, Theme
+
+from core.errors import UsageError
 
 DARK = Theme(
     name="queuectl-dark",
@@ -19,7 +24,6 @@ DARK = Theme(
     dark=True,
     variables={
         "muted": "#8593a3",
-        "faint": "#56646f",
         "cursor": "#24394d",
         "cursor-blurred": "#1a232d",
         "border": "#3a4753",
@@ -43,7 +47,6 @@ LIGHT = Theme(
     dark=False,
     variables={
         "muted": "#566473",
-        "faint": "#8894a1",
         "cursor": "#cfe2f7",
         "cursor-blurred": "#e7edf3",
         "border": "#b6c0ca",
@@ -69,7 +72,6 @@ CONTRAST = Theme(
     text_alpha=1.0,
     variables={
         "muted": "#d0d0d0",
-        "faint": "#a8a8a8",
         "cursor": "#005fd7",
         "cursor-blurred": "#303030",
         "border": "#ffffff",
@@ -80,10 +82,39 @@ CONTRAST = Theme(
 OWN_THEMES: tuple[Theme, ...] = (DARK, LIGHT, CONTRAST)
 DEFAULT_THEME = DARK.name
 
-#: What the style sheet's own variables are in a theme that does not name them.
-FALLBACK_VARIABLES = {
-    "muted": "$text-muted",
-    "faint": "$text-disabled",
-    "cursor": "$primary 30%",
-    "cursor-blurred": "$panel",
+# What Textual's themes lack that take the terminal's sixteen colours, which cannot be blended.
+_ANSI_DARK = {
+    "muted": "ansi_white",
+    "cursor": "ansi_blue",
+    "cursor-blurred": "ansi_black",
+    "border": "ansi_bright_black",
 }
+_ANSI_LIGHT = {"muted": "ansi_black", "cursor": "ansi_cyan", "cursor-blurred": "ansi_white", "border": "ansi_white"}
+
+
+_OURS = frozenset(_ANSI_DARK)
+
+
+def own_variables(theme: Theme) -> Mapping[str, str]:
+    """Return the style sheet's own variables for a theme: its own, else what its colours make of them."""
+    if theme.variables.keys() >= _OURS:
+        return {name: theme.variables[name] for name in _OURS}
+    if theme.ansi:
+        made = _ANSI_DARK if theme.dark else _ANSI_LIGHT
+    else:
+        system = theme.to_color_system().generate()
+        foreground, background = Color.parse(system["foreground"]), Color.parse(system["background"])
+        made = {
+            "muted": foreground.blend(background, 0.3).hex,
+            "cursor": background.blend(Color.parse(system["primary"]), 0.3).hex,
+            "cursor-blurred": background.blend(foreground, 0.1).hex,
+            "border": foreground.blend(background, 0.75).hex,
+        }
+    return {**made, **{name: theme.variables[name] for name in _OURS & theme.variables.keys()}}
+
+
+def check_name(name: str) -> None:
+    """Raise ``UsageError`` when there is no such theme."""
+    names = sorted([*(theme.name for theme in OWN_THEMES), *BUILTIN_THEMES])
+    if name not in names:
+        raise UsageError(f"no theme {name!r}; one of {', '.join(names)}")

@@ -237,7 +237,7 @@ class Reader:
         status = os.stat(self._queue.path)
         identity = (status.st_dev, status.st_ino)
         if self._file is not None and identity != self._file:
-            raise DatabaseReplaced(f"{self._queue.path} was replaced; start again to use the new file")
+            raise DatabaseReplaced(self._queue.path)
         self._file = identity
 
     def _read_all(self) -> Snapshot:
@@ -318,12 +318,19 @@ class Reader:
 
     def _fail(self, error: Exception) -> None:
         """Show what went wrong beside the last good data, once, and try again at leisure."""
-        if isinstance(error, FileNotFoundError):
-            error = DatabaseReplaced(f"{self._queue.path} was deleted or moved; nothing is read or run any more")
-        said = str(error) or type(error).__name__
+        said = self._words_for(error)
         if said != self._last_error:
             self._last_error = said
             self._publish(replace(self._snapshot, error=said))
         self._not_before_s = time.monotonic() + RETRY_S
         self._dirty_panes.clear()
         self._is_focus_dirty = False
+
+    def _words_for(self, error: Exception) -> str:
+        """Return what to show; one fact has one wording, whether the look at the file or a read noticed it."""
+        if not isinstance(error, (FileNotFoundError, DatabaseReplaced)):
+            return str(error) or type(error).__name__
+        path = self._queue.path
+        if os.path.exists(path):
+            return f"{path} was replaced; start again to use the new file"
+        return f"{path} was deleted or moved; nothing is read or run any more"

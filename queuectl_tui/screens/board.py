@@ -23,7 +23,7 @@ from queuectl_tui.gateway.facade import FocusRequest, Gateway
 from queuectl_tui.keys import Action
 from queuectl_tui.screens.arrangement import HEIGHTS, WIDTHS, Mode, arranged, classes_for, mode_of
 from queuectl_tui.snapshot import Focus, Pane, Snapshot, empty_snapshot
-from queuectl_tui.widgets.confirm_bar import ConfirmBar
+from queuectl_tui.widgets.confirm_bar import MAX_BY_KEY, ConfirmBar
 from queuectl_tui.widgets.detail import Detail
 from queuectl_tui.widgets.filter_bar import FilterBar
 from queuectl_tui.widgets.footer import Footer
@@ -49,7 +49,7 @@ class Board(Screen[None], inherit_bindings=False):
         self.snapshot: Snapshot = empty_snapshot(self.now())
         self.actions = tuple(actions)
         self.header = Header(gateway.path, is_read_only=gateway.is_read_only, is_ascii=is_ascii, id="header")
-        self.strip_bar = StripBar(id="strip")
+        self.strip_bar = StripBar(is_read_only=gateway.is_read_only, is_ascii=is_ascii, id="strip")
         self.throughput = Throughput(is_ascii=is_ascii, id="throughput")
         first = PaneBox(Pane.PENDING, is_ascii=is_ascii)
         others = {pane: PaneBox(pane, like=first, is_ascii=is_ascii) for pane in Pane if pane is not first.pane}
@@ -185,6 +185,7 @@ class Board(Screen[None], inherit_bindings=False):
 
     def ask(self, question: str, sample: str, number: int, on_yes: Callable[[], None]) -> None:
         """Ask, in the row over the footer, before something is done."""
+        self.footer.asks_for_count = number > MAX_BY_KEY
         self.confirm_bar.ask(question, sample, number, on_yes)
 
     def open_form(self, edited: Job | None, on_done: Callable[[NewJob | None], None]) -> None:

@@ -58,6 +58,7 @@ class Dashboard(Telling, inherit_bindings=False):
         self._deaths = DeathWatch()
         self._window_title = WindowTitle()
         self._has_loaded = self._has_resumed = False
+        self._told_errors: set[str] = set()
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         """Spare the first picture another styling of all widgets: they have just been made."""
@@ -142,11 +143,18 @@ class Dashboard(Telling, inherit_bindings=False):
             self._show_time(now)
         if snapshot.focus is not old.focus or snapshot.focus is None:
             self._show_focus(now)
-        if snapshot.error is not None and snapshot.error != old.error:
-            self.toast(snapshot.error, "error")
+        self._tell_error(snapshot.error)
         if self.focus_request is None:
             self._follow_cursor()
         self._has_loaded = True
+
+    def _tell_error(self, error: str | None) -> None:
+        """Tell each error once, however often others come between, until all is well again."""
+        if error is None:
+            self._told_errors.clear()
+        elif error not in self._told_errors:
+            self._told_errors.add(error)
+            self.toast(error, "error")
 
     def _show_focus(self, now: datetime) -> None:
         focus = self.snapshot.focus

@@ -56,7 +56,7 @@ class EnqueueScreen(ModalScreen[NewJob | None]):
     EnqueueScreen LineInput { width: 1fr; background: $background; padding: 0 1; }
     EnqueueScreen LineInput:focus, EnqueueScreen CommandArea:focus { background-tint: $foreground 8%; }
     EnqueueScreen .note { height: 1; padding: 0 0 0 11; color: $text-muted; }
-    EnqueueScreen .note.-wrong { color: $error; }
+    EnqueueScreen .note.-wrong { color: $error; height: auto; max-height: 3; }
     EnqueueScreen #command-note { padding: 0; }
     EnqueueScreen .buttons { height: 1; align-horizontal: right; }
     EnqueueScreen .buttons Static { width: 1fr; color: $text-muted; }

@@ -28,7 +28,15 @@ class ListKeys(Keys):
         self._board.go_to(self._board.output_box.view)
 
     def mark(self) -> None:
-        self._board.table.toggle_mark()
+        if self._has_jobs():
+            self._board.table.toggle_mark()
+
+    def _has_jobs(self) -> bool:
+        """Tell whether there is a job to mark; say so when there is none."""
+        if self._board.table.cursor_job is not None:
+            return True
+        self._board.toast("There is no job to mark.", "warning")
+        return False
 
     def down(self) -> None:
         self._board.table.move(1)
@@ -55,10 +63,12 @@ class ListKeys(Keys):
         self._board.table.half_page(-1)
 
     def range(self) -> None:
-        self._board.table.start_range()
+        if self._has_jobs():
+            self._board.table.start_range()
 
     def mark_all(self) -> None:
-        self._board.table.mark_all()
+        if self._has_jobs():
+            self._board.table.mark_all()
 
     def clear(self) -> None:
         """Clear the filter, then the marks."""

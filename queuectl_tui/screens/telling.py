@@ -54,7 +54,8 @@ class Telling(Board, inherit_bindings=False):
             self.toast(f"The worker stumbled and goes on: {event.error}", "error")
         elif isinstance(event, StorageTrouble) and not self._is_storage_troubled:
             self._is_storage_troubled = True  # it is told again and again, until it is over
-            self.toast(f"Results are kept and tried again: {event.message}", "error")
+            if self.snapshot.error is None:  # else what is wrong has been told already
+                self.toast(f"Results are kept and tried again: {event.message}", "error")
         elif isinstance(event, StorageRecovered):
             self._is_storage_troubled = False
             self.toast("The database takes results again.")

@@ -27,7 +27,10 @@ class Part:
 
 
 def fitted(left: Sequence[Part], right: Sequence[Part], cells: int) -> tuple[list[Part], list[Part]]:
-    """Return the parts that fit into so many cells: those of the highest rank go first, together; rank 0 stays."""
+    """Return the parts that fit into so many cells: those of the highest rank go first, together; rank 0 stays.
+
+    One that is too long for the row by itself, at the right, is cut.
+    """
     kept_left, kept_right = list(left), list(right)
     while sum(width(part.text) for part in kept_left + kept_right) > cells:
         highest = max((part.rank for part in kept_left + kept_right), default=0)
@@ -35,7 +38,7 @@ def fitted(left: Sequence[Part], right: Sequence[Part], cells: int) -> tuple[lis
             break
         kept_left = [part for part in kept_left if part.rank != highest]
         kept_right = [part for part in kept_right if part.rank != highest]
-    return kept_left, kept_right
+    return kept_left, [replace(part, text=clip(part.text, cells)) for part in kept_right]
 
 
 #: What stands for signs that plain terminals do not have.

@@ -141,6 +141,9 @@ class ConfirmBar(Widget, can_focus=True):
             self._typed = ""
         elif event.character is not None and event.character in "0123456789":
             self._typed = (self._typed + event.character)[: len(str(self._count)) + 2]
+        elif event.key.lower() == "y":
+            said = f"Type {self._count}, then Enter: for more than {MAX_BY_KEY} jobs a key is not enough."
+            self.notify(said, severity="warning", markup=False)
         self.refresh()
 
     def on_blur(self) -> None:

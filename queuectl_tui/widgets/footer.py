@@ -26,6 +26,8 @@ class Footer(Bar):
         super().__init__(id=id)
         self.is_ascii = is_ascii
         self._actions = tuple(actions)
+        #: Whether the question that stands takes a typed count for a yes; set it before the place changes.
+        self.asks_for_count = False
         self._place = "lists"
         self._marked = 0
         self._progress: tuple[str, int, int] | None = None
@@ -61,6 +63,9 @@ class Footer(Bar):
             left.append(Part(f"{count(self._marked)} marked", "accent"))
             left.append(Part(" │ ", "muted"))
         for rank, action in enumerate(footer_actions(self._actions, self._place)):
+            if action.id == "confirm_yes" and self.asks_for_count:
+                left.append(Part("type the count, then ⏎  ", "muted"))
+                continue
             rank = 0 if action.id in ("help", "confirm_yes", "confirm_no") else rank + 1
             left.append(Part(f"{key_name(action.keys[0])} ", "key", rank, action.id))
             left.append(Part(f"{action.short}  ", "muted", rank, action.id))

@@ -51,6 +51,7 @@ class Header(Bar):
 
     def __init__(self, path: str, *, is_read_only: bool = False, is_ascii: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._path = path
         self._file_name = clean_line(os.path.basename(path))
         self._is_read_only = is_read_only
         self.is_ascii = is_ascii
@@ -94,7 +95,8 @@ class Header(Bar):
         alarms = []
         if snapshot.error is not None:
             old = span((now - snapshot.taken_at).total_seconds())
-            alarms.append(Part(f" data {old} old: {clean_line(snapshot.error)} ", "alarm"))
+            said = clean_line(snapshot.error.replace(self._path, self._file_name))  # the end is what tells
+            alarms.append(Part(f" data {old} old: {said} ", "alarm"))
         if self._is_read_only:
             alarms.append(Part(" read-only ", "warning", 1))
         if snapshot.is_paused:

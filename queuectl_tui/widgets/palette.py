@@ -9,6 +9,8 @@ from textual.app import App
 from textual.color import Color
 from textual.theme import Theme
 
+from queuectl_tui.themes import own_variables
+
 #: Style name -> (colour, background, bold). Colours are names of ``colours_of``; "" is the widget's own.
 _STYLES: Mapping[str, tuple[str, str, bool]] = {
     "strong": ("foreground", "", True),
@@ -32,9 +34,8 @@ def colours_of(theme: Theme) -> dict[str, str]:
     system = theme.to_color_system().generate()
     colours = {name: system[name] for name in ("primary", "accent", "success", "warning", "error", "foreground")}
     colours["background"] = system["background"]
-    foreground, background = Color.parse(system["foreground"]), Color.parse(system["background"])
-    for name, share in (("muted", 0.4), ("faint", 0.6), ("border", 0.75)):
-        colours[name] = theme.variables.get(name, foreground.blend(background, share).hex)
+    own = own_variables(theme)
+    colours.update({name: own[name] for name in ("muted", "border")})
     return colours
 
 

@@ -77,7 +77,7 @@ class PaneBox(Vertical):
             self.table.held_queues = held_queues(snapshot)
         self.table.empty_text = self._empty_text(snapshot)
         self.table.show(data, now)
-        if self.filter_bar.is_open and self.filter_text:
+        if self.filter_bar.is_open and self.view.terms:
             self.filter_bar.show_count(data.total if data.is_counted else None)
         self.say(snapshot)
 
@@ -125,6 +125,8 @@ class PaneBox(Vertical):
         except UsageError as error:
             self.filter_bar.show_error(str(error))
             return
+        if not terms:
+            self.filter_bar.show_error("")  # nor is there anything to count
         self.filter_text = text.strip()
         self._set_view(replace(self.view, terms=terms))
 

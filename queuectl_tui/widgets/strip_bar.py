@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual import events
 from textual.message import Message
 
@@ -9,6 +11,7 @@ from core.model import Counts
 from queuectl_tui.format import compact
 from queuectl_tui.snapshot import Pane, Snapshot
 from queuectl_tui.widgets.bar import Bar, Part
+from queuectl_tui.widgets.header import worker_parts
 
 
 class StripBar(Bar):
@@ -21,13 +24,16 @@ class StripBar(Bar):
             super().__init__()
             self.pane = pane
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, *, is_read_only: bool = False, is_ascii: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._shown: tuple[Counts, bool, Pane] | None = None
+        self.is_ascii = is_ascii
+        self._is_read_only = is_read_only
+        self._shown: tuple[Counts, list[Part], Pane] | None = None
 
     def show(self, snapshot: Snapshot, current: Pane) -> None:
-        """Say how many there are."""
-        shown = (snapshot.counts, snapshot.is_paused, current)
+        """Say how many there are, and what ails the whole: there is no header beside it."""
+        alarms = self._alarms(snapshot)
+        shown = (snapshot.counts, alarms, current)
         if shown == self._shown:
             return  # most terminals have room for the panes: this must not cost them anything
         self._shown = shown
@@ -38,8 +44,19 @@ class StripBar(Bar):
             alarm = "!" if pane is Pane.DLQ and number else ""
             parts.append(Part(f"{pane.value}{pane.title[0]} ", style, action=pane.name))
             parts.append(Part(f"{compact(number)}{alarm}  ", "bad" if alarm else "", action=pane.name))
-        right = [Part(" PAUSED ", "alarm", 1)] if snapshot.is_paused else []
-        self.show_parts(parts, right)
+        self.show_parts(parts, alarms)
+
+    def _alarms(self, snapshot: Snapshot) -> list[Part]:
+        alarms = []
+        if snapshot.error is not None:
+            alarms.append(Part(" OLD DATA ", "alarm", 1))
+        elif snapshot.is_paused:
+            alarms.append(Part(" PAUSED ", "alarm", 1))
+        if self._is_read_only:
+            alarms.append(Part(" read-only ", "warning", 2))
+        if not any(worker.is_alive for worker in snapshot.workers):
+            alarms += [replace(part, rank=3) for part in (*worker_parts((), self.is_ascii), Part(" "))]
+        return alarms
 
     def on_click(self, event: events.Click) -> None:
         """Go to the pane under the pointer."""

@@ -57,11 +57,13 @@ async def staged(
     is_read_only: bool = False,
     actions: tuple[Action, ...] = ACTIONS,
     preferences_path: str | None = None,
+    theme: str | None = None,
+    has_toasts: bool = False,
 ) -> AsyncIterator[Stage]:
     """Open the dashboard on a scene."""
     gateway = FakeGateway(snapshot, is_read_only=is_read_only)
-    app = QueuectlApp(gateway, actions, Preferences(), preferences_path=preferences_path)
-    async with app.run_test(size=size) as pilot:
+    app = QueuectlApp(gateway, actions, Preferences(), preferences_path=preferences_path, theme=theme)
+    async with app.run_test(size=size, notifications=has_toasts) as pilot:
         await pilot.pause()
         await pilot.pause()
         yield Stage(app, gateway, pilot)

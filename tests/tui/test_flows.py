@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual.widgets._toast import Toast
 
 from core.model import NewJob, Sort, Term, View
 from queuectl_tui.keys import remapped
@@ -379,3 +380,69 @@ async def test_the_mouse_goes_to_a_pane_by_its_title_and_does_what_the_footer_sa
         await stage.pilot.click(stage.board.footer, offset=(offset, 0))
         await stage.pilot.pause()
         assert stage.asked("retry") == [([9981],)]
+
+
+async def test_errors_that_take_turns_are_told_once_until_all_is_well() -> None:
+    async with staged(busy_snapshot()) as stage:
+        scene = stage.gateway.scene
+        for error in ("one", "other", "one", "other", None, "one"):
+            stage.gateway.show(replace(scene, error=error))
+            await stage.pilot.pause()
+        assert [said for said in stage.toasts() if said in ("one", "other")] == ["one", "other", "one"]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 16), (40, 12), (100, 30), (120, 40)])
+async def test_no_toast_lies_over_a_question(size: tuple[int, int]) -> None:
+    async with staged(busy_snapshot(), size=size, has_toasts=True) as stage:
+        stage.board.toast("Everything resumed.")
+        await stage.press("4", "d")
+        await stage.pilot.pause(0.2)
+        assert stage.board.confirm_bar.is_open
+        toasts = stage.board.query(Toast)
+        assert toasts
+        row = stage.board.confirm_bar.region
+        assert not any(toast.region.intersection(row) for toast in toasts)
+
+
+async def test_a_count_that_must_be_typed_is_asked_for_in_the_footer_and_at_y() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("3", "ctrl+a", "d")
+        assert stage.board.confirm_bar.must_type
+        assert "type the count" in stage.board.footer.text
+        assert "y yes" not in stage.board.footer.text
+        await stage.press("y")
+        assert any("a key is not enough" in said for said in stage.toasts())
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "d")
+        assert "y yes" in stage.board.footer.text
+
+
+async def test_a_small_terminal_tells_what_ails_the_whole() -> None:
+    async with staged(busy_snapshot(), size=(60, 16), is_read_only=True) as stage:
+        assert "read-only" in stage.board.strip_bar.text
+        stage.gateway.show(replace(stage.gateway.scene, workers=(), error="gone"))
+        await stage.pilot.pause()
+        assert "no worker" in stage.board.strip_bar.text
+        assert "OLD DATA" in stage.board.strip_bar.text
+    async with staged(replace(busy_snapshot(), workers=(), error="gone"), size=(40, 12)) as stage:
+        assert "OLD DATA" in stage.board.strip_bar.text
+
+
+async def test_marking_where_there_is_nothing_says_so() -> None:
+    async with staged(idle_snapshot()) as stage:
+        for key in ("space", "v", "ctrl+a"):
+            before = len(stage.toasts())
+            await stage.press(key)
+            assert stage.toasts()[before:] == ["There is no job to mark."]
+
+
+async def test_the_note_of_a_filter_goes_with_the_filter() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("3", "/")
+        await stage.type("zzz")
+        bar = stage.board.box.filter_bar
+        bar.show_count(0)
+        assert bar._said[0] == "no match"
+        await stage.press("ctrl+u")
+        await stage.pilot.pause(0.2)
+        assert bar._said[0] == ""

@@ -177,6 +177,8 @@ def test_a_file_that_is_gone_is_told_and_the_last_data_kept(idle: Listener, queu
     idle.until(lambda: idle.last.error is not None)
     assert "deleted or moved" in (idle.last.error or "")
     assert idle.last.panes[Pane.PENDING].total == 1
+    time.sleep(2.5)  # whichever way it is noticed, it is told in the same words
+    assert len({snapshot.error for snapshot in idle.snapshots if snapshot.error}) == 1
     os.rename(queue.path + ".moved", queue.path)
     idle.until(lambda: idle.last.error is None)
 

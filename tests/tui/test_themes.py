@@ -1,0 +1,64 @@
+"""Every theme that is offered draws the dashboard, and says the same things apart."""
+
+from __future__ import annotations
+
+import pytest
+from textual.app import App
+from textual.color import Color
+
+from core.errors import UsageError
+from queuectl_tui.themes import OWN_THEMES, check_name, own_variables
+from tests.tui.harness import staged
+from tests.tui.scene import busy_snapshot
+
+_PLAIN = [name for name, theme in App().available_themes.items() if not theme.ansi]
+
+
+def _contrast(one: Color, other: Color) -> float:
+    """Return the contrast ratio of WCAG 2, from 1 to 21."""
+    dark, light = sorted(_luminance(colour) for colour in (one, other))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: Color) -> float:
+    parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour.normalized]
+    return sum(part * weight for part, weight in zip(parts, (0.2126, 0.7152, 0.0722), strict=True))
+
+
+async def test_every_theme_can_be_chosen() -> None:
+    async with staged(busy_snapshot()) as stage:
+        names = list(stage.app.available_themes)
+        assert {theme.name for theme in OWN_THEMES} < set(names)
+        assert {"nord", "textual-light", "ansi-dark", "ansi-light"} < set(names)
+        for name in names:
+            stage.app.theme = name
+            await stage.pilot.pause()
+            table = stage.board.table
+            looks = [str(table._colours(part, "")) for part in ("pending", "running", "dead", "muted", "cursor")]
+            assert len(set(looks)) >= 4, (name, looks)
+
+
+@pytest.mark.parametrize("name", ["nord", "textual-light", "ansi-dark", "ansi-light", "queuectl-contrast"])
+async def test_a_start_in_a_theme(name: str) -> None:
+    async with staged(busy_snapshot(), theme=name) as stage:
+        assert stage.app.theme == name
+        assert stage.board.table.size.height > 0
+
+
+@pytest.mark.parametrize("name", _PLAIN)
+def test_what_is_made_up_for_a_theme_can_be_read(name: str) -> None:
+    theme = App().available_themes[name]
+    made = {name: Color.parse(value) for name, value in own_variables(theme).items()}
+    system = theme.to_color_system().generate()
+    background, foreground = Color.parse(system["background"]), Color.parse(system["foreground"])
+    full = _contrast(foreground, background)
+    # as much as the theme's own words leave room for: solarized has little contrast on purpose
+    assert _contrast(made["muted"], background) >= min(3.0, full * 0.55)
+    assert _contrast(foreground, made["cursor"]) >= min(3.0, full * 0.55)
+    assert made["cursor"] != background != made["cursor-blurred"]
+
+
+def test_a_theme_that_is_none_is_refused_by_name() -> None:
+    check_name("nord")
+    with pytest.raises(UsageError, match=r"no theme 'nrod'; one of .*nord"):
+        check_name("nrod")
