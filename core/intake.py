@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MAX_COMMAND_BYTES = 128 * 1024 - 1
 MAX_NAME_CHARACTERS = 200
 MAX_PRIORITY = 1_000_000_000
+#: The most that the limit of a queue can be.
+MAX_LIMIT = 1_000_000
 
 
 #: A checked job as it is stored, its columns in this order: defaults filled in, times in milliseconds.

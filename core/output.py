@@ -84,8 +84,13 @@ class Output:
     def _load(self) -> None:
         """Take the output from the database: the file moved there when the attempt was recorded."""
         is_ended, data = reading.stored_output(self._db, self.attempt.id)
+        if is_ended and data is None:
+            raise OutputUnavailable(
+                f"the output of attempt {self.attempt.number} is gone: longer than 64 KiB it is kept in a file,"
+                f" {self._db.spool.output_file(self.attempt.id)}, and that is not there (a backup has none of them)"
+            )
         if is_ended:  # an attempt that was just claimed has no file yet, and will have one
-            self._stored = data or b""
+            self._stored = data
 
 
 def _split(data: bytes) -> list[bytes]:

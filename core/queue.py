@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from core.clock import Clock, to_datetime
 from core.database import Database
 from core.errors import OutputUnavailable, UsageError
-from core.intake import JobRow, check_job, check_plain, check_queue, check_text
+from core.intake import MAX_LIMIT, JobRow, check_job, check_plain, check_queue, check_text
 from core.late import Late
 from core.settings import Settings, find_setting
 from core.store import adding, lanes
@@ -362,9 +362,9 @@ class Queue:
             lanes.set_paused(self.database, lane, is_paused)
 
     def limit(self, lane: str, limit: int | None) -> None:
-        """Let at most ``limit`` >= 0 jobs of a queue run at once, over all workers; ``None`` lifts the limit."""
-        if limit is not None and limit < 0:
-            raise UsageError(f"a limit is 0 or more, not {limit}")
+        """Let at most ``limit`` (0 to 1,000,000) jobs of a queue run at once, over all workers; ``None`` lifts it."""
+        if limit is not None and not 0 <= limit <= MAX_LIMIT:
+            raise UsageError(f"a limit is from 0 to {MAX_LIMIT:,}, not {limit}")
         lanes.set_limit(self.database, check_queue(lane), limit)
 
     # --- settings
@@ -381,7 +381,7 @@ class Queue:
         """Set a setting; raise ``UsageError`` for an unknown one or a bad value, then nothing changed."""
         setting = find_setting(key)
         value = setting.parse(text)
-        if setting.key == "shell" and not os.access(str(value), os.X_OK):
+        if setting.key == "shell" and not _is_program(str(value)):
             raise UsageError(f"shell {text!r} is not a program; give its absolute path")
         lanes.set_setting(self.database, setting.key, setting.format(value))
 
@@ -417,9 +417,17 @@ class Queue:
         """Return the kind of network filesystem the database is on, where locks may not hold; ``None`` if local."""
         return upkeep.network_filesystem(self.path)
 
-    def backup(self, path: str) -> None:
-        """Write a consistent copy to a new file while the database is in use."""
-        upkeep.backup(self.database, path)
+    def backup(self, path: str) -> int:
+        """Write a consistent copy to a new file while the database is in use; return how many outputs it lacks.
+
+        Those are the ones longer than 64 KiB: they stay in files of their own.
+        """
+        return upkeep.backup(self.database, path)
+
+
+def _is_program(path: str) -> bool:
+    """Tell whether a path leads to the same executable file wherever a worker runs."""
+    return os.path.isabs(path) and os.path.isfile(path) and os.access(path, os.X_OK)
 
 
 def _here() -> str:

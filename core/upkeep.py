@@ -95,10 +95,10 @@ def _remove_some(db: Database, state: str, until_ms: int) -> int:
     return removed
 
 
-def backup(db: Database, path: str) -> None:
+def backup(db: Database, path: str) -> int:
     """Write a consistent copy of the database to a new file, 0600, while it is in use.
 
-    Outputs longer than 64 KiB stay in the spool and are not part of it.
+    Outputs longer than 64 KiB stay in the spool and are not part of it; return how many those are.
     """
     target = os.path.abspath(os.path.expanduser(path))
     if os.path.lexists(target):
@@ -113,14 +113,22 @@ def backup(db: Database, path: str) -> None:
             # in one step: between steps it would begin again whenever somebody has written
             db.connection().backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
+            left_out = len(_in_files(copy))
         finally:
             copy.close()
         os.link(partial, target)
+        return left_out
     except (OSError, sqlite3.Error) as error:
         raise DatabaseError(f"the backup to {target} failed: {error}") from error
     finally:
         with contextlib.suppress(OSError):
             os.unlink(partial)
+
+
+def _in_files(connection: sqlite3.Connection) -> list[int]:
+    """Return the ended attempts whose output was too long for the database."""
+    found = connection.execute("SELECT id FROM attempts WHERE ended_at IS NOT NULL AND output IS NULL").fetchall()
+    return [row[0] for row in found]
 
 
 def doctor(db: Database) -> list[Finding]:
@@ -131,6 +139,7 @@ def doctor(db: Database) -> list[Finding]:
         *_check_counts(db),
         *_check_settings(db),
         *_check_attempts(db),
+        *_check_outputs(db),
         *_check_workers(db),
         *_check_leftovers(leftovers(db)),
         *_check_permissions(db),
@@ -203,6 +212,21 @@ def _check_attempts(db: Database) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "attempts", f"{len(found)} running, each with a living worker")
+
+
+def _check_outputs(db: Database) -> Iterator[Finding]:
+    with db.read() as connection:
+        found = _in_files(connection)
+    lost = sum(not os.path.exists(db.spool.output_file(attempt_id)) for attempt_id in found)
+    if lost:
+        yield Finding(
+            "warning",
+            "outputs",
+            f"{lost} outputs longer than 64 KiB are not in {db.spool.attempts}",
+            "copy the spool along with a database that you move or restore",
+        )
+    else:
+        yield Finding("ok", "outputs", f"{len(found)} in files of their own, the others in the database")
 
 
 def _check_workers(db: Database) -> Iterator[Finding]:

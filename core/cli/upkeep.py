@@ -19,7 +19,10 @@ def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
     if name == "backup":
         parser.add_argument("file", metavar="FILE", help="a new file")
-        parser.description = "Write a consistent copy of the database to a new file while it is in use."
+        parser.description = (
+            "Write a consistent copy of the database to a new file while it is in use. Outputs longer than 64 KiB are"
+            " kept in files beside the database and are not copied."
+        )
         parser.examples("queuectl backup queue-$(date +%F).db")
     elif name == "prune":
         parser.add_argument("--trash", action="store_true", help="also all purged jobs, whatever their age")
@@ -63,13 +66,19 @@ def _doctor(session: Session, options: Namespace) -> int:
 
 
 def _backup(session: Session, options: Namespace) -> int:
-    session.queue().backup(options.file)
+    queue = session.queue()
+    left_out = queue.backup(options.file)
     if session.is_json:
         from core.cli.jsonable import print_object
 
-        print_object({"file": options.file})
+        print_object({"file": options.file, "outputs_left_out": left_out})
     else:
         session.say(f"Copied to {clean_line(options.file)}")
+        if left_out:
+            session.note(
+                f"queuectl: {count(left_out, 'output')} longer than 64 KiB not copied; the files are in"
+                f" {clean_line(queue.database.spool.attempts)}"
+            )
     return DONE
 
 

@@ -134,6 +134,21 @@ def test_a_backup_is_a_database(cli: Cli, open_queue: Queue, tmp_path: Path) -> 
     assert result.err.count("\n") == 1
 
 
+def test_a_backup_tells_which_outputs_it_has_not(cli: Cli, open_queue: Queue, tmp_path: Path) -> None:
+    """And reading one of them from it fails with a word, instead of printing nothing."""
+    open_queue.add("seq 20000")
+    drain(open_queue)
+    target = tmp_path / "copy.db"
+    result = cli("backup", str(target))
+    assert (result.code, result.out) == (0, f"Copied to {target}\n")
+    assert result.err.startswith("queuectl: 1 output longer than 64 KiB not copied; the files are in /")
+    for words in (("logs", "1"), ("logs", "1", "--json"), ("logs", "-f", "1"), ("logs", "1", "-n", "3")):
+        read = cli("--db", str(target), *words)
+        assert (read.code, read.out) == (1, ""), words
+        assert "the output of attempt 1 is gone" in read.err
+    assert cli.ok("logs", "1").endswith("20000\n")
+
+
 def test_prune_empties_the_trash_when_told(cli: Cli, open_queue: Queue) -> None:
     """What is younger than the settings say stays otherwise."""
     open_queue.add("true")

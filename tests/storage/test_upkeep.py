@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import DatabaseError, JobNotFound, UsageError
+from core.errors import DatabaseError, JobNotFound, OutputUnavailable, UsageError
 from core.model import Ending, NewJob, Outcome, State, View
 from core.queue import Queue
 from core.recovery import remove_leftovers
@@ -186,6 +186,26 @@ def test_a_copy_is_a_queue_of_its_own(queue: Queue, hand: Hand, tmp_path: Path) 
     assert dump(str(target)) == dump(queue.path)
     with Queue(target) as copy:
         assert copy.counts().of(State.DEAD) == 1
+
+
+def test_an_output_in_a_file_that_is_gone_is_missed_not_empty(queue: Queue, hand: Hand, tmp_path: Path) -> None:
+    """A copy has none of them, and says how many; doctor, and whoever reads one, says that it is not there."""
+    job = job_in(queue, hand, State.DEAD)
+    attempt = queue.attempts(job)[-1]
+    connection = sqlite3.connect(queue.path)
+    with connection:
+        connection.execute("UPDATE attempts SET output = NULL, output_bytes = 70000 WHERE id = ?", (attempt.id,))
+    connection.close()
+    file = Path(queue.database.spool.output_file(attempt.id))
+    file.write_bytes(b"x" * 70_000)
+    assert queue.output(job).size() == 70_000
+    assert [found.level for found in queue.doctor() if found.check == "outputs"] == ["ok"]
+    assert queue.backup(str(tmp_path / "copy.db")) == 1
+    with Queue(tmp_path / "copy.db") as copy:
+        for read in (copy.output(job).size, lambda: copy.output(job).read(0, 10), lambda: copy.output(job).lines(1)):
+            with pytest.raises(OutputUnavailable, match="is gone"):
+                read()
+        assert [found.level for found in copy.doctor() if found.check == "outputs"] == ["warning"]
 
 
 def test_a_copy_never_replaces_a_file(queue: Queue, tmp_path: Path) -> None:
