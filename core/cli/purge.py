@@ -10,7 +10,7 @@ from core.cli.acting import report
 from core.cli.failures import DONE, REFUSED, Refused
 from core.cli.parser import Parser
 from core.cli.progress import Progress
-from core.cli.selecting import add_filter_options, view_of, walk
+from core.cli.selecting import add_filter_options, selection_of, walk
 from core.cli.session import Session
 from core.cli.wording import count
 from core.errors import UsageError
@@ -53,7 +53,7 @@ def run(session: Session, options: Namespace) -> int:
     if bool(options.words) is bool(is_selecting):
         raise UsageError("purge which jobs? give numbers or names, or select with --state, --older-than … or --all")
     older_than_s = None if options.older_than is None else parse_duration(options.older_than, "older-than")
-    view = view_of(options, states=_FINISHED)
+    view = selection_of(options, states=_FINISHED)
     for state in view.states:
         if state not in FINISHED:
             hint = "; cancel them first" if state is not State.PURGED else "; see 'queuectl prune'"

@@ -40,6 +40,13 @@ def view_of(options: Namespace, *, states: Sequence[State] = ()) -> View:
     return View(states_of(options.state) or tuple(states), tuple(terms))
 
 
+def selection_of(options: Namespace, *, states: Sequence[State]) -> View:
+    """Return the view that an act is for; raise ``UsageError`` for a ``--grep`` that would leave nothing out."""
+    if options.grep is not None and not parse_filter(options.grep):
+        raise UsageError(f"--grep {options.grep!r} has nothing to look for; leave it out and pass --all to mean all")
+    return view_of(options, states=states)
+
+
 def walk(queue: Queue, view: View, *, limit: int | None = None, after: object = None) -> Iterator[list[Job]]:
     """Yield the jobs of a view in pages, up to ``limit`` of them, those after a key if one is given."""
     left = limit

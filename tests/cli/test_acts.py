@@ -157,6 +157,20 @@ def test_purge_selects_by_state_age_queue_and_words(cli: Cli, open_queue: Queue)
     assert open_queue.counts().of(State.PURGED) == 3
 
 
+@pytest.mark.parametrize("text", ["", " ", "!", '"', '""', '! ""'])
+@pytest.mark.parametrize("others", [(), ("--all",), ("--state", "dead"), ("--dry-run",)])
+def test_a_filter_that_leaves_nothing_out_purges_nothing(
+    cli: Cli, open_queue: Queue, text: str, others: tuple[str, ...]
+) -> None:
+    """It may be a script's empty variable; who means all says so. A list takes it for no filter."""
+    dead_jobs(open_queue)
+    result = cli("purge", "--grep", text, "--yes", *others)
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert "pass --all to mean all" in result.err
+    assert open_queue.counts().of(State.DEAD) == 2
+    assert len(cli("list", "--grep", text, "--json").json) == 2
+
+
 def test_a_dry_run_says_what_would_go_and_changes_nothing(cli: Cli, open_queue: Queue) -> None:
     """With the same options."""
     dead_jobs(open_queue, 25)
