@@ -50,8 +50,9 @@ def run(session: Session, options: Namespace) -> int:
     if not fields and not options.retry:
         raise UsageError("nothing to change; give an option such as --command or --timeout")
     queue = session.queue()
-    act = queue.edit(options.job, then_retry=options.retry, **fields)
-    job = queue.job(options.job if options.name is None else options.name)
+    job_id = queue.job(options.job).id  # the edit may take away the name it was called by
+    act = queue.edit(job_id, then_retry=options.retry, **fields)
+    job = queue.job(job_id)
     if session.is_json:
         from core.cli.jsonable import job_object, print_object
 

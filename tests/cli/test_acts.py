@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,15 @@ def test_edit_changes_what_is_given_and_nothing_else(cli: Cli, open_queue: Queue
     assert cli("edit", "a", "--clear", "timeout", "--json").json["timeout_s"] is None
     assert cli.ok("edit", "a", "--max-attempts", "9") == "Job 1 (a) is like that already\n"
     assert cli.ok("edit", "a", "--name", "b") == "Job 1 (b) changed\n"
+
+
+def test_edit_takes_away_the_name_it_was_called_by(cli: Cli, open_queue: Queue) -> None:
+    """The job is told by its number then."""
+    open_queue.add("true", name="a")
+    open_queue.add("true", name="b", run_at=datetime.now(timezone.utc) + timedelta(hours=1))
+    assert cli.ok("edit", "a", "--clear", "name") == "Job 1 changed\n"
+    assert cli.ok("edit", "b", "--clear", "name", "--retry") == "Job 2 changed and will run again\n"
+    assert [open_queue.job(number).name for number in (1, 2)] == [None, None]
 
 
 def test_edit_can_retry_in_the_same_breath(cli: Cli, open_queue: Queue) -> None:
