@@ -6,6 +6,7 @@ import time
 from argparse import Namespace
 
 from core.cli.failures import DONE
+from core.cli.holding import say_why
 from core.cli.parser import Parser
 from core.cli.session import Session
 from core.cli.showing import LOOK_S, Clean, Follower, Raw, pump
@@ -68,8 +69,7 @@ def _print_json(output: Output, lines: int | None) -> None:
 
 def _follow(session: Session, queue: Queue, job_id: int, options: Namespace) -> int:
     if queue.job(job_id).state is State.PENDING and options.attempt is None:
-        waiting = queue.waiting(job_id)
-        session.note(f"queuectl: job {job_id} is not running: {waiting.reason if waiting else 'it is about to'}")
+        say_why(session, job_id, queue.waiting(job_id))
 
     def announce(number: int) -> None:
         if number > 1:

@@ -11,6 +11,7 @@ from types import FrameType
 from core.cli.enqueue import job_of
 from core.cli.failures import INTERRUPTED, NOT_COMPLETED, REFUSED, TIMED_OUT
 from core.cli.helper import Helper, has_living_worker
+from core.cli.holding import Holding
 from core.cli.jobfields import add_job_options
 from core.cli.parser import Parser
 from core.cli.session import Session
@@ -88,7 +89,9 @@ class _Nowhere:
 def _follow(session: Session, queue: Queue, job_id: int, options: Namespace, stops: _Stops) -> None:
     sink = _Nowhere() if session.is_json else Raw() if options.raw else Clean(session)
     follower = Follower(queue, job_id, sink, number=1)
+    holding = Holding(session, queue)
     while not follower.step():
+        holding.look(job_id)
         if stops.count > stops.seen:
             stops.seen = stops.count
             if stops.count > 2:

@@ -8,6 +8,7 @@ from collections import deque
 
 from core.cli.failures import DONE, NOT_COMPLETED, TIMED_OUT
 from core.cli.helper import has_living_worker
+from core.cli.holding import Holding
 from core.cli.parser import Parser
 from core.cli.progress import Progress
 from core.cli.session import Session
@@ -42,10 +43,13 @@ class Waited:
         self.total = len(ids)
         self.completed = 0
         self.failed: list[Job | int] = []
+        #: Of those looked at last, the one that should run next; none while one of them runs.
+        self.next: int | None = None
 
     def look(self, queue: Queue) -> bool:
         """Look at the next jobs; return whether any of them had finished."""
         found = False
+        still: list[Job] = []
         for _ in range(min(_LOOKED_AT, len(self.open))):
             job_id = self.open.popleft()
             try:
@@ -56,13 +60,21 @@ class Waited:
                 continue
             if job.state in _OPEN:
                 self.open.append(job_id)
+                still.append(job)
                 continue
             found = True
             if job.state is State.COMPLETED:
                 self.completed += 1
             else:
                 self.failed.append(job)
+        self.next = _next(still)
         return found
+
+
+def _next(jobs: list[Job]) -> int | None:
+    if not jobs or any(job.state is State.RUNNING for job in jobs):
+        return None
+    return min(jobs, key=lambda job: job.run_at or job.since).id
 
 
 def run(session: Session, options: Namespace) -> int:
@@ -88,6 +100,7 @@ def _wait(session: Session, queue: Queue, waited: Waited, limit_s: float | None)
     until_s = None if limit_s is None else session.monotonic_s() + limit_s
     is_warned = False
     version = -1
+    holding = Holding(session, queue)
     with Progress(session, "waiting for jobs") as progress:
         while waited.open:
             newest = queue.data_version()
@@ -105,6 +118,8 @@ def _wait(session: Session, queue: Queue, waited: Waited, limit_s: float | None)
             if not is_warned and not has_living_worker(queue):
                 is_warned = True
                 session.note("queuectl: no worker is alive; start one with 'queuectl worker'")
+            if waited.next is not None:
+                holding.look(waited.next)
             time.sleep(_REST_S)
     return True
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -119,7 +119,8 @@ class Process:
     def __init__(self, popen: subprocess.Popen[bytes]) -> None:
         self.popen = popen
         self.lines: list[str] = []
-        self._read = b""
+        self._read = bytearray()
+        self._read_errors = bytearray()
 
     @property
     def pid(self) -> int:
@@ -128,18 +129,25 @@ class Process:
 
     def line(self) -> str:
         """Wait for the next line on stdout; empty at its end."""
-        assert self.popen.stdout is not None
+        self.lines.append(self._next_line(self.popen.stdout, self._read))
+        return self.lines[-1]
+
+    def error_line(self) -> str:
+        """Wait for the next line on stderr; empty at its end."""
+        return self._next_line(self.popen.stderr, self._read_errors)
+
+    def _next_line(self, stream: IO[bytes] | None, read: bytearray) -> str:
+        assert stream is not None
         until = time.monotonic() + DEADLINE_S
-        while b"\n" not in self._read:
-            ready, _, _ = select.select([self.popen.stdout], [], [], max(0.0, until - time.monotonic()))
-            assert ready, f"no further line came: {self.lines}"
-            block = os.read(self.popen.stdout.fileno(), 65536)
+        while b"\n" not in read:
+            ready, _, _ = select.select([stream], [], [], max(0.0, until - time.monotonic()))
+            assert ready, f"no further line came: {self.lines}, {bytes(read)!r}"
+            block = os.read(stream.fileno(), 65536)
             if not block:
                 break
-            self._read += block
-        line, _, self._read = self._read.partition(b"\n")
-        self.lines.append(line.decode())
-        return self.lines[-1]
+            read += block
+        line, _, read[:] = read.partition(b"\n")
+        return line.decode()
 
     def until(self, words: str) -> str:
         """Read lines until one has these words; fail at the end of the output."""
@@ -154,10 +162,16 @@ class Process:
         os.kill(self.pid, number)
 
     def end(self) -> Result:
-        """Wait for its end; return what it printed since the last line that was read."""
+        """Wait for its end; return what it printed since the last lines that were read."""
         out, err = self.popen.communicate(timeout=DEADLINE_S)
-        rest, self._read = self._read, b""
-        return Result(self.popen.returncode, (rest + out).decode(), err.decode())
+        return Result(self.popen.returncode, _joined(self._read, out), _joined(self._read_errors, err))
+
+
+def _joined(read: bytearray, rest: bytes) -> str:
+    """Return what was read but not asked for yet, and the rest; the former is forgotten."""
+    text = (bytes(read) + rest).decode()
+    read.clear()
+    return text
 
 
 @pytest.fixture

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
-from core.model import State, View
+from core.model import NewJob, State, View
 from core.queue import Queue
 from tests.cli.conftest import Cli, Terminal, drain, wait_for
 from tests.cli.test_worker import is_running
@@ -119,6 +120,26 @@ def test_run_says_how_it_ended_by_its_exit_code(terminal: Terminal, arguments: t
     assert terminal.run("run", *arguments).code == code
 
 
+@pytest.mark.parametrize("has_worker", [True, False])
+def test_run_says_what_holds_its_job_and_when_that_changes(
+    terminal: Terminal, open_queue: Queue, has_worker: bool
+) -> None:
+    """Somebody else's worker or its own: a pause or a limit, each said once."""
+    if has_worker:
+        terminal.worker()
+    open_queue.pause()
+    open_queue.limit("media", 0)
+    process = terminal.start("run", "--queue", "media", "echo out")
+    where = "a worker will run it" if has_worker else "no worker is alive, so it runs here"
+    assert process.error_line() == f"queuectl: job 1: {where}"
+    assert process.error_line() == "queuectl: job 1 is not running: everything is paused"
+    open_queue.resume()
+    assert process.error_line() == "queuectl: job 1 is not running: queue media has a limit of 0"
+    open_queue.limit("media", None)
+    result = process.end()
+    assert (result.code, result.out, result.err) == (0, "out\n", "")
+
+
 def test_run_tries_again_when_told_to(terminal: Terminal, open_queue: Queue) -> None:
     """Once by default."""
     result = terminal.run("run", "--max-attempts", "2", "--backoff-base", "1", "echo $QUEUECTL_ATTEMPT; exit 3")
@@ -172,6 +193,35 @@ def test_wait_gives_up_in_time(cli: Cli, open_queue: Queue) -> None:
     assert "no worker is alive" in result.err
 
 
+def test_wait_says_what_holds_the_next_job(terminal: Terminal, open_queue: Queue) -> None:
+    """Not what is merely delayed, nor anything while one of the jobs runs; one line, however many are held."""
+    later = datetime.now(timezone.utc) + timedelta(hours=1)
+    open_queue.enqueue_many([NewJob("true", run_at=later), NewJob("true"), NewJob("true", name="w")])
+    terminal.worker()
+    wait_for(lambda: open_queue.job("w").state is State.COMPLETED)
+    open_queue.pause()
+    open_queue.enqueue_many([NewJob("echo begun; sleep 60", queue="a"), NewJob("true"), NewJob("true")])
+    result = terminal.run("wait", "1", "--timeout", "200ms")
+    assert (result.code, result.err) == (124, "")
+    result = terminal.run("wait", "--all", "--timeout", "1.2s")
+    assert (result.code, result.err) == (124, "queuectl: job 4 is not running: everything is paused\n")
+    open_queue.resume()
+    wait_for(lambda: is_running(open_queue, 4))
+    open_queue.pause()
+    result = terminal.run("wait", "4", "5", "--timeout", "200ms")
+    assert (result.code, result.err) == (124, "")
+
+
+def test_wait_says_both_that_nobody_works_and_that_nobody_may(cli: Cli, open_queue: Queue) -> None:
+    """Either alone would be mended in vain."""
+    open_queue.add("true")
+    open_queue.limit("default", 0)
+    assert cli("wait", "1", "--timeout", "100ms").err == (
+        "queuectl: no worker is alive; start one with 'queuectl worker'\n"
+        "queuectl: job 1 is not running: queue default has a limit of 0\n"
+    )
+
+
 def test_wait_for_all_ends_when_all_have(terminal: Terminal, open_queue: Queue) -> None:
     """Through retries."""
     waiting = [open_queue.add("sleep 0.2; exit 1", max_attempts=2, backoff_base=1), open_queue.add("sleep 0.5")]
@@ -185,8 +235,7 @@ def test_an_interrupted_wait_is_exit_130(terminal: Terminal, open_queue: Queue) 
     """Quietly."""
     open_queue.add("true")
     process = terminal.start("wait", "1")
-    assert process.popen.stderr is not None
-    process.popen.stderr.readline()  # the note that no worker is alive
+    assert "no worker is alive" in process.error_line()
     process.signal(signal.SIGINT)
     result = process.end()
     assert (result.code, result.out, result.err) == (130, "", "")
