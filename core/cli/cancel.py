@@ -46,7 +46,8 @@ def run(session: Session, options: Namespace) -> int:
         _wait(session, queue, [job.id for job in running])
         jobs = [queue.job(job_id) for job_id in ids]
     if session.is_json:
-        return _print_json(session, jobs)
+        _print_json(session, jobs)
+        return _code(act, jobs, is_waiting=not options.no_wait)
     if len(jobs) > 20:
         return report(session, act, "cancelled")
     for job in jobs:
@@ -59,12 +60,11 @@ def _code(act: Act, jobs: list[Job], *, is_waiting: bool) -> int:
     return REFUSED if is_stuck or not act.count else DONE
 
 
-def _print_json(session: Session, jobs: list[Job]) -> int:
+def _print_json(session: Session, jobs: list[Job]) -> None:
     from core.cli.jsonable import job_object, print_array
 
     now = session.now()
     print_array(job_object(job, now) for job in jobs)
-    return DONE
 
 
 def _fate(job: Job, before: State, *, is_waiting: bool) -> str:

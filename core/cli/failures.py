@@ -17,7 +17,7 @@ _CODES: tuple[tuple[type[QueueError], int], ...] = ((UsageError, WRONG_USAGE), (
 
 
 class Refused(QueueError):
-    """The queue's state does not allow what was asked for, or nothing matched."""
+    """The queue's state does not allow what was asked for, or there is nothing to act on."""
 
 
 def exit_code_of(error: QueueError) -> int:

@@ -54,10 +54,10 @@ def print_object(value: Mapping[str, Any]) -> None:
     print(text_of(value))
 
 
-def print_array(values: Iterable[Mapping[str, Any]]) -> None:
-    """Print an array, an object a line, as they come."""
-    separator = "[\n"
-    for value in values:
-        print(f"{separator}{text_of(value)}", end="")
-        separator = ",\n"
-    print("\n]" if separator == ",\n" else "[]")
+def print_array(values: Iterable[Mapping[str, Any]]) -> int:
+    """Print an array, an object a line, as they come; return how many."""
+    number = 0
+    for number, value in enumerate(values, start=1):
+        print(",\n" if number > 1 else "[\n", text_of(value), sep="", end="")
+    print("\n]" if number else "[]")
+    return number

@@ -31,7 +31,8 @@ def configure(parser: Parser, name: str) -> None:
     parser.add_argument("--reverse", action="store_true", help="the other way round")
     parser.description = (
         "List jobs: those of one state in the order of that state (pending: who is next; running: who started first; "
-        "else: who ended last), those of several by number, the newest at the end."
+        "else: who ended last), those of several by number, the newest at the end. That there are none is no failure: "
+        "the exit code is 0."
     )
     parser.examples(
         "queuectl list",

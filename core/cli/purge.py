@@ -98,8 +98,7 @@ def _show_what_would_go(session: Session, queue: Queue, jobs: Sequence[str] | Vi
         from core.cli.jsonable import job_object, print_array
 
         now = session.now()
-        print_array(job_object(job, now) for job in found)
-        return DONE
+        return DONE if print_array(job_object(job, now) for job in found) else REFUSED
     for job in found:
         number += 1
         if number <= 20:

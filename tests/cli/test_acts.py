@@ -69,6 +69,30 @@ def test_several_jobs_some_of_which_cannot(cli: Cli, open_queue: Queue) -> None:
     assert cli("retry", "1", "3").code == 1
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("purge", "--older-than", "1d", "--yes"),
+        ("purge", "--older-than", "1d", "--dry-run"),
+        ("dlq", "replay", "--all"),
+        ("dlq", "purge", "--all", "--yes"),
+        ("retry", "1", "2"),
+        ("cancel", "3", "4"),
+        ("restore", "--last"),
+        ("undo", "--act", "9"),
+        ("worker", "stop"),
+    ],
+)
+def test_an_act_without_anything_to_act_on_is_exit_1(
+    cli: Cli, open_queue: Queue, arguments: tuple[str, ...], form: tuple[str, ...]
+) -> None:
+    """As the help and the README say; in JSON too."""
+    open_queue.enqueue_many(NewJob("true") for _ in range(4))
+    open_queue.cancel([3, 4])
+    assert cli(*arguments, *form).code == 1
+
+
 def test_one_unknown_job_among_several_changes_nothing(cli: Cli, open_queue: Queue) -> None:
     """All are looked up first."""
     dead_jobs(open_queue)

@@ -93,6 +93,18 @@ def test_a_long_list_shows_the_end_and_says_so(cli: Cli, open_queue: Queue) -> N
     assert cli.ok("list", "pending", "--limit", "2").splitlines()[1].split()[0] == "1"
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)])
+@pytest.mark.parametrize("arguments", ["list", "list dead", "list --grep nothing", "dlq", "worker list", "queue list"])
+def test_an_empty_list_is_exit_0(cli: Cli, open_queue: Queue, arguments: str, form: tuple[str, ...]) -> None:
+    """As the help and the README say: 1 is for acts."""
+    assert open_queue.count is not None
+    assert cli(*arguments.split(), *form).code == 0
+    words = "nothing there to act on (a list may be empty: 0)"
+    for text in (cli.ok("--help"), (ROOT / "README.md").read_text()):
+        assert words in " ".join(text.split())
+    assert "the exit code is 0" in " ".join(cli.ok("help", "list").split())
+
+
 def test_an_empty_list_is_no_error(cli: Cli, open_queue: Queue) -> None:
     """Nothing on stdout, a word on stderr, an empty array as JSON."""
     assert open_queue.count is not None
