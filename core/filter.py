@@ -75,7 +75,7 @@ def _term(field: str, value: str, is_negated: bool) -> Term:
         return Term("outcome", value, is_negated)
     if field in _NUMERIC:
         if not re.fullmatch(r"\d{1,18}", value):
-            raise UsageError(f"{field}:{value} is not a whole number")
+            raise UsageError(f"the filter takes a whole number after {field}:, as in {field}:1, not {value!r}")
         return Term(field, int(value), is_negated)
     return Term(field, value, is_negated)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
 from core.cli.parser import Parser
 from core.errors import UsageError
@@ -25,7 +26,13 @@ def add_job_options(parser: Parser, *, is_edit: bool = False) -> None:
         group.add_argument("--command", metavar="COMMAND", help="the shell command")
     group.add_argument("--name", metavar="NAME", help="a unique name, to speak of the job by")
     group.add_argument("--queue", metavar="QUEUE", help="the queue it waits in (default: default)")
-    group.add_argument("-p", "--priority", metavar="N", type=_whole, help="higher ones run first (default: 0)")
+    group.add_argument(
+        "-p",
+        "--priority",
+        metavar="N",
+        type=partial(_whole, "--priority", 10),
+        help="higher ones run first (default: 0)",
+    )
     group.add_argument("--delay", metavar="TIME", help="run it later: 90s, 10m, 1h30m, 2d")
     group.add_argument("--at", metavar="TIME", help="run it then: 18:30, 2026-01-31T18:30")
     group.add_argument(
@@ -33,12 +40,15 @@ def add_job_options(parser: Parser, *, is_edit: bool = False) -> None:
         "--max-retries",
         dest="max_attempts",
         metavar="N",
-        type=_whole,
+        type=partial(_whole, "--max-attempts", 3),
         help="starts allowed before it is dead (default: 3)",
     )
     group.add_argument("--timeout", metavar="TIME", help="time limit of an attempt; 0 for none (default: none)")
     group.add_argument(
-        "--backoff-base", metavar="B", type=_number, help="wait B ** attempts seconds before a retry (default: 2)"
+        "--backoff-base",
+        metavar="B",
+        type=partial(_number, "--backoff-base", 1.5),
+        help="wait B ** attempts seconds before a retry (default: 2)",
     )
     group.add_argument("--cwd", metavar="DIR", help="where it runs (default: here)")
     group.add_argument(
@@ -49,18 +59,18 @@ def add_job_options(parser: Parser, *, is_edit: bool = False) -> None:
     group.add_argument("--dead-exit", metavar="CODES", help="exit codes after which a retry is pointless")
 
 
-def _whole(text: str) -> int:
+def _whole(option: str, example: int, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise UsageError(f"{text!r} is not a whole number") from None
+        raise UsageError(f"{option} is a whole number such as {example}, not {text!r}") from None
 
 
-def _number(text: str) -> float:
+def _number(option: str, example: float, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise UsageError(f"{text!r} is not a number") from None
+        raise UsageError(f"{option} is a number such as {example}, not {text!r}") from None
 
 
 def fields_of_options(options: Namespace, now: Now) -> dict[str, Any]:
