@@ -12,6 +12,7 @@ from core.cli.session import Session
 from core.cli.signals import Handler, handling
 from core.cli.worker_lines import WorkerLines
 from core.errors import QueueError, UsageError
+from core.intake import check_queue
 from core.worker import StopMode, Worker
 
 _FIRST_LINE = "Worker started. Waiting for jobs... (Press Ctrl+C to stop)"
@@ -33,7 +34,9 @@ def configure(parser: Parser, name: str) -> None:
         default=1,
         help="how many jobs run at once (default: 1)",
     )
-    parser.add_argument("--queue", metavar="QUEUE", nargs="+", action="extend", default=[], help="only these queues")
+    parser.add_argument(
+        "--queue", metavar="QUEUE", type=check_queue, nargs="+", action="extend", default=[], help="only these queues"
+    )
     parser.add_argument("--drain", action="store_true", help="stop when nothing runs and nothing is due")
     parser.add_argument(
         "--on-stop",

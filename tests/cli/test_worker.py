@@ -219,6 +219,15 @@ def test_a_worker_can_be_told_which_queues_to_serve(terminal: Terminal, open_que
     assert [open_queue.job(number).state.value for number in (1, 2, 3)] == ["completed", "completed", "pending"]
 
 
+@pytest.mark.parametrize("lane", ["a b", "", " ", "a\tb"])
+def test_a_worker_refuses_a_queue_that_no_job_can_be_in(cli: Cli, open_queue: Queue, lane: str) -> None:
+    """In the words of enqueue, before it starts: it would wait for ever."""
+    open_queue.add("true")
+    result = cli("worker", "--drain", "--queue", "media", lane)
+    assert (result.code, result.out) == (2, "")
+    assert result.err == cli("enqueue", "--queue", lane, "true").err
+
+
 def test_a_worker_whose_lines_nobody_reads_finishes_and_stops(terminal: Terminal, open_queue: Queue) -> None:
     """``queuectl worker | head``: what runs is not killed, nothing is printed about the pipe, the rest waits."""
     open_queue.enqueue_many(NewJob(f"echo {number}; sleep 0.3") for number in range(5))
