@@ -118,13 +118,17 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that a person did to a job; ``before`` holds the fields that changed, as they were."""
+    """One thing that a person did to a job; ``before`` holds the fields that changed, as they were.
+
+    ``undone_at`` is when the act was undone, for all of its jobs that had not moved on since.
+    """
 
     act_id: int
     job_id: int
     at: datetime
     verb: str
     before: Mapping[str, object]
+    undone_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,12 @@ def _show_attempts(session: Session, attempts: list[Attempt]) -> None:
 def _show_history(session: Session, history: list[Event]) -> None:
     columns = (Column("act", is_right=True), Column("at"), Column("what"), Column("before", is_wide=True))
     rows = [
-        (str(event.act_id), local(event.at), event.verb, " ".join(f"{key}={value}" for key, value in _before(event)))
+        (
+            str(event.act_id),
+            local(event.at),
+            event.verb if event.undone_at is None else f"{event.verb} (undone)",
+            " ".join(f"{key}={value}" for key, value in _before(event)),
+        )
         for event in history
     ]
     show_table(session, columns, rows)

@@ -8,7 +8,7 @@ from core.clock import to_datetime
 from core.database import Database
 from core.errors import DatabaseCorrupt, JobNotFound
 from core.model import Attempt, Counts, Event, Job, Lane, Phase, State, Waiting
-from core.store.rows import ATTEMPT_COLUMNS, JOB_COLUMNS, attempt_of, job_of, variables_of
+from core.store.rows import ATTEMPT_COLUMNS, JOB_COLUMNS, attempt_of, instant, job_of, variables_of
 
 _STATES = frozenset(state.value for state in State)
 
@@ -68,11 +68,11 @@ def history(db: Database, reference: int | str) -> list[Event]:
     with db.read() as connection:
         job_id = find(connection, reference)
         found = connection.execute(
-            "SELECT act_id, job_id, at, verb, before FROM history JOIN acts ON acts.id = act_id"
+            "SELECT act_id, job_id, at, verb, before, undone_at FROM history JOIN acts ON acts.id = act_id"
             " WHERE job_id = ? ORDER BY act_id",
             (job_id,),
         ).fetchall()
-    return [Event(row[0], row[1], to_datetime(row[2]), row[3], variables_of(row[4])) for row in found]
+    return [Event(row[0], row[1], to_datetime(row[2]), row[3], variables_of(row[4]), instant(row[5])) for row in found]
 
 
 def environment(db: Database, reference: int | str) -> tuple[str, dict[str, str]]:

@@ -99,7 +99,9 @@ def history(facts: Facts, now: datetime, width: int) -> list[Line]:
         when = f"{_instant(event.at, now)}  {pad_left(age(event.at, now), 8)}  "
         before = _before(event)
         first = before.pop(0) if len(before) == 1 else ""
-        lines.append(((when, "muted"), (clean_line(event.verb), "strong"), (f"  {first}" if first else "", "")))
+        undone = "" if event.undone_at is None else " (undone)"
+        verb = (clean_line(event.verb), "strong")
+        lines.append(((when, "muted"), verb, (undone, "muted"), (f"  {first}" if first else "", "")))
         for text in before:
             lines += _indented(text, 4, width)
     return lines

@@ -155,6 +155,21 @@ def test_show_as_json_holds_attempts_and_history(cli: Cli, open_queue: Queue) ->
     assert job["environment"]["PATH"]
 
 
+def test_show_tells_which_acts_were_undone(cli: Cli, open_queue: Queue) -> None:
+    """Those that ``undo --act`` would refuse."""
+    some_jobs(open_queue)
+    open_queue.purge("bad")
+    assert cli("show", "bad", "--json").json["history"][0]["undone_at"] is None
+    open_queue.undo()
+    open_queue.retry("bad")
+    text = cli.ok("show", "bad")
+    assert re.search(r"2 +\S+ \S+ +purge \(undone\) +state=dead", text)
+    assert re.search(r"3 +\S+ \S+ +retry +state=dead", text)
+    undone = [event["undone_at"] for event in cli("show", "bad", "--json").json["history"]]
+    assert undone[1] is None
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", undone[0])
+
+
 def test_values_of_secrets_are_never_shown(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither those given with --env nor those captured."""
     monkeypatch.setenv("MY_PASSWORD", "hunter2")

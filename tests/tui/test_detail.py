@@ -153,9 +153,11 @@ def test_history_says_how_the_job_was_before() -> None:
         history=(
             Event(1, 9, NOW - timedelta(hours=2), "replay", {"state": "dead", "attempts": 3}),
             Event(2, 9, NOW - timedelta(minutes=5), "edit", {"command": "false", "timeout_ms": 1500}),
+            Event(3, 9, NOW - timedelta(minutes=3), "purge", {"state": "dead"}, NOW - timedelta(minutes=2)),
         )
     )
     assert words(history(told, NOW, 80)) == [
+        "2026-01-02 10:27:00    3m ago  purge (undone)  was dead",
         "2026-01-02 10:25:00    5m ago  edit",
         "    command was false",
         "    timeout was 1.5s",
