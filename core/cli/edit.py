@@ -25,7 +25,7 @@ _CLEARABLE = {
 
 def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
-    parser.add_argument("job", metavar="JOB", help="its number or name")
+    parser.add_job()
     add_job_options(parser, is_edit=True)
     parser.add_argument(
         "--clear", metavar="WHAT", action="append", choices=sorted(_CLEARABLE), help=", ".join(sorted(_CLEARABLE))

@@ -18,7 +18,7 @@ from core.queue import Queue
 
 def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
-    parser.add_argument("job", metavar="JOB", help="its number or name")
+    parser.add_job()
     parser.add_argument("--attempt", metavar="N", type=_positive, help="of this attempt (default: the newest)")
     parser.add_argument("-n", "--lines", metavar="N", type=_positive, help="only the last lines")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the job has ended")

@@ -50,6 +50,10 @@ class Parser(argparse.ArgumentParser):
         )
         self._positionals.title = "arguments"
 
+    def add_job(self) -> None:
+        """Take one job. That it is missing is found out later: first comes what was taken for an option."""
+        self.add_argument("job", metavar="JOB", nargs="?", help="its number or name")
+
     def examples(self, *lines: str) -> None:
         """Show examples below the options."""
         self.epilog = "examples:\n" + "\n".join(f"  {line}" for line in lines)
@@ -163,10 +167,15 @@ def _parse_options(command: Command, words: list[str], given: argparse.Namespace
     unknown = [word for word in extra if word.startswith("-") and word != "-"]
     many = getattr(options, "words", None)
     if unknown or (extra and not isinstance(many, list)):
+        word = (unknown or extra)[0]
         hint = f"see '{parser.prog} --help'"
         if command.takes_command_line:
             hint += "; options of the command itself go after --"
-        raise UsageError(f"unknown argument {(unknown or extra)[0]!r}; {hint}")
+        elif unknown and "JOB" in command.usage and not vars(options).get("job"):
+            hint += f"; for a job of that name write: {parser.prog} -- {word}"
+        raise UsageError(f"unknown argument {word!r}; {hint}")
+    if vars(options).get("job", "") is None:
+        raise UsageError(f"{command.name} which job? give its number or name")
     if isinstance(many, list):
         options.words = [*many, *extra, *verbatim]
     options.command_name = command.name

@@ -17,7 +17,7 @@ from core.units import format_duration
 
 def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
-    parser.add_argument("job", metavar="JOB", help="its number or name")
+    parser.add_job()
     parser.add_argument("--environment", action="store_true", help="also the variables that were kept with it")
     parser.examples("queuectl show 42", "queuectl show nightly --json")
 

@@ -152,6 +152,37 @@ def test_wrong_usage_is_one_line_and_exit_2(cli: Cli, arguments: tuple[str, ...]
     assert (cli.ok("list", "--json"), cli.ok("config", "--json")) == before
 
 
+@pytest.mark.parametrize(
+    "command", ["show", "logs", "edit --label x", "wait", "retry", "cancel", "purge --yes", "restore", "dlq replay"]
+)
+def test_a_job_whose_name_looks_like_an_option_is_reached_after_the_dashes(cli: Cli, command: str) -> None:
+    """The refusal says so, and what it says to write finds the job."""
+    cli.ok("enqueue", "--name=-x", "true")
+    result = cli(*command.split(), "-x")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    verb = "dlq replay" if command == "dlq replay" else command.split()[0]
+    assert result.err.endswith(f"; for a job of that name write: queuectl {verb} -- -x\n")
+    assert result.err.startswith("queuectl: error: unknown argument '-x'; see 'queuectl ")
+    result = cli(*command.split(), *(["--timeout", "0"] if verb == "wait" else []), "--", "-x")
+    assert "unknown argument" not in result.err
+    assert "no job" not in result.err
+
+
+@pytest.mark.parametrize("arguments", [("show", "1", "--jsn"), ("list", "-x"), ("worker", "stop", "-x")])
+def test_an_unknown_option_is_no_name_where_no_job_is_asked_for(cli: Cli, arguments: tuple[str, ...]) -> None:
+    """Then the help is all there is to point at."""
+    result = cli(*arguments)
+    assert result.code == 2
+    assert result.err.endswith(" --help'\n")
+
+
+@pytest.mark.parametrize("command", ["show", "logs", "edit"])
+def test_a_job_that_was_not_given_is_asked_for(cli: Cli, command: str) -> None:
+    """As the commands do that take several."""
+    result = cli(command)
+    assert (result.code, result.err) == (2, f"queuectl: error: {command} which job? give its number or name\n")
+
+
 @pytest.mark.parametrize("command", ["show", "logs", "wait", "retry", "cancel", "purge --yes", "restore", "dlq replay"])
 @pytest.mark.parametrize("job", ["99", "nobody", "-", "0", "99999999999999999999"])
 def test_a_job_that_is_not_there_is_exit_4(cli: Cli, command: str, job: str) -> None:
