@@ -156,10 +156,11 @@ def _nearest(word: str, known: Sequence[str]) -> str:
 
 def _parse_options(command: Command, words: list[str], given: argparse.Namespace) -> argparse.Namespace:
     verbatim: list[str] = []
+    # argparse takes the dashes for a word when options stand between the words before them
+    if "--" in words and (command.takes_command_line or "JOB…" in command.usage):
+        place = words.index("--")
+        words, verbatim = words[:place], words[place + 1 :]
     if command.takes_command_line:
-        if "--" in words:
-            place = words.index("--")
-            words, verbatim = words[:place], words[place + 1 :]
         # a name like "-0" would have argparse take every negative number for an option
         words = ["--null" if word == "-0" else word for word in words]
     parser = build_parser(command)
@@ -172,7 +173,9 @@ def _parse_options(command: Command, words: list[str], given: argparse.Namespace
         if command.takes_command_line:
             hint += "; options of the command itself go after --"
         elif unknown and "JOB" in command.usage and not vars(options).get("job"):
-            hint += f"; for a job of that name write: {parser.prog} -- {word}"
+            import shlex
+
+            hint += f"; for a job of that name write: {parser.prog} -- {shlex.quote(word)}"
         raise UsageError(f"unknown argument {word!r}; {hint}")
     if vars(options).get("job", "") is None:
         raise UsageError(f"{command.name} which job? give its number or name")

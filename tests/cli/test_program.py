@@ -168,6 +168,13 @@ def test_a_job_whose_name_looks_like_an_option_is_reached_after_the_dashes(cli: 
     assert "no job" not in result.err
 
 
+def test_the_dashes_may_stand_behind_other_jobs_and_options(cli: Cli) -> None:
+    """All that follows them is names."""
+    for name in ("a", "-x", "--json"):
+        cli.ok("enqueue", f"--name={name}", "true")
+    assert len(cli("cancel", "a", "--json", "--", "-x", "--json").json) == 3
+
+
 @pytest.mark.parametrize("arguments", [("show", "1", "--jsn"), ("list", "-x"), ("worker", "stop", "-x")])
 def test_an_unknown_option_is_no_name_where_no_job_is_asked_for(cli: Cli, arguments: tuple[str, ...]) -> None:
     """Then the help is all there is to point at."""
