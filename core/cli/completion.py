@@ -1,26 +1,45 @@
-"""``queuectl completion``: scripts for bash, zsh and fish, generated from the table of commands."""
+"""``queuectl completion``: scripts for bash, zsh and fish, generated from the table of commands.
+
+Names of jobs and queues are anybody's text, and shells run what they expand: ``compgen -W`` runs ``$(…)``. So the
+scripts ask us for these words, we quote them, and the scripts take each line as it is.
+"""
 
 from __future__ import annotations
 
+import argparse
+import re
 from argparse import Namespace
+from collections.abc import Iterator
 
 from core.cli.commands import ALIASES, COMMANDS, DEFAULTS, family, first_words
 from core.cli.failures import DONE
 from core.cli.parser import Parser, build_parser
 from core.cli.session import Session
-from core.model import State
+from core.model import State, View
 from core.settings import SETTINGS
+from core.text import clean_line
 
 _SHELLS = ("bash", "zsh", "fish")
 _STATES = (*(state.value for state in State), "processing", "dlq")
 _JOB_COMMANDS = (
     "show", "logs", "wait", "retry", "cancel", "edit", "purge", "restore", "dlq replay", "dlq retry", "dlq purge"
 )  # fmt: skip
+_QUEUE_COMMANDS = ("queue pause", "queue resume", "queue limit")
+#: Options whose values are files, or words that only the database knows.
+_FILE_OPTIONS = ("--db", "--file", "--cwd")
+_LIST_OPTIONS = {"--queue": "queues", "--after": "jobs"}
+_OFFERED_JOBS = 200
 
 
 def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
-    parser.add_argument("shell", metavar="SHELL", choices=_SHELLS, help=", ".join(_SHELLS))
+    parser.add_argument(
+        "shell",
+        metavar="SHELL",
+        choices=(*_SHELLS, "jobs", "queues"),
+        help=f"{', '.join(_SHELLS)}; jobs or queues: the words that their scripts offer",
+    )
+    parser.add_argument("typed", nargs="?", help=argparse.SUPPRESS)
     parser.examples(
         'eval "$(queuectl completion bash)"                                   # in ~/.bashrc',
         'eval "$(queuectl completion zsh)"                                    # in ~/.zshrc, after compinit',
@@ -29,22 +48,63 @@ def configure(parser: Parser, name: str) -> None:
 
 
 def run(session: Session, options: Namespace) -> int:
-    """Print the script."""
-    print({"bash": _bash, "zsh": _zsh, "fish": _fish}[options.shell](), end="")
+    """Print the script, or the words that a script asks for."""
+    if options.shell in _SHELLS:
+        print({"bash": _bash, "zsh": _zsh, "fish": _fish}[options.shell](), end="")
+        return DONE
+    words = _jobs(session) if options.shell == "jobs" else (lane.name for lane in session.queue().lanes())
+    for word in words:
+        # what a terminal cannot show as it is, or an option, is no word to offer; a job has its number
+        if clean_line(word) == word and not word.startswith("-"):
+            _offer(session, word, options.typed)
     return DONE
+
+
+def _jobs(session: Session) -> Iterator[str]:
+    for row in session.queue().last_rows(View(), limit=_OFFERED_JOBS):
+        yield str(row.job.id)
+        if row.job.name is not None:
+            yield row.job.name
+
+
+def _offer(session: Session, word: str, typed: str | None) -> None:
+    """Print a word: as it is for who quotes it himself, else as it continues what was typed, if it does."""
+    if typed is None:
+        session.say(word)
+        return
+    opening = typed[:1] if typed[:1] in ("'", '"') else ""
+    written = quoted(word, opening)
+    if written.startswith(typed.removeprefix(opening)):
+        session.say(written)
+
+
+def quoted(word: str, opening: str = "") -> str:
+    """Return a word as bash and zsh take it literally, after an opening quote if one was typed."""
+    if opening == "'":
+        return word.replace("'", r"'\''")
+    if opening == '"':
+        # a ! means the history inside these quotes too, and a backslash does not end that
+        return re.sub(r'([\\"$`])', r"\\\1", word).replace("!", r'"\!"')
+    return re.sub(r"([^\w%+,./\x80-\U0010ffff-])", r"\\\1", word)
 
 
 def _words_after() -> dict[str, list[str]]:
     """Return what may follow each command: second words, fixed values, options; jobs are added by the scripts."""
     after: dict[str, list[str]] = {}
     for name in (*COMMANDS, *ALIASES):
-        command = COMMANDS[ALIASES.get(name, name)]
-        parser = build_parser(command, 100)
-        options = [option for option in parser._option_string_actions if option.startswith("--")]
-        after[name] = [*_values_of(name), *options]
+        after[name] = [*_values_of(name), *(option for option in _options(name) if option.startswith("--"))]
     for name, default in DEFAULTS.items():
         after[name] = [*family(name), *after[f"{name} {default}"]]
     return after
+
+
+def _options(name: str) -> dict[str, argparse.Action]:
+    parser = build_parser(COMMANDS[ALIASES.get(name, name)], 100)
+    return {
+        option: action
+        for option, action in parser._option_string_actions.items()
+        if action.help is not argparse.SUPPRESS
+    }
 
 
 def _values_of(name: str) -> list[str]:
@@ -55,7 +115,31 @@ def _values_of(name: str) -> list[str]:
     return {"completion": list(_SHELLS), "help": first_words()}.get(name, [])
 
 
-def _cases(indent: str) -> str:
+def _option_values() -> dict[str, tuple[str, ...]]:
+    """Return every option that takes a value, with the fixed ones; an option means the same in all commands."""
+    values = {
+        option: tuple(action.choices or ())
+        for name in COMMANDS
+        for option, action in _options(name).items()
+        if action.nargs != 0
+    }
+    return {**values, "--state": _STATES}
+
+
+def _value_cases(indent: str) -> str:
+    """Return what may follow each option that takes a value as branches of a shell's ``case``."""
+    lines = [f"{indent}{'|'.join(_FILE_OPTIONS)}) _queuectl_files; return ;;"]
+    lines += [f"{indent}{option}) names={names} ;;" for option, names in _LIST_OPTIONS.items()]
+    free = []
+    for option, words in _option_values().items():
+        if words:
+            lines.append(f'{indent}{option}) words="{" ".join(words)}" ;;')
+        elif option not in (*_FILE_OPTIONS, *_LIST_OPTIONS):
+            free.append(option)
+    return "\n".join([*lines, f"{indent}{'|'.join(free)}) return ;;"])
+
+
+def _word_cases(indent: str) -> str:
     """Return the words after each command as branches of a shell's ``case``."""
     lines = []
     for name, words in sorted(_words_after().items(), key=lambda item: -item[0].count(" ")):
@@ -64,50 +148,81 @@ def _cases(indent: str) -> str:
     return "\n".join(lines)
 
 
-_JOBS = "queuectl $db list --limit 200 --color never 2>/dev/null | awk 'NR > 1 { print $1; if ($3 != \"-\") print $3 }'"
+def _pattern(names: tuple[str, ...]) -> str:
+    return "|".join(f'"{name}"*' for name in names)
 
-_BASH = """\
-# bash completion for queuectl
-_queuectl() {{
-    local current="${{COMP_WORDS[COMP_CWORD]}}" previous="${{COMP_WORDS[COMP_CWORD-1]}}" command="" words="" db="" i
+
+_BASH = r"""# bash completion for queuectl
+_queuectl_files() {
+    local word
+    # bash 4 and newer quote the names themselves
+    compopt -o filenames 2>/dev/null
+    local is_quoting=$?
+    while IFS= read -r word; do
+        [[ $is_quoting == 0 ]] || word="$(printf %q "$word")"
+        [[ -z "$word" || "$word" == "''" ]] || COMPREPLY+=("$word")
+    done <<< "$(compgen -f -- "$current")"
+}
+_queuectl() {
+    local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}"
+    local command="" words="" names="" db="${QUEUECTL_DB-}" word i
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
-        case "${{COMP_WORDS[i]}}" in
-            --db) i=$((i + 1)); db="--db ${{COMP_WORDS[i]}}" ;;
+        case "${COMP_WORDS[i]}" in
+            --db)
+                i=$((i + 1))
+                [[ "${COMP_WORDS[i]}" != "=" ]] || i=$((i + 1))
+                db="${COMP_WORDS[i]}" ;;
             --color|--colour) i=$((i + 1)) ;;
             -*) ;;
             *) case "$command" in
-                   "") command="${{COMP_WORDS[i]}}" ;;
+                   "") command="${COMP_WORDS[i]}" ;;
                    *" "*) ;;
-                   *) command="$command ${{COMP_WORDS[i]}}" ;;
+                   *) command="$command ${COMP_WORDS[i]}" ;;
                esac ;;
         esac
     done
+    # bash makes three words of --queue=name
+    if [[ "$current" == "=" ]]; then
+        current=""
+    elif [[ "$previous" == "=" ]]; then
+        previous="${COMP_WORDS[COMP_CWORD-2]}"
+    fi
     case "$previous" in
-        --db|--file|--cwd) COMPREPLY=($(compgen -f -- "$current")); return ;;
-        --color|--colour) COMPREPLY=($(compgen -W "auto always never" -- "$current")); return ;;
-        --state) COMPREPLY=($(compgen -W "{states}" -- "$current")); return ;;
-        --on-stop) COMPREPLY=($(compgen -W "wait kill detach" -- "$current")); return ;;
-        --sort) COMPREPLY=($(compgen -W "default id command duration" -- "$current")); return ;;
+@values@
+        *) case "$command" in
+            "") words="@first@ --db --color --json --help --version" ;;
+@cases@
+           esac
+           [[ "$current" == -* ]] || case "$command" in
+               @jobs_of@) names=jobs ;;
+               @queues_of@) names=queues ;;
+           esac ;;
     esac
-    case "$command" in
-        "") words="{first} --db --color --json --help --version" ;;
-{cases}
-    esac
-    case "$command" in
-        {jobs_of}) [[ "$current" == -* ]] || words="$words $({jobs})" ;;
-    esac
-    COMPREPLY=($(compgen -W "$words" -- "$current"))
-}}
+    # nothing here may be expanded once more: names may be like $(this)
+    for word in $words; do
+        [[ "$word" != "$current"* ]] || COMPREPLY+=("$word")
+    done
+    [[ -n "$names" ]] || return 0
+    while IFS= read -r word; do
+        [[ -z "$word" ]] || COMPREPLY+=("$word")
+    done <<< "$(QUEUECTL_DB="$db" queuectl completion "$names" -- "$current" 2>/dev/null)"
+}
 complete -F _queuectl queuectl
 """
 
 
 def _bash() -> str:
-    jobs_of = "|".join(f'"{name}"*' for name in _JOB_COMMANDS)
-    return _BASH.format(
-        states=" ".join(_STATES), first=" ".join(first_words()), cases=_cases(" " * 8), jobs_of=jobs_of, jobs=_JOBS
-    )
+    script = _BASH
+    for place, text in {
+        "@values@": _value_cases(" " * 8),
+        "@cases@": _word_cases(" " * 12),
+        "@first@": " ".join(first_words()),
+        "@jobs_of@": _pattern(_JOB_COMMANDS),
+        "@queues_of@": _pattern(_QUEUE_COMMANDS),
+    }.items():
+        script = script.replace(place, text)
+    return script
 
 
 def _zsh() -> str:
@@ -121,30 +236,43 @@ def _fish() -> str:
     lines = ["# fish completion for queuectl", "complete -c queuectl -f"]
     for word in first_words():
         summary = COMMANDS[word].summary if word in COMMANDS else ", ".join(family(word))
-        lines.append(f"complete -c queuectl -n __fish_use_subcommand -a {word} -d {_quoted(summary)}")
+        lines.append(f"complete -c queuectl -n __fish_use_subcommand -a {word} -d {_fish_quoted(summary)}")
+    values = _option_values()
     for name, words in _words_after().items():
-        first, _, second = name.partition(" ")
-        condition = f"__fish_seen_subcommand_from {first}"
-        if second:
-            condition += f"; and __fish_seen_subcommand_from {second}"
         plain = [word for word in words if not word.startswith("-")]
         if plain:
-            lines.append(f"complete -c queuectl -n '{condition}' -a {_quoted(' '.join(plain))}")
+            lines.append(f"{_fish_after(name)} -a {_fish_quoted(' '.join(plain))}")
         lines += [
-            f"complete -c queuectl -n '{condition}' -l {word.removeprefix('--')}"
+            f"{_fish_after(name)} -l {word.removeprefix('--')}{_fish_value(word, values)}"
             for word in words
             if word.startswith("--")
         ]
-    for name in _JOB_COMMANDS:
-        first = name.partition(" ")[0]
-        jobs = _JOBS.replace("$db ", "")
-        lines.append(f'complete -c queuectl -n "__fish_seen_subcommand_from {first}" -a "({_fish_escaped(jobs)})"')
+    for what, names in (("jobs", _JOB_COMMANDS), ("queues", _QUEUE_COMMANDS)):
+        lines += [f"{_fish_after(name)} -a {_fish_list(what)}" for name in names]
     return "\n".join(dict.fromkeys(lines)) + "\n"
 
 
-def _quoted(text: str) -> str:
+def _fish_after(name: str) -> str:
+    """Return the beginning of a completion that holds after a command."""
+    condition = "; and ".join(f"__fish_seen_subcommand_from {word}" for word in name.split())
+    return f"complete -c queuectl -n '{condition}'"
+
+
+def _fish_value(option: str, values: dict[str, tuple[str, ...]]) -> str:
+    """Return how the value of an option is completed; nothing for an option without one."""
+    if option not in values:
+        return ""
+    if option in _FILE_OPTIONS:
+        return " -r -F"
+    if option in _LIST_OPTIONS:
+        return f" -x -a {_fish_list(_LIST_OPTIONS[option])}"
+    return f" -x -a {_fish_quoted(' '.join(values[option]))}" if values[option] else " -x"
+
+
+def _fish_list(what: str) -> str:
+    """Return the words that only the database knows; fish takes each line as it is and quotes it."""
+    return f"'(queuectl completion {what} 2>/dev/null)'"
+
+
+def _fish_quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _fish_escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")

@@ -1,16 +1,13 @@
-"""The whole: ``status``, ``metrics``, ``queue``, ``config``, ``doctor``, ``backup``, ``prune``, ``completion``."""
+"""The whole: ``status``, ``metrics``, ``queue``, ``config``, ``doctor``, ``backup``, ``prune``."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from core.cli import command_table
 from core.queue import Queue
-from tests.cli.conftest import ROOT, Cli, Terminal, drain
+from tests.cli.conftest import Cli, drain
 
 
 def test_status_counts_and_says_who_works(cli: Cli, open_queue: Queue) -> None:
@@ -157,47 +154,3 @@ def test_prune_empties_the_trash_when_told(cli: Cli, open_queue: Queue) -> None:
     assert cli.ok("prune") == "0 jobs removed for good\n"
     assert cli("prune", "--trash", "--yes", "--json").json == {"removed": 1}
     assert cli("show", "1").code == 4
-
-
-def _complete(terminal: Terminal, script: Path, *words: str) -> list[str]:
-    """Return what bash would offer after some words, the last of which is being typed."""
-    quoted = " ".join(f"'{word}'" for word in ("queuectl", *words))
-    program = (
-        f'queuectl() {{ {sys.executable} -m core "$@"; }}\nsource {script}\nCOMP_WORDS=({quoted})\n'
-        f'COMP_CWORD={len(words)}\n_queuectl\nprintf "%s\\n" "${{COMPREPLY[@]}}"'
-    )
-    done = subprocess.run(
-        ["bash", "-c", program], capture_output=True, text=True, cwd=ROOT, env=terminal.environment, timeout=30
-    )
-    assert done.stderr == ""
-    return sorted(done.stdout.split())
-
-
-def test_bash_completes_commands_options_states_and_jobs(
-    cli: Cli, terminal: Terminal, open_queue: Queue, tmp_path: Path
-) -> None:
-    """The script is sourced in a real bash."""
-    script = tmp_path / "completion.bash"
-    script.write_text(cli.ok("completion", "bash"))
-    open_queue.add("true", name="nightly")
-    assert _complete(terminal, script, "en") == ["enqueue"]
-    assert set(_complete(terminal, script, "")) >= {name.split()[0] for name, _ in command_table()}
-    assert _complete(terminal, script, "dlq", "re") == ["replay", "retry"]
-    assert "--max-attempts" in _complete(terminal, script, "enqueue", "--max")
-    assert _complete(terminal, script, "list", "de") == ["dead"]
-    assert _complete(terminal, script, "list", "--state", "can") == ["cancelled"]
-    assert _complete(terminal, script, "worker", "stop", "--n") == ["--now"]
-    assert _complete(terminal, script, "config", "set", "backoff") == ["backoff-base", "backoff-cap"]
-    assert _complete(terminal, script, "cancel", "") == [
-        "--color", "--colour", "--db", "--help", "--json", "--kill", "--no-wait", "1", "nightly"
-    ]  # fmt: skip
-    assert _complete(terminal, script, "--db", "x", "show", "nig") == []
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_completions_know_every_command(cli: Cli, shell: str) -> None:
-    """They come from the same table as the help."""
-    script = cli.ok("completion", shell)
-    for name, _ in command_table():
-        assert name.split()[-1] in script
-    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0 or shell == "fish"
