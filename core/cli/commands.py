@@ -6,15 +6,26 @@ from __future__ import annotations
 class Command:
     """One command. ``module`` is the file of this package with its ``configure`` and ``run``."""
 
-    __slots__ = ("module", "name", "summary", "takes_command_line", "usage")
+    __slots__ = ("has_json", "module", "name", "summary", "takes_command_line", "usage")
 
-    def __init__(self, name: str, module: str, usage: str, summary: str, *, takes_command_line: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        usage: str,
+        summary: str,
+        *,
+        takes_command_line: bool = False,
+        has_json: bool = True,
+    ) -> None:
         self.name = name
         self.module = module
         self.usage = usage
         self.summary = summary
         #: Whether all that follows ``--`` is a shell command of the person's and no business of ours.
         self.takes_command_line = takes_command_line
+        #: Whether it has an answer that could be JSON.
+        self.has_json = has_json
 
 
 COMMANDS: dict[str, Command] = {
@@ -57,8 +68,10 @@ COMMANDS: dict[str, Command] = {
         Command("prune", "upkeep", "[OPTIONS]", "remove for good what is older than the settings allow"),
         Command("doctor", "upkeep", "[OPTIONS]", "check the database and say what to do"),
         Command("backup", "upkeep", "FILE [OPTIONS]", "copy the database while it is in use"),
-        Command("completion", "completion", "bash|zsh|fish", "print a script for the shell's completion"),
-        Command("help", "help", "[COMMAND]", "show the help of a command"),
+        Command(
+            "completion", "completion", "bash|zsh|fish", "print a script for the shell's completion", has_json=False
+        ),
+        Command("help", "help", "[COMMAND]", "show the help of a command", has_json=False),
     )
 }
 

@@ -78,7 +78,9 @@ def build_parser(command: Command, width: int | None = None) -> Parser:
     import_module(f"core.cli.{command.module}").configure(parser, command.name)
     shared = parser.add_argument_group("common options")
     shared.add_argument("--db", metavar="PATH", default=argparse.SUPPRESS, help="the database to use")
-    shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON and nothing else")
+    # taken by all, so that those without JSON refuse it in the same words before and after their name
+    json_help = "print JSON and nothing else" if command.has_json else argparse.SUPPRESS
+    shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=json_help)
     shared.add_argument(
         "--color",
         "--colour",
@@ -94,9 +96,13 @@ def parse(arguments: Sequence[str]) -> tuple[Command | None, argparse.Namespace]
     """Return the command of a command line and its options; no command for an empty line or ``--help``."""
     given = argparse.Namespace(db=None, json=False, color="auto", rest=[])
     rest = _take_shared(list(arguments), given)
+    if not rest:
+        _refuse_json("help", given)
     if not rest or rest[0] in ("-h", "--help"):
         return None, given
     if rest[0] in ("-V", "--version"):
+        _take_shared(rest[1:], given)
+        _refuse_json("--version", given)
         return COMMANDS["help"], argparse.Namespace(**vars(given), version=True, words=[])
     if rest[0].startswith("-"):
         raise UsageError(f"unknown option {rest[0]!r}; see 'queuectl --help'")
@@ -104,7 +110,15 @@ def parse(arguments: Sequence[str]) -> tuple[Command | None, argparse.Namespace]
     if command is None:
         given.rest = rest
         return None, given
-    return command, _parse_options(command, rest, given)
+    options = _parse_options(command, rest, given)
+    if not command.has_json:
+        _refuse_json(command.name, options)
+    return command, options
+
+
+def _refuse_json(what: str, options: argparse.Namespace) -> None:
+    if options.json:
+        raise UsageError(f"{what} prints text that is no JSON; leave --json out")
 
 
 def _take_shared(arguments: list[str], given: argparse.Namespace) -> list[str]:

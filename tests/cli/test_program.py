@@ -33,7 +33,19 @@ def test_every_command_has_a_help_with_examples(cli: Cli) -> None:
         assert text.startswith(f"usage: queuectl {name} ")
         assert "examples:\n  " in text, name
         assert summary in cli.ok("help")
-        assert "--json" in text
+        assert ("--json" in text) is (name not in ("help", "completion"))
+
+
+@pytest.mark.parametrize(
+    "arguments", [("help",), ("help", "list"), ("--version",), ("completion", "bash"), ("completion", "jobs")]
+)
+def test_json_is_refused_where_there_is_none(cli: Cli, arguments: tuple[str, ...]) -> None:
+    """Who asks for JSON never gets something else with exit 0, wherever the option stands."""
+    for words in (("--json", *arguments), (*arguments, "--json")):
+        result = cli(*words)
+        assert (result.code, result.out) == (2, "")
+        assert result.err == f"queuectl: error: {arguments[0]} prints text that is no JSON; leave --json out\n"
+    assert cli("--json").code == 2
 
 
 def test_no_line_of_a_help_is_wider_than_asked_for() -> None:
