@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import Any
 
 from core.cli.failures import DONE
-from core.cli.jobfields import add_job_options, fields_of_options
+from core.cli.jobfields import EDIT_DEFAULTS, add_job_options, fields_of_options
 from core.cli.parser import Parser
 from core.cli.session import Session
 from core.cli.wording import title
@@ -26,12 +26,16 @@ _CLEARABLE = {
 def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
     parser.add_job()
-    add_job_options(parser, is_edit=True)
+    parser.add_argument("--command", metavar="COMMAND", help="the shell command")
+    add_job_options(parser, EDIT_DEFAULTS)
     parser.add_argument(
         "--clear", metavar="WHAT", action="append", choices=sorted(_CLEARABLE), help=", ".join(sorted(_CLEARABLE))
     )
     parser.add_argument("--retry", action="store_true", help="and try it again now")
-    parser.description = "Change a job that waits or is dead; what it was before stays in its history."
+    parser.description = (
+        "Change a job that waits or is dead; what no option names stays as it is, and what it was before stays in its "
+        "history."
+    )
     parser.examples(
         "queuectl edit 42 --command './import.sh --safe' --retry",
         "queuectl edit nightly --timeout 2h --clear label",

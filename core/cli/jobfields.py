@@ -19,19 +19,33 @@ if TYPE_CHECKING:
 Now = Callable[[], datetime]
 
 
-def add_job_options(parser: Parser, *, is_edit: bool = False) -> None:
-    """Add the options that say how a job is to run."""
+#: What holds when an option is not given, for a new job; the settings are those of the database.
+_DEFAULTS = {
+    "queue": "default",
+    "priority": "0",
+    "max-attempts": "the setting max-attempts",
+    "timeout": "the setting timeout",
+    "backoff-base": "the setting backoff-base",
+    "cwd": "here",
+}
+#: ``run`` starts its job once, in a queue of its own unless a worker is alive.
+RUN_DEFAULTS = {**_DEFAULTS, "queue": "run, or default if a worker is alive", "max-attempts": "1"}
+#: ``edit`` leaves alone what is not given.
+EDIT_DEFAULTS: Mapping[str, str] = {}
+
+
+def add_job_options(parser: Parser, defaults: Mapping[str, str] = _DEFAULTS) -> None:
+    """Add the options that say how a job is to run; ``defaults`` are named in their help."""
+    shown = {name: f" (default: {defaults[name]})" if name in defaults else "" for name in _DEFAULTS}
     group = parser.add_argument_group("the job")
-    if is_edit:
-        group.add_argument("--command", metavar="COMMAND", help="the shell command")
     group.add_argument("--name", metavar="NAME", help="a unique name, to speak of the job by")
-    group.add_argument("--queue", metavar="QUEUE", help="the queue it waits in (default: default)")
+    group.add_argument("--queue", metavar="QUEUE", help=f"the queue it waits in{shown['queue']}")
     group.add_argument(
         "-p",
         "--priority",
         metavar="N",
         type=partial(_whole, "--priority", 10),
-        help="higher ones run first (default: 0)",
+        help=f"higher ones run first{shown['priority']}",
     )
     group.add_argument("--delay", metavar="TIME", help="run it later: 90s, 10m, 1h30m, 2d")
     group.add_argument("--at", metavar="TIME", help="run it then: 18:30, 2026-01-31T18:30")
@@ -41,16 +55,16 @@ def add_job_options(parser: Parser, *, is_edit: bool = False) -> None:
         dest="max_attempts",
         metavar="N",
         type=partial(_whole, "--max-attempts", 3),
-        help="starts allowed before it is dead (default: 3)",
+        help=f"starts allowed before it is dead{shown['max-attempts']}",
     )
-    group.add_argument("--timeout", metavar="TIME", help="time limit of an attempt; 0 for none (default: none)")
+    group.add_argument("--timeout", metavar="TIME", help=f"time limit of an attempt; 0 for none{shown['timeout']}")
     group.add_argument(
         "--backoff-base",
         metavar="B",
         type=partial(_number, "--backoff-base", 1.5),
-        help="wait B ** attempts seconds before a retry (default: 2)",
+        help=f"wait B ** attempts seconds before a retry{shown['backoff-base']}",
     )
-    group.add_argument("--cwd", metavar="DIR", help="where it runs (default: here)")
+    group.add_argument("--cwd", metavar="DIR", help=f"where it runs{shown['cwd']}")
     group.add_argument(
         "--env", metavar="NAME=VALUE", action="append", help="a variable for it; may be given several times"
     )

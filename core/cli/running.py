@@ -12,7 +12,7 @@ from core.cli.enqueue import job_of
 from core.cli.failures import INTERRUPTED, NOT_COMPLETED, REFUSED, TIMED_OUT
 from core.cli.helper import Helper, has_living_worker
 from core.cli.holding import Holding
-from core.cli.jobfields import add_job_options
+from core.cli.jobfields import RUN_DEFAULTS, add_job_options
 from core.cli.parser import Parser
 from core.cli.session import Session
 from core.cli.showing import LOOK_S, Clean, Follower, Raw
@@ -29,7 +29,7 @@ def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
     parser.add_argument("words", metavar="COMMAND", nargs="*", help="as for enqueue")
     parser.add_argument("--raw", action="store_true", help="write its bytes as they are")
-    add_job_options(parser)
+    add_job_options(parser, RUN_DEFAULTS)
     parser.description = (
         "Add a job, follow its output and exit with its exit code. A living worker runs it; if there is none, this "
         "process does, and then for this job only (in the queue 'run'). It is tried once unless --max-attempts says "

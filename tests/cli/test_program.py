@@ -48,6 +48,20 @@ def test_json_is_refused_where_there_is_none(cli: Cli, arguments: tuple[str, ...
     assert cli("--json").code == 2
 
 
+def test_a_help_names_the_defaults_that_hold(cli: Cli) -> None:
+    """Those of a new job are settings of the database, ``run`` has its own, ``edit`` changes what it is told to."""
+    enqueue, run, edit = (" ".join(help_texts()[name].split()) for name in ("enqueue", "run", "edit"))
+    assert "before it is dead (default: the setting max-attempts)" in enqueue
+    assert "the queue it waits in (default: default)" in enqueue
+    assert "before it is dead (default: 1)" in run
+    assert "the queue it waits in (default: run, or default if a worker is alive)" in run
+    assert "(default:" not in edit
+    assert "what no option names stays as it is" in edit
+    cli.ok("run", "true")
+    job = cli("show", "1", "--json").json
+    assert (job["queue"], job["max_attempts"]) == ("run", 1)
+
+
 def test_no_line_of_a_help_is_wider_than_asked_for() -> None:
     """What goes into the README keeps to one width, whatever terminal it was made on."""
     for name, text in help_texts(100).items():
