@@ -13,7 +13,7 @@ from core.cli.jsonable import print_object
 from core.cli.progress import Progress
 from core.cli.session import Session
 from core.cli.wording import count
-from core.errors import UsageError
+from core.errors import NameTaken, UsageError
 
 
 def add_lines(session: Session, options: Namespace) -> int:
@@ -30,7 +30,7 @@ def add_lines(session: Session, options: Namespace) -> int:
         with Progress(session, "adding jobs") as progress:
             try:
                 ids = session.queue(create=True).enqueue_many(lines, progress=progress)
-            except UsageError as error:
+            except (UsageError, NameTaken) as error:
                 raise lines.placed(error) from None
     _report(session, ids, is_quiet=options.quiet)
     return DONE if ids else REFUSED

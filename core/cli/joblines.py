@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
+from core.cli.failures import Refused
 from core.cli.jobfields import Now, fields_of_json
-from core.errors import QueueError, UsageError
+from core.errors import NameTaken, QueueError, UsageError
 from core.newjob import NewJob
 
 _BLOCK = 1 << 16
@@ -36,6 +37,7 @@ class JobLines:
         self._defaults = defaults
         self._now = now
         self.number = 0
+        self._lines_of_names: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[NewJob]:
         for line in self._lines():
@@ -46,10 +48,24 @@ class JobLines:
                 text = line.decode()
             except UnicodeDecodeError:
                 raise UsageError("it is not valid UTF-8") from None
-            yield new_job(text, self._defaults, self._now)
+            job = new_job(text, self._defaults, self._now)
+            if job.name is not None:
+                self._note_name(job.name)
+            yield job
+
+    def _note_name(self, name: str) -> None:
+        first = self._lines_of_names.setdefault(name, self.number)
+        if first != self.number:
+            reason = f"the name {name!r} is twice in this batch, first in line {first}"
+            raise Refused(f"line {self.number}: {reason}; nothing was added")
 
     def placed(self, error: QueueError) -> QueueError:
         """Return an error with the number of the line that it is about."""
+        if isinstance(error, NameTaken):
+            line = self._lines_of_names[error.name]
+            return Refused(
+                f"line {line}: a job named {error.name!r} exists already, choose another name; nothing was added"
+            )
         reason = re.sub(r"^job \d+: ", "", str(error))
         return UsageError(f"line {self.number}: {reason}; nothing was added")
 

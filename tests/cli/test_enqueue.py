@@ -310,12 +310,28 @@ def test_a_bad_line_names_its_number_and_adds_nothing(
 
 
 def test_a_name_twice_in_a_batch_adds_nothing(cli: Cli, open_queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refused as a whole."""
-    feed(monkeypatch, b'{"command": "a", "id": "x"}\n{"command": "b", "id": "x"}\n')
+    """Refused as a whole, with both places: no job of the queue has this name."""
+    feed(monkeypatch, b'{"command": "a", "id": "x"}\n\n{"command": "b", "id": "x"}\n')
     result = cli("enqueue", "--stdin")
     assert result.code == 1
-    assert "'x'" in result.err
+    assert result.err == (
+        "queuectl: error: line 3: the name 'x' is twice in this batch, first in line 1; nothing was added\n"
+    )
     assert commands(open_queue) == []
+
+
+def test_a_name_of_a_batch_that_exists_is_refused_with_its_line(
+    cli: Cli, open_queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queue says no, and the person has a line to look at."""
+    open_queue.add("first", name="x")
+    feed(monkeypatch, b'a\n{"command": "b", "name": "x"}\nc\n')
+    result = cli("enqueue", "--stdin")
+    assert result.code == 1
+    assert result.err == (
+        "queuectl: error: line 2: a job named 'x' exists already, choose another name; nothing was added\n"
+    )
+    assert commands(open_queue) == ["first"]
 
 
 def test_a_long_batch_shows_its_progress_to_a_person(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
