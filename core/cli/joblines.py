@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
@@ -42,6 +43,8 @@ class JobLines:
     def __iter__(self) -> Iterator[NewJob]:
         for line in self._lines():
             self.number += 1
+            if self.number == 1:
+                line = line.removeprefix(BOM_UTF8)  # editors on Windows write it; no shell would find the command
             if not line.strip():
                 continue
             try:

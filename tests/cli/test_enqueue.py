@@ -265,6 +265,19 @@ def test_a_line_is_a_job(cli: Cli, open_queue: Queue, monkeypatch: pytest.Monkey
     assert open_queue.job(4).priority == 2
 
 
+@pytest.mark.parametrize("text", [b"echo 1", b'{"command": "echo 1"}', b"\necho 1"])
+def test_a_byte_order_mark_is_no_part_of_the_first_command(
+    cli: Cli, open_queue: Queue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: bytes
+) -> None:
+    """Only where a stream begins; later on it is a character like others."""
+    data = b"\xef\xbb\xbf" + text + b"\necho \xef\xbb\xbf2\n"
+    feed(monkeypatch, data)
+    (tmp_path / "jobs").write_bytes(data)
+    cli.ok("enqueue", "--stdin")
+    cli.ok("enqueue", "--file", "jobs")
+    assert commands(open_queue) == ["echo 1", "echo \ufeff2"] * 2
+
+
 def test_nul_ends_a_line_that_may_hold_line_feeds(cli: Cli, open_queue: Queue, tmp_path: Path) -> None:
     """For commands of several lines."""
     (tmp_path / "jobs").write_bytes(b"echo 1\necho 2\0echo 3\0")
