@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping
 
 from core.errors import UsageError
-from core.units import format_duration, parse_duration, parse_size
+from core.units import MAX_DURATION_S, format_duration, parse_duration, parse_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Setting:
 
     def _number(self, text: str) -> int | float:
         if self.kind == "duration":
-            return parse_duration(text, self.key)
+            return parse_duration(text, self.key, min(self.high, MAX_DURATION_S))
         if self.kind == "size":
             return parse_size(text, self.key)
         try:

@@ -17,16 +17,18 @@ MAX_DURATION_S = 100 * 365 * 86400.0
 MAX_SIZE_BYTES = 1 << 60
 
 
-def parse_duration(text: str, what: str = "duration") -> float:
-    """Return seconds, >= 0: ``90``, ``90s``, ``1h30m``, ``1.5h``, ``2d``, ``250ms``; a bare number is seconds."""
+def parse_duration(text: str, what: str = "duration", most_s: float = MAX_DURATION_S) -> float:
+    """Return seconds, 0 to ``most_s``: ``90``, ``90s``, ``1h30m``, ``1.5h``, ``250ms``; a bare number is seconds."""
     compact = re.sub(r"\s*([a-z]+)\s*", r"\1", text.strip().lower())
     seconds = math.nan
     if re.fullmatch(r"\d+(\.\d+)?", compact):
         seconds = float(compact)
     elif compact and re.fullmatch(r"(\d+(\.\d+)?(ms|[smhdw]))+", compact):
         seconds = sum(float(number) * _DURATION_UNITS[unit] for number, unit in _DURATION_PART.findall(compact))
-    if math.isnan(seconds) or seconds > MAX_DURATION_S:
+    if math.isnan(seconds):
         raise UsageError(f"{what} {text!r} is not a duration; write 30s, 5m, 1h30m or 7d")
+    if seconds > most_s:
+        raise UsageError(f"{what} {text!r} is too long; the most is {format_duration(most_s)}")
     return seconds
 
 
@@ -49,8 +51,10 @@ def parse_size(text: str, what: str = "size") -> int:
     """Return bytes, >= 0: ``65536``, ``64K``, ``10MB``, ``1GiB``; units are powers of 1024."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(?:i?b)?|b)?", text.strip().lower())
     size = float(match[1]) * _SIZE_UNITS[match[2] or ""] if match else math.nan
-    if math.isnan(size) or size > MAX_SIZE_BYTES:
+    if math.isnan(size):
         raise UsageError(f"{what} {text!r} is not a size; write 64K, 10M or 1G")
+    if size > MAX_SIZE_BYTES:
+        raise UsageError(f"{what} {text!r} is too large; the most is {MAX_SIZE_BYTES >> 40}T")
     return int(size)
 
 
@@ -66,9 +70,13 @@ def parse_instant(text: str, now: datetime) -> datetime:
             instant = today.astimezone()
             return instant if instant > now else (today + timedelta(days=1)).astimezone()
         # Python 3.10 does not read a trailing Z
-        return datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", cleaned)).astimezone()
-    except (ValueError, OverflowError, OSError):
+        instant = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", cleaned))
+    except ValueError:
         raise UsageError(f"time {text!r} is not understood; write 2026-01-31T18:30, 18:30 or use --delay") from None
+    try:
+        return instant.astimezone()
+    except (ValueError, OverflowError, OSError):  # in another zone it is before year 1 or after 9999
+        raise UsageError(f"time {text!r} is out of range; the years 2 to 9998 are taken") from None
 
 
 def parse_exit_codes(text: str, what: str = "exit codes") -> str:
