@@ -44,6 +44,9 @@ def selection_of(options: Namespace, *, states: Sequence[State]) -> View:
     """Return the view that an act is for; raise ``UsageError`` for a ``--grep`` that would leave nothing out."""
     if options.grep is not None and not parse_filter(options.grep):
         raise UsageError(f"--grep {options.grep!r} has nothing to look for; leave it out and pass --all to mean all")
+    if options.grep is not None and "!" in options.grep.split():
+        # while it is typed such a sign is about to get its word; here it would turn "all but" into "only"
+        raise UsageError(f"--grep {options.grep!r} has a '!' with nothing behind it; write !word for all but those")
     return view_of(options, states=states)
 
 

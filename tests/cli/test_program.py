@@ -119,6 +119,7 @@ def test_shared_options_stand_before_or_after_the_command(cli: Cli, tmp_path: Pa
         ("list", "dead", "--state", "dead"),
         ("list", "--sort", "colour"),
         ("list", "--grep", "exit:x"),
+        ("purge", "--grep", "! true", "--yes"),
         ("show",),
         ("logs", "1", "-n", "0"),
         ("logs", "1", "--attempt", "x"),
