@@ -35,14 +35,20 @@ def run(scale: Scale) -> Iterable[Line]:
 
 def _usage(pid: int) -> tuple[float, float, float]:
     """Return processor seconds, voluntary switches and bytes handed to ``write`` so far, over all threads."""
-    # the scheduler's own sum is exact to the nanosecond; the ticks of /proc/PID/stat are not
-    cpu_s = 0.0
     wakes = 0
     for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
-            cpu_s += int(file.read().split()[0]) / 1e9
         with open(f"/proc/{pid}/task/{task}/status", encoding="ascii") as file:
             wakes += sum(int(line.split()[1]) for line in file if line.startswith("voluntary_ctxt_switches"))
     with open(f"/proc/{pid}/io", encoding="ascii") as file:
         written = next(int(line.split()[1]) for line in file if line.startswith("wchar"))
-    return cpu_s, float(wakes), float(written)
+    return processor_s(pid), float(wakes), float(written)
+
+
+def processor_s(pid: int) -> float:
+    """Return the processor time that the threads of a process have taken so far."""
+    # the scheduler's own sum is exact to the nanosecond; the ticks of /proc/PID/stat are not
+    spent_s = 0.0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
+            spent_s += int(file.read().split()[0]) / 1e9
+    return spent_s

@@ -12,7 +12,6 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 
-_TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -86,12 +85,6 @@ class PtyProgram:
         began_s = time.monotonic()
         self.press(key)
         return time.monotonic() - began_s if self.read(timeout_s) else None
-
-    def cpu_s(self) -> float:
-        """Return the CPU time spent so far, user and system."""
-        with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
-            fields = file.read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
 
     def resident_bytes(self) -> int:
         """Return the memory that is resident now."""
