@@ -29,6 +29,7 @@ MAY_SCAN = {
     r"^SELECT .* FROM jobs WHERE .* ORDER BY (command|COALESCE)": "sorting by command or duration, on request",
     r"^SELECT count\(\*\) FROM jobs WHERE": "counting what a filter leaves, on request",
     r"^WITH counted AS": "doctor compares the counters with the jobs",
+    r"^SELECT id FROM attempts WHERE ended_at IS NOT NULL AND output IS NULL": "backup, doctor: where long outputs are",
     r"^PRAGMA (integrity_check|foreign_key_check)": "doctor reads everything",
 }
 
