@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -90,9 +91,7 @@ def _kyoo(python: str) -> Callable[[str], contextlib.AbstractContextManager[dict
 def _answers(argv: list[str], environment: dict[str, str]) -> bool:
     try:
         run_program(argv, environment=environment)
-    except OSError:
-        raise
-    except Exception:
+    except subprocess.CalledProcessError:
         return False
     return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Input
 
+from queuectl_tui.widgets.bar import Part, fitted
 from queuectl_tui.widgets.confirm_bar import ConfirmBar
 from queuectl_tui.widgets.filter_bar import FilterBar
 from tests.tui.table_app import NOW, running, window
@@ -36,6 +37,20 @@ async def test_a_wrong_filter_is_refused_even_when_enter_comes_at_once() -> None
         assert bar.has_class("-error")
         await pilot.press("backspace")
         assert not bar.has_class("-error")
+
+
+async def test_a_note_that_is_too_long_for_the_row_ends_in_dots() -> None:
+    async with running() as (app, _, pilot):
+        bar = app.query_one(FilterBar)
+        bar.open("state:nonsense")
+        bar.show_error("no state 'nonsense'; one of pending, running, completed, dead, cancelled, purged")
+        await pilot.pause()
+        assert bar._note.render_line(0).text.rstrip().endswith("…")
+
+
+def test_what_is_too_long_for_a_row_by_itself_is_cut_with_dots() -> None:
+    left, right = fitted([Part("left", rank=1)], [Part("what is wrong here")], 10)
+    assert (left, [part.text for part in right]) == ([], ["what is w…"])
 
 
 async def test_a_wrong_filter_cannot_be_kept_but_dropped() -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from textual.widgets._toast import Toast
 
+from core.events import StorageTrouble
 from core.model import NewJob, Sort, Term, View
 from queuectl_tui.keys import remapped
-from queuectl_tui.messages import JobEnqueued
+from queuectl_tui.messages import JobEnqueued, WorkerReported
 from queuectl_tui.screens.enqueue import EnqueueScreen
 from queuectl_tui.screens.help import HelpScreen
 from queuectl_tui.screens.quit import QuitScreen
@@ -389,6 +390,14 @@ async def test_errors_that_take_turns_are_told_once_until_all_is_well() -> None:
             stage.gateway.show(replace(scene, error=error))
             await stage.pilot.pause()
         assert [said for said in stage.toasts() if said in ("one", "other")] == ["one", "other", "one"]
+
+
+async def test_the_workers_trouble_is_told_unless_it_is_told_already() -> None:
+    for error, told in ((None, ["Results are kept and tried again: no room"]), ("queue.db was deleted", [])):
+        async with staged(replace(busy_snapshot(), error=error)) as stage:
+            stage.board.post_message(WorkerReported(StorageTrouble("no room")))
+            await stage.pilot.pause()
+            assert [said for said in stage.toasts() if said.startswith("Results")] == told
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 16), (40, 12), (100, 30), (120, 40)])

@@ -147,6 +147,17 @@ async def test_what_is_wrong_is_said_while_it_is_typed_and_keeps_the_form_open()
         assert isinstance(app.result, NewJob)
 
 
+@pytest.mark.parametrize("size", [(80, 24), (60, 16), (120, 40)])
+async def test_what_is_wrong_is_shown_to_its_end(size: tuple[int, int]) -> None:
+    """The end of an error is what to write instead; where a line is too short, it goes on in the next."""
+    async with asking(form(), size) as (app, pilot):
+        await type_into(pilot, "timeout", "tomorrow")
+        await pilot.pause()
+        (note,) = [found for found in app.screen.query(".note.-wrong").results(Static) if str(found.render())]
+        rows = [note.render_line(y).text for y in range(note.size.height)]
+        assert "write 30s, 5m, 1h30m or 7d" in " ".join(" ".join(rows).split())
+
+
 async def test_an_empty_command_is_no_mistake_until_one_tries_to_enqueue_it() -> None:
     async with asking(form()) as (app, pilot):
         assert not any("empty" in note for note in notes(pilot) if "command" in note)
