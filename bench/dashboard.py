@@ -16,6 +16,7 @@ from bench.place import scratch
 from core.model import NewJob, State, View
 from core.queue import Queue
 from core.worker import StopMode, Worker
+from queuectl_tui.gateway.reader import CALM_AFTER_S
 from tests.tui.pty_program import PtyProgram
 
 DOWN, PAGE_DOWN, END = b"\x1b[B", b"\x1b[6~", b"\x1b[F"
@@ -48,6 +49,7 @@ def run(scale: Scale) -> Iterable[Line]:
         yield from _measure_start(path, scale)
         yield from _measure_keys(path, scale)
         yield from _measure_changes(path, scale)
+        yield from _measure_idle(path, scale)
         yield from _measure_busy(directory, scale)
         yield from _measure_memory(path, scale)
 
@@ -163,7 +165,7 @@ def _measure_changes(path: str, scale: Scale) -> list[Line]:
         job = queue.jobs(View(states=(State.PENDING,)), limit=5)[3]
         times: list[float] = []
         costs_s: list[float] = []
-        idle_s, idle_took_s, count, idle_count = 0.0, 0.0, 0, 0
+        count = 0
         for spell in range(scale.changes // _SPELL):
             before_s, began_s = processor_s(program.pid), time.monotonic()
             for number in range(_SPELL):
@@ -173,18 +175,30 @@ def _measure_changes(path: str, scale: Scale) -> list[Line]:
                 times.append(time.monotonic() - committed_s)
                 count += len(data) + program.drain(0.25)
             took_s, spent_s = time.monotonic() - began_s, processor_s(program.pid) - before_s
-            before_s, began_s = processor_s(program.pid), time.monotonic()
-            idle_count += program.drain(took_s)
+            before_s = processor_s(program.pid)
+            program.drain(took_s)
             calm_s = processor_s(program.pid) - before_s
-            idle_s, idle_took_s = idle_s + calm_s, idle_took_s + time.monotonic() - began_s
             costs_s.append((spent_s - calm_s) / _SPELL)
     return [
         _line("commit elsewhere to visible, p50", percentile(times, 0.5) * 1000, "ms", 150),
         _line("commit elsewhere to visible, p95", percentile(times, 0.95) * 1000, "ms", 150),
         _line("refresh with one changed row, CPU", median(costs_s) * 1000, "ms", 3),
         _line("refresh with one changed row, bytes", count / len(times), "B", 500),
-        _line("idle CPU", idle_s / idle_took_s * 100, "%", 1),
-        _line("idle bytes written", idle_count / idle_took_s / 1000, "KB/s", 1),
+    ]
+
+
+def _measure_idle(path: str, scale: Scale) -> list[Line]:
+    """Measure a dashboard that nothing happens on, once it has noticed that."""
+    with _dashboard(path) as program:
+        program.wait_for(b"etl.py --part")
+        program.drain(CALM_AFTER_S + 1)
+        before_s, began_s = processor_s(program.pid), time.monotonic()
+        count = program.drain(scale.idle_s)
+        took_s = time.monotonic() - began_s
+        share = (processor_s(program.pid) - before_s) / took_s
+    return [
+        _line("idle CPU", share * 100, "%", 1),
+        _line("idle bytes written", count / took_s / 1000, "KB/s", 1),
     ]
 
 

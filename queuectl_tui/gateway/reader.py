@@ -20,6 +20,9 @@ from queuectl_tui.snapshot import Focus, Pane, Snapshot, empty_snapshot
 #: How often the reader looks whether another process committed, and how far apart two pictures are at least.
 POLL_S = 0.05
 SPACING_S = 0.1
+#: How often it looks when nothing has changed for so long: looking is most of what an idle dashboard costs.
+CALM_POLL_S = 0.1
+CALM_AFTER_S = 10.0
 #: A picture may take up to this share of the time.
 LOAD_SHARE = 0.25
 #: How long what a key asks for waits for the next key.
@@ -68,6 +71,7 @@ class Reader:
         self._file: tuple[int, int] | None = None
         self._version: int | None = None
         self._last_error: str | None = None
+        self._changed_s = time.monotonic()
         self._began_s = 0.0
         self._patience_s = PATIENCE_S
         self._is_unwanted = False
@@ -164,7 +168,7 @@ class Reader:
     def _run(self) -> None:
         while True:
             with self._condition:
-                self._condition.wait_for(lambda: self._is_stopping or self._has_work(), POLL_S)
+                self._condition.wait_for(lambda: self._is_stopping or self._has_work(), self._pause_s())
                 if self._is_stopping:
                     return
                 if self._requests:
@@ -183,6 +187,9 @@ class Reader:
                 self.wake()  # and read all that was not
             except Exception as error:  # the gateway's boundary: whatever it is, it is shown and the reader goes on
                 self._fail(error)
+
+    def _pause_s(self) -> float:
+        return CALM_POLL_S if time.monotonic() - self._changed_s > CALM_AFTER_S else POLL_S
 
     def _has_work(self) -> bool:
         if self._is_in_flight:
@@ -218,6 +225,8 @@ class Reader:
         version = self._queue.data_version()
         is_changed = is_woken or version != self._version or self._last_error is not None
         self._version = version
+        if is_changed:
+            self._changed_s = time.monotonic()
         if is_woken:
             with self._condition:
                 self._is_woken = False

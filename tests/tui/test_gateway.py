@@ -14,6 +14,7 @@ from textual.message import Message
 from core.filter import parse_filter
 from core.model import NewJob, State, Term, View
 from core.queue import Queue
+from queuectl_tui.gateway import reader
 from queuectl_tui.gateway.facade import FocusRequest, Gateway, said_of
 from queuectl_tui.messages import ActDone, ActRefused, JobEnqueued, SnapshotTaken
 from queuectl_tui.snapshot import Pane, Snapshot
@@ -105,6 +106,29 @@ def test_an_idle_queue_makes_no_pictures(idle: Listener) -> None:
     time.sleep(1.0)
     idle.until(lambda: True)
     assert len(idle.snapshots) == seen
+
+
+def test_a_calm_queue_is_looked_at_less_often_until_something_changes(
+    idle: Listener, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+    look = queue.data_version
+
+    def counted() -> int:
+        looks.append(time.monotonic())
+        return look()
+
+    monkeypatch.setattr(queue, "data_version", counted)
+    monkeypatch.setattr(reader, "CALM_POLL_S", 60.0)
+    monkeypatch.setattr(reader, "CALM_AFTER_S", 0.5)
+    deadline_s = time.monotonic() + 10.0
+    while not looks or time.monotonic() - looks[-1] < 1.0:
+        assert time.monotonic() < deadline_s, "it looks as often as ever"
+        time.sleep(0.05)
+    calm = len(looks)
+    queue.add(NewJob("true"))
+    idle.gateway.refresh()
+    idle.until(lambda: len(looks) >= calm + 3)
 
 
 def test_a_job_is_enqueued_off_the_ui_thread_and_told(idle: Listener) -> None:
