@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from core.model import State, WorkerInfo
@@ -67,6 +68,8 @@ class Header(Bar):
         left += worker_parts(snapshot.workers, self.is_ascii)
         left += self._rate_parts(snapshot)
         left += self._waiting_parts(snapshot, now)
+        if snapshot.error is not None:  # it takes the room that it needs: half a name or number tells nothing
+            left = [replace(part, rank=max(part.rank, 1)) for part in left]
         self.show_parts(left, self._alarms(snapshot, now))
 
     def _rate_parts(self, snapshot: Snapshot) -> list[Part]:
