@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import signal
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from core.clock import SystemClock
@@ -38,9 +41,12 @@ def launch(options: Options) -> int:
         from queuectl_tui.themes import check_name
 
         check_name(options.theme)
-    demo = _make_demo() if options.is_demo else None
-    path = demo.path if demo is not None else options.database or default_database()
+    demo = None
     try:
+        if options.is_demo:
+            with _ending_in_order_on_signals():
+                demo = _make_demo()
+        path = demo.path if demo is not None else options.database or default_database()
         with Queue(path, is_read_only=options.is_read_only) as queue:
             if demo is not None:
                 demo.start(queue)
@@ -70,6 +76,23 @@ def launch(options: Options) -> int:
     finally:
         if demo is not None:
             demo.close()
+
+
+@contextlib.contextmanager
+def _ending_in_order_on_signals() -> Iterator[None]:
+    """Let a terminal that closes while the demo starts leave nothing of it behind; until it is made, that waits."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    ends = {signal.SIGTERM, signal.SIGHUP}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    for number in ends:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)
 
 
 def _make_demo() -> Demo:

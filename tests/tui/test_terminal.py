@@ -245,6 +245,19 @@ def test_a_demo_whose_terminal_is_closed_leaves_nothing_behind(tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir() if path.name != "config"] == []
 
 
+def test_a_demo_that_is_told_to_end_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "queuectl_tui", "--demo"]
+    env = {"TMPDIR": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    with PtyProgram(command, env=env) as program:
+        deadline_s = time.monotonic() + 20
+        while not list(tmp_path.glob("queuectl-demo-*")):
+            assert time.monotonic() < deadline_s, "the demo did not start"
+            time.sleep(0.001)
+        os.kill(program.pid, signal.SIGHUP)
+        assert program.wait(20) == 128 + signal.SIGHUP
+    assert [path.name for path in tmp_path.iterdir() if path.name != "config"] == []
+
+
 def test_without_a_terminal_it_says_so(tmp_path: Path) -> None:
     import subprocess
 
