@@ -89,8 +89,10 @@ class QueuectlApp(App[int], inherit_bindings=False):
         """Return the style sheet's own variables for themes that do not name them."""
         return dict(own_variables(self.current_theme))
 
+    def on_load(self) -> None:
+        self._catch_signals()  # before the terminal is taken over, so that it is always given back
+
     def on_mount(self) -> None:
-        self._catch_signals()
         self.call_after_refresh(self._settle)
 
     def _settle(self) -> None:

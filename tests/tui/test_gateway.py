@@ -111,6 +111,7 @@ def test_an_idle_queue_makes_no_pictures(idle: Listener) -> None:
 def test_a_calm_queue_is_looked_at_less_often_until_something_changes(
     idle: Listener, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert reader.CALM_POLL_S <= 0.1  # what another process commits is to be seen within 150 ms, after a calm as well
     looks: list[float] = []
     look = queue.data_version
 

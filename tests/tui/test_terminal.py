@@ -258,6 +258,17 @@ def test_a_demo_that_is_told_to_end_while_it_starts_leaves_nothing_behind(tmp_pa
     assert [path.name for path in tmp_path.iterdir() if path.name != "config"] == []
 
 
+@pytest.mark.parametrize("delay_s", [0.0, 0.01, 0.03])
+def test_a_signal_just_after_the_screen_was_taken_gives_it_back(tmp_path: Path, delay_s: float) -> None:
+    with start(tmp_path / "queue.db") as program:
+        program.wait_for(b"\x1b[?1049h")
+        time.sleep(delay_s)
+        os.kill(program.pid, signal.SIGTERM)
+        assert program.wait(20) == 128 + signal.SIGTERM
+        assert left_the_screen(program)
+        assert b"Traceback" not in program.output
+
+
 def test_without_a_terminal_it_says_so(tmp_path: Path) -> None:
     import subprocess
 
