@@ -21,6 +21,7 @@ class Meter:
         self._seen: dict[datetime, tuple[int, int]] = {}
         self._pulses: deque[Pulse] = deque()
         self._started: int | None = None
+        self._summed: tuple[tuple[Minute, ...], int, int] = ((), 0, 0)
 
     def feed(self, minutes: Iterable[Minute], second: int) -> None:
         """Book what is new in the minutes on this second; the first feeding only sets the mark."""
@@ -48,9 +49,11 @@ class Meter:
 
     def rates(self, minutes: Iterable[Minute], waiting: int, second: int) -> Rates:
         """Return how fast jobs end now, how many failed in the last hour, and when nothing waits any more."""
-        listed = list(minutes)
-        ended = sum(minute.succeeded + minute.failed for minute in listed)
-        failed = sum(minute.failed for minute in listed)
+        listed = tuple(minutes)
+        if listed != self._summed[0]:
+            failed = sum(minute.failed for minute in listed)
+            self._summed = listed, failed + sum(minute.succeeded for minute in listed), failed
+        _, ended, failed = self._summed
         span = min(RATE_WINDOW_S, max(1, second - (self._started if self._started is not None else second)))
         recent = sum(pulse.succeeded + pulse.failed for pulse in self._pulses if pulse.second > second - RATE_WINDOW_S)
         per_s = recent / span

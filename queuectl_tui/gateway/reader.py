@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from core.model import Key, State, View
 from core.queue import Queue
 from queuectl_tui.gateway.meter import Meter
 from queuectl_tui.gateway.window import Wanted, Window
-from queuectl_tui.snapshot import Focus, Pane, Snapshot, empty_snapshot
+from queuectl_tui.snapshot import Focus, Pane, PaneData, Snapshot, empty_snapshot
 
 #: How often the reader looks whether another process committed, and how far apart two pictures are at least.
 POLL_S = 0.05
@@ -255,6 +255,7 @@ class Reader:
         minutes = tuple(queue.minutes(MINUTES))
         self._meter.feed(minutes, now_ms // 1000)
         waits = counts.of(State.PENDING) - counts.delayed
+        panes = {pane: window.read(queue, counts) for pane, window in self._windows.items()}
         snapshot = Snapshot(
             taken_at=to_datetime(now_ms),
             counts=counts,
@@ -265,8 +266,8 @@ class Reader:
             rates=self._meter.rates(minutes, waits, now_ms // 1000),
             oldest_pending_at=self._oldest_pending_at(waits),
             pulses=self._meter.pulses(),
-            panes={pane: window.read(queue, counts) for pane, window in self._windows.items()},
-            focus=self._read_focus(),
+            panes=panes,
+            focus=self._read_focus(panes),
             own_worker_id=self.own_worker_id(),
         )
         self._dirty_panes.clear()
@@ -287,17 +288,19 @@ class Reader:
         panes = dict(snapshot.panes)
         for pane in self._dirty_panes:
             panes[pane] = self._windows[pane].read(self._queue, snapshot.counts, is_changed=False)
-        focus = self._read_focus() if self._is_focus_dirty else snapshot.focus
+        focus = self._read_focus({}) if self._is_focus_dirty else snapshot.focus
         self._dirty_panes.clear()
         self._is_focus_dirty = False
         return replace(snapshot, panes=panes, focus=focus)
 
-    def _read_focus(self) -> Focus | None:
+    def _read_focus(self, fresh: Mapping[Pane, PaneData]) -> Focus | None:
+        """Read all about the job that is shown, which is mostly in one of the panes that were just read."""
         request, queue = self._focus, self._queue
         if request is None:
             return None
+        job = next((row.job for data in fresh.values() for row in data.rows if row.job.id == request.job_id), None)
         try:
-            job = queue.job(request.job_id)
+            job = job or queue.job(request.job_id)
         except JobNotFound:
             return None
         attempts = queue.attempts(job.id)

@@ -49,7 +49,7 @@ class Wanted:
     """What the dashboard asks of one list: rows from ``start``, or around the row of key ``anchor``."""
 
     start: int = 0
-    length: int = 24  # three screens of a list at 120x40; a list with longer screens asks for more
+    length: int = 16  # two screens of a list at 120x40; a list with longer screens asks for more
     anchor: Key | None = None
 
 

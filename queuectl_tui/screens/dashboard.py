@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextvars import copy_context
 from datetime import datetime
 
 from textual import events
+from textual.message import Message
 from textual.reactive import Reactive
 from textual.widget import Widget
 
@@ -76,7 +79,8 @@ class Dashboard(Telling, inherit_bindings=False):
         if first.panes[Pane.PENDING].is_counted:
             old, self.snapshot = self.snapshot, first
             self._show(first, old)
-        self.gateway.connect(self.post_message)
+        self._news_loop, self._news_context = asyncio.get_running_loop(), copy_context()
+        self.gateway.connect(self._hear)
 
     def _add_rows(self) -> None:
         """Make what is hidden at first and style what the first picture did without."""
@@ -111,7 +115,32 @@ class Dashboard(Telling, inherit_bindings=False):
 
     # --- facts from the gateway
 
-    def on_snapshot_taken(self, _: SnapshotTaken) -> None:
+    def _hear(self, message: Message) -> bool:
+        """Take a message from any thread; return whether it will be seen to.
+
+        A new picture goes past Textual's queues: on its way through them a message costs half as much as showing it.
+        """
+        if not isinstance(message, SnapshotTaken):
+            return self.post_message(message)
+        if not self.is_running:
+            return False
+        try:
+            self._news_loop.call_soon_threadsafe(self._take_news, context=self._news_context)
+        except RuntimeError:  # the loop has been closed meanwhile
+            return False
+        return True
+
+    def _take_news(self) -> None:
+        try:
+            if self.is_running:
+                self.show_newest()
+        except Exception as error:  # outside of Textual's queues nobody would hear of it
+            self.call_later(self._raise, error)
+
+    def _raise(self, error: Exception) -> None:
+        raise error
+
+    def show_newest(self) -> None:
         """Show the newest picture."""
         old, self.snapshot = self.snapshot, self.gateway.take()
         self._show(self.snapshot, old)

@@ -2,14 +2,15 @@
 
 For each update Textual 8.2.8 asks every widget on the screen for all its lines, and throws away those outside of what
 changed and those behind another widget: 2 ms for one row, and twice the lines that there are for the whole screen. Here
-only widgets under the change are asked, and only for the lines of it; and none that others hide.
+only widgets with a change are asked, and only for the lines from their first change to their last; and none that others
+hide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from textual._compositor import Compositor
+from textual._compositor import ChopsUpdate, Compositor
 from textual.geometry import Region
 from textual.strip import Strip
 
@@ -20,11 +21,10 @@ class Cover:
     def __init__(self) -> None:
         self._rows: dict[int, list[tuple[int, int]]] = {}
 
-    def hides(self, region: Region) -> bool:
-        """Tell whether nothing of a region is left to be seen."""
-        x1, x2 = region.column_span
+    def hides(self, cells: Iterable[tuple[int, int, int]]) -> bool:
+        """Tell whether nothing of some cells is left to be seen: line, first cell, the one after the last."""
         rows = self._rows
-        return all(any(low <= x1 and x2 <= high for low, high in rows.get(y, ())) for y in region.line_range)
+        return all(any(low <= x1 and x2 <= high for low, high in rows.get(y, ())) for y, x1, x2 in cells)
 
     def add(self, region: Region) -> None:
         """Take the cells of a region."""
@@ -42,18 +42,59 @@ class Cover:
 class ThriftyCompositor(Compositor):
     """Textual's, but for which lines it asks for."""
 
+    #: From which cell to which each line of the screen changed; ``None`` outside of a partial update.
+    _changed: dict[int, tuple[int, int]] | None = None
+
+    def render_partial_update(self) -> ChopsUpdate | None:
+        # Textual hands on one region around all changes: from the first line to the last there may be a screen without
+        self._changed = _cells_by_line(self._dirty_regions)
+        try:
+            return super().render_partial_update()
+        finally:
+            self._changed = None
+
     def _get_renders(self, crop: Region | None = None) -> Iterable[tuple[Region, Region, list[Strip]]]:
         if not crop:
             yield from super()._get_renders(crop)
             return
         cover = Cover()
+        top, bottom = crop.y, crop.bottom
+        changed = _cells_by_line((crop,)) if self._changed is None else self._changed
         for widget, (region, clip) in self.visible_widgets.items():
+            if region.y >= bottom or region.bottom <= top:
+                continue  # most of them, most of the time; the rest of this costs five times as much
             # all of the width: what lies side by side in a line is cut where widgets meet, not where the change ends
-            band = clip.intersection(Region(clip.x, crop.y, clip.width, crop.height))
-            visible = region.intersection(band)
+            visible = region.intersection(clip.intersection(Region(clip.x, crop.y, clip.width, crop.height)))
+            cells = _changed_cells(changed, visible)
             # the front comes first: what is hidden by now stays so
-            if visible and crop.overlaps(visible) and not cover.hides(visible):
-                yield region, band, widget.render_lines(visible.translate((-region.x, -region.y)))
+            if cells and not cover.hides(cells):
+                first, last = cells[0][0], cells[-1][0]
+                band = Region(visible.x, first, visible.width, last + 1 - first)
+                yield region, band, widget.render_lines(band.translate((-region.x, -region.y)))
                 if visible.contains_region(crop):
                     return
                 cover.add(visible)
+
+
+def _cells_by_line(regions: Iterable[Region]) -> dict[int, tuple[int, int]]:
+    """Return the first cell and the one after the last that regions touch, by line."""
+    cells: dict[int, tuple[int, int]] = {}
+    for region in regions:
+        x1, x2 = region.column_span
+        for y in region.line_range:
+            low, high = cells.get(y, (x1, x2))
+            cells[y] = min(low, x1), max(high, x2)
+    return cells
+
+
+def _changed_cells(changed: Mapping[int, tuple[int, int]], region: Region) -> list[tuple[int, int, int]]:
+    """Return which cells of a region may have changed: line, first cell, the one after the last; from the top."""
+    left, right = region.column_span
+    lines = sorted(changed) if len(changed) < region.height else region.line_range
+    cells = []
+    for y in lines:
+        if region.y <= y < region.bottom and y in changed:
+            x1, x2 = max(left, changed[y][0]), min(right, changed[y][1])
+            if x1 < x2:
+                cells.append((y, x1, x2))
+    return cells

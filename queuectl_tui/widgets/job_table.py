@@ -95,6 +95,7 @@ class JobTable(QuietFocus, inherit_bindings=False):
         self._painter = LinePainter(pane)
         self._cells = self._lines = 0
         self._thumb: tuple[int, int] = (0, 0)
+        self._bar_extent: tuple[int, int, int] | None = None
         self._is_ascii = self._show_heading = False
         self._empty_text = ""
         self._held: frozenset[str] | None = frozenset()
@@ -296,8 +297,13 @@ class JobTable(QuietFocus, inherit_bindings=False):
     # --- the window
 
     def window_wanted(self) -> tuple[int, int]:
-        """Return first line and number of lines of the window to load: the screen and two more either way."""
+        """Return first line and number of lines of the window to load: the screen and two more either way.
+
+        One more is enough at the top, where most lists stand all day: what is loaded is looked at with every change.
+        """
         lines = max(1, self._lines)
+        if self._place.top == 0:
+            return 0, 2 * lines
         start = max(0, self._place.top - 2 * lines)
         return start, self._place.top + 3 * lines - start
 
@@ -363,6 +369,7 @@ class JobTable(QuietFocus, inherit_bindings=False):
 
     def _measure(self) -> None:
         """Take a new size: keep the cursor on screen if it was, and repaint everything."""
+        self._bar_extent = None
         cells, height = self.scrollable_content_region.size
         lines = max(0, height - self._show_heading)
         was_on_screen = not self._lines or self._place.is_on_screen(self._lines)
@@ -392,8 +399,12 @@ class JobTable(QuietFocus, inherit_bindings=False):
 
     def _set_scrollbar(self) -> None:
         """Repaint the scrollbar if its thumb, in eighths of a cell, is somewhere else now."""
+        extent = (self._place.top, self._data.total, self._lines)
+        if extent == self._bar_extent:
+            return  # asking Textual for the two sizes costs more than a line
         if not self.show_vertical_scrollbar or not self._lines:
             return
+        self._bar_extent = extent
         height, total = self.scrollable_content_region.height, self.virtual_size.height
         thumb = (0, 0)
         if total > height:

@@ -121,7 +121,7 @@ async def test_a_changed_row_is_the_only_thing_that_is_looked_at() -> None:
             stage.gateway.scene = replace(
                 board.snapshot, panes={**board.snapshot.panes, Pane.PENDING: replace(data, rows=rows_now)}
             )
-            board.on_snapshot_taken(SnapshotTaken())
+            board.show_newest()
             assert asked == ["pane-pending"]
             assert not board._dirty_widgets
             assert not board.table._repaint_required
@@ -231,3 +231,28 @@ def test_the_scene_is_the_same_in_every_run() -> None:
     assert busy_snapshot().panes == busy_snapshot().panes
     assert rows(Pane.DLQ, 0, 2, 17)[0].job == MAKERS[Pane.DLQ](0)
     assert all(row.job.state is State.DEAD for row in rows(Pane.DLQ, 0, 17, 17))
+
+
+async def test_an_error_in_showing_a_picture_ends_the_dashboard() -> None:
+    """Pictures do not come by Textual's queues, where an error would be noticed by itself."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async def show_one() -> None:
+        async with staged(busy_snapshot()) as stage:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(stage.board, "_show", fail)
+                stage.gateway.show(busy_snapshot())
+                await stage.pilot.pause(0.2)
+
+    with pytest.raises(ZeroDivisionError):
+        await show_one()
+
+
+async def test_pictures_that_come_too_late_are_refused() -> None:
+    async with staged(busy_snapshot()) as stage:
+        board = stage.board
+        assert board._hear(SnapshotTaken())
+    assert not board._hear(SnapshotTaken())
+    board._take_news()  # one that was on its way

@@ -280,12 +280,12 @@ def test_moving_about_does_not_keep_a_slow_list_away_for_ever(idle: Listener, qu
 
 def test_what_did_not_change_is_the_same_object_again(idle: Listener, queue: Queue) -> None:
     """One job changes; the other panes and the other rows are what they were, so that nothing else is painted."""
-    queue.enqueue_many(NewJob(f"echo {number}") for number in range(20))
-    idle.until(lambda: bool(idle.snapshots) and idle.last.panes[Pane.PENDING].total == 20)
+    queue.enqueue_many(NewJob(f"echo {number}") for number in range(12))
+    idle.until(lambda: bool(idle.snapshots) and idle.last.panes[Pane.PENDING].total == 12)
     before = idle.last.panes
     queue.edit(5, command="echo changed")
     idle.until(lambda: idle.last.panes[Pane.PENDING].rows[4].job.command == "echo changed")
     after = idle.last.panes
     assert all(after[pane] is before[pane] for pane in (Pane.RUNNING, Pane.COMPLETED, Pane.DLQ))
     same = [new is old for new, old in zip(after[Pane.PENDING].rows, before[Pane.PENDING].rows, strict=True)]
-    assert same == [number != 4 for number in range(20)]
+    assert same == [number != 4 for number in range(12)]

@@ -49,15 +49,19 @@ async def test_the_same_is_painted_as_by_textual(keys: tuple[str, ...], monkeypa
 
 def test_what_lies_behind_others_is_not_asked_for() -> None:
     """Two halves hide a whole, row by row; a gap between them shows what is behind."""
+
+    def hides(region: Region) -> bool:
+        return cover.hides((y, region.x, region.right) for y in region.line_range)
+
     cover = Cover()
     cover.add(Region(0, 0, 10, 3))
-    assert cover.hides(Region(2, 1, 5, 2))
-    assert not cover.hides(Region(2, 1, 9, 2))
+    assert hides(Region(2, 1, 5, 2))
+    assert not hides(Region(2, 1, 9, 2))
     cover.add(Region(11, 0, 9, 2))
-    assert not cover.hides(Region(0, 0, 20, 2))
+    assert not hides(Region(0, 0, 20, 2))
     cover.add(Region(10, 0, 1, 2))
-    assert cover.hides(Region(0, 0, 20, 2))
-    assert not cover.hides(Region(0, 0, 20, 3))
+    assert hides(Region(0, 0, 20, 2))
+    assert not hides(Region(0, 0, 20, 3))
 
 
 async def test_containers_that_are_full_are_never_painted() -> None:
@@ -76,3 +80,22 @@ async def test_containers_that_are_full_are_never_painted() -> None:
             board._compositor.render_update(full=True)
         assert board.table in asked
         assert not {board.box, board.output_box, board.detail_box} & set(asked)
+
+
+async def test_only_widgets_with_a_change_are_asked() -> None:
+    """Neither those beside a change, nor those between two, nor those behind."""
+    async with staged(busy_snapshot(), size=SIZE) as stage:
+        board = stage.board
+        asked: list[tuple[str | None, int]] = []
+        original = Widget.render_lines
+
+        def render_lines(self: Widget, crop: Region) -> list[Strip]:
+            asked.append((self.id, crop.height))
+            return original(self, crop)
+
+        compositor = board._compositor
+        compositor._dirty_regions = {board.header.region, Region(0, 8, 5, 1)}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Widget, "render_lines", render_lines)
+            compositor.render_partial_update()
+        assert sorted(asked) == [("header", 1), ("table-pending", 1)]
