@@ -122,6 +122,60 @@ def table_rate(command: str, jobs: int) -> float:
             ended = commands.wait()
 
 
+def schema_rate(command: str, jobs: int) -> float:
+    """Return the rate with our tables, and nothing but the statements that a job's claim and its result take there.
+
+    Attempts, indexes for every list and for claims, counters by trigger; no limits, pauses, delays, retries, locks, no
+    look whether the file is still there, nothing synced, one process at a time.
+    """
+    with _commands(command) as (commands, directory):
+        path = os.path.join(directory, "jobs.db")
+        began = time.perf_counter()
+        with Queue(path) as queue:
+            queue.enqueue_many(NewJob(command) for _ in range(jobs))
+        connection = sqlite3.connect(path, isolation_level=None)
+        with contextlib.closing(connection):
+            connection.execute("PRAGMA synchronous = NORMAL")
+            running: dict[int, int] = {}
+            ended: list[int] = []
+            while True:
+                connection.execute("BEGIN IMMEDIATE")
+                now = time.time_ns() // 1_000_000
+                for attempt in ended:
+                    connection.execute(_END_ATTEMPT, (now, attempt))
+                    connection.execute(_END_JOB, (now, now, now, running.pop(attempt)))
+                claimed = []
+                for (job,) in connection.execute(_HEAD, (SLOTS - len(commands),)).fetchall():
+                    attempt = int(connection.execute(_OPEN_ATTEMPT, (job, now)).lastrowid or 0)
+                    connection.execute(_START_JOB, (now, now, attempt, job))
+                    running[attempt] = job
+                    claimed.append(attempt)
+                connection.execute("COMMIT")
+                commands.forget(ended)
+                for attempt in claimed:
+                    commands.start(attempt)
+                if not len(commands):
+                    return jobs / (time.perf_counter() - began)
+                ended = commands.wait()
+
+
+_HEAD = (
+    "SELECT id FROM jobs INDEXED BY jobs_claim WHERE queue = 'default' AND state = 'pending' AND run_at IS NULL"
+    " ORDER BY priority DESC, id LIMIT ?"
+)
+_OPEN_ATTEMPT = "INSERT INTO attempts (job_id, number, worker_id, started_at) VALUES (?, 1, 1, ?)"
+_START_JOB = (
+    "UPDATE jobs SET state = 'running', attempts = attempts + 1, starts = starts + 1, since = ?, started_at = ?,"
+    " attempt_id = ? WHERE id = ?"
+)
+_END_ATTEMPT = (
+    "UPDATE attempts SET ended_at = ?, run_ms = 1, outcome = 'succeeded', exit_code = 0, output_bytes = 0, output = x''"
+    " WHERE id = ? AND ended_at IS NULL"
+)
+_END_JOB = (
+    "UPDATE jobs SET state = 'completed', since = ?, due_at = ?, finished_at = ?, run_ms = 1, outcome = 'succeeded',"
+    " exit_code = 0 WHERE id = ? AND state = 'running'"
+)
 _NEXT = "SELECT id FROM jobs WHERE state = 'pending' ORDER BY id LIMIT ?"
 
 

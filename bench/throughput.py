@@ -25,8 +25,9 @@ def run(scale: Scale) -> Iterable[Line]:
     note = (
         f"the limits: starting the same wrapper without a database, {_times(plain.bare, plain.xargs)} of xargs;"
         f" with one table and one index in bare sqlite3, {_times(plain.table, plain.xargs)};"
+        f" with our tables in bare sqlite3 and no checks, {_times(plain.schema, plain.xargs)};"
         f" best rounds: {max(plain.ours):,.0f}, {max(plain.xargs):,.0f}, the limits {max(plain.bare):,.0f},"
-        f" {max(plain.table):,.0f} jobs/s"
+        f" {max(plain.table):,.0f}, {max(plain.schema):,.0f} jobs/s"
     )
     target = Target(True, 0.8)
     yield _line("`true` jobs, 2 slots", plain.ours, plain.xargs, target, note)
@@ -56,7 +57,8 @@ def _processor_line(rates: _Rates, transaction_us: float, enqueue_us: float) -> 
         None,
         f"so at best {xargs / ours:.2f} of xargs with every processor busy; of it, starting and collecting without a"
         f" database {bare:,.0f} µs, the transaction that records one job and claims the next {transaction_us:,.0f} µs,"
-        f" its enqueue {enqueue_us:,.0f} µs; with one table and one index it would be {median(rates.table_us):,.0f} µs",
+        f" its enqueue {enqueue_us:,.0f} µs; with one table and one index it would be {median(rates.table_us):,.0f} µs,"
+        f" with our tables and no checks {median(rates.schema_us):,.0f} µs",
     )
 
 
@@ -69,10 +71,12 @@ class _Rates:
         self.xargs: list[float] = []
         self.bare: list[float] = []
         self.table: list[float] = []
+        self.schema: list[float] = []
         self.ours_us: list[float] = []
         self.xargs_us: list[float] = []
         self.bare_us: list[float] = []
         self.table_us: list[float] = []
+        self.schema_us: list[float] = []
 
 
 def _alternate(command: str, jobs: int, rounds: int, *, has_program: bool = True) -> _Rates:
@@ -84,6 +88,7 @@ def _alternate(command: str, jobs: int, rounds: int, *, has_program: bool = True
             (our_rate, rates.ours, rates.ours_us),
             (limits.bare_rate, rates.bare, rates.bare_us),
             (limits.table_rate, rates.table, rates.table_us),
+            (limits.schema_rate, rates.schema, rates.schema_us),
         ):
             before = limits.processor_s()
             found.append(contender(command, jobs))

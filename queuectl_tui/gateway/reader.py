@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.clock import Clock, to_datetime
 from core.errors import DatabaseReplaced, Interrupted, JobNotFound, OutputUnavailable
-from core.model import Key, State, View
+from core.model import Counts, Job, Key, State, View, Waiting
 from core.queue import Queue
 from queuectl_tui.gateway.meter import Meter
 from queuectl_tui.gateway.window import Wanted, Window
-from queuectl_tui.snapshot import Focus, Pane, PaneData, Snapshot, empty_snapshot
+from queuectl_tui.snapshot import Focus, Pane, Snapshot, empty_snapshot
 
 #: How often the reader looks whether another process committed, and how far apart two pictures are at least.
 POLL_S = 0.05
@@ -33,6 +33,8 @@ RETRY_S = 0.5
 PATIENCE_S = 0.03
 #: How old the time of the oldest waiting job may be, which takes a look at a thousand jobs.
 OLDEST_S = 1.0
+#: The same while no job changes its state.
+OLDEST_CALM_S = 10.0
 #: Minutes of history in the chart.
 MINUTES = 60
 
@@ -75,7 +77,7 @@ class Reader:
         self._began_s = 0.0
         self._patience_s = PATIENCE_S
         self._is_unwanted = False
-        self._oldest: tuple[float, int, datetime | None] = (0.0, 0, None)
+        self._oldest: tuple[float, Counts | None, datetime | None] = (-OLDEST_CALM_S, None, None)
         self.own_worker_id: Callable[[], int | None] = lambda: None
         self._thread = threading.Thread(target=self._run, name="queuectl-reader", daemon=True)
 
@@ -254,7 +256,7 @@ class Reader:
         counts = queue.counts()
         minutes = tuple(queue.minutes(MINUTES))
         self._meter.feed(minutes, now_ms // 1000)
-        waits = counts.of(State.PENDING) - counts.delayed
+        waits = _ready(counts)
         panes = {pane: window.read(queue, counts) for pane, window in self._windows.items()}
         snapshot = Snapshot(
             taken_at=to_datetime(now_ms),
@@ -264,23 +266,28 @@ class Reader:
             workers=tuple(queue.workers()),
             minutes=minutes,
             rates=self._meter.rates(minutes, waits, now_ms // 1000),
-            oldest_pending_at=self._oldest_pending_at(waits),
+            oldest_pending_at=self._oldest_pending_at(counts),
             pulses=self._meter.pulses(),
             panes=panes,
-            focus=self._read_focus(panes),
             own_worker_id=self.own_worker_id(),
         )
+        snapshot = replace(snapshot, focus=self._read_focus(snapshot))
         self._dirty_panes.clear()
         self._is_focus_dirty = False
         return snapshot
 
-    def _oldest_pending_at(self, waits: int) -> datetime | None:
-        """Return since when the longest waiting job has been due, not a second old unless jobs began to wait."""
-        read_s, waited, oldest = self._oldest
-        if time.monotonic() - read_s >= OLDEST_S or bool(waited) is not bool(waits):
-            read_s, oldest = time.monotonic(), self._queue.oldest_pending_at()
-        self._oldest = (read_s, waits, oldest)
-        return oldest
+    def _oldest_pending_at(self, counts: Counts) -> datetime | None:
+        """Return since when the longest waiting job has been due.
+
+        It is a second old at most while jobs change their states, ten while nothing but words about them is changed.
+        """
+        read_s, counted, _ = self._oldest
+        age_s = time.monotonic() - read_s
+        had_any = counted is not None and _ready(counted) > 0
+        is_due = age_s >= OLDEST_S and counts != counted
+        if is_due or age_s >= OLDEST_CALM_S or had_any is not (_ready(counts) > 0):
+            self._oldest = (time.monotonic(), counts, self._queue.oldest_pending_at())
+        return self._oldest[2]
 
     def _read_parts(self) -> Snapshot:
         """Read only what the person asked for since; the database itself has not changed (or will be read next)."""
@@ -288,17 +295,18 @@ class Reader:
         panes = dict(snapshot.panes)
         for pane in self._dirty_panes:
             panes[pane] = self._windows[pane].read(self._queue, snapshot.counts, is_changed=False)
-        focus = self._read_focus({}) if self._is_focus_dirty else snapshot.focus
+        focus = self._read_focus() if self._is_focus_dirty else snapshot.focus
         self._dirty_panes.clear()
         self._is_focus_dirty = False
         return replace(snapshot, panes=panes, focus=focus)
 
-    def _read_focus(self, fresh: Mapping[Pane, PaneData]) -> Focus | None:
-        """Read all about the job that is shown, which is mostly in one of the panes that were just read."""
+    def _read_focus(self, fresh: Snapshot | None = None) -> Focus | None:
+        """Read all about the job that is shown, which is mostly in one of the lists that were just read."""
         request, queue = self._focus, self._queue
         if request is None:
             return None
-        job = next((row.job for data in fresh.values() for row in data.rows if row.job.id == request.job_id), None)
+        panes = fresh.panes.values() if fresh is not None else ()
+        job = next((row.job for data in panes for row in data.rows if row.job.id == request.job_id), None)
         try:
             job = job or queue.job(request.job_id)
         except JobNotFound:
@@ -311,7 +319,7 @@ class Reader:
                 output = queue.output(job.id, number)
             except OutputUnavailable:
                 output = None
-        waiting = queue.waiting(job.id) if job.state is State.PENDING else None
+        waiting = self._waiting(job, fresh)
         if self._environment[0] != job.id:
             self._environment = (job.id, queue.environment(job.id))
         history = tuple(queue.history(job.id))
@@ -319,6 +327,22 @@ class Reader:
         old = self._snapshot.focus
         # the same object tells the dashboard that there is nothing to paint
         return old if old is not None and replace(focus, output=old.output) == old else focus
+
+    def _waiting(self, job: Job, fresh: Snapshot | None) -> Waiting | None:
+        """Return why a pending job does not run; asked again only when something that can be the reason has changed."""
+        if job.state is not State.PENDING:
+            return None
+        old = self._snapshot
+        if (
+            fresh is not None
+            and old.focus is not None
+            and old.focus.job is job  # the same object: not a word of it has changed
+            and job.run_at is None
+            and (fresh.is_paused, fresh.lanes, fresh.workers) == (old.is_paused, old.lanes, old.workers)
+            and not any(lane.name == job.queue and lane.limit is not None for lane in fresh.lanes)
+        ):
+            return old.focus.waiting
+        return self._queue.waiting(job.id)
 
     def _publish(self, snapshot: Snapshot) -> None:
         with self._condition:
@@ -346,3 +370,8 @@ class Reader:
         if os.path.exists(path):
             return f"{path} was replaced; start again to use the new file"
         return f"{path} was deleted or moved; nothing is read or run any more"
+
+
+def _ready(counts: Counts) -> int:
+    """Return how many jobs wait and are due."""
+    return counts.of(State.PENDING) - counts.delayed

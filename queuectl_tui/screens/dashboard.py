@@ -143,16 +143,25 @@ class Dashboard(Telling, inherit_bindings=False):
     def show_newest(self) -> None:
         """Show the newest picture."""
         old, self.snapshot = self.snapshot, self.gateway.take()
-        self._show(self.snapshot, old)
-        self._paint_now()
+        tables = [box.table for box in self.boxes.values()]
+        for table in tables:
+            table.is_painted_next = True
+        try:
+            self._show(self.snapshot, old)
+        finally:
+            for table in tables:
+                table.is_painted_next = False
+        if not self._paint_now():
+            for table in tables:
+                table.check_idle()
 
-    def _paint_now(self) -> None:
-        """Paint what has changed at once.
+    def _paint_now(self) -> bool:
+        """Paint what has changed at once; return whether that was possible.
 
         Textual 8.2.8 would do so up to 16 ms later, by way of a queue of each widget, one of the screen, and a timer.
         """
         if self._layout_required or self._scroll_required or self.app._batch_count or not self.is_current:
-            return
+            return False
         for widget in self._compositor.visible_widgets:
             if widget._repaint_required and not widget._layout_required:
                 widget._repaint_required = False
@@ -160,6 +169,7 @@ class Dashboard(Telling, inherit_bindings=False):
         if self._dirty_widgets:
             self._compositor.update_widgets(self._dirty_widgets)
             self._compositor_refresh()
+        return True
 
     def _show(self, snapshot: Snapshot, old: Snapshot) -> None:
         now = self.now()

@@ -97,9 +97,12 @@ class JobTable(QuietFocus, inherit_bindings=False):
         self._thumb: tuple[int, int] = (0, 0)
         self._bar_extent: tuple[int, int, int] | None = None
         self._is_ascii = self._show_heading = False
+        #: Whether whoever shows something now will paint it at once: Textual need not be asked to, through its queue.
+        self.is_painted_next = False
         self._empty_text = ""
         self._held: frozenset[str] | None = frozenset()
         self._shown: list[Look] = []
+        self._looked: dict[int, tuple[Job, tuple[object, ...], Look]] = {}
         self._colours = RowStyles(self, PREFIX)
         super().__init__(id=id)
 
@@ -129,6 +132,7 @@ class JobTable(QuietFocus, inherit_bindings=False):
     def tick(self, now: datetime) -> None:
         """Repaint what shows the time, where its text has changed."""
         self._now = now.astimezone()
+        self._looked.clear()
         self._repaint()
 
     @property
@@ -451,7 +455,10 @@ class JobTable(QuietFocus, inherit_bindings=False):
             self.refresh()
             return
         regions = [Region(0, y, self._cells, 1) for y, look in enumerate(new) if look != old[y]]
-        if regions:
+        if regions and self.is_painted_next:
+            self._set_dirty(*regions)
+            self._repaint_required = True
+        elif regions:
             self.refresh(*regions)
 
     def _looks(self) -> list[Look]:
@@ -472,13 +479,16 @@ class JobTable(QuietFocus, inherit_bindings=False):
         row = self._row_at(line)
         if row is None:
             return Look("missing", self._painter.cursor if is_cursor else "") if line < self._data.total else BLANK
-        return self._painter.row(
-            row.job,
-            now,
-            is_cursor=is_cursor,
-            is_marked=row.job.id in self._marks,
-            is_held=self._held is None or row.job.queue in self._held,
-        )
+        job, is_marked = row.job, row.job.id in self._marks
+        is_held = self._held is None or job.queue in self._held
+        # times move on with the ticks; between them a job that is the same object looks the same
+        depends_on = (self._painter.version, is_cursor, is_marked, is_held)
+        known = self._looked.get(job.id)
+        if known is not None and known[0] is job and known[1] == depends_on:
+            return known[2]
+        look = self._painter.row(job, now, is_cursor=is_cursor, is_marked=is_marked, is_held=is_held)
+        self._looked[job.id] = (job, depends_on, look)
+        return look
 
     def _row_at(self, line: int) -> Row | None:
         index = line - self._data.start

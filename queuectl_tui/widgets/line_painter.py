@@ -88,14 +88,18 @@ class LinePainter:
         self._strips: dict[Look, Strip] = {}
         self.columns = columns_for(pane, 0, self._needs)
         self.cursor = "cursor"
+        #: Counts the changes after which a line looks different though its job does not.
+        self.version = 0
 
     def use_focus(self, has_focus: bool) -> None:
         """Paint the cursor's line from now on as one that has the focus, or has not."""
         self.cursor = "focus" if has_focus else "cursor"
+        self.version += 1
 
     def fit(self, cells: int) -> None:
         """Take the width of the lines."""
         self.columns = columns_for(self._pane, cells, self._needs)
+        self.version += 1
         self._heads.clear()
         self._strips.clear()
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from textual.geometry import Region
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -86,14 +87,14 @@ async def test_a_picture_that_looks_the_same_repaints_nothing() -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.pilot.pause(0.2)
         touched: list[tuple[str, tuple[object, ...]]] = []
-        original = Widget.refresh
+        original = Widget._set_dirty
 
-        def refresh(self: Widget, *regions: object, **kwargs: object) -> Widget:
+        def set_dirty(self: Widget, *regions: Region) -> None:
             touched.append((self.id or type(self).__name__, regions))
-            return original(self, *regions, **kwargs)  # type: ignore[arg-type]
+            original(self, *regions)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Widget, "refresh", refresh)
+            patch.setattr(Widget, "_set_dirty", set_dirty)
             stage.gateway.show(replace(stage.gateway.scene))
             await stage.pilot.pause()
             assert touched == []
