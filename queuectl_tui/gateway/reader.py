@@ -336,7 +336,7 @@ class Reader:
         if (
             fresh is not None
             and old.focus is not None
-            and old.focus.job is job  # the same object: not a word of it has changed
+            and old.focus.job == job
             and job.run_at is None
             and (fresh.is_paused, fresh.lanes, fresh.workers) == (old.is_paused, old.lanes, old.workers)
             and not any(lane.name == job.queue and lane.limit is not None for lane in fresh.lanes)

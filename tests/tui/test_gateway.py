@@ -289,3 +289,66 @@ def test_what_did_not_change_is_the_same_object_again(idle: Listener, queue: Que
     assert all(after[pane] is before[pane] for pane in (Pane.RUNNING, Pane.COMPLETED, Pane.DLQ))
     same = [new is old for new, old in zip(after[Pane.PENDING].rows, before[Pane.PENDING].rows, strict=True)]
     assert same == [number != 4 for number in range(12)]
+
+
+def test_why_the_shown_job_waits_is_always_the_newest_reason(idle: Listener, queue: Queue) -> None:
+    """It is asked again when a pause, a limit or the workers change, though the job itself does not."""
+    job_id = queue.add(NewJob("true", queue="mail"))
+    idle.gateway.focus(FocusRequest(job_id))
+
+    def reason() -> str:
+        focus = idle.last.focus
+        return focus.waiting.reason if focus is not None and focus.waiting is not None else ""
+
+    idle.until(lambda: reason() != "")
+    first = reason()
+
+    def shows(word: str) -> Callable[[], bool]:
+        return lambda: reason() == word
+
+    changes: list[tuple[Callable[[], object], str]] = [
+        (lambda: queue.pause(), "everything is paused"),
+        (lambda: queue.resume(), first),
+        (lambda: queue.pause("mail"), "queue mail is paused"),
+        (lambda: queue.resume("mail"), first),
+        (lambda: queue.limit("mail", 0), "queue mail has a limit of 0"),
+        (lambda: queue.limit("mail", None), first),
+    ]
+    for change, word in changes:
+        change()
+        idle.until(shows(word))
+
+
+def test_why_a_job_waits_is_not_asked_again_without_need(
+    idle: Listener, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = queue.add(NewJob("true"))
+    other = queue.add(NewJob("true"))
+    idle.gateway.focus(FocusRequest(shown))
+    idle.until(lambda: idle.last.focus is not None and len(ids(idle, Pane.PENDING)) == 2)
+    asked: list[str] = []
+    for name in ("waiting", "oldest_pending_at", "job"):
+        monkeypatch.setattr(queue, name, lambda *_, name=name: asked.append(name))
+
+    def change(command: str) -> None:
+        with Queue(queue.path) as elsewhere:
+            elsewhere.edit(other, command=command)
+        idle.until(lambda: any(row.job.command == command for row in idle.last.panes[Pane.PENDING].rows))
+
+    change("echo 1")
+    asked.clear()
+    change("echo 2")
+    assert asked == []
+    with Queue(queue.path) as elsewhere:
+        elsewhere.limit("default", 5)  # what uses it up may change though no number does
+    idle.until(lambda: idle.last.lanes[0].limit == 5)
+    asked.clear()
+    change("echo 3")
+    assert asked == ["waiting"]
+
+
+def test_the_oldest_waiting_job_is_looked_for_when_jobs_move(idle: Listener, queue: Queue) -> None:
+    queue.enqueue_many(NewJob("true") for _ in range(2))
+    idle.until(lambda: idle.last.oldest_pending_at is not None)
+    queue.cancel([1, 2])
+    idle.until(lambda: idle.last.oldest_pending_at is None)

@@ -62,6 +62,23 @@ async def test_a_tick_repaints_the_times_that_changed_and_nothing_else() -> None
         assert table.refreshed == [Region(0, 1, 79, 1)]
 
 
+async def test_between_ticks_only_jobs_that_changed_are_looked_at() -> None:
+    """Times move with the ticks, all at once; a refresh in between costs what changed."""
+    async with running(Pane.RUNNING) as (_, table, pilot):
+        jobs = [
+            a_job(job_id, State.RUNNING, started_at=NOW - timedelta(milliseconds=job_id * 500)) for job_id in range(3)
+        ]
+        table.show(of_jobs(jobs), NOW)
+        await pilot.pause()
+        table.refreshed.clear()
+        jobs[2] = replace(jobs[2], attempts=2)
+        table.show(of_jobs(jobs), NOW + timedelta(milliseconds=500))
+        assert table.refreshed == [Region(0, 2, 79, 1)]
+        table.refreshed.clear()
+        table.tick(NOW + timedelta(milliseconds=500))
+        assert table.refreshed == [Region(0, 1, 79, 1)]
+
+
 async def test_no_layout_when_jobs_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(Pane.COMPLETED) as (_, table, pilot):
         table.show(window(range(3)), NOW)
