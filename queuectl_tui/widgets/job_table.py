@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from math import ceil
 from typing import ClassVar, TypeAlias
 
 from textual import events
@@ -97,12 +96,10 @@ class JobTable(QuietFocus, inherit_bindings=False):
         self._thumb: tuple[int, int] = (0, 0)
         self._bar_extent: tuple[int, int, int] | None = None
         self._is_ascii = self._show_heading = False
-        #: Whether whoever shows something now will paint it at once: Textual need not be asked to, through its queue.
-        self.is_painted_next = False
+        self.is_painted_next = False  # by whoever shows something now; else Textual is asked to, through its queue
         self._empty_text = ""
         self._held: frozenset[str] | None = frozenset()
         self._shown: list[Look] = []
-        self._looked: dict[int, tuple[Job, tuple[object, ...], Look]] = {}
         self._colours = RowStyles(self, PREFIX)
         super().__init__(id=id)
 
@@ -132,7 +129,7 @@ class JobTable(QuietFocus, inherit_bindings=False):
     def tick(self, now: datetime) -> None:
         """Repaint what shows the time, where its text has changed."""
         self._now = now.astimezone()
-        self._looked.clear()
+        self._painter.move_on()
         self._repaint()
 
     @property
@@ -301,12 +298,9 @@ class JobTable(QuietFocus, inherit_bindings=False):
     # --- the window
 
     def window_wanted(self) -> tuple[int, int]:
-        """Return first line and number of lines of the window to load: the screen and two more either way.
-
-        One more is enough at the top, where most lists stand all day: what is loaded is looked at with every change.
-        """
+        """Return first line and number of lines of the window to load: the screen and two more either way."""
         lines = max(1, self._lines)
-        if self._place.top == 0:
+        if self._place.top == 0:  # where most lists stand all day; what is loaded is looked at with every change
             return 0, 2 * lines
         start = max(0, self._place.top - 2 * lines)
         return start, self._place.top + 3 * lines - start
@@ -404,17 +398,11 @@ class JobTable(QuietFocus, inherit_bindings=False):
     def _set_scrollbar(self) -> None:
         """Repaint the scrollbar if its thumb, in eighths of a cell, is somewhere else now."""
         extent = (self._place.top, self._data.total, self._lines)
-        if extent == self._bar_extent:
-            return  # asking Textual for the two sizes costs more than a line
-        if not self.show_vertical_scrollbar or not self._lines:
-            return
+        if extent == self._bar_extent or not self._lines or not self.show_vertical_scrollbar:
+            return  # asking Textual for the two sizes costs more than painting a line
         self._bar_extent = extent
         height, total = self.scrollable_content_region.height, self.virtual_size.height
-        thumb = (0, 0)
-        if total > height:
-            cells = max(1.0, height * height / total)
-            start = int((height - cells) * self._place.top / (total - height) * 8)
-            thumb = (start, start + ceil(cells * 8))
+        thumb = self._place.thumb(height, total)
         if thumb != self._thumb:
             self._thumb = thumb
             bar = self.vertical_scrollbar
@@ -479,16 +467,9 @@ class JobTable(QuietFocus, inherit_bindings=False):
         row = self._row_at(line)
         if row is None:
             return Look("missing", self._painter.cursor if is_cursor else "") if line < self._data.total else BLANK
-        job, is_marked = row.job, row.job.id in self._marks
-        is_held = self._held is None or job.queue in self._held
-        # times move on with the ticks; between them a job that is the same object looks the same
-        depends_on = (self._painter.version, is_cursor, is_marked, is_held)
-        known = self._looked.get(job.id)
-        if known is not None and known[0] is job and known[1] == depends_on:
-            return known[2]
-        look = self._painter.row(job, now, is_cursor=is_cursor, is_marked=is_marked, is_held=is_held)
-        self._looked[job.id] = (job, depends_on, look)
-        return look
+        is_held = self._held is None or row.job.queue in self._held
+        is_marked = row.job.id in self._marks
+        return self._painter.row(row.job, now, is_cursor=is_cursor, is_marked=is_marked, is_held=is_held)
 
     def _row_at(self, line: int) -> Row | None:
         index = line - self._data.start

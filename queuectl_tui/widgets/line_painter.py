@@ -88,18 +88,17 @@ class LinePainter:
         self._strips: dict[Look, Strip] = {}
         self.columns = columns_for(pane, 0, self._needs)
         self.cursor = "cursor"
-        #: Counts the changes after which a line looks different though its job does not.
-        self.version = 0
+        self._rows: dict[int, tuple[Job, tuple[bool, bool, bool], Look]] = {}
 
     def use_focus(self, has_focus: bool) -> None:
         """Paint the cursor's line from now on as one that has the focus, or has not."""
         self.cursor = "focus" if has_focus else "cursor"
-        self.version += 1
+        self._rows.clear()
 
     def fit(self, cells: int) -> None:
         """Take the width of the lines."""
         self.columns = columns_for(self._pane, cells, self._needs)
-        self.version += 1
+        self._rows.clear()
         self._heads.clear()
         self._strips.clear()
 
@@ -122,8 +121,21 @@ class LinePainter:
         """Forget all that has colours in it."""
         self._strips.clear()
 
+    def move_on(self) -> None:
+        """Have the times be written anew: they move with the ticks, all at once."""
+        self._rows.clear()
+
     def row(self, job: Job, now: datetime, *, is_cursor: bool, is_marked: bool, is_held: bool) -> Look:
-        """Return what the line of a job looks like; its first part is worked out again only when needed."""
+        """Return what the line of a job looks like; the same object looks the same until ``move_on``."""
+        depends_on = (is_cursor, is_marked, is_held)
+        known = self._rows.get(job.id)
+        if known is not None and known[0] is job and known[1] == depends_on:
+            return known[2]
+        look = self._look(job, now, *depends_on)
+        self._rows[job.id] = (job, depends_on, look)
+        return look
+
+    def _look(self, job: Job, now: datetime, is_cursor: bool, is_marked: bool, is_held: bool) -> Look:
         sign = glyph(job, now, self._glyphs)
         behind = tail(job, self.columns, self._glyphs, now, is_held)
         has_tail = not is_blank(behind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 
 from queuectl_tui.snapshot import PaneData
 
@@ -15,6 +16,14 @@ class Place:
     line: int = 0
     job_id: int | None = None
     top: int = 0
+
+    def thumb(self, height: int, total: int) -> tuple[int, int]:
+        """Return where a scrollbar's thumb begins and ends, in eighths of a cell; nowhere while all lines fit."""
+        if total <= height:
+            return 0, 0
+        cells = max(1.0, height * height / total)
+        start = int((height - cells) * self.top / (total - height) * 8)
+        return start, start + ceil(cells * 8)
 
     def is_on_screen(self, height: int) -> bool:
         """Tell whether the cursor's line is one of the ``height`` lines on screen."""
