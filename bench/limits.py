@@ -8,7 +8,7 @@ import resource
 import select
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from bench.place import scratch
 from core.database import Database
@@ -101,25 +101,35 @@ def table_rate(command: str, jobs: int) -> float:
         connection.execute("BEGIN")
         connection.executemany("INSERT INTO jobs (command) VALUES (?)", ((command,) for _ in range(jobs)))
         connection.execute("COMMIT")
-        ended: list[int] = []
-        while True:
+
+        def transact(ended: Sequence[int], room: int) -> list[int]:
             connection.execute("BEGIN IMMEDIATE")
             now = time.time_ns() // 1_000_000
             for number in ended:
                 connection.execute(
                     "UPDATE jobs SET state = 'completed', exit_code = 0, ended_at = ? WHERE id = ?", (now, number)
                 )
-            room = SLOTS - len(commands)
             claimed = [number for (number,) in connection.execute(_NEXT, (room,)).fetchall()]
             for number in claimed:
                 connection.execute("UPDATE jobs SET state = 'running', started_at = ? WHERE id = ?", (now, number))
             connection.execute("COMMIT")
-            commands.forget(ended)
-            for number in claimed:
-                commands.start(number)
-            if not len(commands):
-                return jobs / (time.perf_counter() - began)
-            ended = commands.wait()
+            return claimed
+
+        _drain(commands, transact)
+        return jobs / (time.perf_counter() - began)
+
+
+def _drain(commands: _Commands, transact: Callable[[Sequence[int], int], list[int]]) -> None:
+    """Run all jobs; ``transact`` records those that ended and claims up to so many others, in one transaction."""
+    ended: list[int] = []
+    while True:
+        claimed = transact(ended, SLOTS - len(commands))
+        commands.forget(ended)
+        for number in claimed:
+            commands.start(number)
+        if not len(commands):
+            return
+        ended = commands.wait()
 
 
 def schema_rate(command: str, jobs: int) -> float:
@@ -137,26 +147,24 @@ def schema_rate(command: str, jobs: int) -> float:
         with contextlib.closing(connection):
             connection.execute("PRAGMA synchronous = NORMAL")
             running: dict[int, int] = {}
-            ended: list[int] = []
-            while True:
+
+            def transact(ended: Sequence[int], room: int) -> list[int]:
                 connection.execute("BEGIN IMMEDIATE")
                 now = time.time_ns() // 1_000_000
                 for attempt in ended:
                     connection.execute(_END_ATTEMPT, (now, attempt))
                     connection.execute(_END_JOB, (now, now, now, running.pop(attempt)))
                 claimed = []
-                for (job,) in connection.execute(_HEAD, (SLOTS - len(commands),)).fetchall():
+                for (job,) in connection.execute(_HEAD, (room,)).fetchall():
                     attempt = int(connection.execute(_OPEN_ATTEMPT, (job, now)).lastrowid or 0)
                     connection.execute(_START_JOB, (now, now, attempt, job))
                     running[attempt] = job
                     claimed.append(attempt)
                 connection.execute("COMMIT")
-                commands.forget(ended)
-                for attempt in claimed:
-                    commands.start(attempt)
-                if not len(commands):
-                    return jobs / (time.perf_counter() - began)
-                ended = commands.wait()
+                return claimed
+
+            _drain(commands, transact)
+            return jobs / (time.perf_counter() - began)
 
 
 _HEAD = (

@@ -78,6 +78,7 @@ class Reader:
         self._patience_s = PATIENCE_S
         self._is_unwanted = False
         self._oldest: tuple[float, Counts | None, datetime | None] = (-OLDEST_CALM_S, None, None)
+        self._waits: tuple[tuple[object, ...] | None, Waiting | None] = (None, None)
         self.own_worker_id: Callable[[], int | None] = lambda: None
         self._thread = threading.Thread(target=self._run, name="queuectl-reader", daemon=True)
 
@@ -332,17 +333,14 @@ class Reader:
         """Return why a pending job does not run; asked again only when something that can be the reason has changed."""
         if job.state is not State.PENDING:
             return None
-        old = self._snapshot
-        if (
-            fresh is not None
-            and old.focus is not None
-            and old.focus.job == job
-            and job.run_at is None
-            and (fresh.is_paused, fresh.lanes, fresh.workers) == (old.is_paused, old.lanes, old.workers)
-            and not any(lane.name == job.queue and lane.limit is not None for lane in fresh.lanes)
-        ):
-            return old.focus.waiting
-        return self._queue.waiting(job.id)
+        question: tuple[object, ...] | None = None  # there is none when the time or a full queue can change the answer
+        if fresh is not None and job.run_at is None:
+            question = (job, fresh.is_paused, fresh.lanes, fresh.workers)
+            if any(lane.name == job.queue and lane.limit is not None for lane in fresh.lanes):
+                question = None
+        if question is None or question != self._waits[0]:
+            self._waits = (question, self._queue.waiting(job.id))
+        return self._waits[1]
 
     def _publish(self, snapshot: Snapshot) -> None:
         with self._condition:

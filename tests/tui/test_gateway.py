@@ -352,3 +352,27 @@ def test_the_oldest_waiting_job_is_looked_for_when_jobs_move(idle: Listener, que
     idle.until(lambda: idle.last.oldest_pending_at is not None)
     queue.cancel([1, 2])
     idle.until(lambda: idle.last.oldest_pending_at is None)
+
+
+def test_a_reason_that_was_gone_before_the_next_picture_is_not_kept(
+    idle: Listener, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paused, another job shown, resumed, all between two pictures of the whole: to both of them nothing is paused."""
+    first, second = queue.add(NewJob("true")), queue.add(NewJob("true"))
+    idle.gateway.focus(FocusRequest(first))
+
+    def reason_of(job_id: int) -> str:
+        focus = idle.last.focus
+        is_it = focus is not None and focus.job.id == job_id and focus.waiting is not None
+        return focus.waiting.reason if is_it and focus is not None and focus.waiting is not None else ""
+
+    idle.until(lambda: reason_of(first) != "")
+    usual = reason_of(first)
+    monkeypatch.setattr(reader, "SPACING_S", 2.0)
+    queue.edit(first, command="echo changed")
+    idle.until(lambda: any(row.job.command == "echo changed" for row in idle.last.panes[Pane.PENDING].rows))
+    queue.pause()
+    idle.gateway.focus(FocusRequest(second))
+    idle.until(lambda: reason_of(second) == "everything is paused")
+    queue.resume()
+    idle.until(lambda: reason_of(second) == usual)

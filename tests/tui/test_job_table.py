@@ -12,7 +12,7 @@ from textual import events
 from textual.geometry import Region
 from textual.screen import Screen
 
-from core.model import Sort, State, Term, View
+from core.model import Job, Sort, State, Term, View
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.widgets.job_table import JobTable
 from tests.tui.table_app import HOSTILE, NOW, TableApp, a_job, lines, of_jobs, running, window
@@ -50,11 +50,14 @@ async def test_the_same_again_repaints_nothing() -> None:
         assert table.refreshed == []
 
 
+def three_running() -> list[Job]:
+    """Return jobs that began half a second apart."""
+    return [a_job(job_id, State.RUNNING, started_at=NOW - timedelta(milliseconds=job_id * 500)) for job_id in range(3)]
+
+
 async def test_a_tick_repaints_the_times_that_changed_and_nothing_else() -> None:
     async with running(Pane.RUNNING) as (_, table, pilot):
-        jobs = [
-            a_job(job_id, State.RUNNING, started_at=NOW - timedelta(milliseconds=job_id * 500)) for job_id in range(3)
-        ]
+        jobs = three_running()
         table.show(of_jobs(jobs), NOW)
         await pilot.pause()
         table.refreshed.clear()
@@ -65,9 +68,7 @@ async def test_a_tick_repaints_the_times_that_changed_and_nothing_else() -> None
 async def test_between_ticks_only_jobs_that_changed_are_looked_at() -> None:
     """Times move with the ticks, all at once; a refresh in between costs what changed."""
     async with running(Pane.RUNNING) as (_, table, pilot):
-        jobs = [
-            a_job(job_id, State.RUNNING, started_at=NOW - timedelta(milliseconds=job_id * 500)) for job_id in range(3)
-        ]
+        jobs = three_running()
         table.show(of_jobs(jobs), NOW)
         await pilot.pause()
         table.refreshed.clear()
