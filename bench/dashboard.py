@@ -83,13 +83,17 @@ def _fill(path: str, jobs: int) -> None:
         queue.enqueue_many(NewJob(f"python etl.py --part {number}") for number in range(jobs))
     connection = sqlite3.connect(path)
     with connection:
-        ended = "outcome = ?, exit_code = ?, run_ms = 900, attempts = 1, started_at = since, finished_at = since + id"
+        ended_at = f"since - {jobs} + id"  # one a millisecond, the last one now
+        ended = (
+            "state = ?, outcome = ?, exit_code = ?, run_ms = 900, attempts = 1, "
+            f"started_at = {ended_at} - 900, finished_at = {ended_at}, since = {ended_at}"
+        )
         for state, outcome, code, low, high in (
             ("completed", "succeeded", 0, 0.60, 0.98),
             ("dead", "failed", 1, 0.98, 1.0),
         ):
             connection.execute(
-                f"UPDATE jobs SET state = ?, since = since + id, {ended} WHERE id > ? AND id <= ?",
+                f"UPDATE jobs SET {ended} WHERE id > ? AND id <= ?",
                 (state, outcome, code, int(jobs * low), int(jobs * high)),
             )
     connection.close()
@@ -290,6 +294,9 @@ def _measure_memory(path: str, scale: Scale) -> list[Line]:
             program.wait_for(b"etl.py --part")
             program.settle()
             program.press(b"3")
+            program.settle()
+            # away from the newest, which is the job that is looked for: only what was not shown is drawn
+            program.press(END)
             program.settle()
             before = len(program.output)
             began_s = time.monotonic()
