@@ -188,7 +188,7 @@ class _Changes:
                 self.bytes += len(data) + program.drain(max(0.0, left_s))
             took_s, spent_s = time.monotonic() - began_s, processor_s(program.pid) - before_s
             before_s = processor_s(program.pid)
-            program.drain(took_s)
+            self.bytes -= program.drain(took_s)
             calm_s = processor_s(program.pid) - before_s
             self.costs_s.append((spent_s - calm_s) / _SPELL)
 
