@@ -106,6 +106,8 @@ class QueuectlApp(App[int], inherit_bindings=False):
         Textual sends a key to the focused widget and lets it bubble up, so a key typed ahead could still reach the
         widget that had the focus before; and each step on that way takes a millisecond.
         """
+        if self.return_code is not None and isinstance(event, events.InputEvent):
+            return  # what is typed while the program ends finds no screen to work on
         is_there = bool(self.screen_stack) and self.screen is self.dashboard
         if is_there and isinstance(event, events.Key) and self.dashboard.takes_key(event):
             return

@@ -36,7 +36,7 @@ class OutputBox(Vertical):
 
     def add_row(self) -> None:
         """Add the hidden search row."""
-        if not self.search_bar.is_attached:
+        if self.is_attached and not self.search_bar.is_attached:
             self.mount(self.search_bar, after=self.title)
 
     def on_filter_bar_changed(self, message: FilterBar.Changed) -> None:
@@ -103,7 +103,7 @@ class OutputBox(Vertical):
         self.is_opening = not self.search_bar.is_ready
         if self.search_bar.is_ready:
             self.search_bar.open(self.view.query_text)
-        else:
+        elif self.is_attached:  # while the program ends there will be none
             self.add_row()
             self.call_later(self.open_search)
 

@@ -58,7 +58,7 @@ class PaneBox(Vertical):
 
     def add_row(self) -> None:
         """Add the hidden filter row: it costs as much as all else together and is not needed for the first picture."""
-        if not self.filter_bar.is_attached:
+        if self.is_attached and not self.filter_bar.is_attached:
             self.mount(self.filter_bar, after=self.title)
 
     # --- what it shows
@@ -114,7 +114,7 @@ class PaneBox(Vertical):
         self.is_opening = not self.filter_bar.is_ready
         if self.filter_bar.is_ready:
             self.filter_bar.open(self.filter_text)
-        else:
+        elif self.is_attached:  # while the program ends there will be none
             self.add_row()
             self.call_later(self.open_filter)
 

@@ -455,3 +455,14 @@ async def test_the_note_of_a_filter_goes_with_the_filter() -> None:
         await stage.press("ctrl+u")
         await stage.pilot.pause(0.2)
         assert bar._said[0] == ""
+
+
+async def test_nothing_is_begun_while_the_program_ends() -> None:
+    """Between the last key and the end, rows that were due are not made and keys open nothing."""
+    async with staged(busy_snapshot()) as stage:
+        board, screens = stage.board, list(stage.app.screen_stack)
+        stage.app.exit(0)
+        board.boxes[Pane.DLQ].add_row()
+        board.output_box.add_row()
+        await stage.press("e", "?", "/")
+        assert list(stage.app.screen_stack) in (screens, [])

@@ -76,6 +76,16 @@ def test_it_starts_on_nothing_and_quits_by_key(tmp_path: Path) -> None:
     assert (tmp_path / "queue.db").exists()
 
 
+@pytest.mark.parametrize("before", [b"", b"/", b"l/"])
+def test_keys_before_and_behind_the_last_one_do_not_spoil_the_end(tmp_path: Path, before: bytes) -> None:
+    """Pressed as soon as there is a picture: what is still being made is left, what comes too late is not begun."""
+    with start(tmp_path / "queue.db", "--no-worker") as program:
+        program.wait_for(b"Nothing queued")
+        program.press(before + QUIT + b"/e\x10")
+        assert program.wait(10) == 0
+        assert left_the_screen(program)
+
+
 def test_what_is_not_a_database_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("these are my notes, not a database\n" * 100)
