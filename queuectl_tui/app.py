@@ -11,7 +11,6 @@ import gc
 import os
 import signal
 import threading
-from dataclasses import replace
 from typing import ClassVar, cast
 
 from textual import events
@@ -128,7 +127,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
     def choose_theme(self, name: str) -> None:
         """Use a theme and remember it."""
         self.theme = name
-        self._remember(replace(self.preferences, theme=name))
+        self._remember(self.preferences._replace(theme=name))
         self.dashboard.toast(f"Theme {name}.")
 
     def _remember(self, preferences: Preferences) -> None:
@@ -139,7 +138,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
     def on_dashboard_directory_used(self, message: Dashboard.DirectoryUsed) -> None:
         """Remember the directory for the next job."""
         self.dashboard.last_directory = message.directory
-        self._remember(replace(self.preferences, last_directory=message.directory))
+        self._remember(self.preferences._replace(last_directory=message.directory))
 
     # --- the way out
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """One thing a key does. ``short`` is its word in the footer ("" never stands there); ``help`` one sentence.
 
     ``keys`` are written as people type them: ``"e"``, ``"?"``, ``"ctrl+u"``, ``"pageup"``.
@@ -179,7 +178,7 @@ def remapped(remaps: Mapping[str, str], actions: tuple[Action, ...] = ACTIONS) -
         if not text.split():
             raise KeyClash(f"action {action_id!r} needs a key")
     changed = tuple(
-        replace(action, keys=tuple(remaps[action.id].split())) if action.id in remaps else action for action in actions
+        action._replace(keys=tuple(remaps[action.id].split())) if action.id in remaps else action for action in actions
     )
     check_clashes(changed)
     return changed

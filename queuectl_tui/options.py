@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from core.version import __version__
 
@@ -18,8 +18,7 @@ and runs jobs itself unless told not to. Press ? inside for all keys.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """``slots`` is how many jobs this process runs at once, 0 for none; ``database`` is ``None`` for the default."""
 
     database: str | None = None

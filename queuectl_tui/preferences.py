@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Preferences:
+class Preferences(NamedTuple):
     """``keys`` remaps actions: id -> keys with spaces between them; ``theme`` is ``None`` until one was chosen."""
 
     theme: str | None = None
     last_directory: str | None = None
     is_ascii: bool = False
     has_bell: bool = False
-    keys: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = MappingProxyType({})
 
 
 class PreferencesError(ValueError):
@@ -42,8 +41,7 @@ def load(path: str) -> Preferences:
         raise PreferencesError(f"{path}: {error}; mend or remove it") from None
     if not isinstance(data, dict):
         raise PreferencesError(f"{path}: an object is expected; mend or remove it")
-    known = {item.name for item in fields(Preferences)}
-    preferences = replace(Preferences(), **{key: value for key, value in data.items() if key in known})
+    preferences = Preferences(**{key: value for key, value in data.items() if key in Preferences._fields})
     if wrong := _wrong_field(preferences):
         raise PreferencesError(f"{path}: {wrong!r} has a value of the wrong kind; mend or remove it")
     return preferences
@@ -59,7 +57,7 @@ def _wrong_field(preferences: Preferences) -> str | None:
         if not isinstance(value, bool):
             return name
     keys: Any = preferences.keys
-    is_text = isinstance(keys, dict) and all(isinstance(value, str) for value in keys.values())
+    is_text = isinstance(keys, Mapping) and all(isinstance(value, str) for value in keys.values())
     return None if is_text else "keys"
 
 
@@ -69,7 +67,7 @@ def save(path: str, preferences: Preferences) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         temporary = f"{path}.{os.getpid()}.new"
         with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(asdict(preferences), file, indent=2)
+            json.dump({**preferences._asdict(), "keys": {**preferences.keys}}, file, indent=2)
             file.write("\n")
         os.replace(temporary, path)
     except OSError:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from core.model import Attempt, Counts, Event, Job, Lane, Minute, Row, State, View, Waiting, WorkerInfo
 
@@ -43,8 +43,7 @@ def pane_of(state: State) -> Pane | None:
     return next((pane for pane, states in _STATES.items() if state in states), None)
 
 
-@dataclass(frozen=True, slots=True)
-class PaneData:
+class PaneData(NamedTuple):
     """Rows ``start`` to ``start + len(rows)`` of a list of ``total`` jobs, in the order of ``view``.
 
     ``is_counted`` is false while a filter's total is still being counted; ``total`` is then what is known so far.
@@ -57,8 +56,7 @@ class PaneData:
     is_counted: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Pulse:
+class Pulse(NamedTuple):
     """How many attempts ended well and badly within one second, ``second`` counted from the unix epoch."""
 
     second: int
@@ -66,8 +64,7 @@ class Pulse:
     failed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(NamedTuple):
     """How fast things go: jobs ended a second, share of attempts that failed, seconds until nothing waits."""
 
     per_s: float = 0.0
@@ -86,8 +83,7 @@ class Readable(Protocol):
     def read(self, offset: int, length: int) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Focus:
+class Focus(NamedTuple):
     """The job under the cursor with all that detail and output show; ``number`` is the attempt with this output.
 
     ``environment`` has the values of names that look like secrets masked.
@@ -99,11 +95,10 @@ class Focus:
     waiting: Waiting | None = None
     number: int | None = None
     output: Readable | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """Everything the dashboard shows, read in one go at ``taken_at``; ``minutes`` and ``pulses`` are newest last.
 
     ``pulses`` hold only seconds in which something ended. ``own_worker_id`` is the worker inside this process.
@@ -132,13 +127,12 @@ class Snapshot:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What differs between two windows of a list, by job id; ``changed`` holds jobs that stayed but look different."""
 
-    added: frozenset[int] = field(default_factory=frozenset)
-    removed: frozenset[int] = field(default_factory=frozenset)
-    changed: frozenset[int] = field(default_factory=frozenset)
+    added: frozenset[int] = frozenset()
+    removed: frozenset[int] = frozenset()
+    changed: frozenset[int] = frozenset()
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed)

@@ -6,8 +6,8 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from core.clock import Clock, to_datetime
 from core.errors import DatabaseReplaced, Interrupted, JobNotFound, OutputUnavailable
@@ -39,8 +39,7 @@ OLDEST_CALM_S = 10.0
 MINUTES = 60
 
 
-@dataclass(frozen=True, slots=True)
-class FocusRequest:
+class FocusRequest(NamedTuple):
     """Which job's detail and which attempt's output are shown; no number means the newest attempt."""
 
     job_id: int
@@ -162,7 +161,7 @@ class Reader:
                 window.want(Wanted(0, window.wanted.length))
                 self._dirty_panes.add(pane)
             return
-        window.want(replace(window.wanted, anchor=key))
+        window.want(window.wanted._replace(anchor=key))
 
     def _set_focus(self, request: FocusRequest | None) -> None:
         self._focus = request
@@ -272,7 +271,7 @@ class Reader:
             panes=panes,
             own_worker_id=self.own_worker_id(),
         )
-        snapshot = replace(snapshot, focus=self._read_focus(snapshot))
+        snapshot = snapshot._replace(focus=self._read_focus(snapshot))
         self._dirty_panes.clear()
         self._is_focus_dirty = False
         return snapshot
@@ -299,7 +298,7 @@ class Reader:
         focus = self._read_focus() if self._is_focus_dirty else snapshot.focus
         self._dirty_panes.clear()
         self._is_focus_dirty = False
-        return replace(snapshot, panes=panes, focus=focus)
+        return snapshot._replace(panes=panes, focus=focus)
 
     def _read_focus(self, fresh: Snapshot | None = None) -> Focus | None:
         """Read all about the job that is shown, which is mostly in one of the lists that were just read."""
@@ -327,7 +326,7 @@ class Reader:
         focus = Focus(job, tuple(attempts), history, waiting, number, output, self._environment[1])
         old = self._snapshot.focus
         # the same object tells the dashboard that there is nothing to paint
-        return old if old is not None and replace(focus, output=old.output) == old else focus
+        return old if old is not None and focus._replace(output=old.output) == old else focus
 
     def _waiting(self, job: Job, fresh: Snapshot | None) -> Waiting | None:
         """Return why a pending job does not run; asked again only when something that can be the reason has changed."""
@@ -355,7 +354,7 @@ class Reader:
         said = self._words_for(error)
         if said != self._last_error:
             self._last_error = said
-            self._publish(replace(self._snapshot, error=said))
+            self._publish(self._snapshot._replace(error=said))
         self._not_before_s = time.monotonic() + RETRY_S
         self._dirty_panes.clear()
         self._is_focus_dirty = False

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from core.model import Counts, Key, Known, Row, Sort, View
 from core.queue import Queue
@@ -44,8 +43,7 @@ class Thrifty:
         return answer, True
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What the dashboard asks of one list: rows from ``start``, or around the row of key ``anchor``."""
 
     start: int = 0
@@ -102,7 +100,7 @@ class Window:
             self._known = {row.job.id: self._known[row.job.id] for row in rows}
         if wanted.anchor is not None or start > 0:
             anchor = wanted.anchor or (rows[len(rows) // 2].key if rows else None)
-            self.wanted = replace(wanted, start=start, anchor=anchor)
+            self.wanted = wanted._replace(start=start, anchor=anchor)
         return self.data
 
     def _plain_total(self, counts: Counts) -> int | None:

@@ -6,7 +6,7 @@ import queue as fifo
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from textual.message import Message
 
@@ -19,8 +19,7 @@ from queuectl_tui.messages import ActDone, ActProgressed, ActRefused
 PROGRESS_SPACING_S = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """One write: what it is called, how it is done, and what is said when it is done ("" says nothing)."""
 
     verb: str

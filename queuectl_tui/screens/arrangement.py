@@ -6,8 +6,8 @@ screen (30 ms); a height or a display set on a widget lays out and no more, and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from queuectl_tui.snapshot import Pane
 
@@ -43,8 +43,7 @@ def mode_of(columns: int, rows: int) -> Mode:
     return Mode.GRID if columns >= 110 and rows >= 28 else Mode.ACCORDION
 
 
-@dataclass(frozen=True, slots=True)
-class Arrangement:
+class Arrangement(NamedTuple):
     """What is shown; heights are in rows or fractions, ``None`` leaves them to the style sheet."""
 
     panes: frozenset[Pane]

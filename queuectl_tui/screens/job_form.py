@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from core.errors import UsageError
 from core.intake import MAX_PRIORITY, check_command, check_name, check_number, check_queue, check_text, check_timeout
@@ -17,8 +18,7 @@ from core.units import format_duration, parse_duration, parse_instant
 Texts = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One question of the form; ``row`` groups fields that stand side by side, ``hint`` is one line."""
 
     id: str

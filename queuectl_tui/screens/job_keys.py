@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
+from typing import NamedTuple
 
 from core.errors import InvalidTransition
 from core.lifecycle import Verb, check
@@ -16,8 +17,7 @@ from queuectl_tui.screens.roster import Keys
 from queuectl_tui.snapshot import Pane
 
 
-@dataclass(frozen=True, slots=True)
-class Targets:
+class Targets(NamedTuple):
     """What a verb will act on: ids or a view, how many that are, and the command of one of them."""
 
     selected: Selected

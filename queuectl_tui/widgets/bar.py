@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from rich.segment import Segment
 from textual.strip import Strip
@@ -13,8 +13,7 @@ from queuectl_tui.format import clip, width
 from queuectl_tui.widgets.palette import styles_of
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A piece of text in a style of the palette ("" is the row's own); the highest ``rank`` is left out first.
 
     ``action`` is what a click on it does: the id of an action.
@@ -38,7 +37,7 @@ def fitted(left: Sequence[Part], right: Sequence[Part], cells: int) -> tuple[lis
             break
         kept_left = [part for part in kept_left if part.rank != highest]
         kept_right = [part for part in kept_right if part.rank != highest]
-    return kept_left, [replace(part, text=clip(part.text, cells)) for part in kept_right]
+    return kept_left, [part._replace(text=clip(part.text, cells)) for part in kept_right]
 
 
 #: What stands for signs that plain terminals do not have.
@@ -48,7 +47,7 @@ _PLAIN = str.maketrans(
 
 
 def _in_ascii(parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    return tuple(replace(part, text=part.text.translate(_PLAIN)) for part in parts)
+    return tuple(part._replace(text=part.text.translate(_PLAIN)) for part in parts)
 
 
 class Bar(Widget):

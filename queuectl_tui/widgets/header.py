@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from core.model import State, WorkerInfo
@@ -69,7 +68,7 @@ class Header(Bar):
         left += self._rate_parts(snapshot)
         left += self._waiting_parts(snapshot, now)
         if snapshot.error is not None:  # it takes the room that it needs: half a name or number tells nothing
-            left = [replace(part, rank=max(part.rank, 1)) for part in left]
+            left = [part._replace(rank=max(part.rank, 1)) for part in left]
         self.show_parts(left, self._alarms(snapshot, now))
 
     def _rate_parts(self, snapshot: Snapshot) -> list[Part]:

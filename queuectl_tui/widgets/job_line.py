@@ -12,7 +12,6 @@ the attempts grow when a longer one shows up; they never shrink again, so that l
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -35,8 +34,7 @@ _MARKERS = 3
 _WIDE_PANE = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Glyphs:
+class Glyphs(NamedTuple):
     """The signs that stand for states, marks and the cursor; each takes one cell, ``ellipsis`` may take more."""
 
     pending: str = "○"
@@ -55,8 +53,7 @@ UNICODE = Glyphs()
 ASCII = Glyphs("o", "~", "*", "+", "-", "x", ">", "#", "-", "..")
 
 
-@dataclass(frozen=True, slots=True)
-class Tail:
+class Tail(NamedTuple):
     """A right-aligned column behind the command: its width and the headings over it, each with its own width."""
 
     name: str
@@ -97,8 +94,7 @@ class Needs(NamedTuple):
         return Needs(needs_id, needs_attempts)
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(NamedTuple):
     """The columns of one pane at one width, in cells; a column of 0 cells is left out."""
 
     cells: int

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from math import ceil
+from typing import NamedTuple
 
 from queuectl_tui.snapshot import PaneData
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where the cursor is: its line, the job there (``None`` while its row is not loaded), the first line shown."""
 
     line: int = 0
@@ -100,16 +99,16 @@ def _follow_screen(place: Place, old: PaneData, new: PaneData, height: int, line
     return Place(line, place.job_id if there is None else there, top)
 
 
-@dataclass(slots=True)
 class Marks:
     """Which jobs are marked: listed ones, or all that match except some; and a range that is being drawn."""
 
-    ids: set[int] = field(default_factory=set)
-    excluded: set[int] = field(default_factory=set)
-    is_all: bool = False
-    _anchor: tuple[int, int] | None = None
-    _drawn: dict[int, int] = field(default_factory=dict)
-    _seen: dict[int, int] = field(default_factory=dict)
+    def __init__(self, ids: Iterable[int] = ()) -> None:
+        self.ids = set(ids)
+        self.excluded: set[int] = set()
+        self.is_all = False
+        self._anchor: tuple[int, int] | None = None
+        self._drawn: dict[int, int] = {}
+        self._seen: dict[int, int] = {}
 
     @property
     def is_drawing(self) -> bool:

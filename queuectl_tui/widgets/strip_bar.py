@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from textual import events
 from textual.message import Message
 
@@ -55,7 +53,7 @@ class StripBar(Bar):
         if self._is_read_only:
             alarms.append(Part(" read-only ", "warning", 2))
         if not any(worker.is_alive for worker in snapshot.workers):
-            alarms += [replace(part, rank=3) for part in (*worker_parts((), self.is_ascii), Part(" "))]
+            alarms += [part._replace(rank=3) for part in (*worker_parts((), self.is_ascii), Part(" "))]
         return alarms
 
     def on_click(self, event: events.Click) -> None:

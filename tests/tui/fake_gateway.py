@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from textual.message import Message
@@ -88,7 +87,7 @@ class FakeGateway(Gateway):
         self._tell(SnapshotTaken())
 
     def _set_pane(self, pane: Pane, data: PaneData) -> None:
-        self.show(replace(self.scene, panes={**self.scene.panes, pane: data}))
+        self.show(self.scene._replace(panes={**self.scene.panes, pane: data}))
 
     def show_view(self, pane: Pane, view: View) -> None:
         self.asked.append(("view", pane, view))
@@ -104,7 +103,7 @@ class FakeGateway(Gateway):
         data = self.scene.panes[pane]
         if not data.view.terms:
             found = rows(pane, wanted.start, wanted.length, data.total)
-            self._set_pane(pane, replace(data, start=wanted.start, rows=found))
+            self._set_pane(pane, data._replace(start=wanted.start, rows=found))
 
     def hold(self, pane: Pane, key: Key | None) -> None:
         return
@@ -117,7 +116,7 @@ class FakeGateway(Gateway):
             for row in data.rows:
                 if row.job.id == request.job_id:
                     focus = self.focus_maker(row.job)
-                    self.show(replace(self.scene, focus=replace(focus, number=request.number or focus.number)))
+                    self.show(self.scene._replace(focus=focus._replace(number=request.number or focus.number)))
                     return
 
     def read_range(self, pane: Pane, start: int, length: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from core.model import Lane
 from queuectl_tui.preferences import Preferences
@@ -35,12 +35,12 @@ def paused_snapshot() -> Snapshot:
     """Return a paused queue with one lane paused on its own."""
     busy = busy_snapshot()
     lanes = tuple(Lane(lane.name, lane.name == "media", lane.limit, lane.counts, lane.delayed) for lane in busy.lanes)
-    return replace(busy, is_paused=True, lanes=lanes)
+    return busy._replace(is_paused=True, lanes=lanes)
 
 
 def broken_snapshot() -> Snapshot:
     """Return the last good data of a queue whose file is gone."""
-    return replace(busy_snapshot(), error="/home/ada/jobs.db was deleted or moved; nothing is read or run any more")
+    return busy_snapshot()._replace(error="/home/ada/jobs.db was deleted or moved; nothing is read or run any more")
 
 
 MOMENTS: Mapping[str, Moment] = {

@@ -201,7 +201,7 @@ def idle_snapshot() -> Snapshot:
     worker = WorkerInfo(1, 4711, "workstation", 4, (), NOW, True, None, 0)
     panes = {pane: PaneData(0, 0, (), View(states=pane.states)) for pane in Pane}
     lane = Lane("default", False, None, {}, 0)
-    return replace(empty_snapshot(NOW), workers=(worker,), lanes=(lane,), panes=panes, own_worker_id=1)
+    return empty_snapshot(NOW)._replace(workers=(worker,), lanes=(lane,), panes=panes, own_worker_id=1)
 
 
 class FixedOutput:

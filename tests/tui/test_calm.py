@@ -54,8 +54,8 @@ async def change_one_row(stage: Stage, number: int) -> None:
     scene = stage.gateway.scene
     data = scene.panes[Pane.PENDING]
     changed = Row(data.rows[3].key, replace(data.rows[3].job, command=f"echo {number}"))
-    shown = replace(data, rows=(*data.rows[:3], changed, *data.rows[4:]))
-    stage.gateway.show(replace(scene, panes={**scene.panes, Pane.PENDING: shown}))
+    shown = data._replace(rows=(*data.rows[:3], changed, *data.rows[4:]))
+    stage.gateway.show(scene._replace(panes={**scene.panes, Pane.PENDING: shown}))
     await stage.pilot.pause()
 
 
@@ -95,7 +95,7 @@ async def test_a_picture_that_looks_the_same_repaints_nothing() -> None:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Widget, "_set_dirty", set_dirty)
-            stage.gateway.show(replace(stage.gateway.scene))
+            stage.gateway.show(stage.gateway.scene._replace())
             await stage.pilot.pause()
             assert touched == []
             await change_one_row(stage, 1)
@@ -119,8 +119,8 @@ async def test_a_changed_row_is_the_only_thing_that_is_looked_at() -> None:
             data = board.snapshot.panes[Pane.PENDING]
             changed = Row(data.rows[3].key, replace(data.rows[3].job, command="echo changed"))
             rows_now = (*data.rows[:3], changed, *data.rows[4:])
-            stage.gateway.scene = replace(
-                board.snapshot, panes={**board.snapshot.panes, Pane.PENDING: replace(data, rows=rows_now)}
+            stage.gateway.scene = board.snapshot._replace(
+                panes={**board.snapshot.panes, Pane.PENDING: data._replace(rows=rows_now)}
             )
             board.show_newest()
             assert asked == ["pane-pending"]

@@ -125,7 +125,7 @@ async def test_undo_pause_and_slots_are_one_key_each() -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.press("z", "p", ")", "(")
         assert stage.gateway.asked[-4:] == [("undo",), ("pause", None, True), ("resize", 1), ("resize", -1)]
-        stage.gateway.show(replace(stage.gateway.scene, is_paused=True))
+        stage.gateway.show(stage.gateway.scene._replace(is_paused=True))
         await stage.press("p")
         assert stage.gateway.asked[-1] == ("pause", None, False)
 
@@ -160,7 +160,7 @@ async def test_a_new_job_is_stayed_with_until_the_person_moves_on() -> None:
         await stage.pilot.pause()
         assert stage.board.shown is not None
         assert stage.board.shown.job.id == 10408
-        stage.gateway.show(replace(stage.gateway.scene))
+        stage.gateway.show(stage.gateway.scene._replace())
         await stage.pilot.pause()
         assert stage.board.shown.job.id == 10408
         await stage.press("c")
@@ -346,7 +346,7 @@ async def test_new_dead_jobs_are_announced_until_they_are_looked_at() -> None:
         old = stage.gateway.scene
         minutes = (*old.minutes[:-1], replace(old.minutes[-1], dead=2))
         data = PaneData(19, 0, rows(Pane.DLQ, 0, 19, 19), View(states=Pane.DLQ.states))
-        stage.gateway.show(replace(old, minutes=minutes, panes={**old.panes, Pane.DLQ: data}))
+        stage.gateway.show(old._replace(minutes=minutes, panes={**old.panes, Pane.DLQ: data}))
         await stage.pilot.pause()
         assert "! 2 new" in stage.board.boxes[Pane.DLQ].title.text
         assert any("2 jobs died" in said for said in stage.toasts())
@@ -356,7 +356,7 @@ async def test_new_dead_jobs_are_announced_until_they_are_looked_at() -> None:
 
 async def test_an_error_keeps_the_last_good_data_and_tells_its_age() -> None:
     async with staged(busy_snapshot()) as stage:
-        stage.gateway.show(replace(stage.gateway.scene, error="queue.db was deleted or moved"))
+        stage.gateway.show(stage.gateway.scene._replace(error="queue.db was deleted or moved"))
         await stage.pilot.pause()
         assert "data 0s old: queue.db was deleted or moved" in stage.board.header.text
         assert stage.board.table.data.total == BUSY_TOTALS[Pane.PENDING]
@@ -387,14 +387,14 @@ async def test_errors_that_take_turns_are_told_once_until_all_is_well() -> None:
     async with staged(busy_snapshot()) as stage:
         scene = stage.gateway.scene
         for error in ("one", "other", "one", "other", None, "one"):
-            stage.gateway.show(replace(scene, error=error))
+            stage.gateway.show(scene._replace(error=error))
             await stage.pilot.pause()
         assert [said for said in stage.toasts() if said in ("one", "other")] == ["one", "other", "one"]
 
 
 async def test_the_workers_trouble_is_told_unless_it_is_told_already() -> None:
     for error, told in ((None, ["Results are kept and tried again: no room"]), ("queue.db was deleted", [])):
-        async with staged(replace(busy_snapshot(), error=error)) as stage:
+        async with staged(busy_snapshot()._replace(error=error)) as stage:
             stage.board.post_message(WorkerReported(StorageTrouble("no room")))
             await stage.pilot.pause()
             assert [said for said in stage.toasts() if said.startswith("Results")] == told
@@ -429,11 +429,11 @@ async def test_a_count_that_must_be_typed_is_asked_for_in_the_footer_and_at_y() 
 async def test_a_small_terminal_tells_what_ails_the_whole() -> None:
     async with staged(busy_snapshot(), size=(60, 16), is_read_only=True) as stage:
         assert "read-only" in stage.board.strip_bar.text
-        stage.gateway.show(replace(stage.gateway.scene, workers=(), error="gone"))
+        stage.gateway.show(stage.gateway.scene._replace(workers=(), error="gone"))
         await stage.pilot.pause()
         assert "no worker" in stage.board.strip_bar.text
         assert "OLD DATA" in stage.board.strip_bar.text
-    async with staged(replace(busy_snapshot(), workers=(), error="gone"), size=(40, 12)) as stage:
+    async with staged(busy_snapshot()._replace(workers=(), error="gone"), size=(40, 12)) as stage:
         assert "OLD DATA" in stage.board.strip_bar.text
 
 
