@@ -79,10 +79,22 @@ class QueuectlApp(App[int], inherit_bindings=False):
             self.register_theme(own)
         wanted = theme or preferences.theme
         self.theme = wanted if wanted in self.available_themes else DEFAULT_THEME
+        self._read_with = self.get_css_variables()
+        self.stylesheet.set_variables(self._read_with)
 
     def get_default_screen(self) -> Screen[None]:
         """Return the dashboard: there is no other first screen."""
         return self.dashboard
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Read and apply the style sheet again, unless it was just read in these colours for the first picture.
+
+        Textual 8.2.8 does so for the theme that it starts with, however that was set.
+        """
+        variables = self.get_css_variables()
+        if variables != self._read_with or self.dashboard.is_mounted:
+            self._read_with = variables
+            super().refresh_css(animate=animate)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return the style sheet's own variables for themes that do not name them."""

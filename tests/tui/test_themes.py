@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.app import App
 from textual.color import Color
+from textual.css.stylesheet import Stylesheet
 
 from core.errors import UsageError
 from queuectl_tui.themes import OWN_THEMES, check_name, own_variables
@@ -43,6 +44,31 @@ async def test_a_start_in_a_theme(name: str) -> None:
     async with staged(busy_snapshot(), theme=name) as stage:
         assert stage.app.theme == name
         assert stage.board.table.size.height > 0
+
+
+@pytest.mark.parametrize("name", ["nord", "textual-light", "ansi-light", None])
+async def test_the_style_sheet_is_read_once_and_again_for_another_theme(
+    name: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole is read a second time for the theme it started with, unless somebody keeps Textual from it."""
+    times, read_again = [], Stylesheet.reparse
+
+    def counted(sheet: Stylesheet) -> None:
+        times.append(sheet)
+        read_again(sheet)
+
+    monkeypatch.setattr(Stylesheet, "reparse", counted)
+    async with staged(busy_snapshot(), theme=name) as stage:
+        assert times == []
+        picture = stage.app.export_screenshot()
+        stage.app.refresh_css()
+        await stage.pilot.pause()
+        assert len(times) == 1
+        assert stage.app.export_screenshot() == picture
+        stage.app.theme = "dracula"
+        await stage.pilot.pause()
+        assert len(times) == 2
+        assert stage.app.export_screenshot() != picture
 
 
 @pytest.mark.parametrize("name", _PLAIN)
