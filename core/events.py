@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Union
+from typing import NamedTuple, Union
 
 from core.model import Decision, Ending, Job
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerStarted:
+class WorkerStarted(NamedTuple):
     """The worker holds its lock and looks for jobs."""
 
     worker_id: int
     slots: int
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptStarted:
+class AttemptStarted(NamedTuple):
     """A command runs. ``job`` is as claimed: its ``attempts`` counts this attempt."""
 
     job: Job
@@ -25,8 +22,7 @@ class AttemptStarted:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptAdopted:
+class AttemptAdopted(NamedTuple):
     """A command that a dead worker started is watched by this one now."""
 
     job: Job
@@ -34,8 +30,7 @@ class AttemptAdopted:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptEnded:
+class AttemptEnded(NamedTuple):
     """An attempt's ending is recorded, and so is what follows. ``job`` is as it was while it ran."""
 
     job: Job
@@ -45,43 +40,37 @@ class AttemptEnded:
     decision: Decision
 
 
-@dataclass(frozen=True, slots=True)
-class SpawningPaused:
+class SpawningPaused(NamedTuple):
     """The system refuses new processes or files; claimed jobs went back, the worker waits ``for_s`` seconds."""
 
     reason: str
     for_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class StorageTrouble:
+class StorageTrouble(NamedTuple):
     """The database cannot be written just now; results are kept and tried again."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class StorageRecovered:
+class StorageRecovered(NamedTuple):
     """The database takes writes again."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoopFailed:
+class LoopFailed(NamedTuple):
     """An error inside one turn of the loop; the loop goes on."""
 
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerStopping:
+class WorkerStopping(NamedTuple):
     """The worker claims no more; ``mode`` is ``drain``, ``now`` or ``detach``, ``running`` what it still has."""
 
     mode: str
     running: int
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerStopped:
+class WorkerStopped(NamedTuple):
     """The worker gave up its lock; ``detached`` commands go on without it."""
 
     worker_id: int

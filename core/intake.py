@@ -80,7 +80,12 @@ def check_queue(queue: str) -> str:
 def check_number(value: float, what: str, low: float, high: float) -> None:
     """Raise ``UsageError`` unless ``low <= value <= high``."""
     if not low <= value <= high:
-        raise UsageError(f"{what} is from {low:g} to {high:g}, not {value:g}")
+        raise UsageError(f"{what} is from {_plain(low)} to {_plain(high)}, not {_plain(value)}")
+
+
+def _plain(value: float) -> str:
+    """Return a number as people write it: ``1,000,000``, not ``1e+06``; one without end or sense as it is."""
+    return f"{value:,.6f}".rstrip("0").rstrip(".") if 1e-6 <= abs(value) < 1e15 else f"{value:g}"
 
 
 def check_env(env: Mapping[str, str]) -> str:

@@ -19,7 +19,7 @@ import os
 import re
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from core.liveness import create_afresh, is_locked
 from core.paths import Spool
@@ -72,8 +72,7 @@ PASSING_ERRORS = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFI
 _HAS_PIDFD = hasattr(os, "pidfd_open")
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """What a run file says: the wrapper's pid, the exit status once it is there, whether the directory was gone."""
 
     pid: int | None = None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from core.clock import Clock, to_datetime
 from core.database import Database
 from core.errors import OutputUnavailable, UsageError
-from core.intake import MAX_LIMIT, JobRow, check_job, check_plain, check_queue, check_text
+from core.intake import MAX_LIMIT, JobRow, check_job, check_number, check_plain, check_queue, check_text
 from core.late import Late
 from core.settings import Settings, find_setting
 from core.store import adding, lanes
@@ -129,10 +129,8 @@ class Queue:
         if isinstance(job, str) and not fields:
             row = check_plain(job, settings, _here())
         else:
-            from dataclasses import replace
-
-            new = model.NewJob(job, **fields) if isinstance(job, str) else replace(job, **fields)
-            row = check_job(new, settings, _here())
+            new = model.NewJob(job) if isinstance(job, str) else job
+            row = check_job(_with_fields(new, fields), settings, _here())
         return adding.add(self.database, row, *self._captured(settings))
 
     def enqueue_many(self, jobs: Iterable[NewJob], *, progress: Progress | None = None) -> range:
@@ -270,8 +268,6 @@ class Queue:
 
         With ``then_retry`` a dead job is replayed and a delayed one made due in the same transaction.
         """
-        from dataclasses import replace
-
         job = self.job(ref)
         current = model.NewJob(
             command=job.command,
@@ -290,11 +286,7 @@ class Queue:
         )
         if fields.get("timeout_s", 0) is None:
             fields["timeout_s"] = 0
-        try:
-            wanted = replace(current, **fields)
-        except TypeError:
-            raise UsageError(f"a job has no field {', '.join(sorted(set(fields)))}") from None
-        row = check_job(wanted, self.settings(), job.cwd)
+        row = check_job(_with_fields(current, fields), self.settings(), job.cwd)
         return acts.edit(self.database, job.id, row, run_at_given="run_at" in fields, then_retry=then_retry)
 
     def purge(self, jobs: Selection, *, older_than_s: float | None = None, progress: Progress | None = None) -> Act:
@@ -330,6 +322,8 @@ class Queue:
     def _chosen(self, jobs: Selection) -> acts.Chosen:
         if isinstance(jobs, model.View):
             return acts.Chosen(self.ids(jobs))
+        if isinstance(jobs, (model.Job, model.Attempt)):  # tuples too, whose fields would be taken for ids
+            raise UsageError("give ids or names of jobs, as job.id, not the jobs themselves")
         references = [jobs] if isinstance(jobs, (int, str)) else list(dict.fromkeys(jobs))
         if len(references) > _TRUSTED and all(isinstance(reference, int) for reference in references):
             return acts.Chosen([int(reference) for reference in references])
@@ -363,8 +357,8 @@ class Queue:
 
     def limit(self, lane: str, limit: int | None) -> None:
         """Let at most ``limit`` (0 to 1,000,000) jobs of a queue run at once, over all workers; ``None`` lifts it."""
-        if limit is not None and not 0 <= limit <= MAX_LIMIT:
-            raise UsageError(f"a limit is from 0 to {MAX_LIMIT:,}, not {limit}")
+        if limit is not None:
+            check_number(limit, "the limit", 0, MAX_LIMIT)
         lanes.set_limit(self.database, check_queue(lane), limit)
 
     # --- settings
@@ -436,6 +430,13 @@ def _here() -> str:
         return check_text(os.getcwd(), "working directory", longest=4096)
     except FileNotFoundError:
         raise UsageError("the working directory no longer exists; change to another one") from None
+
+
+def _with_fields(job: NewJob, fields: Mapping[str, Any]) -> NewJob:
+    unknown = fields.keys() - model.NewJob._fields
+    if unknown:
+        raise UsageError(f"a job has no field {', '.join(sorted(unknown))}; it has {', '.join(model.NewJob._fields)}")
+    return job._replace(**fields)
 
 
 def _checked(jobs: Iterable[NewJob], settings: Settings, progress: Progress | None) -> Iterator[JobRow]:

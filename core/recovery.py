@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from core.database import Database
 from core.liveness import is_locked
@@ -15,8 +15,7 @@ from core.store.claims import Claim
 from core.upkeep import leftovers
 
 
-@dataclass(frozen=True, slots=True)
-class Adopted:
+class Adopted(NamedTuple):
     """An attempt that is ours now, with the command to watch; whether it runs, ended or is lost ``poll`` tells."""
 
     claim: Claim

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(NamedTuple):
     """The three numbers of the curve: ``base`` >= 1, ``cap_s`` > 0 in seconds, ``jitter`` a share from 0 to 1."""
 
     base: float = 2.0

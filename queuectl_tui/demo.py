@@ -8,7 +8,6 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 
 from core.clock import SystemClock, to_datetime
@@ -120,7 +119,7 @@ def make_jobs(count: int, seed: int, directory: str) -> list[NewJob]:
 
 
 def _in(directory: str, job: NewJob) -> NewJob:
-    return replace(job, cwd=directory)
+    return job._replace(cwd=directory)
 
 
 class Demo:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
@@ -32,8 +31,8 @@ def plain(value: object) -> Any:
 
 
 def flat(value: Any) -> dict[str, Any]:
-    """Return a dataclass as an object with a key for each field."""
-    return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    """Return a named tuple as an object with a key for each field."""
+    return {name: plain(field) for name, field in value._asdict().items()}
 
 
 def job_object(job: Job, now: datetime) -> dict[str, Any]:

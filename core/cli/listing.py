@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import replace
 
 from core.cli.failures import DONE
 from core.cli.parser import Parser
@@ -49,9 +48,9 @@ def run(session: Session, options: Namespace) -> int:
             raise UsageError("give a state or --state, only one of them")
         options.state = options.word
     queue = session.queue()
-    view = replace(view_of(options), sort=Sort(options.sort or "default"), is_reversed=options.reverse)
+    view = view_of(options)._replace(sort=Sort(options.sort or "default"), is_reversed=options.reverse)
     if options.after is not None:
-        view = replace(view, sort=Sort.ID)
+        view = view._replace(sort=Sort.ID)
     if session.is_json:
         from core.cli.jsonable import job_object, print_array
 

@@ -13,7 +13,7 @@ from core.cli.jsonable import instant, text_of
 def event_object(event: events.WorkerEvent, now: datetime) -> dict[str, Any]:
     """Return an event as a flat object: ``event`` is its name, ``job_id`` and ``command`` tell whose it is."""
     shown: dict[str, Any] = {"event": _name(event), "at": instant(now)}
-    for field in event.__dataclass_fields__:
+    for field in event._fields:
         value = getattr(event, field)
         if field == "job":
             shown |= {"job_id": value.id, "name": value.name, "command": value.command, "queue": value.queue}

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from core.database import Database, retry_on_full_disk
 from core.errors import InvalidTransition, NameTaken, UsageError
@@ -27,8 +27,7 @@ Progress = Callable[[int, int], None]
 _FROM_IDS = "id IN (SELECT value FROM json_each(:ids))"
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """One UPDATE of a verb: from which states, what it sets, what history keeps of the row before."""
 
     states: str
@@ -65,8 +64,7 @@ _RESTORE = _Step(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(NamedTuple):
     """The jobs that a verb is for; of a single one that a person named, a state that forbids the verb is an error."""
 
     ids: Sequence[int]
@@ -101,8 +99,7 @@ def cancel(db: Database, jobs: Chosen, is_kill: bool, progress: Progress | None)
     return _bulk(db, Verb.CANCEL, (_CANCEL,), jobs, progress, stop="kill" if is_kill else "cancel")
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
+class _Order(NamedTuple):
     """What a bulk act does to each chunk. ``stop`` is what running jobs are asked, if anything."""
 
     verb: Verb

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from core.database import Database
 from core.errors import DatabaseCorrupt
@@ -18,8 +18,7 @@ from core.store.rows import JOB_COLUMNS, SqlRow, claimed_job_of, job_of, variabl
 DUE_BATCH = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A job that was just claimed, with what it takes to run it. ``job`` is as it is now: running, attempts counted."""
 
     job: Job
@@ -30,8 +29,7 @@ class Claim:
     stop_requested: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """An ending that was written, and what follows."""
 
     claim: Claim
@@ -39,8 +37,7 @@ class Recorded:
     decision: Decision
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """What one transaction did. ``refusal`` is why claims went back: the system gave no file for them."""
 
     recorded: Sequence[Recorded]
@@ -50,8 +47,7 @@ class Turn:
     refusal: OSError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(NamedTuple):
     """What a worker may claim: ``slots`` free ones, of these queues (none: of all)."""
 
     slots: int

@@ -7,16 +7,15 @@ the id; its rows are paged by key in two steps, "same value, later id" and "late
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from core.model import Sort, State, Term, View
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """One run of rows: its index (or ``""``), the conditions that select it, and its two columns of order."""
 
-    index: str
+    index_name: str
     where: str
     column: str
     is_descending: bool
@@ -25,11 +24,11 @@ class Segment:
     @property
     def source(self) -> str:
         """Return the FROM clause."""
-        return f"jobs INDEXED BY {self.index}" if self.index else "jobs"
+        return f"jobs INDEXED BY {self.index_name}" if self.index_name else "jobs"
 
     def flipped(self) -> Segment:
         """Return the same rows in the opposite order."""
-        return Segment(self.index, self.where, self.column, not self.is_descending, not self.is_id_descending)
+        return Segment(self.index_name, self.where, self.column, not self.is_descending, not self.is_id_descending)
 
     @property
     def order(self) -> str:

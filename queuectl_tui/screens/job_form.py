@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -179,7 +178,7 @@ def new_job(base: NewJob, before: Texts, texts: Texts, now: datetime) -> NewJob:
         value = _PARSERS[field_id](_trimmed(field_id, text), now)
         if text != before[field_id]:
             changes[_ATTRIBUTES.get(field_id, field_id)] = value
-    return replace(base, **changes)  # type: ignore[arg-type]
+    return base._replace(**changes)  # type: ignore[arg-type]
 
 
 def _trimmed(field_id: str, text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from typing import NamedTuple
 
 from core.errors import InvalidTransition
@@ -189,5 +188,5 @@ def changed_fields(job: Job, changed: NewJob) -> dict[str, object]:
     from queuectl_tui.screens.job_form import as_new
 
     before = as_new(job)
-    names = (item.name for item in fields(NewJob) if item.name not in ("name", "env"))
+    names = (name for name in NewJob._fields if name not in ("name", "env"))
     return {name: getattr(changed, name) for name in names if getattr(changed, name) != getattr(before, name)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 
 from textual.app import ComposeResult
@@ -128,7 +127,7 @@ class PaneBox(Vertical):
         if not terms:
             self.filter_bar.show_error("")  # nor is there anything to count
         self.filter_text = text.strip()
-        self._set_view(replace(self.view, terms=terms))
+        self._set_view(self.view._replace(terms=terms))
 
     def on_filter_bar_changed(self, message: FilterBar.Changed) -> None:
         """Filter by what was typed so far."""
@@ -155,11 +154,11 @@ class PaneBox(Vertical):
 
     def sort_by(self, sort: Sort) -> None:
         """Show another order."""
-        self._set_view(replace(self.view, sort=sort, is_reversed=False))
+        self._set_view(self.view._replace(sort=sort, is_reversed=False))
 
     def reverse(self) -> None:
         """Turn the order round."""
-        self._set_view(replace(self.view, is_reversed=not self.view.is_reversed))
+        self._set_view(self.view._replace(is_reversed=not self.view.is_reversed))
 
     def sort_by_heading(self, heading: str) -> None:
         """Order by the column that was clicked; the second time the other way round."""
@@ -186,7 +185,7 @@ class PaneBox(Vertical):
 
 def without(view: View, excluded: Iterable[int]) -> View:
     """Return the view without some jobs."""
-    return replace(view, terms=(*view.terms, *(Term("id", job_id, is_negated=True) for job_id in sorted(excluded))))
+    return view._replace(terms=(*view.terms, *(Term("id", job_id, is_negated=True) for job_id in sorted(excluded))))
 
 
 def held_queues(snapshot: Snapshot) -> frozenset[str] | None:

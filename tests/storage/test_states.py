@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -160,7 +159,7 @@ def test_an_ending_of_an_unknown_attempt_does_nothing(queue: Queue, hand: Hand) 
     queue.enqueue("true")
     (claim,) = hand.claim()
     before = dump(queue.path)
-    assert not hand.record(replace(claim, attempt_id=12345))
+    assert not hand.record(claim._replace(attempt_id=12345))
     assert dump(queue.path) == before
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -61,7 +60,7 @@ def make_job(job_id: int, state: State = State.PENDING, **fields: Any) -> Job:
         last_signal=None,
         last_error=None,
     )
-    return replace(job, **fields)
+    return job._replace(**fields)
 
 
 def pending(index: int) -> Job:

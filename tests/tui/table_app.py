@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -63,7 +62,7 @@ def a_job(job_id: int, state: State = State.PENDING, command: str = "true", **fi
         last_signal=None,
         last_error=None,
     )
-    return replace(job, **fields)
+    return job._replace(**fields)
 
 
 def window(ids: Sequence[int], start: int = 0, length: int | None = None, view: View | None = None) -> PaneData:

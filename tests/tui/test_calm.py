@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -53,7 +52,7 @@ async def change_one_row(stage: Stage, number: int) -> None:
     """Show a picture in which one waiting job has another command."""
     scene = stage.gateway.scene
     data = scene.panes[Pane.PENDING]
-    changed = Row(data.rows[3].key, replace(data.rows[3].job, command=f"echo {number}"))
+    changed = Row(data.rows[3].key, data.rows[3].job._replace(command=f"echo {number}"))
     shown = data._replace(rows=(*data.rows[:3], changed, *data.rows[4:]))
     stage.gateway.show(scene._replace(panes={**scene.panes, Pane.PENDING: shown}))
     await stage.pilot.pause()
@@ -117,7 +116,7 @@ async def test_a_changed_row_is_the_only_thing_that_is_looked_at() -> None:
                 patch.setattr(owner, "show", show)
             board = stage.board
             data = board.snapshot.panes[Pane.PENDING]
-            changed = Row(data.rows[3].key, replace(data.rows[3].job, command="echo changed"))
+            changed = Row(data.rows[3].key, data.rows[3].job._replace(command="echo changed"))
             rows_now = (*data.rows[:3], changed, *data.rows[4:])
             stage.gateway.scene = board.snapshot._replace(
                 panes={**board.snapshot.panes, Pane.PENDING: data._replace(rows=rows_now)}

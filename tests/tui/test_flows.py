@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -344,7 +343,7 @@ async def test_ctrl_c_kills_nothing() -> None:
 async def test_new_dead_jobs_are_announced_until_they_are_looked_at() -> None:
     async with staged(busy_snapshot()) as stage:
         old = stage.gateway.scene
-        minutes = (*old.minutes[:-1], replace(old.minutes[-1], dead=2))
+        minutes = (*old.minutes[:-1], old.minutes[-1]._replace(dead=2))
         data = PaneData(19, 0, rows(Pane.DLQ, 0, 19, 19), View(states=Pane.DLQ.states))
         stage.gateway.show(old._replace(minutes=minutes, panes={**old.panes, Pane.DLQ: data}))
         await stage.pilot.pause()

@@ -7,7 +7,6 @@ import shlex
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -66,7 +65,7 @@ async def asking(
 
 
 def form(edit: Job | None = None, **defaults: object) -> ModalScreen[Any]:
-    new = replace(NewJob("", cwd="/"), **defaults)  # type: ignore[arg-type]
+    new = NewJob("", cwd="/")._replace(**defaults)  # type: ignore[arg-type]
     return EnqueueScreen(new, ["default", "media"], edit=edit, clock=CLOCK)
 
 
@@ -187,7 +186,7 @@ async def test_editing_keeps_what_was_not_changed_even_what_cannot_be_shown() ->
         assert not app.screen.query("#name")
         await type_into(pilot, "priority", "3")
         await pilot.press("enter")
-        assert app.result == replace(as_new(job), priority=3)
+        assert app.result == as_new(job)._replace(priority=3)
 
 
 async def test_pasted_text_is_inert() -> None:
@@ -312,8 +311,8 @@ def test_a_time_that_is_past_is_said_to_run_at_once() -> None:
 
 def test_unchanged_texts_give_the_same_job() -> None:
     for base in (NewJob("a\tb\x07"), as_new(make_job(3, name="x\x00y", timeout_s=1.5))):
-        texts = texts_of_new(replace(base, cwd="/"))
-        assert new_job(replace(base, cwd="/"), texts, texts, NOW) == replace(base, cwd="/")
+        texts = texts_of_new(base._replace(cwd="/"))
+        assert new_job(base._replace(cwd="/"), texts, texts, NOW) == base._replace(cwd="/")
 
 
 def test_a_text_in_the_form_is_inert_and_keeps_tabs() -> None:

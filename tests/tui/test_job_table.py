@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -35,7 +34,7 @@ async def test_one_changed_job_repaints_one_line() -> None:
         table.show(of_jobs(jobs), NOW)
         await pilot.pause()
         table.refreshed.clear()
-        jobs[4] = replace(jobs[4], attempts=1)
+        jobs[4] = jobs[4]._replace(attempts=1)
         table.show(of_jobs(jobs), NOW)
         assert table.refreshed == [Region(0, 4, 79, 1)]
 
@@ -72,7 +71,7 @@ async def test_between_ticks_only_jobs_that_changed_are_looked_at() -> None:
         table.show(of_jobs(jobs), NOW)
         await pilot.pause()
         table.refreshed.clear()
-        jobs[2] = replace(jobs[2], attempts=2)
+        jobs[2] = jobs[2]._replace(attempts=2)
         table.show(of_jobs(jobs), NOW + timedelta(milliseconds=500))
         assert table.refreshed == [Region(0, 2, 79, 1)]
         table.refreshed.clear()
