@@ -13,20 +13,28 @@ def minutes(db: Database, count: int) -> list[Minute]:
     """Return the last ``count`` minutes, the current one last, minutes in which nothing happened included."""
     newest = db.clock.now_ms() // 60_000
     with db.read() as connection:
-        found = {
-            row[0]: row
-            for row in connection.execute(
-                "SELECT minute, enqueued, succeeded, failed, dead, run_ms, wait_ms FROM minutes"
-                " WHERE minute > ? AND minute <= ?",
-                (newest - count, newest),
-            ).fetchall()
-        }
-    return [_minute(*found.get(minute, (minute, 0, 0, 0, 0, 0, 0))) for minute in range(newest - count + 1, newest + 1)]
+        found = connection.execute(
+            "SELECT minute, enqueued, succeeded, failed, dead, run_ms, wait_ms FROM minutes"
+            " WHERE minute > ? AND minute <= ?",
+            (newest - count, newest),
+        ).fetchall()
+    return list(_filled(newest, count, tuple(found)))
+
+
+# Minutes that passed do not change, nor does a calm one, and the dashboard asks ten times a second.
+
+
+@lru_cache(maxsize=2)
+def _filled(newest: int, count: int, found: tuple[tuple[int, ...], ...]) -> tuple[Minute, ...]:
+    """Return the minutes, those in which nothing happened included."""
+    rows = {row[0]: row for row in found}
+    return tuple(
+        _minute(*rows.get(minute, (minute, 0, 0, 0, 0, 0, 0))) for minute in range(newest - count + 1, newest + 1)
+    )
 
 
 @lru_cache(maxsize=256)
 def _minute(minute: int, enqueued: int, succeeded: int, failed: int, dead: int, run_ms: int, wait_ms: int) -> Minute:
-    """Return a minute; those that passed do not change, and the dashboard asks ten times a second."""
     return Minute(to_datetime(minute * 60_000), enqueued, succeeded, failed, dead, run_ms / 1000, wait_ms / 1000)
 
 

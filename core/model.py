@@ -230,6 +230,13 @@ class Row(NamedTuple):
     job: Job
 
 
+class Page(NamedTuple):
+    """The first rows of a view, and the text that they were read from: opaque to callers."""
+
+    text: str = ""
+    rows: tuple[Row, ...] = ()
+
+
 #: Rows that were read before, by job id: those that did not change are not made again. Opaque to callers.
 Known = dict[int, tuple[object, Row]]
 

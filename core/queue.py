@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from core.clock import Clock, to_datetime
 from core.database import Database
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Metrics,
         Minute,
         NewJob,
+        Page,
         Row,
         View,
         Waiting,
@@ -174,6 +175,15 @@ class Queue:
         For whoever reads again and again: rows that are in ``known`` and did not change are the same objects again.
         """
         return listing.rows(self.database, view, after=after, before=before, limit=limit, known=known)
+
+    def first_pages(self, wanted: Sequence[tuple[View, int]], before: Sequence[Page]) -> list[Page]:
+        """Return the first rows of views without a filter, so many of each; for whoever reads them again and again.
+
+        The views are in their default order or by id: no other has an index.
+        ``before`` holds what this returned last for each of them (``Page()`` for nothing): a page that did not change
+        is the same object again, and so is a row.
+        """
+        return listing.first_pages(self.database, wanted, before)
 
     def last_rows(self, view: View, *, limit: int = 100, known: Known | None = None) -> list[Row]:
         """Return the last ``limit`` rows of a view, in view order; ``known`` as in ``rows``."""
@@ -333,9 +343,12 @@ class Queue:
 
     # --- queues (lanes)
 
-    def lanes(self) -> list[Lane]:
-        """Return the queues that have jobs, a pause flag or a limit, by name."""
-        return reading.lanes(self.database)
+    def lanes(self, counts: Counts | None = None) -> list[Lane]:
+        """Return the queues that have jobs, a pause flag or a limit, by name.
+
+        ``counts`` that were read in the same ``snapshot`` need not be read again.
+        """
+        return reading.lanes(self.database, counts)
 
     def is_paused(self) -> bool:
         """Tell whether everything is paused."""

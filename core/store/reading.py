@@ -107,10 +107,10 @@ def _counts(connection: sqlite3.Connection) -> Counts:
     return Counts(by_queue, delayed)
 
 
-def lanes(db: Database) -> list[Lane]:
-    """Return every queue that has jobs, a pause flag or a limit, by name."""
+def lanes(db: Database, numbers: Counts | None = None) -> list[Lane]:
+    """Return every queue that has jobs, a pause flag or a limit, by name; ``numbers`` if they were read already."""
     with db.read() as connection:
-        numbers = _counts(connection)
+        numbers = _counts(connection) if numbers is None else numbers
         stored = {
             row[0]: (bool(row[1]), row[2])
             for row in connection.execute("SELECT name, is_paused, running_limit FROM queues").fetchall()

@@ -58,7 +58,7 @@ def _job_of(row: SqlRow) -> Job:
         env=variables_of(row[7]),
         max_attempts=row[8],
         timeout_s=None if timeout_ms is None else timeout_ms / 1000,
-        backoff_base=row[10],
+        backoff_base=float(row[10]),
         ok_exit=row[11],
         dead_exit=row[12],
         state=_STATES[row[13]],

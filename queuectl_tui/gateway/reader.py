@@ -15,7 +15,7 @@ from core.model import Counts, Job, Key, State, View, Waiting
 from core.queue import Queue
 from queuectl_tui.gateway.meter import Meter
 from queuectl_tui.gateway.window import Wanted, Window
-from queuectl_tui.snapshot import Focus, Pane, Snapshot, empty_snapshot
+from queuectl_tui.snapshot import Focus, Pane, PaneData, Snapshot, empty_snapshot
 
 #: How often the reader looks whether another process committed, and how far apart two pictures are at least.
 POLL_S = 0.05
@@ -257,11 +257,11 @@ class Reader:
         minutes = tuple(queue.minutes(MINUTES))
         self._meter.feed(minutes, now_ms // 1000)
         waits = _ready(counts)
-        panes = {pane: window.read(queue, counts) for pane, window in self._windows.items()}
+        panes = self._read_panes(counts)
         snapshot = Snapshot(
             taken_at=to_datetime(now_ms),
             counts=counts,
-            lanes=tuple(queue.lanes()),
+            lanes=tuple(queue.lanes(counts)),
             is_paused=queue.is_paused(),
             workers=tuple(queue.workers()),
             minutes=minutes,
@@ -275,6 +275,18 @@ class Reader:
         self._dirty_panes.clear()
         self._is_focus_dirty = False
         return snapshot
+
+    def _read_panes(self, counts: Counts) -> dict[Pane, PaneData]:
+        """Read all lists: those that stand at their top together, of which only what changed is made."""
+        windows, queue = self._windows, self._queue
+        at_top = {pane: window for pane, window in windows.items() if window.is_at_top}
+        wanted = [(window.view, window.wanted.length) for window in at_top.values()]
+        found = queue.first_pages(wanted, [window.page for window in at_top.values()]) if wanted else ()
+        pages = dict(zip(at_top, found, strict=True))
+        return {
+            pane: window.show_page(pages[pane], counts) if pane in pages else window.read(queue, counts)
+            for pane, window in windows.items()
+        }
 
     def _oldest_pending_at(self, counts: Counts) -> datetime | None:
         """Return since when the longest waiting job has been due.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from core.model import Counts, Key, Known, Row, Sort, View
+from core.model import Counts, Key, Known, Page, Row, Sort, View
 from core.queue import Queue
 from queuectl_tui.snapshot import Pane, PaneData
 
@@ -63,6 +63,7 @@ class Window:
         self._placing = Thrifty()
         self._is_total_old = False
         self._known: Known = {}
+        self.page = Page()
 
     @property
     def is_count_due(self) -> bool:
@@ -79,6 +80,25 @@ class Window:
         """Ask for other rows; an ``anchor`` keeps the window at that row while rows come and go above it."""
         self.wanted = wanted
 
+    @property
+    def is_at_top(self) -> bool:
+        """Tell whether the first rows of a whole list are wanted, which can be read together with those of others."""
+        is_first = self.wanted.start == 0 and self.wanted.anchor is None
+        return is_first and not self.view.terms and self.view.sort in (Sort.DEFAULT, Sort.ID)
+
+    def show_page(self, page: Page, counts: Counts) -> PaneData:
+        """Return the first rows of a whole list, which were just read."""
+        self.page = page
+        self._is_total_old = False
+        total = sum(counts.of(state) for state in self.view.states)
+        return self._keep(PaneData(max(total, len(page.rows)), 0, page.rows, self.view))
+
+    def _keep(self, data: PaneData) -> PaneData:
+        """Remember what is shown; the same object tells the dashboard that there is nothing to paint."""
+        if data != self.data:
+            self.data = data
+        return self.data
+
     def read(self, queue: Queue, counts: Counts, *, is_changed: bool = True) -> PaneData:
         """Return the rows that are wanted as they are now, and remember where they stand.
 
@@ -93,9 +113,7 @@ class Window:
             start, rows = 0, queue.rows(self.view, limit=wanted.length, known=self._known)
         total, is_counted = self._total(queue, start, rows, known_total)
         start = min(start, max(0, total - len(rows)))
-        data = PaneData(total, start, tuple(rows), self.view, is_counted)
-        if data != self.data:  # the same object tells the dashboard that there is nothing to paint
-            self.data = data
+        self._keep(PaneData(total, start, tuple(rows), self.view, is_counted))
         if len(self._known) > KNOWN_WINDOWS * wanted.length:
             self._known = {row.job.id: self._known[row.job.id] for row in rows}
         if wanted.anchor is not None or start > 0:

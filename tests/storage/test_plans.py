@@ -12,7 +12,7 @@ import pytest
 
 from core.clock import to_datetime
 from core.filter import parse_filter
-from core.model import NewJob, Outcome, Sort, State, View
+from core.model import NewJob, Outcome, Page, Sort, State, View
 from core.queue import Queue
 from core.recovery import adopt_from_the_dead, remove_leftovers, strike_dead_workers
 from core.store import claims, workers
@@ -25,6 +25,7 @@ BIG = ("jobs", "attempts", "history", "later")
 #: Statements that may read a whole table, and why that is right.
 MAY_SCAN = {
     r"^SELECT .* FROM jobs WHERE state (<>|=|IN) .* ORDER BY id (ASC|DESC) LIMIT": "walks the table by id, to a limit",
+    r"^SELECT \(SELECT .* FROM jobs WHERE state (<>|=|IN) .* ORDER BY id (ASC|DESC) LIMIT": "so does a page of it",
     r"^SELECT id FROM jobs WHERE (state|command)": "all ids of a view over several states: as many as the rows",
     r"^SELECT .* FROM jobs WHERE .* ORDER BY (command|COALESCE)": "sorting by command or duration, on request",
     r"^SELECT count\(\*\) FROM jobs WHERE": "counting what a filter leaves, on request",
@@ -161,6 +162,8 @@ def _list(queue: Queue) -> None:
                     queue.count(view)
                     queue.position_of(view, key)
                     queue.ids(view)
+                    if not view.terms and sort in (Sort.DEFAULT, Sort.ID):
+                        queue.first_pages([(view, 100)], [Page()])
 
 
 def _act(queue: Queue) -> None:
