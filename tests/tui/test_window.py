@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.model import NewJob, State, Term, View
+from core.model import NewJob, Sort, State, Term, View
 from core.queue import Queue
 from queuectl_tui.gateway.window import Wanted, Window
 from queuectl_tui.snapshot import Pane, PaneData
@@ -104,3 +104,34 @@ def test_any_window_is_a_true_slice_of_the_list(queue: Queue, start: int, length
     data = read(window, queue)
     assert ids_in(data) == list(range(data.start + 1, data.start + len(data.rows) + 1))
     assert line + 1 in ids_in(data)
+
+
+@pytest.mark.parametrize(
+    "view", [View(), View(sort=Sort.ID), View(is_reversed=True), View(sort=Sort.ID, is_reversed=True)]
+)
+def test_a_first_page_shows_what_reading_shows(queue: Queue, view: View) -> None:
+    window, other = Window(Pane.PENDING), Window(Pane.PENDING)
+    for one in (window, other):
+        one.set_view(view._replace(states=Pane.PENDING.states))
+    for _ in range(2):
+        assert window.is_at_top
+        (page,) = queue.first_pages([(window.view, window.wanted.length)], [window.page])
+        assert window.show_page(page, queue.counts()) == read(other, queue)
+        queue.edit(2, command="echo changed")
+
+
+@pytest.mark.parametrize(
+    ("view", "start", "is_at_top"),
+    [
+        (View(), 0, True),
+        (View(sort=Sort.COMMAND), 0, False),
+        (View(sort=Sort.DURATION), 0, False),
+        (View(terms=(Term("id", 1),)), 0, False),
+        (View(), 10, False),
+    ],
+)
+def test_only_tops_in_an_order_of_an_index_are_read_as_pages(view: View, start: int, is_at_top: bool) -> None:
+    window = Window(Pane.PENDING)
+    window.set_view(view)
+    window.want(Wanted(start))
+    assert window.is_at_top == is_at_top
