@@ -14,12 +14,14 @@ from bench.place import scratch
 from core.database import Database
 from core.model import Ending, NewJob, Outcome
 from core.paths import Spool
-from core.process import HEADING, Command, RunFile, arguments, start
+from core.process import Command, RunFile, Stock, start
 from core.queue import Queue
 from core.spares import Spares
+from core.standby import Standby
 from core.store import claims, workers
 from core.store.claims import Claim
 from core.store.rollups import Rollups
+from core.wrapper import Wrapper, order
 
 #: How many commands every contender runs at once.
 SLOTS = 2
@@ -36,20 +38,21 @@ class _Commands:
 
     def __init__(self, spool: Spool, command: str, directory: str) -> None:
         self._spool = spool
-        self._argv = arguments("/bin/sh", command, directory)
+        self._order = order("/bin/sh", command, directory)
         self._environment = dict(os.environb)
         self._poll = select.poll()
-        self._spares = Spares()
+        self._stock = Stock(Spares(), Standby())
         self._live: dict[int, tuple[Command, int]] = {}
+        self._ended: dict[int, Wrapper | None] = {}
 
     def __len__(self) -> int:
         return len(self._live)
 
     def start(self, number: int) -> None:
-        run = RunFile(self._spool, number, self._spares)
-        command = start(self._spool, number, run, self._argv, self._environment)
-        self._live[command.pidfd] = (command, number)
-        self._poll.register(command.pidfd, select.POLLIN)
+        run = RunFile(self._spool, number, self._stock)
+        command = start(self._spool, number, run, self._order, self._environment, {})
+        self._live[command.descriptor] = (command, number)
+        self._poll.register(command.descriptor, select.POLLIN)
 
     def wait(self) -> list[int]:
         """Return the numbers of those that ended, at least one."""
@@ -58,22 +61,33 @@ class _Commands:
             self._poll.unregister(descriptor)
             command, number = self._live.pop(descriptor)
             command.poll()
+            self._ended[number] = command.release()
             ended.append(number)
         return ended
 
     def forget(self, numbers: Sequence[int]) -> None:
         for number in numbers:
-            self._spares.keep(self._spool.run_file(number), len(HEADING))
-            self._spares.keep(self._spool.output_file(number), 0)
+            wrapper = self._ended.pop(number)
+            if wrapper is not None and wrapper.can_go_on():
+                self._stock.wrappers.keep(wrapper)
+            elif wrapper is not None:
+                self._stock.wrappers.part(wrapper)
+            self._stock.outputs.keep(self._spool.output_file(number))
+        self._stock.wrappers.collect()
+
+    def close(self) -> None:
+        self._stock.wrappers.close()
 
 
 @contextlib.contextmanager
 def _commands(command: str) -> Iterator[tuple[_Commands, str]]:
     with scratch() as directory:
         database = Database(os.path.join(directory, "queue.db"))  # for its directories
+        commands = _Commands(database.spool, command, directory)
         try:
-            yield _Commands(database.spool, command, directory), directory
+            yield commands, directory
         finally:
+            commands.close()
             database.close()
 
 
@@ -225,7 +239,7 @@ def transaction_us(jobs: int) -> float:
                 room=claims.Room(1),
                 settings=settings,
                 jitter=queue.jitter,
-                open_run=lambda attempt_id: None,
+                open_run=lambda claim: None,
                 rollups=rollups,
                 is_rolled_up=False,
                 is_durable=False,

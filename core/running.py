@@ -14,13 +14,15 @@ from core.database import Database
 from core.lifecycle import outcome_of_exit
 from core.model import Ending, Outcome
 from core.output import collect
-from core.process import HEADING, PASSING_ERRORS, Command, RunFile, Status, arguments, start
+from core.process import PASSING_ERRORS, Command, RunFile, Status, Stock, start
 from core.recovery import Adopted
 from core.settings import Settings
 from core.spares import Spares
+from core.standby import Standby
 from core.store import claims
 from core.store.claims import Claim, Recorded
 from core.waiter import Waiter
+from core.wrapper import MAX_COMMAND, Wrapper, order
 
 #: How often a command that no descriptor announces is looked at, in seconds.
 _POLL_S = 0.05
@@ -42,6 +44,7 @@ class _Running:
     kill_at_s: float | None = None
     stop: Outcome | None = None
     stop_error: str | None = None
+    descriptor: int = -1
     is_announced: bool = True
     look_at_s: float = 0.0
 
@@ -55,7 +58,8 @@ class RunningSet:
         self._running: dict[int, _Running] = {}
         self._by_descriptor: dict[int, int] = {}
         self._environments: dict[int, Mapping[bytes, bytes]] = {}
-        self._spares = Spares()
+        self._stock = Stock(Spares(), Standby())
+        self._resting: dict[int, Wrapper] = {}
         self._output_look_s = 0.0
         self.endings: dict[int, tuple[Claim, Ending]] = {}
         self.settings = Settings()
@@ -74,23 +78,27 @@ class RunningSet:
 
     # --- beginning
 
-    def open_run(self, attempt_id: int) -> RunFile:
+    def open_run(self, claim: Claim) -> RunFile:
         """Make the files of an attempt that is being claimed; raise ``OSError`` when there is no room for them."""
-        return RunFile(self._db.spool, attempt_id, self._spares)
+        # what commands of one wrapper must have in common; one that is as long as this goes with nobody
+        kind = (claim.environment_id, claim.job.env)
+        is_long = len(claim.job.command) > MAX_COMMAND
+        return RunFile(self._db.spool, claim.attempt_id, None if is_long else self._stock, kind)
 
     def start(self, claim: Claim, run: RunFile) -> OSError | None:
         """Start a claimed command; return the error when the system has no room for it just now.
 
         An error that would come again (the environment is too big, say) becomes the attempt's ending.
         """
-        shell = self.settings.shell
+        job = claim.job
         try:
             command = start(
                 self._db.spool,
                 claim.attempt_id,
                 run,
-                arguments(shell, claim.job.command, claim.job.cwd),
+                order(self.settings.shell, job.command, job.cwd),
                 self._environment_of(claim),
+                self._own_variables_of(claim),
             )
         except (OSError, ValueError, TypeError) as error:
             if isinstance(error, OSError) and error.errno in PASSING_ERRORS:
@@ -101,7 +109,7 @@ class RunningSet:
             self.endings[claim.attempt_id] = (claim, ending)
             return None
         now = self._db.clock.monotonic_s()
-        timeout_s = claim.job.timeout_s
+        timeout_s = job.timeout_s
         self._watch(_Running(claim, command, now, False, None if timeout_s is None else now + timeout_s))
         return None
 
@@ -137,18 +145,21 @@ class RunningSet:
 
     def _watch(self, running: _Running) -> None:
         self._running[running.claim.attempt_id] = running
-        if running.is_adopted or running.command.needs_polling:
+        descriptor = running.command.descriptor
+        if running.is_adopted or descriptor < 0:
             running.is_announced = False
-        if running.command.needs_polling:
+        if descriptor < 0:
             return
         try:
-            self._waiter.add(running.command.pidfd)
+            self._waiter.add(descriptor)
         except OSError:
             running.is_announced = False  # the system watches no more descriptors: this one is looked at instead
         else:
-            self._by_descriptor[running.command.pidfd] = running.claim.attempt_id
+            running.descriptor = descriptor
+            self._by_descriptor[descriptor] = running.claim.attempt_id
 
-    def _environment_of(self, claim: Claim) -> dict[bytes, bytes]:
+    def _environment_of(self, claim: Claim) -> Mapping[bytes, bytes]:
+        """Return the variables that commands of the same kind share."""
         shared = self._environments.get(claim.environment_id)
         if shared is None:
             if len(self._environments) >= _ENVIRONMENTS:
@@ -157,10 +168,11 @@ class RunningSet:
             # what it takes from this process is taken once: sorting out the secrets costs more than a claim
             shared = _encoded(environment.for_job(mode, stored, {}, os.environ))
             self._environments[claim.environment_id] = shared
+        return {**shared, **_encoded(claim.job.env)} if claim.job.env else shared
+
+    def _own_variables_of(self, claim: Claim) -> Mapping[bytes, bytes]:
         job = claim.job
         return {
-            **shared,
-            **_encoded(job.env),
             b"QUEUECTL_JOB_ID": b"%d" % job.id,
             b"QUEUECTL_JOB_NAME": os.fsencode(job.name or ""),
             b"QUEUECTL_ATTEMPT": b"%d" % job.attempts,
@@ -183,6 +195,7 @@ class RunningSet:
 
     def collect(self) -> None:
         """Move the commands that ended to ``endings``; act on timeouts, graces and oversized outputs."""
+        self._stock.wrappers.collect()
         now = self._db.clock.monotonic_s()
         if self._running and now >= self._output_look_s:
             self._output_look_s = now + _OUTPUT_LOOK_S
@@ -201,13 +214,21 @@ class RunningSet:
             if ending is None:
                 running.look_at_s = now + _POLL_S
                 continue
+            self._rest(attempt_id, running.command.release())
             self._forget(attempt_id, running)
             self.endings[attempt_id] = (running.claim, ending)
 
+    def _rest(self, attempt_id: int, wrapper: Wrapper | None) -> None:
+        """Keep a wrapper whose command has ended, if it may take another: not before that end is recorded."""
+        if wrapper is not None and wrapper.can_go_on():
+            self._resting[attempt_id] = wrapper
+        elif wrapper is not None:
+            self._stock.wrappers.part(wrapper)
+
     def _forget(self, attempt_id: int, running: _Running) -> None:
         del self._running[attempt_id]
-        if self._by_descriptor.pop(running.command.pidfd, None) is not None:
-            self._waiter.remove(running.command.pidfd)
+        if self._by_descriptor.pop(running.descriptor, None) is not None:
+            self._waiter.remove(running.descriptor)
         running.command.close()
 
     def next_look_s(self, now: float) -> float:
@@ -300,26 +321,40 @@ class RunningSet:
             attempt_id = claim.attempt_id
             # those that came since (a command that could not be started) wait for the next turn
             del self.endings[attempt_id]
+            wrapper = self._resting.pop(attempt_id, None)
             # an ending that somebody else recorded leaves the files to them
             if attempt_id in done:
-                self._spares.keep(self._db.spool.run_file(attempt_id), len(HEADING))
-                if ending.output is not None:
-                    output = self._db.spool.output_file(attempt_id)
-                    if ending.output:
-                        with contextlib.suppress(OSError):
-                            os.unlink(output)
-                    else:
-                        self._spares.keep(output, 0)
+                self._keep_or_remove(attempt_id, wrapper, ending.output)
+            elif wrapper is not None:
+                self._stock.wrappers.part(wrapper)
+
+    def _keep_or_remove(self, attempt_id: int, wrapper: Wrapper | None, output: bytes | None) -> None:
+        spool = self._db.spool
+        if wrapper is not None:
+            self._stock.wrappers.keep(wrapper)
+        else:
+            with contextlib.suppress(OSError):
+                os.unlink(spool.run_file(attempt_id))
+        if output:
+            with contextlib.suppress(OSError):
+                os.unlink(spool.output_file(attempt_id))
+        elif output is not None:
+            self._stock.outputs.keep(spool.output_file(attempt_id))
 
     def tidy(self) -> None:
-        """Remove the files that were kept for what starts next."""
-        self._spares.clear()
+        """Let go of what was kept for the commands to come."""
+        self._stock.outputs.clear()
+        self._stock.wrappers.clear()
 
     def close(self) -> None:
         """Let go of all commands; they run on."""
-        self.tidy()
         for attempt_id, running in list(self._running.items()):
             self._forget(attempt_id, running)
+        for wrapper in self._resting.values():
+            self._stock.wrappers.part(wrapper)
+        self._resting.clear()
+        self._stock.outputs.clear()
+        self._stock.wrappers.close()
 
 
 def _encoded(variables: Mapping[str, str]) -> dict[bytes, bytes]:

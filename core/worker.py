@@ -263,8 +263,8 @@ class Worker:
         opened: dict[int, RunFile] = {}
         endings = list(self._running.endings.values())
 
-        def open_run(attempt_id: int) -> None:
-            opened[attempt_id] = self._running.open_run(attempt_id)
+        def open_run(claim: Claim) -> None:
+            opened[claim.attempt_id] = self._running.open_run(claim)
 
         now = self._db.clock.monotonic_s()
         is_durable = self._running.settings.is_fully_durable or self._is_sync_due(now, SYNC_S)

@@ -62,7 +62,7 @@ def turn(
     room: Room,
     settings: Settings,
     jitter: Callable[[], float],
-    open_run: Callable[[int], None],
+    open_run: Callable[[Claim], None],
     rollups: Rollups,
     is_rolled_up: bool,
     is_durable: bool,
@@ -72,7 +72,7 @@ def turn(
     ``is_durable`` syncs it to the disk, and everything before it. ``is_rolled_up`` writes the ``rollups`` with it; else
     they grow.
 
-    ``open_run(attempt id)`` must create and lock the attempt's run file: it is called before the commit that makes the
+    ``open_run(claim)`` must create and lock the attempt's run file: it is called before the commit that makes the
     attempt visible, so nobody ever sees a running attempt whose lock is free unless it is dead. An ending whose
     attempt is closed already (somebody else recorded it) is left out of ``recorded``.
     """
@@ -230,7 +230,7 @@ _TAKE = (
 
 
 def _claim(
-    connection: sqlite3.Connection, worker_id: int, room: Room, open_run: Callable[[int], None], now: int
+    connection: sqlite3.Connection, worker_id: int, room: Room, open_run: Callable[[Claim], None], now: int
 ) -> tuple[list[Claim], list[int], OSError | None]:
     """Claim up to the room's slots; return the claims, how long each job waited, and why there are not more."""
     claimed: list[Claim] = []
@@ -240,14 +240,15 @@ def _claim(
     for head in _next_jobs(connection, room):
         _, job_id, starts, due_at, environment_id = head[:_BESIDE_JOB]
         attempt_id = int(connection.execute(_OPEN, (job_id, starts + 1, worker_id, now)).lastrowid or 0)
+        claim = Claim(claimed_job_of(head[_BESIDE_JOB:], now), attempt_id, starts + 1, environment_id, now)
         try:
-            open_run(attempt_id)
+            open_run(claim)
         except OSError as error:
             connection.execute("DELETE FROM attempts WHERE id = ?", (attempt_id,))
             return claimed, waits_ms, error
         if connection.execute(_TAKE, {"now": now, "attempt": attempt_id, "id": job_id}).rowcount != 1:
             raise DatabaseCorrupt(f"job {job_id} could not be claimed; run 'queuectl doctor'")
-        claimed.append(Claim(claimed_job_of(head[_BESIDE_JOB:], now), attempt_id, starts + 1, environment_id, now))
+        claimed.append(claim)
         waits_ms.append(max(0, now - due_at))
     return claimed, waits_ms, None
 

@@ -50,7 +50,7 @@ class Hand:
             room=claims.Room(slots, queues),
             settings=self.queue.settings(),
             jitter=lambda: 0.0,
-            open_run=lambda attempt_id: None,
+            open_run=lambda claim: None,
             rollups=self.rollups,
             is_rolled_up=True,
             is_durable=is_durable,

@@ -312,12 +312,12 @@ class _Machine(RuleBasedStateMachine):
         worker = self.seats[seat]
         assert worker is not None
 
-        def open_run(attempt_id: int) -> None:
+        def open_run(claim: Claim) -> None:
             if refuse:
                 raise OSError(24, "Too many open files")
-            run = RunFile(queue.database.spool, attempt_id)
+            run = RunFile(queue.database.spool, claim.attempt_id)
             os.write(run.writer, b"%d\n" % os.getpid())
-            self.open[attempt_id] = _Attempt(attempt_id, 0, seat, run)
+            self.open[claim.attempt_id] = _Attempt(claim.attempt_id, 0, seat, run)
 
         return claims.turn(
             queue.database,

@@ -442,7 +442,7 @@ def test_output_of_an_attempt_that_was_only_claimed_is_empty_for_now(queue: Queu
         room=claims.Room(1),
         settings=queue.settings(),
         jitter=lambda: 0.0,
-        open_run=lambda attempt_id: None,
+        open_run=lambda claim: None,
         rollups=Rollups(),
         is_rolled_up=True,
         is_durable=False,

@@ -11,7 +11,7 @@ import pytest
 
 from core.liveness import create_afresh
 from core.model import NewJob, State
-from core.process import HEADING, RunFile, read_status
+from core.process import HEADING, read_status
 from core.queue import Queue
 from core.spares import MAX_MISSES, MOST, Spares
 from core.upkeep import doctor
@@ -30,20 +30,15 @@ def _file(directory: Path, name: str, text: str = "") -> str:
 
 @linux
 def test_a_spare_is_the_old_file_under_a_new_name(tmp_path: Path) -> None:
-    """Same inode, cut back, appended to, and the old name is gone."""
+    """Same inode, and the old name is gone."""
     spares = Spares()
-    old = _file(tmp_path, "1.run", f"{HEADING}1\n4711\n0\n")
+    old = _file(tmp_path, "1.out")
     inode = os.stat(old).st_ino
-    spares.keep(old, len(HEADING))
-    new = str(tmp_path / "2.run")
-    descriptor = spares.take(new, len(HEADING))
-    assert descriptor is not None
-    os.write(descriptor, b"2\n")
-    os.close(descriptor)
-    assert Path(new).read_text() == f"{HEADING}2\n"
+    spares.keep(old)
+    new = str(tmp_path / "2.out")
+    assert spares.take(new)
     assert (os.stat(new).st_ino, os.path.exists(old)) == (inode, False)
-    assert spares.take(new, len(HEADING)) is None
-    assert spares.take(new, 0) is None
+    assert not spares.take(new)
 
 
 @linux
@@ -51,10 +46,10 @@ def test_a_spare_is_the_old_file_under_a_new_name(tmp_path: Path) -> None:
 def test_a_file_that_somebody_has_open_is_no_spare(tmp_path: Path, mode: int) -> None:
     """Neither a reader's (it would see another's output) nor a writer's (it would write into that)."""
     spares = Spares()
-    spares.keep(_file(tmp_path, "1.out"), 0)
+    spares.keep(_file(tmp_path, "1.out"))
     theirs = os.open(tmp_path / "1.out", mode)
     try:
-        assert spares.take(str(tmp_path / "2.out"), 0) is None
+        assert not spares.take(str(tmp_path / "2.out"))
     finally:
         os.close(theirs)
     assert os.listdir(tmp_path) == []
@@ -64,9 +59,9 @@ def test_a_file_that_somebody_has_open_is_no_spare(tmp_path: Path, mode: int) ->
 def test_a_file_that_was_written_to_later_is_no_spare(tmp_path: Path) -> None:
     """Its bytes must not begin the next attempt's output."""
     spares = Spares()
-    spares.keep(_file(tmp_path, "1.out"), 0)
+    spares.keep(_file(tmp_path, "1.out"))
     (tmp_path / "1.out").write_text("late")
-    assert spares.take(str(tmp_path / "2.out"), 0) is None
+    assert not spares.take(str(tmp_path / "2.out"))
     assert os.listdir(tmp_path) == []
 
 
@@ -74,11 +69,11 @@ def test_no_more_spares_are_kept_than_are_of_use(tmp_path: Path) -> None:
     """A thousand slots do not leave a thousand files; and all are removed in the end."""
     spares = Spares()
     for number in range(3 * MOST):
-        spares.keep(_file(tmp_path, f"{number}.out"), 0)
+        spares.keep(_file(tmp_path, f"{number}.out"))
     assert len(os.listdir(tmp_path)) <= MOST
     spares.clear()
     assert os.listdir(tmp_path) == []
-    assert spares.take(str(tmp_path / "x"), 0) is None
+    assert not spares.take(str(tmp_path / "x"))
 
 
 @linux
@@ -89,9 +84,9 @@ def test_where_no_lease_is_given_no_spares_are_kept_after_a_while(
     monkeypatch.setattr("core.spares._is_open_here_alone", lambda descriptor: False)
     spares = Spares()
     for number in range(2 * MAX_MISSES):
-        spares.keep(_file(tmp_path, f"{number}.out"), 0)
-        assert spares.take(str(tmp_path / "new"), 0) is None
-    spares.keep(_file(tmp_path, "x.out"), 0)
+        spares.keep(_file(tmp_path, f"{number}.out"))
+        assert not spares.take(str(tmp_path / "new"))
+    spares.keep(_file(tmp_path, "x.out"))
     assert os.listdir(tmp_path) == []
 
 
@@ -110,30 +105,9 @@ def test_an_idle_worker_keeps_no_files(queue: Queue, durability: str) -> None:
 def test_a_spare_that_somebody_removed_is_no_error(tmp_path: Path) -> None:
     """The next one is taken, or none."""
     spares = Spares()
-    spares.keep(_file(tmp_path, "1.out"), 0)
+    spares.keep(_file(tmp_path, "1.out"))
     os.unlink(tmp_path / "1.out")
-    assert spares.take(str(tmp_path / "2.out"), 0) is None
-
-
-@linux
-def test_a_run_file_may_be_made_of_a_spare(queue: Queue) -> None:
-    """It reads like a new one, and what stood in it before says nothing."""
-    spool = queue.database.spool
-    spares = Spares()
-    first = RunFile(spool, 1)
-    os.write(first.writer, b"4711\n0\n")
-    first.close()
-    assert (read_status(spool, 1).pid, read_status(spool, 1).exit_code) == (4711, 0)
-    spares.keep(spool.run_file(1), len(HEADING))
-    second = RunFile(spool, 2, spares)
-    try:
-        status = read_status(spool, 2)
-        assert (status.pid, status.exit_code) == (None, None)
-        os.write(second.writer, b"4712\n")
-        assert read_status(spool, 2).pid == 4712
-    finally:
-        second.discard()
-    assert sorted(os.listdir(spool.attempts)) == ["1.out"]
+    assert not spares.take(str(tmp_path / "2.out"))
 
 
 def test_a_run_file_with_another_attempts_words_says_nothing(queue: Queue) -> None:
@@ -157,7 +131,7 @@ def test_a_busy_worker_makes_few_files(queue: Queue, monkeypatch: pytest.MonkeyP
     queue.enqueue_many([NewJob("true")] * 100)
     drain(queue, slots=2)
     assert queue.counts().of(State.COMPLETED) == 100
-    assert len(made) <= 12
+    assert len(made) <= 12, "a run file for each wrapper, two wrappers a slot, and as many outputs"
     assert os.listdir(queue.database.spool.attempts) == []
 
 

@@ -1,0 +1,68 @@
+"""Wrappers that wait for their next command, each with the run file whose lock it holds.
+
+A busy worker gives its commands to the wrappers of those that ended before: see ``core.wrapper``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from core.wrapper import Wrapper
+
+#: How many wait at the most.
+MOST = 16
+# Each ends within a millisecond or two.
+_LAST_WAIT_S = 0.5
+
+
+class Standby:
+    """The idle wrappers of one worker."""
+
+    def __init__(self) -> None:
+        self._idle: list[Wrapper] = []
+        self._ending: list[Wrapper] = []
+
+    def take(self, kind: object) -> Wrapper | None:
+        """Return a wrapper that takes commands of a kind, and was used last; ``None`` when there is none."""
+        for index in range(len(self._idle) - 1, -1, -1):
+            if self._idle[index].kind == kind:
+                wrapper = self._idle.pop(index)
+                if wrapper.is_free():
+                    return wrapper
+                self.dismiss(wrapper)
+        return None
+
+    def keep(self, wrapper: Wrapper) -> None:
+        """Keep a wrapper for a command to come."""
+        self._idle.append(wrapper)
+        if len(self._idle) > MOST:
+            self.dismiss(self._idle.pop(0))
+
+    def dismiss(self, wrapper: Wrapper) -> None:
+        """Have an idle wrapper end, and remove its run file, which nobody needs any more."""
+        with contextlib.suppress(OSError):
+            os.unlink(wrapper.run_path)
+        self.part(wrapper)
+
+    def part(self, wrapper: Wrapper) -> None:
+        """Have a wrapper end; its run file stays."""
+        wrapper.retire()
+        self._ending.append(wrapper)
+
+    def collect(self) -> None:
+        """Collect the wrappers that have ended by now."""
+        if self._ending:
+            self._ending = [wrapper for wrapper in self._ending if not wrapper.reap()]
+
+    def clear(self) -> None:
+        """Dismiss all."""
+        while self._idle:
+            self.dismiss(self._idle.pop())
+
+    def close(self) -> None:
+        """Dismiss all and see them gone; one that is stopped ends when it goes on."""
+        self.clear()
+        for wrapper in self._ending:
+            wrapper.see_off(_LAST_WAIT_S)
+        self._ending.clear()

@@ -1,0 +1,269 @@
+"""The shell around commands: what it is told, what it tells, and when it may take another command.
+
+A wrapper is a ``/bin/sh`` that leads a session of its own and takes orders from its stdin, one a line. For each it
+writes its pid and then the command's exit status into the run file (descriptor 9), and tells the status once more to
+the worker (descriptor 8). It ends when it can read no more orders: when the worker is done with it, or dead.
+
+To start a shell costs more than all else that a short job needs, so a worker gives it one command after another. To the
+commands that makes no difference: each has a process of its own, the same environment, directory and descriptors as
+in a new wrapper, and nobody else in its session, because a wrapper gets another command only once nothing that the last
+one started is alive. Where that cannot be told, each command gets a wrapper of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shlex
+import signal
+import socket
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from core.newcomers import has_left_any, newest
+
+#: Where the lock sits in the command's tree; scripts use low numbers, shells 10 to 63 and 255.
+LOCK_DESCRIPTOR = 99
+_STATUS_DESCRIPTOR = 9
+_NEWS_DESCRIPTOR = 8
+#: The numbers that a wrapper gives to descriptors of its own.
+TARGETS = (0, 1, 2, _NEWS_DESCRIPTOR, _STATUS_DESCRIPTOR, LOCK_DESCRIPTOR)
+
+#: What a wrapper tells, in place of an exit status, of a command whose directory is gone.
+NO_DIRECTORY = "cwd"
+
+_SHELL = "/bin/sh"
+# A wrapper outlives a TERM to the group (its no-op trap), so that it can tell how the command took it. Its own stdout
+# and stderr are /dev/null: what it has to say ("Killed") is not output of the command's. Between two commands it stands
+# in /, so that it keeps no file system busy. It sets no variable: that could be one of the environment's.
+#
+# In a function a line has the number it has there, so that a shell's "sh: 1: …" is the same for every command, with
+# and without the second shell. The arguments are the output file, the directory, and the words.
+_FUNCTION = (
+    '{{ echo $$ >&9; if cd "$2"; then {run} >>"$1" 2>&1; set -- $?; cd /; else set -- ' + NO_DIRECTORY + "; fi;"
+    " echo $1 >&9; echo $1 >&8; }}; "
+)
+_CLOSED = "8>&- 9>&- </dev/null"
+_RUNS = {
+    # the parentheses cost nothing, a subshell becomes the program
+    "with_shell": f'("$3" -c "$4") {_CLOSED}',
+    "program": f'(shift 2; command "$@") {_CLOSED}',
+    "built_in": '{ shift 2; command "$@"; }',
+}
+_FUNCTIONS = "trap : HUP INT QUIT TERM; cd /; " + "".join(
+    f"{name}() {_FUNCTION.format(run=run)}" for name, run in _RUNS.items()
+)
+
+# A command of nothing but plain words needs no second shell to split it: the wrapper runs the program itself. (GNU make
+# has done the same for decades.) An equals sign in the first word would make it an assignment, "command" keeps exported
+# functions of bash out of the wrapper, and ours.
+_PLAIN_WORDS = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./,:@%+-]*(?: +[A-Za-z0-9_./,:@%+=-]+)*")
+# First words that a shell acts on itself: its grammar, and the commands that would end or change the wrapper. What is
+# not here is a program, or, like "true" and "echo", as harmless as one.
+_GRAMMAR = "if then else elif fi for while until do done case esac in function select time coproc"
+_COMMANDS_OF_SHELLS = (
+    ". alias bg bind break builtin caller cd chdir command complete compgen compopt continue declare dirs disown"
+    " enable eval exec exit export fc fg getopts hash help history jobs kill let local logout mapfile newgrp popd pushd"
+    " read readarray readonly return set shift shopt source suspend times trap type typeset ulimit umask unalias unset"
+    " wait whence"
+)
+_SHELL_WORDS = frozenset([*_GRAMMAR.split(), *_COMMANDS_OF_SHELLS.split()])
+# Commands that every shell has inside and that change nothing in it (bash's printf does): they need no process.
+_BUILT_INS = frozenset({"echo", "false", "pwd", "test", "true"})
+
+_DEFAULT_SIGNALS = sorted(set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP})
+
+#: A command as long as this goes to a new wrapper, as its argument: an order must fit into what the socket holds.
+MAX_COMMAND = 8 * 1024
+#: After so many commands a wrapper ends, whatever a shell may pile up.
+_MAX_COMMANDS = 1000
+
+
+class Order(NamedTuple):
+    """What a wrapper is told of a command: which of its functions to call, and the words after the output file."""
+
+    function: str
+    words: tuple[str, ...]
+
+
+def order(shell: str, command: str, cwd: str) -> Order:
+    """Return what a wrapper is told to have ``shell`` run ``command`` in a directory."""
+    if shell == _SHELL and _PLAIN_WORDS.fullmatch(command):
+        words = command.split()
+        if words[0] not in _SHELL_WORDS:
+            return Order("built_in" if words[0] in _BUILT_INS else "program", (cwd, *words))
+    return Order("with_shell", (cwd, shell, command))
+
+
+class Wrapper:
+    """One wrapper of this process's own, the leader of a session and a process group with its ``pid``.
+
+    ``news`` is the descriptor that becomes readable when a command ended. ``run_path`` is where its run file is now.
+    ``kind`` says which commands it may take: those of the same shared environment.
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        environment: Mapping[bytes, bytes],
+        own_variables: Mapping[bytes, bytes],
+        *,
+        kind: object,
+        run_path: str,
+        output_path: str,
+        lock: int,
+        writer: int,
+    ) -> None:
+        """Start it with its first command; raise ``OSError`` when the system refuses.
+
+        ``own_variables`` are those of the command alone, ``environment`` those that it shares with others of its kind;
+        ``lock`` and ``writer`` are descriptors of the run file.
+        """
+        self.kind = kind
+        self.run_path = run_path
+        self.commands = 1
+        self._own = own_variables
+        self._function = order.function
+        self._is_retired = False
+        self._socket, theirs = socket.socketpair()
+        try:
+            self._socket.setblocking(False)
+            self._socket.send(f'{_FUNCTIONS}{order.function} "$@"\n'.encode())
+            self._since = newest()
+            self.pid = _spawn(order, output_path, {**environment, **own_variables}, lock, writer, theirs)
+        except BaseException:
+            self._socket.close()
+            raise
+        finally:
+            theirs.close()
+        self.news = self._socket.fileno()
+
+    # --- orders
+
+    def is_free(self) -> bool:
+        """Tell whether it waits for its next command and can hear it."""
+        try:
+            return not self._is_retired and bool(self._socket.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def give(self, order: Order, own_variables: Mapping[bytes, bytes], output_path: str) -> bool:
+        """Have it run another command; return whether it can: it may have been killed.
+
+        The command must be of its ``kind`` and shorter than ``MAX_COMMAND``.
+        """
+        changed = [
+            name + b"=" + os.fsencode(shlex.quote(os.fsdecode(value)))
+            for name, value in own_variables.items()
+            if self._own.get(name) != value
+        ]
+        words = os.fsencode(shlex.join((output_path, *order.words)))
+        export = b"export " + b" ".join(changed) + b"; " if changed else b""
+        self._since = newest()
+        try:
+            self._socket.send(export + order.function.encode() + b" " + words + b"\n")
+        except OSError:
+            return False
+        self._own, self._function = own_variables, order.function
+        self.commands += 1
+        return True
+
+    # --- news
+
+    def hear(self) -> str | None:
+        """Return what it tells of its command: an exit status or ``NO_DIRECTORY``; empty when it is gone.
+
+        ``None`` when it has told nothing yet.
+        """
+        try:
+            return self._socket.recv(64).decode("ascii", "replace").strip()
+        except BlockingIOError:
+            return None
+        except OSError:
+            return ""
+
+    def can_go_on(self) -> bool:
+        """Tell, once its command has ended, whether it may take another: nothing that the last one started is alive."""
+        return (
+            not self._is_retired
+            and self.commands < _MAX_COMMANDS
+            and not has_left_any(
+                self._since,
+                leader=self.pid,
+                run_path=self.run_path,
+                descriptor=LOCK_DESCRIPTOR,
+                has_forked=self._function != "built_in",
+            )
+        )
+
+    # --- the end
+
+    def retire(self) -> None:
+        """Have it end as soon as its command has ended."""
+        if not self._is_retired:
+            self._is_retired = True
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)
+
+    def reap(self) -> bool:
+        """Collect it if it has ended; return whether it has."""
+        try:
+            has_ended = os.waitpid(self.pid, os.WNOHANG)[0] != 0
+        except ChildProcessError:
+            has_ended = True  # somebody else in this process collected it
+        if has_ended:
+            self.close()
+        return has_ended
+
+    def see_off(self, seconds: float) -> None:
+        """Wait until it has ended and collect it; leave it to itself after so many seconds."""
+        self.retire()
+        self._socket.settimeout(seconds)
+        with contextlib.suppress(OSError):
+            while self._socket.recv(64):
+                pass
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.pid, 0)
+        self.close()
+
+    def close(self) -> None:
+        """Hear no more of it: it ends by itself."""
+        self._is_retired = True
+        self._socket.close()
+
+
+def _spawn(
+    order: Order,
+    output_path: str,
+    environment: Mapping[bytes, bytes],
+    lock: int,
+    writer: int,
+    end: socket.socket,
+) -> int:
+    channel = end.fileno()
+    if channel in TARGETS:
+        channel = fcntl.fcntl(channel, fcntl.F_DUPFD_CLOEXEC, LOCK_DESCRIPTOR + 1)
+    try:
+        return os.posix_spawn(
+            _SHELL,
+            (_SHELL, "-s", output_path, *order.words),
+            environment,
+            file_actions=(
+                (os.POSIX_SPAWN_DUP2, lock, LOCK_DESCRIPTOR),
+                (os.POSIX_SPAWN_DUP2, writer, _STATUS_DESCRIPTOR),
+                (os.POSIX_SPAWN_DUP2, channel, _NEWS_DESCRIPTOR),
+                (os.POSIX_SPAWN_DUP2, channel, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ),
+            setsid=True,
+            setsigdef=_DEFAULT_SIGNALS,
+            setsigmask=(),
+        )
+    finally:
+        if channel != end.fileno():
+            os.close(channel)

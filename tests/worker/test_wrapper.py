@@ -1,0 +1,302 @@
+"""A wrapper runs one command after another, and no command can tell."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from core import newcomers, standby, wrapper
+from core.model import NewJob, Outcome, State
+from core.queue import Queue
+from tests.processes import is_alive, processes_of_group, wait_for
+from tests.worker.at_work import drain, output, wait_for_state, working
+
+linux = pytest.mark.skipif(not newcomers.newest(), reason="only Linux tells which processes are new")
+
+#: A program that tells its session and its group: both have the number of the wrapper.
+_WHO = f"{sys.executable} -c 'import os; print(os.getsid(0), os.getpgid(0))'"
+
+
+def _wrappers(queue: Queue, *jobs: int) -> list[int]:
+    """Return the wrapper of each job, a leader of its session and its group."""
+    found = []
+    for job in jobs:
+        session, group = map(int, output(queue, job).split())
+        assert session == group
+        found.append(session)
+    return found
+
+
+def _run(queue: Queue, *jobs: str | NewJob) -> list[int]:
+    """Run jobs one after another; return their ids."""
+    ids = list(queue.enqueue_many(NewJob(job) if isinstance(job, str) else job for job in jobs))
+    drain(queue, slots=1)
+    return ids
+
+
+@linux
+def test_commands_follow_each_other_in_two_wrappers_a_slot(queue: Queue) -> None:
+    """One runs a command while the end of the other's is recorded."""
+    seen = _wrappers(queue, *_run(queue, *[_WHO] * 8))
+    assert len(set(seen)) == 2
+    assert seen[::2] == [seen[0]] * 4
+    assert not any(is_alive(pid) for pid in seen)
+
+
+@linux
+def test_what_a_command_does_to_itself_ends_with_it(queue: Queue, tmp_path: Path) -> None:
+    """Directory, umask, limits, priority, variables, traps: the next one in the wrapper finds all as in a new one."""
+    queue.set("capture-env", "none")
+    look = 'echo "$PPID"; pwd; umask; ulimit -n; nice; env | grep -v QUEUECTL | grep -v ^_= | sort'
+    change = "cd /usr; umask 0; ulimit -n 20; export LEAK=1; readonly LEAK; trap '' TERM; set -f; exit 3"
+    ids = _run(queue, look, change, look, change, look, look)
+    looks = [output(queue, ids[index]).split(b"\n", 1) for index in (0, 2, 4, 5)]
+    assert len({parent for parent, _ in looks}) < len(looks), "some shared a wrapper"
+    assert len({seen for _, seen in looks}) == 1
+    assert [queue.job(ids[index]).last_exit_code for index in (1, 3)] == [3, 3]
+
+
+@linux
+def test_each_command_knows_who_it_is(queue: Queue) -> None:
+    """The variables of the one before are not its own, and odd values arrive whole."""
+    name = 'it\'s "a" $HOME `x` \\ *;é'
+    ids = _run(
+        queue, *[NewJob('echo "$QUEUECTL_JOB_ID $QUEUECTL_JOB_NAME."', name=given) for given in (None, "b", name, None)]
+    )
+    assert [output(queue, job_id).decode() for job_id in ids] == [
+        f"{job_id} {given}.\n" for job_id, given in zip(ids, ("", "b", name, ""), strict=True)
+    ]
+
+
+@linux
+def test_commands_with_other_variables_have_another_wrapper(queue: Queue) -> None:
+    """Those of a job's own are the environment of its wrapper from the start, whatever their names."""
+    look = f"{sys.executable} -c 'import os; print(os.getsid(0), os.environ.get(\"A\"))'"
+    mine = {"A": "1"}
+    ids = _run(queue, NewJob(look), NewJob(look, env=mine), NewJob(look), NewJob(look, env=mine), NewJob(look))
+    seen = [output(queue, job_id).split() for job_id in ids]
+    assert [value for _, value in seen] == [b"None", b"1", b"None", b"1", b"None"]
+    assert {pid for pid, value in seen if value == b"1"}.isdisjoint(pid for pid, value in seen if value != b"1")
+
+
+@linux
+@pytest.mark.parametrize("how", ["plain", "silent", "closed", "session", "deep"])
+def test_a_command_that_left_something_behind_is_the_last_of_its_wrapper(
+    queue: Queue, tmp_path: Path, how: str
+) -> None:
+    """So that nobody who stops a later command stops what an earlier one left, and no lock is held by the wrong one."""
+    left = tmp_path / "left"
+    sleep = f"sh -c 'echo $$ >{left}.new; mv {left}.new {left}; exec sleep 60' >/dev/null 2>&1"
+    popen = f"import subprocess; subprocess.Popen({sleep!r}, shell=True, close_fds=True)"
+    command = {
+        "plain": f"{sleep.removesuffix(' >/dev/null 2>&1')} &",
+        "silent": f"{sleep} &",
+        "closed": f"{sys.executable} -c {shlex.quote(popen)};",
+        "session": f"setsid {sleep} &",
+        "deep": f"( ( ( {sleep} & ) & ) & );",
+    }[how]
+    command += f" while [ ! -s {left} ]; do sleep 0.01; done; {_WHO}"
+    ids = _run(queue, _WHO, _WHO, command, _WHO, _WHO, _WHO)
+    seen = _wrappers(queue, *ids)
+    pid = int(left.read_text())
+    try:
+        assert is_alive(pid)
+        assert len(set(seen)) == 3
+        assert seen[2] not in seen[3:]
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+@linux
+def test_a_command_that_is_stopped_takes_its_wrapper_along(queue: Queue) -> None:
+    """Cancelled, killed or timed out: what comes next has another wrapper, and nothing is left in the group."""
+    first = queue.add(_WHO)
+    with working(queue, slots=1):
+        wait_for_state(queue, first, State.COMPLETED)
+        for kill in (False, True):
+            stopped = queue.add(f"{_WHO}; sleep 60; exit 0")
+            wait_for_state(queue, stopped, State.RUNNING)
+            wait_for(lambda stopped=stopped: len(output(queue, stopped).split()) == 2)  # type: ignore[misc]
+            queue.cancel(stopped, kill=kill)
+            assert wait_for_state(queue, stopped, State.CANCELLED)
+            (pid,) = _wrappers(queue, stopped)
+            assert processes_of_group(pid) == []
+        timed = queue.enqueue(f"{_WHO}; sleep 60", timeout_s=0.3, max_attempts=1).id
+        assert wait_for_state(queue, timed, State.DEAD).last_outcome is Outcome.TIMED_OUT
+        later = [queue.add(_WHO) for _ in range(2)]
+        for job_id in later:
+            wait_for_state(queue, job_id, State.COMPLETED)
+        assert set(_wrappers(queue, *later)).isdisjoint(_wrappers(queue, stopped, timed))
+
+
+@linux
+def test_an_idle_wrapper_that_is_killed_costs_nobody_anything(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it dies before it is chosen, or between that and its next command."""
+    monkeypatch.setattr("core.worker.IDLE_TIDY_S", 60.0)
+    victims: list[int] = []
+    is_free = wrapper.Wrapper.is_free
+
+    def is_free_and_dies(self: wrapper.Wrapper) -> bool:
+        is_it = is_free(self)
+        if is_it and len(victims) < 3:
+            victims.append(self.pid)
+            os.kill(self.pid, signal.SIGKILL)
+            wait_for(lambda: not is_alive(self.pid), "it is dead")
+        return is_it
+
+    monkeypatch.setattr(wrapper.Wrapper, "is_free", is_free_and_dies)
+    with working(queue, slots=1):
+        for number in range(8):
+            job_id = queue.add(_WHO)
+            wait_for_state(queue, job_id, State.COMPLETED)
+            assert [attempt.outcome for attempt in queue.attempts(job_id)] == [Outcome.SUCCEEDED]
+            if number == 6:
+                (pid,) = _wrappers(queue, job_id)
+                os.kill(pid, signal.SIGKILL)
+    assert len(victims) == 3
+    assert os.listdir(queue.database.spool.attempts) == []
+
+
+@linux
+def test_a_wrapper_that_is_killed_at_work_is_not_given_another_command(queue: Queue) -> None:
+    """Its command is lost and runs again, in another one."""
+    marker = f"{queue.path}.seen"
+    first = queue.add(_WHO)
+    again = queue.add(f"if [ -e {marker} ]; then {_WHO}; else : >{marker}; kill -9 $PPID; exit 0; fi")
+    last = queue.add(_WHO)
+    drain(queue, slots=1)
+    assert [attempt.outcome for attempt in queue.attempts(again)] == [Outcome.LOST, Outcome.SUCCEEDED]
+    assert all(queue.job(job_id).state is State.COMPLETED for job_id in (first, again, last))
+
+
+def test_where_nobody_tells_what_is_new_each_command_has_a_wrapper_of_its_own(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a Mac."""
+    monkeypatch.setattr("core.wrapper.newest", lambda: 0)
+    monkeypatch.setattr("core.newcomers.newest", lambda: 0)
+    assert len(set(_wrappers(queue, *_run(queue, *[_WHO] * 5)))) == 5
+
+
+@linux
+def test_a_wrapper_ends_after_so_many_commands(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a shell may pile up."""
+    monkeypatch.setattr(wrapper, "_MAX_COMMANDS", 2)
+    seen = _wrappers(queue, *_run(queue, *[_WHO] * 8))
+    assert [seen.count(pid) for pid in seen] == [2] * 8
+
+
+def test_a_long_command_has_a_wrapper_of_its_own(queue: Queue) -> None:
+    """It is an argument there: no order is longer than what a socket takes at once."""
+    long = f"{_WHO}; : {'x' * (wrapper.MAX_COMMAND + 1)}"
+    seen = _wrappers(queue, *_run(queue, _WHO, _WHO, long, long, _WHO))
+    assert seen[2] not in seen[:2]
+    assert seen[2] != seen[3]
+
+
+def test_an_order_of_the_worst_letters_fits(queue: Queue) -> None:
+    """Quotes take five letters each."""
+    quotes = "'" * ((wrapper.MAX_COMMAND - 60) // 2 * 2)
+    ids = _run(queue, _WHO, _WHO, f"echo a{quotes}b; {_WHO}", f"echo {quotes}; {_WHO}", _WHO)
+    assert [queue.job(job_id).state for job_id in ids] == [State.COMPLETED] * 5
+    assert output(queue, ids[2]).startswith(b"ab\n")
+
+
+def test_no_wrapper_outlives_its_use(queue: Queue) -> None:
+    """Soon after the last end none waits, and none is a zombie; nor when the worker ends at once."""
+    before = _children()
+    with working(queue, slots=3):
+        ids = [queue.add(_WHO) for _ in range(12)]
+        for job_id in ids:
+            wait_for_state(queue, job_id, State.COMPLETED)
+        wait_for(lambda: _children() == before, "all are gone")
+    drain(queue, slots=3)
+    assert _children() == before
+
+
+def _children() -> set[int]:
+    """Return this process's children, zombies too."""
+    found = set()
+    for name in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else ()):
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                if int(file.read().rpartition(b")")[2].split()[1]) == os.getpid():
+                    found.add(int(name))
+        except OSError:
+            continue
+    return found
+
+
+@linux
+def test_not_more_wrappers_wait_than_are_of_use() -> None:
+    """Of those beyond the number the oldest ends first, with its run file."""
+
+    class Idle:
+        def __init__(self, pid: int) -> None:
+            self.kind, self.pid, self.run_path, self.is_retired = "a", pid, f"/nonexistent/{pid}", False
+
+        def is_free(self) -> bool:
+            return True
+
+        def retire(self) -> None:
+            self.is_retired = True
+
+    waiting = standby.Standby()
+    idle = [Idle(pid) for pid in range(standby.MOST + 3)]
+    for one in idle:
+        waiting.keep(one)  # type: ignore[arg-type]
+    assert [one.pid for one in idle if one.is_retired] == [0, 1, 2]
+    assert waiting.take("b") is None
+    assert idle[-1:] == [waiting.take("a")]  # type: ignore[comparison-overlap]
+
+
+@linux
+def test_who_is_new_and_alive_is_told_by_group_and_by_lock(tmp_path: Path) -> None:
+    """Neither a process that is gone, nor a stranger, nor the leader itself counts."""
+    run = tmp_path / "1.run"
+    run.write_text("")
+
+    def is_left(since: int, leader: int, *, has_forked: bool = True) -> bool:
+        return newcomers.has_left_any(since, leader=leader, run_path=str(run), descriptor=99, has_forked=has_forked)
+
+    since = newcomers.newest()
+    pid = os.posix_spawn("/bin/sleep", ("sleep", "60"), os.environ, setpgroup=0)
+    try:
+        assert is_left(since, os.getpgid(0)) is False, "a stranger"
+        assert is_left(since, pid) is False, "the leader"
+        child = os.posix_spawn("/bin/sleep", ("sleep", "60"), os.environ, setpgroup=pid)
+        assert is_left(since, pid) is True
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        assert is_left(since, pid) is False, "gone"
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    with run.open() as lock:
+        held = os.posix_spawn(
+            "/bin/sleep",
+            ("sleep", "60"),
+            os.environ,
+            setpgroup=0,
+            file_actions=((os.POSIX_SPAWN_DUP2, lock.fileno(), 99),),
+        )
+        try:
+            assert is_left(since, pid) is True, "the lock"
+        finally:
+            os.kill(held, signal.SIGKILL)
+            os.waitpid(held, 0)
+    assert is_left(newcomers.newest(), pid) is True, "nobody forked: the system does not count"
+    assert is_left(newcomers.newest(), pid, has_forked=False) is False
+    assert is_left(newcomers.newest() + 1000, pid) is True, "the numbers began again"
+    assert is_left(0, pid) is True
+
+
+def test_stdin_is_empty_for_every_command_of_a_wrapper(queue: Queue) -> None:
+    """None reads the orders to those that follow."""
+    ids = _run(queue, *["cat; echo $?", "head -c 1; echo $?"] * 3)
+    assert [output(queue, job_id) for job_id in ids] == [b"0\n"] * 6
