@@ -92,7 +92,7 @@ def _commands(command: str) -> Iterator[tuple[_Commands, str]]:
 
 
 def bare_rate(command: str, jobs: int) -> float:
-    """Return the rate of the same wrapper, run file and output file, without a database."""
+    """Return the rate of the same shells, run files and output files, without a database."""
     with _commands(command) as (commands, _):
         started = 0
         began = time.perf_counter()

@@ -20,10 +20,11 @@ _MEMORY = "/dev/shm"
 
 
 def run(scale: Scale) -> Iterable[Line]:
-    """Yield the line of the library, that of the program, and that of commands that need a shell."""
+    """Yield the lines of the library, of the program, of a command that is a program, and of one that needs a shell."""
     plain = _alternate("true", scale.throughput_jobs, 2 * scale.rounds - 1)
     note = (
-        f"the limits: starting the same wrapper without a database, {_times(plain.bare, plain.xargs)} of xargs;"
+        "every shell has `true` inside: it needs no process; the limits: our shells without a database,"
+        f" {_times(plain.bare, plain.xargs)} of xargs;"
         f" with one table and one index in bare sqlite3, {_times(plain.table, plain.xargs)};"
         f" with our tables in bare sqlite3 and no checks, {_times(plain.schema, plain.xargs)};"
         f" best rounds: {max(plain.ours):,.0f}, {max(plain.xargs):,.0f}, the limits {max(plain.bare):,.0f},"
@@ -38,8 +39,13 @@ def run(scale: Scale) -> Iterable[Line]:
             memory = _alternate("true", scale.throughput_jobs, scale.rounds, has_program=False)
         note = f"the limit: {_times(memory.bare, memory.xargs)} of xargs"
         yield _line("the same, files in memory (tmpfs)", memory.ours, memory.xargs, None, note)
+    program = _alternate("/bin/true", scale.throughput_jobs // 2, max(1, scale.rounds // 2), has_program=False)
+    note = (
+        f"a program, so a process each; the limit, our shells without a database: {_times(program.bare, program.xargs)}"
+    )
+    yield _line("`/bin/true` jobs, 2 slots", program.ours, program.xargs, target, f"{note} of xargs")
     shell = _alternate("true && true", scale.throughput_jobs // 2, max(1, scale.rounds // 2), has_program=False)
-    note = f"the limit, a wrapper and a second shell: {_times(shell.bare, shell.xargs)} of xargs"
+    note = f"a second shell each; the limit, without a database: {_times(shell.bare, shell.xargs)} of xargs"
     yield _line("`true && true`, which needs a shell", shell.ours, shell.xargs, None, note)
 
 
@@ -55,9 +61,9 @@ def _processor_line(rates: _Rates, transaction_us: float, enqueue_us: float) -> 
         xargs,
         ours / xargs,
         None,
-        f"so at best {xargs / ours:.2f} of xargs with every processor busy; of it, starting and collecting without a"
-        f" database {bare:,.0f} µs, the transaction that records one job and claims the next {transaction_us:,.0f} µs,"
-        f" its enqueue {enqueue_us:,.0f} µs; with one table and one index it would be {median(rates.table_us):,.0f} µs,"
+        f"so at best {xargs / ours:.2f} of xargs with every processor busy; of it, running it without a database"
+        f" {bare:,.0f} µs, the transaction that records one job and claims the next {transaction_us:,.0f} µs, its enqueue"
+        f" {enqueue_us:,.0f} µs; with one table and one index it would be {median(rates.table_us):,.0f} µs,"
         f" with our tables and no checks {median(rates.schema_us):,.0f} µs",
     )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 #: With more numbers given out than this (a long command, a busy machine) nothing is looked at: a new shell costs less.
-_MOST = 64
+_MOST = 200
 
 
 def newest() -> int:

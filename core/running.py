@@ -26,6 +26,8 @@ from core.wrapper import MAX_COMMAND, Wrapper, order
 
 #: How often a command that no descriptor announces is looked at, in seconds.
 _POLL_S = 0.05
+#: The same for one that is being stopped: its wrapper has told its end, and is about to go.
+_STOP_POLL_S = 0.01
 #: How often the size of the outputs is looked at, in seconds.
 _OUTPUT_LOOK_S = 1.0
 #: How many captured environments are kept in memory.
@@ -212,7 +214,7 @@ class RunningSet:
                     raise
                 ending = None  # no descriptor left to look with; the next look may have one
             if ending is None:
-                running.look_at_s = now + _POLL_S
+                running.look_at_s = now + (_POLL_S if running.stop is None else _STOP_POLL_S)
                 continue
             self._rest(attempt_id, running.command.release())
             self._forget(attempt_id, running)

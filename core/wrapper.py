@@ -130,7 +130,7 @@ class Wrapper:
         self._socket, theirs = socket.socketpair()
         try:
             self._socket.setblocking(False)
-            self._socket.send(f'{_FUNCTIONS}{order.function} "$@"\n'.encode())
+            self._socket.sendall(f'{_FUNCTIONS}{order.function} "$@"\n'.encode())
             self._since = newest()
             self.pid = _spawn(order, output_path, {**environment, **own_variables}, lock, writer, theirs)
         except BaseException:
@@ -152,7 +152,7 @@ class Wrapper:
             return False
 
     def give(self, order: Order, own_variables: Mapping[bytes, bytes], output_path: str) -> bool:
-        """Have it run another command; return whether it can: it may have been killed.
+        """Have it run another command; return whether it does: it may have been killed, then it is of no more use.
 
         The command must be of its ``kind`` and shorter than ``MAX_COMMAND``.
         """
@@ -163,9 +163,12 @@ class Wrapper:
         ]
         words = os.fsencode(shlex.join((output_path, *order.words)))
         export = b"export " + b" ".join(changed) + b"; " if changed else b""
+        # without its closing brace, an order that was cut short is nothing that a shell would act on
+        line = b"{ %b%b %b; }\n" % (export, order.function.encode(), words)
         self._since = newest()
         try:
-            self._socket.send(export + order.function.encode() + b" " + words + b"\n")
+            if self._socket.send(line) < len(line):
+                return False
         except OSError:
             return False
         self._own, self._function = own_variables, order.function

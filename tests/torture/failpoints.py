@@ -37,6 +37,7 @@ class Scenario:
 
     ``is_copied`` tells that the state can be copied: no process is part of it. ``program`` makes every process that
     opens the database afterwards the same program as the one that died. ``check`` looks at the outcome.
+    ``is_killing`` tells that commands are killed, too: only then may one run again that came to its end.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Scenario:
     is_copied: bool = True
     program: Callable[[], None] = lambda: None
     check: Callable[[Queue], list[str]] = lambda queue: []
+    is_killing: bool = False
 
 
 def run(options: Options) -> Result:
@@ -157,12 +159,16 @@ class _Bench:
                 *invariants.of_database(db, tally.acknowledged),
                 *invariants.of_idle_queue(db),
                 *invariants.of_ledger(db, tally),
+                *self._repeated(invariants.repeated(db, tally)),
                 *(f"job {job.id} still runs" for job in open_jobs),
                 *(f"job {job.id}: {job.last_error}" for job in dead if not _is_expected(job.last_error)),
                 *(f"process {pid} is left" for pid in processes_of(self._case)),
                 *_files_beside(self._case),
                 *self._scenario.check(queue),
             ]
+
+    def _repeated(self, number: int) -> list[str]:
+        return [f"{number} commands ran again after their end"] if number and not self._scenario.is_killing else []
 
 
 def _is_expected(error: str | None) -> bool:
@@ -219,6 +225,7 @@ def _some_jobs(path: str, ledger: Ledger) -> None:
             NewJob(ledger.job(0.0, 3), max_attempts=2),
             NewJob(ledger.job(0.0, is_plain=False)),
             NewJob(ledger.job(0.02), cwd="/nowhere/at/all", max_attempts=1, ok_exit="126"),
+            *[NewJob(ledger.job())] * 4,  # some of them go to the shells of those that ended
         ):
             ledger.note(f"A {queue.add(job)}")
         queue.cancel(queue.add("true"))
@@ -334,7 +341,7 @@ SCENARIOS = (
     Scenario("enqueue many", _empty, _enqueue_many, check=_all_or_nothing),
     Scenario("claim, start, record", _some_jobs, _work),
     Scenario("recover", _leave_orphans, _adopt, is_copied=False),
-    Scenario("cancel, stop", _two_slow_jobs, _stop),
+    Scenario("cancel, stop", _two_slow_jobs, _stop, is_killing=True),
     Scenario("purge, restore, undo", _finished_jobs, _purge, check=_none_half_purged),
     Scenario("empty the trash", _trash, _prune),
 )

@@ -67,6 +67,13 @@ MUTANTS = (
         "machine",
     ),
     Mutant(
+        "rest",
+        "a command's shell takes the next one before the end of the last is recorded",
+        "core.running",
+        (("self._resting[attempt_id] = wrapper", "self._stock.wrappers.keep(wrapper)"),),
+        "failpoints",
+    ),
+    Mutant(
         "full",
         "an enqueue is not synced",
         "core.database",

@@ -1,7 +1,8 @@
 """Failpoints: every step of core that changes something outside its process gets a name, in a child of the harness.
 
 Nothing in core knows of this: statements are named by a subclass of SQLite's connection, system calls by wrappers
-around the functions of ``os`` and ``fcntl``. Each step has two points, before it and after it.
+around the functions of ``os`` and ``fcntl``, what a command's shell is told by wrappers around methods. Each step has
+two points, before it and after it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
+from core.wrapper import Wrapper
+
 Hit = Callable[[str], None]
 
 _CHANGES = re.compile(
@@ -22,6 +25,7 @@ _CHANGES = re.compile(
     r"(?: IF NOT EXISTS)?|(DROP) TABLE(?: IF EXISTS)?|(ALTER) TABLE)\s+([\w.]+)"
 )
 _PLAIN = re.compile(r"\s*(BEGIN IMMEDIATE|COMMIT|ROLLBACK TO|PRAGMA (?:synchronous|user_version|application_id) =.*)")
+_RUN_FILE = re.compile(rb"(?:queuectl attempt )?\d+\n")
 _KINDS = {"run": "run file", "out": "output file", "lock": "lock file", "db": "database", "spool": "spool"}
 
 
@@ -53,7 +57,10 @@ def install(hit: Hit) -> None:
         (os, "rename", lambda source, target, **kwargs: f"rename {name_of_file(target)}"),
         (os, "mkdir", lambda path, *args, **kwargs: f"mkdir {name_of_file(path)}"),
         (os, "open", _describe_open),
-        (os, "write", lambda descriptor, data: "write run file" if bytes(data).startswith(b"queuectl") else None),
+        (os, "write", lambda descriptor, data: "write run file" if _RUN_FILE.fullmatch(data) else None),
+        (os, "ftruncate", lambda descriptor, length: "cut back run file"),
+        (Wrapper, "give", lambda *args: "order"),
+        (Wrapper, "retire", lambda wrapper: "retire"),
         (fcntl, "flock", _describe_flock),
     ):
         _wrap(hit, module, name, describe)

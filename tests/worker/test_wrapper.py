@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -20,6 +21,12 @@ linux = pytest.mark.skipif(not newcomers.newest(), reason="only Linux tells whic
 
 #: A program that tells its session and its group: both have the number of the wrapper.
 _WHO = f"{sys.executable} -c 'import os; print(os.getsid(0), os.getpgid(0))'"
+
+
+@pytest.fixture(autouse=True)
+def _busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at all that is new, however much else is going on here."""
+    monkeypatch.setattr(newcomers, "_MOST", 100_000)
 
 
 def _wrappers(queue: Queue, *jobs: int) -> list[int]:
@@ -205,6 +212,23 @@ def test_an_order_of_the_worst_letters_fits(queue: Queue) -> None:
     ids = _run(queue, _WHO, _WHO, f"echo a{quotes}b; {_WHO}", f"echo {quotes}; {_WHO}", _WHO)
     assert [queue.job(job_id).state for job_id in ids] == [State.COMPLETED] * 5
     assert output(queue, ids[2]).startswith(b"ab\n")
+
+
+@linux
+def test_an_order_that_does_not_fit_is_not_acted_on(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command goes to a new wrapper, whole; the old one ends without having run the part that it got."""
+    is_free = wrapper.Wrapper.is_free
+
+    def is_free_and_narrow(self: wrapper.Wrapper) -> bool:
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        return is_free(self)
+
+    monkeypatch.setattr(wrapper.Wrapper, "is_free", is_free_and_narrow)
+    seen = f"{queue.path}.seen"
+    long = f"echo >>{seen}; : " + " ".join(["'x'"] * (wrapper.MAX_COMMAND // 5))
+    ids = _run(queue, _WHO, _WHO, long, long, long)
+    assert [[attempt.outcome for attempt in queue.attempts(job_id)] for job_id in ids] == [[Outcome.SUCCEEDED]] * 5
+    assert Path(seen).read_text() == "\n" * 3
 
 
 def test_no_wrapper_outlives_its_use(queue: Queue) -> None:
