@@ -62,8 +62,8 @@ def _processor_line(rates: _Rates, transaction_us: float, enqueue_us: float) -> 
         ours / xargs,
         None,
         f"so at best {xargs / ours:.2f} of xargs with every processor busy; of it, running it without a database"
-        f" {bare:,.0f} µs, the transaction that records one job and claims the next {transaction_us:,.0f} µs, its enqueue"
-        f" {enqueue_us:,.0f} µs; with one table and one index it would be {median(rates.table_us):,.0f} µs,"
+        f" {bare:,.0f} µs, the transaction that records one job and claims the next {transaction_us:,.0f} µs, its"
+        f" enqueue {enqueue_us:,.0f} µs; with one table and one index it would be {median(rates.table_us):,.0f} µs,"
         f" with our tables and no checks {median(rates.schema_us):,.0f} µs",
     )
 
