@@ -49,7 +49,7 @@ class _Commands:
         return len(self._live)
 
     def start(self, number: int) -> None:
-        run = RunFile(self._spool, number, self._stock)
+        run = RunFile(self._spool, number, self._stock, "bench")
         command = start(self._spool, number, run, self._order, self._environment, {})
         self._live[command.descriptor] = (command, number)
         self._poll.register(command.descriptor, select.POLLIN)

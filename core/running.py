@@ -82,10 +82,9 @@ class RunningSet:
 
     def open_run(self, claim: Claim) -> RunFile:
         """Make the files of an attempt that is being claimed; raise ``OSError`` when there is no room for them."""
-        # what commands of one wrapper must have in common; one that is as long as this goes with nobody
-        kind = (claim.environment_id, claim.job.env)
-        is_long = len(claim.job.command) > MAX_COMMAND
-        return RunFile(self._db.spool, claim.attempt_id, None if is_long else self._stock, kind)
+        # what commands of one wrapper must have in common; a longer one goes with nobody
+        kind = (claim.environment_id, claim.job.env) if len(claim.job.command) <= MAX_COMMAND else None
+        return RunFile(self._db.spool, claim.attempt_id, self._stock, kind)
 
     def start(self, claim: Claim, run: RunFile) -> OSError | None:
         """Start a claimed command; return the error when the system has no room for it just now.

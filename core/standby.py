@@ -24,7 +24,7 @@ class Standby:
         self._ending: list[Wrapper] = []
 
     def take(self, kind: object) -> Wrapper | None:
-        """Return a wrapper that takes commands of a kind, and was used last; ``None`` when there is none."""
+        """Return the wrapper that took a command of this kind last; ``None`` when there is none."""
         for index in range(len(self._idle) - 1, -1, -1):
             if self._idle[index].kind == kind:
                 wrapper = self._idle.pop(index)

@@ -20,6 +20,7 @@ import shlex
 import signal
 import socket
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from core.newcomers import has_left_any, newest
@@ -52,9 +53,11 @@ _RUNS = {
     "program": f'(shift 2; command "$@") {_CLOSED}',
     "built_in": '{ shift 2; command "$@"; }',
 }
-_FUNCTIONS = "trap : HUP INT QUIT TERM; cd /; " + "".join(
-    f"{name}() {_FUNCTION.format(run=run)}" for name, run in _RUNS.items()
-)
+_FUNCTIONS = (
+    "trap : HUP INT QUIT TERM; cd /; "
+    + "".join(f"{name}() {_FUNCTION.format(run=run)}" for name, run in _RUNS.items())
+    + "\n"
+).encode()
 
 # A command of nothing but plain words needs no second shell to split it: the wrapper runs the program itself. (GNU make
 # has done the same for decades.) An equals sign in the first word would make it an assignment, "command" keeps exported
@@ -75,7 +78,7 @@ _BUILT_INS = frozenset({"echo", "false", "pwd", "test", "true"})
 
 _DEFAULT_SIGNALS = sorted(set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP})
 
-#: A command as long as this goes to a new wrapper, as its argument: an order must fit into what the socket holds.
+#: A longer command goes to a wrapper of its own, as its argument: an order must fit into what the socket holds.
 MAX_COMMAND = 8 * 1024
 #: After so many commands a wrapper ends, whatever a shell may pile up.
 _MAX_COMMANDS = 1000
@@ -101,7 +104,7 @@ class Wrapper:
     """One wrapper of this process's own, the leader of a session and a process group with its ``pid``.
 
     ``news`` is the descriptor that becomes readable when a command ended. ``run_path`` is where its run file is now.
-    ``kind`` says which commands it may take: those of the same shared environment.
+    ``kind`` says which commands it may take: those of the same shared environment; with ``None`` it takes no other.
     """
 
     def __init__(
@@ -127,12 +130,15 @@ class Wrapper:
         self._own = own_variables
         self._function = order.function
         self._is_retired = False
+        words = (output_path, *order.words)
+        # only what goes with nobody else stands in its argument list: there people look for what runs
+        first, words = (b'%b "$@"\n' % order.function.encode(), words) if kind is None else (_line(order, words), ())
         self._socket, theirs = socket.socketpair()
         try:
             self._socket.setblocking(False)
-            self._socket.sendall(f'{_FUNCTIONS}{order.function} "$@"\n'.encode())
+            self._socket.sendall(_FUNCTIONS + first)
             self._since = newest()
-            self.pid = _spawn(order, output_path, {**environment, **own_variables}, lock, writer, theirs)
+            self.pid = _spawn((_SHELL, "-s", *words), {**environment, **own_variables}, lock, writer, theirs)
         except BaseException:
             self._socket.close()
             raise
@@ -154,17 +160,10 @@ class Wrapper:
     def give(self, order: Order, own_variables: Mapping[bytes, bytes], output_path: str) -> bool:
         """Have it run another command; return whether it does: it may have been killed, then it is of no more use.
 
-        The command must be of its ``kind`` and shorter than ``MAX_COMMAND``.
+        The command must be of its ``kind`` and no longer than ``MAX_COMMAND``.
         """
-        changed = [
-            name + b"=" + os.fsencode(shlex.quote(os.fsdecode(value)))
-            for name, value in own_variables.items()
-            if self._own.get(name) != value
-        ]
-        words = os.fsencode(shlex.join((output_path, *order.words)))
-        export = b"export " + b" ".join(changed) + b"; " if changed else b""
-        # without its closing brace, an order that was cut short is nothing that a shell would act on
-        line = b"{ %b%b %b; }\n" % (export, order.function.encode(), words)
+        changed = {name: value for name, value in own_variables.items() if self._own.get(name) != value}
+        line = _line(order, (output_path, *order.words), changed)
         self._since = newest()
         try:
             if self._socket.send(line) < len(line):
@@ -193,6 +192,7 @@ class Wrapper:
         """Tell, once its command has ended, whether it may take another: nothing that the last one started is alive."""
         return (
             not self._is_retired
+            and self.kind is not None
             and self.commands < _MAX_COMMANDS
             and not has_left_any(
                 self._since,
@@ -239,21 +239,27 @@ class Wrapper:
         self._socket.close()
 
 
+def _line(order: Order, words: tuple[str, ...], variables: Mapping[bytes, bytes] = MappingProxyType({})) -> bytes:
+    """Return the line that tells a wrapper to export the variables and call a function with the words.
+
+    Without its closing brace, a line that was cut short is nothing that a shell would act on.
+    """
+    exported = b"".join(
+        b"export %b=%b; " % (name, os.fsencode(shlex.quote(os.fsdecode(value)))) for name, value in variables.items()
+    )
+    return b"{ %b%b %b; }\n" % (exported, order.function.encode(), os.fsencode(shlex.join(words)))
+
+
 def _spawn(
-    order: Order,
-    output_path: str,
-    environment: Mapping[bytes, bytes],
-    lock: int,
-    writer: int,
-    end: socket.socket,
+    arguments: tuple[str, ...], environment: Mapping[bytes, bytes], lock: int, writer: int, end: socket.socket
 ) -> int:
     channel = end.fileno()
     if channel in TARGETS:
         channel = fcntl.fcntl(channel, fcntl.F_DUPFD_CLOEXEC, LOCK_DESCRIPTOR + 1)
     try:
         return os.posix_spawn(
-            _SHELL,
-            (_SHELL, "-s", output_path, *order.words),
+            arguments[0],
+            arguments,
             environment,
             file_actions=(
                 (os.POSIX_SPAWN_DUP2, lock, LOCK_DESCRIPTOR),

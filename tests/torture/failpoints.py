@@ -268,8 +268,8 @@ def _lose_the_slow_one(path: str) -> None:
     for pid in processes_of(directory):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as file:
-                if os.getpgid(pid) == pid and b"/job\x000.7\x00" in file.read():
-                    os.killpg(pid, signal.SIGKILL)
+                if b"/job\x000.7\x00" in file.read():
+                    os.killpg(os.getpgid(pid), signal.SIGKILL)
         except OSError:
             continue
 

@@ -25,8 +25,9 @@ _WHO = f"{sys.executable} -c 'import os; print(os.getsid(0), os.getpgid(0))'"
 
 @pytest.fixture(autouse=True)
 def _busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look at all that is new, however much else is going on here."""
+    """Look at all that is new, however much else is going on here, and keep what is idle, however slow this is."""
     monkeypatch.setattr(newcomers, "_MOST", 100_000)
+    monkeypatch.setattr("core.worker.IDLE_TIDY_S", 60.0)
 
 
 def _wrappers(queue: Queue, *jobs: int) -> list[int]:
@@ -144,7 +145,6 @@ def test_a_command_that_is_stopped_takes_its_wrapper_along(queue: Queue) -> None
 @linux
 def test_an_idle_wrapper_that_is_killed_costs_nobody_anything(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether it dies before it is chosen, or between that and its next command."""
-    monkeypatch.setattr("core.worker.IDLE_TIDY_S", 60.0)
     victims: list[int] = []
     is_free = wrapper.Wrapper.is_free
 
@@ -214,6 +214,15 @@ def test_an_order_of_the_worst_letters_fits(queue: Queue) -> None:
     assert output(queue, ids[2]).startswith(b"ab\n")
 
 
+def test_the_argument_list_of_a_shell_names_no_command_but_one_that_is_its_own(queue: Queue) -> None:
+    """Who looks for a command by its words finds the command, not a shell that ran it an hour ago."""
+    look = "tr '\\0' ' ' </proc/$PPID/cmdline"
+    long = f"{look} | cut -c -400; : {'x' * wrapper.MAX_COMMAND}"
+    ids = _run(queue, look, f"{look}; : marker", long, look)
+    assert [output(queue, job_id).strip() for job_id in (ids[0], ids[1], ids[3])] == [b"/bin/sh -s"] * 3
+    assert b"cut -c" in output(queue, ids[2])
+
+
 @linux
 def test_an_order_that_does_not_fit_is_not_acted_on(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command goes to a new wrapper, whole; the old one ends without having run the part that it got."""
@@ -231,8 +240,9 @@ def test_an_order_that_does_not_fit_is_not_acted_on(queue: Queue, monkeypatch: p
     assert Path(seen).read_text() == "\n" * 3
 
 
-def test_no_wrapper_outlives_its_use(queue: Queue) -> None:
+def test_no_wrapper_outlives_its_use(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Soon after the last end none waits, and none is a zombie; nor when the worker ends at once."""
+    monkeypatch.setattr("core.worker.IDLE_TIDY_S", 0.05)
     before = _children()
     with working(queue, slots=3):
         ids = [queue.add(_WHO) for _ in range(12)]
