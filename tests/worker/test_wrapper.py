@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from core import newcomers, standby, wrapper
+from core.events import SpawningPaused
 from core.model import NewJob, Outcome, State
 from core.queue import Queue
 from tests.processes import is_alive, processes_of_group, wait_for
@@ -86,9 +87,9 @@ def test_commands_with_other_variables_have_another_wrapper(queue: Queue) -> Non
     """Those of a job's own are the environment of its wrapper from the start, whatever their names."""
     look = f"{sys.executable} -c 'import os; print(os.getsid(0), os.environ.get(\"A\"))'"
     mine = {"A": "1"}
-    ids = _run(queue, NewJob(look), NewJob(look, env=mine), NewJob(look), NewJob(look, env=mine), NewJob(look))
+    ids = _run(queue, *[NewJob(look), NewJob(look, env=mine), NewJob(look, env=mine)] * 2, NewJob(look))
     seen = [output(queue, job_id).split() for job_id in ids]
-    assert [value for _, value in seen] == [b"None", b"1", b"None", b"1", b"None"]
+    assert [value for _, value in seen] == [b"None", b"1", b"1"] * 2 + [b"None"]
     assert {pid for pid, value in seen if value == b"1"}.isdisjoint(pid for pid, value in seen if value != b"1")
 
 
@@ -123,6 +124,7 @@ def test_a_command_that_left_something_behind_is_the_last_of_its_wrapper(
 @linux
 def test_a_command_that_is_stopped_takes_its_wrapper_along(queue: Queue) -> None:
     """Cancelled, killed or timed out: what comes next has another wrapper, and nothing is left in the group."""
+    queue.set("kill-grace", "60s")
     first = queue.add(_WHO)
     with working(queue, slots=1):
         wait_for_state(queue, first, State.COMPLETED)
@@ -167,6 +169,20 @@ def test_an_idle_wrapper_that_is_killed_costs_nobody_anything(queue: Queue, monk
                 os.kill(pid, signal.SIGKILL)
     assert len(victims) == 3
     assert os.listdir(queue.database.spool.attempts) == []
+
+
+@linux
+def test_an_idle_wrappers_run_file_may_be_removed(queue: Queue) -> None:
+    """By somebody who tidies up the spool: the next command has another wrapper, at once."""
+    with working(queue, slots=1) as (_, told):
+        for number in range(6):
+            job_id = queue.add(_WHO)
+            wait_for_state(queue, job_id, State.COMPLETED)
+            assert [attempt.outcome for attempt in queue.attempts(job_id)] == [Outcome.SUCCEEDED]
+            if number == 3:
+                for name in os.listdir(queue.database.spool.attempts):
+                    os.unlink(os.path.join(queue.database.spool.attempts, name))
+        assert told.of(SpawningPaused) == []
 
 
 @linux
@@ -224,7 +240,9 @@ def test_the_argument_list_of_a_shell_names_no_command_but_one_that_is_its_own(q
 
 
 @linux
-def test_an_order_that_does_not_fit_is_not_acted_on(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_order_that_does_not_fit_is_not_acted_on(
+    queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The command goes to a new wrapper, whole; the old one ends without having run the part that it got."""
     is_free = wrapper.Wrapper.is_free
 
@@ -233,11 +251,13 @@ def test_an_order_that_does_not_fit_is_not_acted_on(queue: Queue, monkeypatch: p
         return is_free(self)
 
     monkeypatch.setattr(wrapper.Wrapper, "is_free", is_free_and_narrow)
-    seen = f"{queue.path}.seen"
-    long = f"echo >>{seen}; : " + " ".join(["'x'"] * (wrapper.MAX_COMMAND // 5))
-    ids = _run(queue, _WHO, _WHO, long, long, long)
+    script = tmp_path / "script"
+    script.write_text(f"#!/bin/sh\necho $# >>{tmp_path}/seen\n")
+    script.chmod(0o700)
+    words = (wrapper.MAX_COMMAND - len(str(script))) // 2
+    ids = _run(queue, _WHO, _WHO, *[f"{script}{' x' * words}"] * 3)
     assert [[attempt.outcome for attempt in queue.attempts(job_id)] for job_id in ids] == [[Outcome.SUCCEEDED]] * 5
-    assert Path(seen).read_text() == "\n" * 3
+    assert (tmp_path / "seen").read_text() == f"{words}\n" * 3
 
 
 def test_no_wrapper_outlives_its_use(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
