@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import re
 import shlex
@@ -60,8 +61,8 @@ _FUNCTIONS = (
 ).encode()
 
 # A command of nothing but plain words needs no second shell to split it: the wrapper runs the program itself. (GNU make
-# has done the same for decades.) An equals sign in the first word would make it an assignment, "command" keeps exported
-# functions of bash out of the wrapper, and ours.
+# has done the same for decades.) An equals sign in the first word would make it an assignment, "command" keeps our
+# functions out of it.
 _PLAIN_WORDS = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./,:@%+-]*(?: +[A-Za-z0-9_./,:@%+=-]+)*")
 # First words that a shell acts on itself: its grammar, and the commands that would end or change the wrapper. What is
 # not here is a program, or, like "true" and "echo", as harmless as one.
@@ -73,7 +74,7 @@ _COMMANDS_OF_SHELLS = (
     " wait whence"
 )
 _SHELL_WORDS = frozenset([*_GRAMMAR.split(), *_COMMANDS_OF_SHELLS.split()])
-# Commands that every shell has inside and that change nothing in it (bash's printf does): they need no process.
+# Commands that the shell has inside and that change nothing in it: they need no process.
 _BUILT_INS = frozenset({"echo", "false", "pwd", "test", "true"})
 
 _DEFAULT_SIGNALS = sorted(set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP})
@@ -93,11 +94,17 @@ class Order(NamedTuple):
 
 def order(shell: str, command: str, cwd: str) -> Order:
     """Return what a wrapper is told to have ``shell`` run ``command`` in a directory."""
-    if shell == _SHELL and _PLAIN_WORDS.fullmatch(command):
+    if shell == _SHELL and _PLAIN_WORDS.fullmatch(command) and _is_dash():
         words = command.split()
         if words[0] not in _SHELL_WORDS:
             return Order("built_in" if words[0] in _BUILT_INS else "program", (cwd, *words))
     return Order("with_shell", (cwd, shell, command))
+
+
+@functools.cache
+def _is_dash() -> bool:
+    """Tell whether a function's errors read as those of ``sh -c``: bash has "main: line 1: …" for "sh: line 1: …"."""
+    return os.path.basename(os.path.realpath(_SHELL)) == "dash"
 
 
 class Wrapper:
