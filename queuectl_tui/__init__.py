@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -11,12 +12,14 @@ from queuectl_tui.options import Options, parse
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Open the dashboard and return the exit code: 0, or 1 (2: wrong usage) after one line on stderr."""
-    options = parse(arguments)
+    gc.disable()  # until the first picture: nothing is garbage before
     try:
-        return _run(options)
+        return _run(parse(arguments))
     except (QueueError, ValueError, OSError) as error:
         print(f"queuectl-tui: error: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+    finally:
+        gc.enable()  # for whoever called: there may have been no picture
 
 
 def _run(options: Options) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import signal
 import sys
 from collections.abc import Iterator
@@ -32,7 +31,6 @@ def launch(options: Options) -> int:
     Raise ``QueueError`` when the database cannot be used, ``UsageError`` when there is no such theme, ``ValueError``
     when the preferences make no sense.
     """
-    gc.disable()  # until the first picture: nothing is garbage before
     sys.setswitchinterval(SWITCH_S)
     preferences_path = remembered.default_path()
     preferences = remembered.load(preferences_path)
