@@ -18,6 +18,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.screen import Screen
+from textual.theme import Theme
 
 from core.version import __version__
 from queuectl_tui.gateway.facade import Gateway
@@ -64,6 +65,8 @@ class QueuectlApp(App[int], inherit_bindings=False):
         is_ascii: bool = False,
         is_demo: bool = False,
     ) -> None:
+        self._variables: tuple[Theme, dict[str, str]] | None = None
+        self._is_theme_chosen = False
         super().__init__()
         self.gateway = gateway
         self.preferences = preferences
@@ -79,6 +82,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
             self.register_theme(own)
         wanted = theme or preferences.theme
         self.theme = wanted if wanted in self.available_themes else DEFAULT_THEME
+        self._is_theme_chosen = True
         self._read_with = self.get_css_variables()
         self.stylesheet.set_variables(self._read_with)
 
@@ -95,6 +99,18 @@ class QueuectlApp(App[int], inherit_bindings=False):
         if variables != self._read_with or self.dashboard.is_mounted:
             self._read_with = variables
             super().refresh_css(animate=animate)
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Return the variables of the style sheet, worked out once for each theme, and none before one is chosen.
+
+        Textual 8.2.8 asks for them three times before there is a picture, the first time for a theme of its own.
+        """
+        if not self._is_theme_chosen:
+            return {}
+        theme = self.current_theme
+        if self._variables is None or self._variables[0] is not theme:
+            self._variables = theme, super().get_css_variables()
+        return self._variables[1]
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return the style sheet's own variables for themes that do not name them."""

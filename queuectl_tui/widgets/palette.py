@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from rich.style import Style
 from textual.app import App
 from textual.color import Color
-from textual.theme import Theme
 
 from queuectl_tui.themes import own_variables
 
@@ -29,12 +28,12 @@ _STYLES: Mapping[str, tuple[str, str, bool]] = {
 _cache: dict[tuple[str, bool], Mapping[str, Style]] = {}
 
 
-def colours_of(theme: Theme) -> dict[str, str]:
+def colours_of(app: App[object]) -> dict[str, str]:
     """Return the colours that this dashboard draws with, also for themes that do not name all of them."""
-    system = theme.to_color_system().generate()
+    system = app.get_css_variables()
     colours = {name: system[name] for name in ("primary", "accent", "success", "warning", "error", "foreground")}
     colours["background"] = system["background"]
-    own = own_variables(theme)
+    own = own_variables(app.current_theme)
     colours.update({name: own[name] for name in ("muted", "border")})
     return colours
 
@@ -44,7 +43,7 @@ def styles_of(app: App[object]) -> Mapping[str, Style]:
     theme = app.current_theme
     key = (theme.name, theme.dark)
     if key not in _cache:
-        colours = {name: Color.parse(value).rich_color for name, value in colours_of(theme).items()}
+        colours = {name: Color.parse(value).rich_color for name, value in colours_of(app).items()}
         _cache[key] = {
             name: Style(color=colours[front], bgcolor=colours.get(back), bold=is_bold or None)
             for name, (front, back, is_bold) in _STYLES.items()
