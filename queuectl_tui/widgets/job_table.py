@@ -57,19 +57,6 @@ class JobTable(QuietFocus, inherit_bindings=False):
         scrollbar-background-hover: $background;
         scrollbar-background-active: $background;
         scrollbar-color: $foreground 20%;
-
-        & > .job-table--pending, & > .job-table--delayed { color: $text-warning; }
-        & > .job-table--running { color: $text-primary; }
-        & > .job-table--completed { color: $text-success; }
-        & > .job-table--cancelled, & > .job-table--muted { color: $foreground 60%; }
-        & > .job-table--dead { color: $text-error; }
-        & > .job-table--empty { color: $foreground 60%; }
-        & > .job-table--heading { color: $foreground 60%; text-style: underline; }
-        & > .job-table--mark { color: $text-accent; text-style: bold; }
-        & > .job-table--pointer { color: $foreground 60%; }
-        & > .job-table--cursor { background: $foreground 7%; }
-        & > .job-table--marked { background: $accent 12%; }
-        & > .job-table--focus { background: $primary 35%; text-style: bold; }
     }
     """
 
