@@ -103,8 +103,12 @@ class Board(Screen[None], inherit_bindings=False):
                     yield self.detail_title
                     yield self.detail
                 yield self.output_box
-        yield self.confirm_bar
         yield self.footer
+
+    def add_confirm_bar(self) -> None:
+        """Add the hidden row for questions, unless it is there: the first picture can do without."""
+        if self.is_attached and not self.confirm_bar.is_attached:
+            self.mount(self.confirm_bar, before=self.footer)
 
     def lay_out(self) -> None:
         """Show and size the parts of the dashboard; what stays the same costs nothing."""
@@ -185,6 +189,7 @@ class Board(Screen[None], inherit_bindings=False):
 
     def ask(self, question: str, sample: str, number: int, on_yes: Callable[[], None]) -> None:
         """Ask, in the row over the footer, before something is done."""
+        self.add_confirm_bar()
         self.footer.asks_for_count = number > MAX_BY_KEY
         self.confirm_bar.ask(question, sample, number, on_yes)
 

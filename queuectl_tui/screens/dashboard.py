@@ -28,6 +28,7 @@ from queuectl_tui.screens.thrifty_compositor import ThriftyCompositor
 from queuectl_tui.screens.window_title import WindowTitle
 from queuectl_tui.snapshot import Pane, Snapshot
 from queuectl_tui.widgets.detail import Detail
+from queuectl_tui.widgets.early_size import EarlySize
 from queuectl_tui.widgets.footer import Footer
 from queuectl_tui.widgets.job_table import JobTable
 from queuectl_tui.widgets.output_view import OutputView
@@ -55,6 +56,8 @@ class Dashboard(Telling, inherit_bindings=False):
         self._compositor = ThriftyCompositor()
         self.roster = Roster(self.actions)
         self.handlers: Handlers = {}
+        for view in self._views():
+            view.hide_bar()
         for keys in (GeneralKeys(self), ListKeys(self), JobKeys(self), OutputKeys(self), DetailKeys(self)):
             self.handlers.update(keys.handlers())
         self._has_bell = has_bell
@@ -83,13 +86,17 @@ class Dashboard(Telling, inherit_bindings=False):
         self.gateway.connect(self._hear)
 
     def _add_rows(self) -> None:
-        """Make what is hidden at first and style what the first picture did without."""
+        """Make what is hidden at first, and the scrollbars, which the first picture did without."""
         with self.app.batch_update():
             for box in self.boxes.values():
                 box.add_row()
             self.output_box.add_row()
-            for view in (*(box.table for box in self.boxes.values()), self.output_box.view, self.detail):
-                view.update_node_styles()  # their scrollbars, which were not there when all was styled
+            self.add_confirm_bar()
+            for view in self._views():
+                view.show_bar()
+
+    def _views(self) -> list[EarlySize]:
+        return [*(box.table for box in self.boxes.values()), self.output_box.view, self.detail]
 
     # --- keys
 

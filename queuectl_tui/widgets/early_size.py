@@ -23,3 +23,17 @@ class EarlySize(ScrollView, inherit_bindings=False):
         if is_new:
             self.take_size()
         return has_changed
+
+    def hide_bar(self) -> None:
+        """Do without the scrollbar and keep its column free: it is a widget of its own, a millisecond at the start."""
+        self.styles.overflow_y = "hidden"
+        self.styles.padding = (0, 1, 0, 0)
+
+    def show_bar(self) -> None:
+        """Have the scrollbar that the style sheet asks for."""
+        inline = self.styles.inline
+        inline.clear_rule("overflow_y")
+        inline.clear_rule("padding")
+        self.show_vertical_scrollbar = True
+        self.vertical_scrollbar.position = self.scroll_y
+        self.update_node_styles()  # one that is made after its widget was styled has no styles of its own
