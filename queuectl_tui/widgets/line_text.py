@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rich.ansi import AnsiDecoder
 from rich.cells import cell_len, split_graphemes
 from rich.style import Style
 from rich.text import Text
@@ -19,12 +18,18 @@ def shown_text(line: Line, mark: Style) -> Text:
     """Return a line as it is shown, with its own colours; ``mark`` is the style of what says it was clipped."""
     raw = collapse_carriage_returns(line.data.decode("utf-8", "replace"))
     cleaned = flat(clean_line(raw, keep_colour=True))
-    text = AnsiDecoder().decode_line(cleaned) if "\x1b" in cleaned else Text(cleaned)
+    text = _coloured(cleaned) if "\x1b" in cleaned else Text(cleaned)
     if text.spans:
         text.stylize(_NEVER)
     if line.clipped_bytes:
         text.append(f" … {size(line.clipped_bytes)} more in this line", mark)
     return text
+
+
+def _coloured(line: str) -> Text:
+    from rich.ansi import AnsiDecoder  # here, because the first picture can do without it
+
+    return AnsiDecoder().decode_line(line)
 
 
 def word_rows(plain: str, width: int) -> list[str]:
