@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -63,15 +65,22 @@ class FilterBar(Horizontal):
 
     def __init__(self, *, placeholder: str = FILTER_HINT, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._sign = Static("/", classes="filter-bar--sign", markup=False)
-        self._input = Input(placeholder=placeholder, compact=True, select_on_focus=False)
-        self._note = Static("", classes="filter-bar--note", markup=False)
+        self._placeholder = placeholder
         self._timer: Timer | None = None
         self._said: tuple[str, bool] = ("", False)
         self._back_to: Widget | None = None
 
+    @cached_property
+    def _input(self) -> Input:
+        """The row of text; made when it is needed, which is after the first picture."""
+        return Input(placeholder=self._placeholder, compact=True, select_on_focus=False)
+
+    @cached_property
+    def _note(self) -> Static:
+        return Static("", classes="filter-bar--note", markup=False)
+
     def compose(self) -> ComposeResult:
-        yield self._sign
+        yield Static("/", classes="filter-bar--sign", markup=False)
         yield self._input
         yield self._note
 
