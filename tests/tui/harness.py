@@ -40,6 +40,13 @@ class Stage:
         await self.press(*text)
         await self.pilot.pause(0.15)
 
+    async def be_whole(self) -> None:
+        """Wait until what the first picture does without is there."""
+        while not self.board.table.show_vertical_scrollbar:
+            await self.pilot.pause(0.01)
+        await self.pilot.pause()
+        await self.pilot.pause()
+
     def asked(self, verb: str) -> list[tuple[object, ...]]:
         """Return the arguments of everything of this kind that the gateway was asked."""
         return [asked[1:] for asked in self.gateway.asked if asked[0] == verb]

@@ -28,6 +28,7 @@ class Moment:
                 await stage.type(key.strip("'"))
             else:
                 await stage.press(key)
+        await stage.be_whole()
         await stage.pilot.pause(0.2)
 
 

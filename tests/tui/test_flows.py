@@ -16,6 +16,7 @@ from queuectl_tui.screens.enqueue import EnqueueScreen
 from queuectl_tui.screens.help import HelpScreen
 from queuectl_tui.screens.quit import QuitScreen
 from queuectl_tui.snapshot import Pane, PaneData
+from queuectl_tui.widgets.confirm_bar import ConfirmBar
 from tests.tui import scene
 from tests.tui.harness import staged
 from tests.tui.scene import BUSY_TOTALS, busy_snapshot, idle_snapshot, rows
@@ -465,3 +466,26 @@ async def test_nothing_is_begun_while_the_program_ends() -> None:
         board.output_box.add_row()
         await stage.press("e", "?", "/")
         assert list(stage.app.screen_stack) in (screens, [])
+
+
+async def test_scrollbars_come_after_the_first_picture_and_move_nothing() -> None:
+    async with staged(busy_snapshot()) as stage:
+        views = [*(box.table for box in stage.board.boxes.values()), stage.board.output_box.view, stage.board.detail]
+        early = [view.scrollable_content_region.size for view in views]
+        await stage.be_whole()
+        assert all(view.show_vertical_scrollbar for view in views)
+        assert [view.scrollable_content_region.size for view in views] == early
+        assert [view.vertical_scrollbar.position for view in views] == [view.scroll_y for view in views]
+        table = stage.board.boxes[Pane.PENDING].table
+        assert table.vertical_scrollbar.window_virtual_size == table.virtual_size.height
+
+
+async def test_a_question_does_not_wait_for_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("queuectl_tui.screens.dashboard.ROWS_AFTER_S", 0.5)
+    async with staged(busy_snapshot()) as stage:
+        assert not stage.board.confirm_bar.is_attached
+        await stage.press("4", "d", "y")
+        assert not stage.board.table.show_vertical_scrollbar  # it is still early
+        assert len(stage.asked("purge")) == 1
+        await stage.be_whole()
+        assert len(stage.board.query(ConfirmBar)) == 1

@@ -60,6 +60,7 @@ async def test_the_style_sheet_is_read_once_and_again_for_another_theme(
     monkeypatch.setattr(Stylesheet, "reparse", counted)
     async with staged(busy_snapshot(), theme=name) as stage:
         assert times == []
+        await stage.be_whole()
         picture = stage.app.export_screenshot()
         stage.app.refresh_css()
         await stage.pilot.pause()
