@@ -8,6 +8,7 @@ further on, which is looked at later.
 
 from __future__ import annotations
 
+import functools
 import os
 
 #: With more numbers given out than this (a long command, a busy machine) nothing is looked at: a new shell costs less.
@@ -16,6 +17,8 @@ _MOST = 200
 
 def newest() -> int:
     """Return the newest process number, 0 where the system does not tell."""
+    if not _tells(os.getpid()):
+        return 0
     try:
         descriptor = os.open("/proc/loadavg", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -26,6 +29,15 @@ def newest() -> int:
         return 0
     finally:
         os.close(descriptor)
+
+
+@functools.lru_cache(maxsize=1)
+def _tells(pid: int) -> bool:
+    """Tell whether ``/proc`` is the kernel's own, and speaks of the numbers that this process, ``pid``, sees."""
+    try:
+        return os.readlink("/proc/self") == str(pid) and os.stat("/proc/loadavg").st_dev == os.stat("/proc/self").st_dev
+    except OSError:
+        return False
 
 
 def has_left_any(since: int, *, leader: int, run_path: str, descriptor: int, has_forked: bool) -> bool:
@@ -53,5 +65,15 @@ def _is_left(pid: int, leader: int, run: os.stat_result, descriptor: int) -> boo
         if pid == leader or os.getpgid(pid) == leader:
             return pid != leader
         return os.path.samestat(run, os.stat(f"/proc/{pid}/fd/{descriptor}"))
-    except (FileNotFoundError, ProcessLookupError):
-        return False  # it is gone, or has no such descriptor
+    except ProcessLookupError:
+        return False
+    except FileNotFoundError:
+        return _is_hidden(pid)
+
+
+def _is_hidden(pid: int) -> bool:
+    """Tell whether a process is alive and not to be seen (``/proc`` may be told to hide those of others)."""
+    try:
+        return not os.path.exists(f"/proc/{pid}") and os.getpgid(pid) >= 0
+    except ProcessLookupError:
+        return False

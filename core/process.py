@@ -36,12 +36,16 @@ _HAS_PIDFD = hasattr(os, "pidfd_open")
 
 
 class Status(NamedTuple):
-    """What a run file says: the wrapper's pid, the exit status once it is there, whether the directory was gone."""
+    """What a run file says: the wrapper's pid, the exit status once it is there, whether the directory was gone.
+
+    ``is_refused`` is not in it: the wrapper ended by itself, since the system let it start no process.
+    """
 
     pid: int | None = None
     exit_code: int | None = None
     is_directory_gone: bool = False
     ended_at_ms: int | None = None
+    is_refused: bool = False
 
 
 def read_status(spool: Spool, attempt_id: int) -> Status:
@@ -86,21 +90,26 @@ class RunFile:
     def __init__(self, spool: Spool, attempt_id: int, stock: Stock | None = None, kind: object = None) -> None:
         self.path, self.output_path = spool.run_file(attempt_id), spool.output_file(attempt_id)
         self.kind = kind
+        self._attempt_id = attempt_id
         self._stock = stock
         self.wrapper = None if stock is None else stock.wrappers.take(kind)
         self.lock = self.writer = -1
         try:
-            if self.wrapper is None or not self._take_over(self.wrapper, attempt_id):
-                self.writer = _off_targets(create_afresh(self.path, os.O_WRONLY | os.O_APPEND))
-                self._take_lock()
-                os.write(self.writer, f"{HEADING}{attempt_id}\n".encode())
+            if self.wrapper is None or not self._take_over(self.wrapper):
+                self._make()
             if stock is None or not stock.outputs.take(self.output_path):
                 os.close(create_afresh(self.output_path, os.O_WRONLY))
         except BaseException:
             self.discard()
             raise
 
-    def _take_over(self, wrapper: Wrapper, attempt_id: int) -> bool:
+    def _make(self) -> None:
+        self.writer = _off_targets(create_afresh(self.path, os.O_WRONLY | os.O_APPEND))
+        self.lock = _off_targets(os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        os.write(self.writer, f"{HEADING}{self._attempt_id}\n".encode())
+
+    def _take_over(self, wrapper: Wrapper) -> bool:
         """Make a wrapper's run file this one, with the lock that it holds; return whether it is there to be taken."""
         try:
             os.rename(wrapper.run_path, self.path)
@@ -110,7 +119,7 @@ class RunFile:
         wrapper.run_path = self.path
         self.writer = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
         os.ftruncate(self.writer, len(HEADING))  # not to nothing: its place on the disk stays its own
-        os.write(self.writer, f"{attempt_id}\n".encode())
+        os.write(self.writer, f"{self._attempt_id}\n".encode())
         return True
 
     def _part(self) -> None:
@@ -118,17 +127,11 @@ class RunFile:
             self._stock.wrappers.part(self.wrapper)
         self.wrapper = None
 
-    def _take_lock(self) -> None:
-        self.lock = _off_targets(os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
-
-    def give_up_wrapper(self) -> None:
-        """Do without the wrapper, which was killed before it could take the command: its lock is free again."""
-        if self.wrapper is not None:
-            self.wrapper.see_off(0.0)
-            self.wrapper = None
-            self.writer = _off_targets(self.writer)
-            self._take_lock()
+    def do_without_wrapper(self) -> None:
+        """Take a file and a lock of its own: the wrapper was killed before it could take the command."""
+        self._part()
+        self.close()
+        self._make()
 
     def close(self) -> None:
         """Let go of the files in this process; the command's tree holds on to them."""
@@ -178,7 +181,7 @@ def start(
     """
     wrapper = run.wrapper
     if wrapper is not None and not wrapper.give(order, own_variables, run.output_path):
-        run.give_up_wrapper()
+        run.do_without_wrapper()
         wrapper = None
     if wrapper is None:
         wrapper = Wrapper(
@@ -205,6 +208,7 @@ class Command:
         self.wrapper = wrapper
         self._was_killed = False
         self._told: str | None = None
+        self._has_given_up = False
         self._pidfd = -1
         if wrapper is None and pid is not None and _HAS_PIDFD:
             with contextlib.suppress(OSError):  # no descriptor left, or gone already: it is looked at instead
@@ -245,13 +249,14 @@ class Command:
             return status
         if self.is_running() and not (self._was_killed and (status.exit_code is not None or self._is_group_gone())):
             # the wrapper is gone and its command lives on: from now on only the lock tells
+            self._has_given_up = False
             self.close()
             return None
         if status.exit_code is None:
             # it may have been written between the first look and the lock
             status = self._status()
         self.close()
-        return status
+        return status._replace(is_refused=self._has_given_up and status.exit_code is None)
 
     def _status(self) -> Status:
         """Return what the run file says, or what the wrapper told if the file could not be written."""
@@ -261,12 +266,14 @@ class Command:
     def _reap(self, wrapper: Wrapper, is_stopping: bool) -> bool:
         """Collect the wrapper if it ended; return whether it is gone. A zombie keeps its group's number from reuse."""
         if is_stopping and hasattr(os, "waitid"):
-            if os.waitid(os.P_PID, wrapper.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-                return False
+            with contextlib.suppress(ChildProcessError):  # somebody else in this process collected it
+                if os.waitid(os.P_PID, wrapper.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                    return False
             if not self._was_killed and self.is_running():
                 return False
         if not wrapper.reap():
             return False
+        self._has_given_up = wrapper.has_given_up
         self.wrapper = None
         return True
 

@@ -22,7 +22,7 @@ from core.standby import Standby
 from core.store import claims
 from core.store.claims import Claim, Recorded
 from core.waiter import Waiter
-from core.wrapper import MAX_COMMAND, Wrapper, order
+from core.wrapper import MAX_COMMAND, MAX_RUN_S, Wrapper, order
 
 #: How often a command that no descriptor announces is looked at, in seconds.
 _POLL_S = 0.05
@@ -52,7 +52,10 @@ class _Running:
 
 
 class RunningSet:
-    """The commands of one worker, by attempt id, and the endings that are not recorded yet."""
+    """The commands of one worker, by attempt id; the endings that are not recorded yet, and the claims to give back.
+
+    The latter are those whose command could not be started: the system had no room for another process.
+    """
 
     def __init__(self, db: Database, waiter: Waiter) -> None:
         self._db = db
@@ -64,11 +67,12 @@ class RunningSet:
         self._resting: dict[int, Wrapper] = {}
         self._output_look_s = 0.0
         self.endings: dict[int, tuple[Claim, Ending]] = {}
+        self.refused: dict[int, Claim] = {}
         self.settings = Settings()
 
     def __len__(self) -> int:
-        """Return how many attempts are open here: running ones and ended ones that wait to be recorded."""
-        return len(self._running) + len(self.endings)
+        """Return how many attempts are open here: running ones, and those that wait to be recorded or given back."""
+        return len(self._running) + len(self.endings) + len(self.refused)
 
     def live_count(self) -> int:
         """Return how many commands run."""
@@ -92,6 +96,7 @@ class RunningSet:
         An error that would come again (the environment is too big, say) becomes the attempt's ending.
         """
         job = claim.job
+        now = self._db.clock.monotonic_s()
         try:
             command = start(
                 self._db.spool,
@@ -109,10 +114,17 @@ class RunningSet:
             ending = Ending(Outcome.SPAWN_ERROR, error=f"could not be started: {reason}", run_ms=0, output=b"")
             self.endings[claim.attempt_id] = (claim, ending)
             return None
-        now = self._db.clock.monotonic_s()
         timeout_s = job.timeout_s
         self._watch(_Running(claim, command, now, False, None if timeout_s is None else now + timeout_s))
         return None
+
+    def given_back(self, attempt_ids: Sequence[int]) -> None:
+        """Remove the files of claims that were given back."""
+        for attempt_id in attempt_ids:
+            del self.refused[attempt_id]
+            for path in (self._db.spool.run_file(attempt_id), self._db.spool.output_file(attempt_id)):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
 
     def could_not_start(self, waiting: Sequence[Claim]) -> None:
         """Note claims that could neither be started nor given back: they are recorded later, at no cost to the job."""
@@ -187,12 +199,11 @@ class RunningSet:
     def announce(self, descriptors: set[int]) -> None:
         """Note which commands' descriptors became readable."""
         for descriptor in descriptors:
-            attempt_id = self._by_descriptor.pop(descriptor, None)
+            running = self._running[self._by_descriptor[descriptor]]
             # taken out at once: a zombie that waits for its group would be announced for ever
-            self._waiter.remove(descriptor)
-            if attempt_id in self._running:
-                self._running[attempt_id].is_announced = False
-                self._running[attempt_id].look_at_s = 0.0
+            self._unwatch(running)
+            running.is_announced = False
+            running.look_at_s = 0.0
 
     def collect(self) -> None:
         """Move the commands that ended to ``endings``; act on timeouts, graces and oversized outputs."""
@@ -212,25 +223,39 @@ class RunningSet:
                 if error.errno not in PASSING_ERRORS:
                     raise
                 ending = None  # no descriptor left to look with; the next look may have one
+            if running.command.descriptor != running.descriptor:
+                self._unwatch(running)
             if ending is None:
                 running.look_at_s = now + (_POLL_S if running.stop is None else _STOP_POLL_S)
                 continue
-            self._rest(attempt_id, running.command.release())
+            self._rest(running)
             self._forget(attempt_id, running)
-            self.endings[attempt_id] = (running.claim, ending)
+            if status is not None and status.is_refused and running.stop is None:
+                self.refused[attempt_id] = running.claim
+            else:
+                self.endings[attempt_id] = (running.claim, ending)
 
-    def _rest(self, attempt_id: int, wrapper: Wrapper | None) -> None:
+    def _rest(self, running: _Running) -> None:
         """Keep a wrapper whose command has ended, if it may take another: not before that end is recorded."""
-        if wrapper is not None and wrapper.can_go_on():
-            self._resting[attempt_id] = wrapper
-        elif wrapper is not None:
+        wrapper = running.command.release()
+        if wrapper is None:
+            return
+        # the clock is read last: a worker that is stopped in between looked at numbers that came round again
+        if wrapper.can_go_on() and self._db.clock.monotonic_s() - running.started_s <= MAX_RUN_S:
+            self._resting[running.claim.attempt_id] = wrapper
+        else:
             self._stock.wrappers.part(wrapper)
 
     def _forget(self, attempt_id: int, running: _Running) -> None:
         del self._running[attempt_id]
-        if self._by_descriptor.pop(running.descriptor, None) is not None:
-            self._waiter.remove(running.descriptor)
+        self._unwatch(running)
         running.command.close()
+
+    def _unwatch(self, running: _Running) -> None:
+        if running.descriptor >= 0:
+            del self._by_descriptor[running.descriptor]
+            self._waiter.remove(running.descriptor)
+            running.descriptor = -1  # once it is closed, another command may have the number
 
     def next_look_s(self, now: float) -> float:
         """Return in how many seconds some command needs a look though nothing announces it."""

@@ -8,6 +8,7 @@ process commits.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import threading
@@ -218,6 +219,7 @@ class Worker:
         self._look_for_changes()
         if self._db.clock.monotonic_s() >= self._recover_at:
             self._recover()
+        self._give_back_refused()
         free = self._free_slots()
         if self._running.endings or free > 0 or self._has_more_due or self._is_due():
             self._transact(free)
@@ -338,6 +340,14 @@ class Worker:
             for late in waiting:
                 opened[late.attempt_id].discard()
         return None
+
+    def _give_back_refused(self) -> None:
+        """Give back what a shell could not start: the system refused it another process."""
+        refused = list(self._running.refused)
+        if refused:
+            claims.give_back(self._db, refused)
+            self._running.given_back(refused)
+            self._pause_spawning(OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)))
 
     def _pause_spawning(self, refusal: OSError) -> None:
         self._pause_s = min(30.0, self._pause_s * 2 or 1.0)

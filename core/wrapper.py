@@ -42,17 +42,19 @@ _SHELL = "/bin/sh"
 # in /, so that it keeps no file system busy. It sets no variable: that could be one of the environment's.
 #
 # In a function a line has the number it has there, so that a shell's "sh: 1: …" is the same for every command, with
-# and without the second shell. The arguments are the output file, the directory, and the words.
+# and without the second shell. The arguments are the output file, the directory, and the words. Nothing that fails ends
+# the shell, should the environment tell bash so (SHELLOPTS); no function of its (BASH_FUNC_echo%%) is called.
 _FUNCTION = (
-    '{{ echo $$ >&9; if cd "$2"; then {run} >>"$1" 2>&1; set -- $?; cd /; else set -- ' + NO_DIRECTORY + "; fi;"
-    " echo $1 >&9; echo $1 >&8; }}; "
+    '{{ command echo $$ >&9; if cd "$2"; then {run} >>"$1" 2>&1 && set -- 0 || set -- $?; cd /; else set -- '
+    + NO_DIRECTORY
+    + "; fi; command echo $1 >&9 || :; command echo $1 >&8; }}; "
 )
 _CLOSED = "8>&- 9>&- </dev/null"
 _RUNS = {
     # the parentheses cost nothing, a subshell becomes the program
-    "with_shell": f'("$3" -c "$4") {_CLOSED}',
-    "program": f'(shift 2; command "$@") {_CLOSED}',
-    "built_in": '{ shift 2; command "$@"; }',
+    "queuectl_with_shell": f'("$3" -c "$4") {_CLOSED}',
+    "queuectl_program": f'(shift 2; command "$@") {_CLOSED}',
+    "queuectl_built_in": '{ shift 2; command "$@"; }',
 }
 _FUNCTIONS = (
     "trap : HUP INT QUIT TERM; cd /; "
@@ -80,7 +82,12 @@ _BUILT_INS = frozenset({"echo", "false", "pwd", "test", "true"})
 _DEFAULT_SIGNALS = sorted(set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP})
 
 #: A longer command goes to a wrapper of its own, as its argument: an order must fit into what the socket holds.
-MAX_COMMAND = 8 * 1024
+MAX_COMMAND = 2 * 1024
+# So many bytes fit into any socket.
+_MAX_FIRST_ORDER = 4 * 1024
+#: A command that took longer is the last of its wrapper: 32,768 numbers are not given out in less, and a shell costs a
+#: hundredth of it.
+MAX_RUN_S = 0.1
 #: After so many commands a wrapper ends, whatever a shell may pile up.
 _MAX_COMMANDS = 1000
 
@@ -97,8 +104,8 @@ def order(shell: str, command: str, cwd: str) -> Order:
     if shell == _SHELL and _PLAIN_WORDS.fullmatch(command) and _is_dash():
         words = command.split()
         if words[0] not in _SHELL_WORDS:
-            return Order("built_in" if words[0] in _BUILT_INS else "program", (cwd, *words))
-    return Order("with_shell", (cwd, shell, command))
+            return Order("queuectl_built_in" if words[0] in _BUILT_INS else "queuectl_program", (cwd, *words))
+    return Order("queuectl_with_shell", (cwd, shell, command))
 
 
 @functools.cache
@@ -112,6 +119,7 @@ class Wrapper:
 
     ``news`` is the descriptor that becomes readable when a command ended. ``run_path`` is where its run file is now.
     ``kind`` says which commands it may take: those of the same shared environment; with ``None`` it takes no other.
+    ``has_given_up`` says of one that was collected that it ended by itself: it could start no process.
     """
 
     def __init__(
@@ -137,13 +145,20 @@ class Wrapper:
         self._own = own_variables
         self._function = order.function
         self._is_retired = False
+        self.has_given_up = False
+        self._traits = _traits(0)
         words = (output_path, *order.words)
+        first = _FUNCTIONS + _line(order, words)
         # only what goes with nobody else stands in its argument list: there people look for what runs
-        first, words = (b'%b "$@"\n' % order.function.encode(), words) if kind is None else (_line(order, words), ())
+        if self.kind is None or len(first) > _MAX_FIRST_ORDER:
+            self.kind = None
+            first = _FUNCTIONS + b'%b "$@"\n' % order.function.encode()
+        else:
+            words = ()
         self._socket, theirs = socket.socketpair()
         try:
             self._socket.setblocking(False)
-            self._socket.sendall(_FUNCTIONS + first)
+            self._socket.sendall(first)
             self._since = newest()
             self.pid = _spawn((_SHELL, "-s", *words), {**environment, **own_variables}, lock, writer, theirs)
         except BaseException:
@@ -156,26 +171,32 @@ class Wrapper:
     # --- orders
 
     def is_free(self) -> bool:
-        """Tell whether it waits for its next command and can hear it."""
+        """Tell whether it waits for its next command and can hear it: it was not killed or stopped meanwhile."""
         try:
-            return not self._is_retired and bool(self._socket.recv(1, socket.MSG_PEEK))
+            if os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                return False
+            self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return True
         except OSError:
-            return False
+            pass
+        return False
 
     def give(self, order: Order, own_variables: Mapping[bytes, bytes], output_path: str) -> bool:
-        """Have it run another command; return whether it does: it may have been killed, then it is of no more use.
+        """Have it run another command; return whether it does: if not, it was killed, or is now.
 
-        The command must be of its ``kind`` and no longer than ``MAX_COMMAND``.
+        The command must be of its ``kind`` and no longer than ``MAX_COMMAND``. Raises ``ValueError`` for one with NUL.
         """
         changed = {name: value for name, value in own_variables.items() if self._own.get(name) != value}
         line = _line(order, (output_path, *order.words), changed)
         self._since = newest()
         try:
-            if self._socket.send(line) < len(line):
-                return False
+            is_whole = self._socket.send(line) == len(line)
         except OSError:
+            is_whole = False
+        if not is_whole:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)  # it is not collected yet, so the number is its own
             return False
         self._own, self._function = own_variables, order.function
         self.commands += 1
@@ -186,27 +207,37 @@ class Wrapper:
     def hear(self) -> str | None:
         """Return what it tells of its command: an exit status or ``NO_DIRECTORY``; empty when it is gone.
 
-        ``None`` when it has told nothing yet.
+        ``None`` when it has told nothing yet. One that tells something else is not fit for use: it is to end.
         """
         try:
-            return self._socket.recv(64).decode("ascii", "replace").strip()
+            told = self._socket.recv(64).decode("ascii", "replace").strip()
         except BlockingIOError:
             return None
         except OSError:
             return ""
+        if not told or told == NO_DIRECTORY or told.isdecimal():
+            return told
+        self.retire()
+        return None
 
     def can_go_on(self) -> bool:
-        """Tell, once its command has ended, whether it may take another: nothing that the last one started is alive."""
+        """Tell, once its command has ended, whether it may take another.
+
+        That is so if it is as it was at its start (a command may have given its whole group another priority), and
+        nothing that the last command started is alive. The answer is wrong if the system has given out all its process
+        numbers since that command began: see ``MAX_RUN_S``.
+        """
         return (
             not self._is_retired
             and self.kind is not None
             and self.commands < _MAX_COMMANDS
+            and self._traits == _traits(self.pid)
             and not has_left_any(
                 self._since,
                 leader=self.pid,
                 run_path=self.run_path,
                 descriptor=LOCK_DESCRIPTOR,
-                has_forked=self._function != "built_in",
+                has_forked=self._function != "queuectl_built_in",
             )
         )
 
@@ -222,12 +253,14 @@ class Wrapper:
     def reap(self) -> bool:
         """Collect it if it has ended; return whether it has."""
         try:
-            has_ended = os.waitpid(self.pid, os.WNOHANG)[0] != 0
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:
-            has_ended = True  # somebody else in this process collected it
-        if has_ended:
-            self.close()
-        return has_ended
+            pid, status = self.pid, -1  # somebody else in this process collected it
+        if pid == 0:
+            return False
+        self.has_given_up = not self._is_retired and status >= 0 and os.WIFEXITED(status)
+        self.close()
+        return True
 
     def see_off(self, seconds: float) -> None:
         """Wait until it has ended and collect it; leave it to itself after so many seconds."""
@@ -241,8 +274,8 @@ class Wrapper:
         self.close()
 
     def close(self) -> None:
-        """Hear no more of it: it ends by itself."""
-        self._is_retired = True
+        """Hear no more of it: it ends by itself, also where a fork of this process has the other end of its ear."""
+        self.retire()
         self._socket.close()
 
 
@@ -254,7 +287,18 @@ def _line(order: Order, words: tuple[str, ...], variables: Mapping[bytes, bytes]
     exported = b"".join(
         b"export %b=%b; " % (name, os.fsencode(shlex.quote(os.fsdecode(value)))) for name, value in variables.items()
     )
-    return b"{ %b%b %b; }\n" % (exported, order.function.encode(), os.fsencode(shlex.join(words)))
+    line = b"{ %b%b %b; }\n" % (exported, order.function.encode(), os.fsencode(shlex.join(words)))
+    if b"\0" in line:
+        raise ValueError("the command has a NUL character")
+    return line
+
+
+def _traits(pid: int) -> tuple[object, ...]:
+    """Return what a process hands on to its children and another process may change."""
+    try:
+        return os.getpriority(os.PRIO_PROCESS, pid), os.sched_getscheduler(pid), os.sched_getaffinity(pid)
+    except (OSError, AttributeError):
+        return ()
 
 
 def _spawn(

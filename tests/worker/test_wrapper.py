@@ -14,6 +14,7 @@ import pytest
 from core import newcomers, standby, wrapper
 from core.events import SpawningPaused
 from core.model import NewJob, Outcome, State
+from core.process import read_status
 from core.queue import Queue
 from tests.processes import is_alive, processes_of_group, wait_for
 from tests.worker.at_work import drain, output, wait_for_state, working
@@ -29,6 +30,7 @@ def _busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at all that is new, however much else is going on here, and keep what is idle, however slow this is."""
     monkeypatch.setattr(newcomers, "_MOST", 100_000)
     monkeypatch.setattr("core.worker.IDLE_TIDY_S", 60.0)
+    monkeypatch.setattr("core.running.MAX_RUN_S", 60.0)
 
 
 def _wrappers(queue: Queue, *jobs: int) -> list[int]:
@@ -197,6 +199,113 @@ def test_a_wrapper_that_is_killed_at_work_is_not_given_another_command(queue: Qu
     assert all(queue.job(job_id).state is State.COMPLETED for job_id in (first, again, last))
 
 
+@linux
+def test_a_descriptor_that_is_used_again_is_another_commands(queue: Queue) -> None:
+    """A wrapper is killed and its command lives on; the next wrapper gets the number of its descriptor."""
+    with working(queue, slots=2):
+        orphan = queue.enqueue("kill -9 $PPID; sleep 1", max_attempts=1).id
+        wait_for_state(queue, orphan, State.RUNNING)
+        wait_for(lambda: not is_alive(_pid_in_run_file(queue, 1)), "the wrapper is dead")
+        later = queue.add("sleep 1.5")
+        wait_for_state(queue, later, State.COMPLETED, timeout_s=10)
+
+
+def _pid_in_run_file(queue: Queue, attempt_id: int) -> int:
+    return wait_for(lambda: read_status(queue.database.spool, attempt_id).pid or 0)
+
+
+def test_a_shell_that_can_start_no_process_costs_the_job_nothing(
+    queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends and tells nothing: the job is pending again, no attempt is spent, and the worker pauses."""
+    shell = tmp_path / "sh"
+    shell.write_text(f"#!/bin/sh\nmkdir {tmp_path}/1 || mkdir {tmp_path}/2 || exec /bin/sh -s\nexit 2\n")
+    shell.chmod(0o700)
+    monkeypatch.setattr(wrapper, "_SHELL", str(shell))
+    job_id = queue.enqueue("echo hello", max_attempts=1).id
+    told = drain(queue, slots=1)
+    assert [event.for_s for event in told.of(SpawningPaused)] == [1.0, 1.0]
+    assert [(attempt.number, attempt.outcome) for attempt in queue.attempts(job_id)] == [(1, Outcome.SUCCEEDED)]
+    assert (queue.job(job_id).interrupts, output(queue, job_id)) == (0, b"hello\n")
+    assert os.listdir(queue.database.spool.attempts) == []
+
+
+@linux
+@pytest.mark.parametrize("change", ["setpriority(os.PRIO_PGRP, 0, 5)", "sched_setaffinity(os.getppid(), {0})"])
+def test_a_wrapper_that_was_changed_by_its_command_takes_no_other(queue: Queue, change: str) -> None:
+    """Not only the command itself was made nice: what it did to its group, or its parent, ends with it."""
+    if change.startswith("sched") and len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one processor only")
+    command = f"exec {sys.executable} -c 'import os; os.{change}; print(os.getsid(0), os.getpgid(0))'"
+    ids = _run(queue, _WHO, _WHO, command, *[_WHO] * 3, "nice; nproc; :")
+    seen = _wrappers(queue, *ids[:-1])
+    assert seen[2] in seen[:2]
+    assert seen[2] not in seen[3:]
+    assert output(queue, ids[-1]).split() == [b"%d" % os.nice(0), b"%d" % len(os.sched_getaffinity(0))]
+
+
+@linux
+def test_a_command_that_took_long_is_the_last_of_its_wrapper(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The numbers of processes may have come round meanwhile."""
+    monkeypatch.setattr("core.running.MAX_RUN_S", 0.0)
+    assert len(set(_wrappers(queue, *_run(queue, *[_WHO] * 5)))) == 5
+
+
+@linux
+def test_a_stopped_wrapper_is_given_nothing(queue: Queue) -> None:
+    """A command that waited in it would hang as long as it is stopped."""
+    with working(queue, slots=1):
+        for number in range(4):
+            job_id = queue.add(_WHO)
+            wait_for_state(queue, job_id, State.COMPLETED)
+            if number == 1:
+                (victim,) = _wrappers(queue, job_id)
+                os.kill(victim, signal.SIGSTOP)
+    assert victim not in _wrappers(queue, 3, 4)
+    os.kill(victim, signal.SIGCONT)
+    os.waitpid(victim, 0)
+
+
+@pytest.mark.skipif(not os.path.exists("/bin/bash"), reason="about bash")
+@pytest.mark.parametrize(
+    "env", [{"SHELLOPTS": "errexit"}, {"BASH_FUNC_echo%%": '() { builtin echo -e "$@" x; }'}, {"IFS": "0123456789"}]
+)
+def test_the_environment_of_a_job_does_not_change_its_shell(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, env: dict[str, str]
+) -> None:
+    """Bash takes options and functions from it."""
+    monkeypatch.setattr(wrapper, "_SHELL", "/bin/bash")
+    fields = {"env": env, "max_attempts": 1}
+    ids = _run(queue, *[NewJob(f"exit {code}", **fields) for code in (3, 0, 12, 0, 1)])  # type: ignore[arg-type]
+    assert [queue.job(job_id).last_exit_code for job_id in ids] == [3, 0, 12, 0, 1]
+
+
+def test_a_wrapper_that_tells_nonsense_ends(queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever stands behind /bin/sh: its command is lost, and the worker goes on."""
+    shell = tmp_path / "sh"
+    shell.write_text(
+        f"#!/bin/sh\nmkdir {tmp_path}/1 || exec /bin/sh -s\necho what >&8; read line; while read line; do :; done\n"
+    )
+    shell.chmod(0o700)
+    monkeypatch.setattr(wrapper, "_SHELL", str(shell))
+    job_id = queue.enqueue("echo hello", max_attempts=1).id
+    drain(queue, slots=1)
+    assert [attempt.outcome for attempt in queue.attempts(job_id)] == [Outcome.LOST, Outcome.SUCCEEDED]
+
+
+@linux
+def test_a_command_with_nul_is_not_run_without_it(queue: Queue) -> None:
+    """Another tool may have put it there; enqueue refuses it."""
+    ids = list(queue.enqueue_many([NewJob(_WHO, max_attempts=1) for _ in range(5)]))
+    with queue.database.write() as connection:
+        connection.execute("UPDATE jobs SET command = 'touch a' || char(0) || 'b; ls' WHERE id IN (1, 4)")
+    drain(queue, slots=1)
+    assert [queue.job(job_id).last_outcome for job_id in ids] == [
+        Outcome.SPAWN_ERROR, Outcome.SUCCEEDED, Outcome.SUCCEEDED, Outcome.SPAWN_ERROR, Outcome.SUCCEEDED,
+    ]  # fmt: skip
+    assert os.listdir(queue.database.spool.attempts) == []
+
+
 def test_where_nobody_tells_what_is_new_each_command_has_a_wrapper_of_its_own(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +416,27 @@ def test_not_more_wrappers_wait_than_are_of_use() -> None:
     assert [one.pid for one in idle if one.is_retired] == [0, 1, 2]
     assert waiting.take("b") is None
     assert idle[-1:] == [waiting.take("a")]  # type: ignore[comparison-overlap]
+
+
+@linux
+def test_a_process_that_proc_hides_may_be_one_that_was_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mounted with hidepid, /proc does not show those of other users."""
+    pid = os.posix_spawn("/bin/sleep", ("sleep", "60"), os.environ)
+    try:
+        assert newcomers._is_hidden(pid) is False, "it is in sight"
+        monkeypatch.setattr(os.path, "exists", lambda path: False)
+        assert newcomers._is_hidden(pid) is True
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert newcomers._is_hidden(pid) is False, "it is gone"
+
+
+@linux
+def test_a_proc_that_speaks_of_other_numbers_tells_nothing() -> None:
+    """That of another process namespace, or one that a container puts in the place of the kernel's."""
+    assert newcomers._tells(os.getpid())
+    assert not newcomers._tells(os.getpid() + 1)
 
 
 @linux
