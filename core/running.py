@@ -199,7 +199,10 @@ class RunningSet:
     def announce(self, descriptors: set[int]) -> None:
         """Note which commands' descriptors became readable."""
         for descriptor in descriptors:
-            running = self._running[self._by_descriptor[descriptor]]
+            running = self._running.get(self._by_descriptor.get(descriptor, 0))
+            if running is None:
+                self._waiter.remove(descriptor)  # once more: the system may have refused to
+                continue
             # taken out at once: a zombie that waits for its group would be announced for ever
             self._unwatch(running)
             running.is_announced = False
@@ -253,7 +256,7 @@ class RunningSet:
 
     def _unwatch(self, running: _Running) -> None:
         if running.descriptor >= 0:
-            del self._by_descriptor[running.descriptor]
+            self._by_descriptor.pop(running.descriptor, None)
             self._waiter.remove(running.descriptor)
             running.descriptor = -1  # once it is closed, another command may have the number
 

@@ -16,6 +16,7 @@ from core.errors import DatabaseCorrupt
 from core.model import NewJob, State, View
 from core.queue import Queue
 from core.recovery import remove_leftovers
+from core.waiter import Waiter
 from core.worker import Worker
 from tests.fakes import FakeClock
 from tests.torture import migrating
@@ -152,3 +153,16 @@ def test_a_worker_leaves_when_its_statements_do_not_fit_the_tables(tmp_path: Pat
         thread.join(10.0)
         assert not thread.is_alive()
         assert "doctor" in str(ended[0])
+
+
+def test_a_descriptor_that_the_system_goes_on_watching_disturbs_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """epoll_ctl failed (ENOSPC) when the end of a command had been told: it is told again, and taken out then."""
+    remove, refusals = Waiter.remove, iter(range(3))
+    monkeypatch.setattr(Waiter, "remove", lambda waiter, it: next(refusals, None) is None and remove(waiter, it))
+    with Queue(tmp_path / "queue.db") as queue:
+        queue.enqueue_many([NewJob("sleep 0.05")] * 6)
+        Worker(queue, slots=2, drain=True).run()
+        assert queue.counts().of(State.COMPLETED) == 6
+    assert next(refusals, None) is None
