@@ -115,7 +115,9 @@ def lanes(db: Database, numbers: Counts | None = None) -> list[Lane]:
             row[0]: (bool(row[1]), row[2])
             for row in connection.execute("SELECT name, is_paused, running_limit FROM queues").fetchall()
         }
-    names = sorted({*numbers.by_queue, *stored})
+    names = {*numbers.by_queue, *stored}
+    if not all(isinstance(name, str) for name in names):
+        raise DatabaseCorrupt("the names of queues are damaged; run 'queuectl doctor', restore a backup")
     return [
         Lane(
             name,
@@ -123,7 +125,7 @@ def lanes(db: Database, numbers: Counts | None = None) -> list[Lane]:
             numbers.by_queue.get(name, {}),
             numbers.delayed_by_queue.get(name, 0),
         )
-        for name in names
+        for name in sorted(names)
     ]
 
 

@@ -31,11 +31,12 @@ class Job:
 
 @dataclass(slots=True)
 class Act:
-    """What a verb did: each job it changed, as it was before."""
+    """What a verb did: each job it changed, as it was before; of an edit what it changed, as it was before."""
 
     id: int
     verb: str
     before: dict[int, Job]
+    changed: dict[str, object] = field(default_factory=dict)
     is_undone: bool = False
 
 
@@ -168,7 +169,8 @@ class Model:
     def edit(self, act_id: int, job_id: int, **fields: object) -> None:
         """Change a job's fields."""
         job = self.jobs[job_id]
-        self.acts.append(Act(act_id, "edit", {job_id: job}))
+        changed = {name: getattr(job, name) for name, value in fields.items() if getattr(job, name) != value}
+        self.acts.append(Act(act_id, "edit", {job_id: job}, changed))
         self.change(job, **fields)
 
     def last_undoable(self) -> Act | None:
@@ -192,7 +194,7 @@ class Model:
                 changed += 1
                 job = self.jobs[job_id]
                 if act.verb == "edit":
-                    self.change(job, command=before.command, priority=before.priority)
+                    self.change(job, **act.changed)
                     job = self.jobs[job_id]
                 if act.verb == "purge":
                     self.change(job, state=job.purged_from, purged_from=None)

@@ -84,7 +84,7 @@ MUTANTS = (
         "once-a-second",
         "a busy worker's results are not synced once a second",
         "core.worker",
-        (("SYNC_S = 0.9", "SYNC_S = 90.0"),),
+        (("SYNC_S = 0.7", "SYNC_S = 90.0"),),
         "powerloss",
     ),
     Mutant(

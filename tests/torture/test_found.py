@@ -166,3 +166,21 @@ def test_a_descriptor_that_the_system_goes_on_watching_disturbs_nobody(
         Worker(queue, slots=2, drain=True).run()
         assert queue.counts().of(State.COMPLETED) == 6
     assert next(refusals, None) is None
+
+
+def test_a_queue_whose_name_is_no_text_is_told_as_damage(tmp_path: Path) -> None:
+    """A flipped bit makes a text a blob: names that cannot be sorted ended with a TypeError."""
+    path = str(tmp_path / "queue.db")
+    with Queue(path) as queue:
+        queue.enqueue("true")
+        queue.limit("media", 1)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = DELETE")
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute("UPDATE sqlite_schema SET sql = replace(sql, 'TEXT', 'ANY') WHERE name = 'queues'")
+    connection.close()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("UPDATE queues SET name = CAST(name AS BLOB)")
+    connection.close()
+    with Queue(path) as queue, pytest.raises(DatabaseCorrupt, match="doctor"):
+        queue.lanes()
