@@ -62,7 +62,7 @@ async def change_one_row(stage: Stage, number: int) -> None:
 async def test_a_refresh_lays_out_nothing(size: tuple[int, int]) -> None:
     """Rows change, times move on, keys move the cursor: the places of widgets stay."""
     async with staged(busy_snapshot(), size=size) as stage:
-        await stage.pilot.pause(0.2)
+        await stage.be_whole()
         with counted_layouts() as layouts:
             for number in range(5):
                 await change_one_row(stage, number)
@@ -75,7 +75,7 @@ async def test_a_refresh_lays_out_nothing(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", [(120, 40), (200, 60)])
 async def test_going_to_another_pane_lays_out_nothing(size: tuple[int, int]) -> None:
     async with staged(busy_snapshot(), size=size) as stage:
-        await stage.pilot.pause(0.2)
+        await stage.be_whole()
         with counted_layouts() as layouts:
             await stage.press("2", "3", "4", "1", "5", "6", "tab")
         assert layouts == []
@@ -84,7 +84,7 @@ async def test_going_to_another_pane_lays_out_nothing(size: tuple[int, int]) -> 
 async def test_a_picture_that_looks_the_same_repaints_nothing() -> None:
     """Only the pane with a changed row is touched, and of it one line."""
     async with staged(busy_snapshot()) as stage:
-        await stage.pilot.pause(0.2)
+        await stage.be_whole()
         touched: list[tuple[str, tuple[object, ...]]] = []
         original = Widget._set_dirty
 
@@ -104,7 +104,7 @@ async def test_a_picture_that_looks_the_same_repaints_nothing() -> None:
 async def test_a_changed_row_is_the_only_thing_that_is_looked_at() -> None:
     """Lists without news, header, chart and strip are not asked again, and what changed is painted at once."""
     async with staged(busy_snapshot()) as stage:
-        await stage.pilot.pause(0.2)
+        await stage.be_whole()
         asked: list[str] = []
         with pytest.MonkeyPatch.context() as patch:
             for owner in (PaneBox, Header, StripBar, Throughput):

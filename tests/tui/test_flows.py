@@ -481,11 +481,12 @@ async def test_scrollbars_come_after_the_first_picture_and_move_nothing() -> Non
 
 
 async def test_a_question_does_not_wait_for_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("queuectl_tui.screens.dashboard.ROWS_AFTER_S", 0.5)
+    monkeypatch.setattr("queuectl_tui.screens.dashboard.ROWS_AFTER_S", 60.0)
     async with staged(busy_snapshot()) as stage:
         assert not stage.board.confirm_bar.is_attached
         await stage.press("4", "d", "y")
         assert not stage.board.table.show_vertical_scrollbar  # it is still early
         assert len(stage.asked("purge")) == 1
+        stage.board._add_rows()
         await stage.be_whole()
         assert len(stage.board.query(ConfirmBar)) == 1
