@@ -42,8 +42,12 @@ class Stage:
 
     async def be_whole(self) -> None:
         """Wait until what the first picture does without is there."""
-        while not self.board.table.show_vertical_scrollbar:
+        for _ in range(2000):
+            if self.board.table.show_vertical_scrollbar:
+                break
             await self.pilot.pause(0.01)
+        else:
+            raise AssertionError("the scrollbars did not come")
         await self.pilot.pause()
         await self.pilot.pause()
 
