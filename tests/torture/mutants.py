@@ -70,7 +70,7 @@ MUTANTS = (
         "rest",
         "a command's shell takes the next one before the end of the last is recorded",
         "core.running",
-        (("self._resting[attempt_id] = wrapper", "self._stock.wrappers.keep(wrapper)"),),
+        (("self._resting[running.claim.attempt_id] = wrapper", "self._stock.wrappers.keep(wrapper)"),),
         "failpoints",
     ),
     Mutant(
