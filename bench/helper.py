@@ -35,8 +35,8 @@ def _say_ready(event: events.WorkerEvent) -> None:
         print("ready", flush=True)
 
 
-def drain(database: str, early: int) -> None:
-    """Drain a queue with two slots; print the memory after ``early`` jobs and at the end, in KiB."""
+def drain(database: str, *looks: int) -> None:
+    """Drain a queue with two slots; print the memory after so many jobs each, in KiB."""
     ended = 0
     found: list[int] = []
 
@@ -44,16 +44,16 @@ def drain(database: str, early: int) -> None:
         nonlocal ended
         if isinstance(event, events.AttemptEnded):
             ended += 1
-            if ended == early:
+            if ended in looks:
                 found.append(resident_kib())
 
     with Queue(database) as queue:
         Worker(queue, slots=2, drain=True, on_event=count).run()
-        print(found[0], resident_kib())
+        print(*found)
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve(sys.argv[2])
     else:
-        drain(sys.argv[2], int(sys.argv[3]))
+        drain(sys.argv[2], *map(int, sys.argv[3:]))
