@@ -41,7 +41,7 @@ class _Commands:
         self._order = order("/bin/sh", command, directory)
         self._environment = dict(os.environb)
         self._poll = select.poll()
-        self._stock = Stock(Spares(), Standby())
+        self._stock = Stock(Spares(SLOTS), Standby(SLOTS))
         self._live: dict[int, tuple[Command, int]] = {}
         self._ended: dict[int, Wrapper | None] = {}
 

@@ -12,6 +12,7 @@ from core.model import NewJob
 from core.queue import Queue
 from core.store import claims
 from core.store.rollups import Rollups
+from core.worker import CACHE_KIB
 
 
 def run(scale: Scale) -> Iterable[Line]:
@@ -39,8 +40,8 @@ def run(scale: Scale) -> Iterable[Line]:
         first / 1024,
         last / first,
         Target(False, 1.1),
-        f"it grew by {later - first:,} KiB up to job {middle:,}, SQLite's page cache, which takes 2,000 KiB at the"
-        f" most, and by {last - later:,} KiB after that",
+        f"it grew by {later - first:,} KiB up to job {middle:,}, SQLite's page cache, which takes {CACHE_KIB:,} KiB"
+        f" at the most, and by {last - later:,} KiB after that",
     )
     yield Line("memory", "database, a completed `true` job", size / scale.memory_jobs, "bytes")
 

@@ -51,9 +51,10 @@ _open_files_guard = threading.Lock()
 
 
 class _PerThread(threading.local):
-    """What one thread owns: a connection, its turn at the write lock, and its level of ``synchronous``."""
+    """What one thread owns: a connection, its cache, its turn at the write lock, and its level of ``synchronous``."""
 
     connection: sqlite3.Connection | None = None
+    cache_kib: int | None = None
     write_lock: WriteLock | None = None
     is_full_sync: bool | None = None
 
@@ -260,6 +261,12 @@ class Database:
         self.busy_timeout_s = seconds
         self.connection().execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
+    def set_cache(self, kib: int) -> None:
+        """Keep at most so many KiB of the file in memory for this thread, until it closes its connection."""
+        self._thread.cache_kib = kib
+        if self._thread.connection is not None:
+            self._thread.connection.execute(f"PRAGMA cache_size = {-kib}")
+
     def connection(self) -> sqlite3.Connection:
         """Return this thread's connection, opened on first use."""
         connection = self._thread.connection
@@ -305,6 +312,8 @@ class Database:
         try:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA temp_store = MEMORY")
+            if self._thread.cache_kib is not None:
+                connection.execute(f"PRAGMA cache_size = {-self._thread.cache_kib}")
             if self.is_read_only:
                 connection.execute("PRAGMA query_only = ON")
             else:
@@ -339,7 +348,7 @@ class Database:
         for item in mine:
             with contextlib.suppress(sqlite3.Error):
                 item.close()
-        self._thread.connection = self._thread.write_lock = self._thread.is_full_sync = None
+        self._thread.connection = self._thread.write_lock = self._thread.is_full_sync = self._thread.cache_kib = None
 
     def close_thread(self) -> None:
         """Close this thread's connection and lock; a later use opens new ones."""

@@ -41,7 +41,10 @@ class AttemptEnded(NamedTuple):
 
 
 class SpawningPaused(NamedTuple):
-    """The system refuses new processes or files; claimed jobs went back, the worker waits ``for_s`` seconds."""
+    """The system refuses new processes or files; claimed jobs went back.
+
+    For ``for_s`` seconds the worker runs no more commands at once than the system left it.
+    """
 
     reason: str
     for_s: float

@@ -20,6 +20,7 @@ import signal
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from core.errors import UsageError
 from core.liveness import create_afresh, is_locked
 from core.paths import Spool
 from core.spares import Spares
@@ -122,6 +123,11 @@ class RunFile:
         os.write(self.writer, f"{self._attempt_id}\n".encode())
         return True
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the command can be started, again after an error: its lock is held."""
+        return self.wrapper is not None or self.lock >= 0
+
     def _part(self) -> None:
         if self.wrapper is not None and self._stock is not None:
             self._stock.wrappers.part(self.wrapper)
@@ -156,6 +162,13 @@ def _off_targets(descriptor: int) -> int:
     moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, LOCK_DESCRIPTOR + 1)
     os.close(descriptor)
     return moved
+
+
+def check_descriptors() -> None:
+    """Raise ``UsageError`` if a command could not be given the run file's lock: too few files may be open here."""
+    most = os.sysconf("SC_OPEN_MAX")
+    if 0 <= most <= LOCK_DESCRIPTOR:
+        raise UsageError(f"a worker needs {LOCK_DESCRIPTOR + 1} files, {most} may be open; try 'ulimit -n 256'")
 
 
 def keep_descriptors_from_commands() -> None:

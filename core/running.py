@@ -30,6 +30,9 @@ _POLL_S = 0.05
 _STOP_POLL_S = 0.01
 #: How often the size of the outputs is looked at, in seconds.
 _OUTPUT_LOOK_S = 1.0
+#: For how many commands files and wrappers are kept: for as many as there are slots, within these bounds. A wrapper
+#: takes a descriptor and a process, which many running commands need themselves.
+_LEAST_ROOM, _MOST_ROOM = 16, 128
 #: How many captured environments are kept in memory.
 _ENVIRONMENTS = 256
 
@@ -57,13 +60,14 @@ class RunningSet:
     The latter are those whose command could not be started: the system had no room for another process.
     """
 
-    def __init__(self, db: Database, waiter: Waiter) -> None:
+    def __init__(self, db: Database, waiter: Waiter, slots: int) -> None:
         self._db = db
         self._waiter = waiter
         self._running: dict[int, _Running] = {}
         self._by_descriptor: dict[int, int] = {}
         self._environments: dict[int, Mapping[bytes, bytes]] = {}
-        self._stock = Stock(Spares(), Standby())
+        self._stock = Stock(Spares(_LEAST_ROOM), Standby(_LEAST_ROOM))
+        self.set_slots(slots)
         self._resting: dict[int, Wrapper] = {}
         self._output_look_s = 0.0
         self.endings: dict[int, tuple[Claim, Ending]] = {}
@@ -81,6 +85,10 @@ class RunningSet:
     def has_live(self) -> bool:
         """Tell whether any command runs."""
         return bool(self._running)
+
+    def set_slots(self, slots: int) -> None:
+        """Keep what ended commands leave for as many as may run at once: what one turn ends, the next one starts."""
+        self._stock.outputs.room = self._stock.wrappers.room = min(max(_LEAST_ROOM, slots), _MOST_ROOM)
 
     # --- beginning
 
@@ -378,7 +386,10 @@ class RunningSet:
     def close(self) -> None:
         """Let go of all commands; they run on."""
         for attempt_id, running in list(self._running.items()):
+            left = running.command.release()
             self._forget(attempt_id, running)
+            if left is not None:
+                self._stock.wrappers.leave(left)
         for wrapper in self._resting.values():
             self._stock.wrappers.part(wrapper)
         self._resting.clear()

@@ -11,26 +11,27 @@ import fcntl
 import os
 import signal
 
-#: How many files one worker keeps.
-MOST = 16
 #: After so many in a row that could not be used it keeps none any more: some file systems give no leases.
 MAX_MISSES = 16
 
 
 class Spares:
-    """The spare files of one worker, under the names that they had: it removes them when it has no use for them.
+    """The spare files of one worker, up to ``room`` of them, under the names that they had.
+
+    It removes them when it has no use for them.
 
     A file that was written to makes no spare: ext4 takes one that is cut back to nothing for a document that is being
     saved, and writes it to the disk when it is closed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, room: int) -> None:
+        self.room = room
         self._paths: list[str] = []
         self._misses = 0
 
     def keep(self, path: str) -> None:
         """Keep an empty file that nobody needs any more; remove it if there are enough."""
-        if len(self._paths) < MOST and self._misses < MAX_MISSES and _CAN_TELL:
+        if len(self._paths) < self.room and self._misses < MAX_MISSES and _CAN_TELL:
             self._paths.append(path)
         else:
             _remove(path)

@@ -10,16 +10,22 @@ import os
 
 from core.wrapper import Wrapper
 
-#: How many wait at the most.
-MOST = 16
 # Each ends within a millisecond or two.
 _LAST_WAIT_S = 0.5
 
+# Those that ran on when their worker left: children of this process, zombies from their end until it collects them.
+_left_behind: list[Wrapper] = []
+
 
 class Standby:
-    """The idle wrappers of one worker."""
+    """The idle wrappers of one worker, up to ``room`` of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int) -> None:
+        self.room = room
+        for wrapper in list(_left_behind):
+            if wrapper.reap():
+                with contextlib.suppress(ValueError):  # another thread was quicker
+                    _left_behind.remove(wrapper)
         self._idle: list[Wrapper] = []
         self._ending: list[Wrapper] = []
 
@@ -36,7 +42,7 @@ class Standby:
     def keep(self, wrapper: Wrapper) -> None:
         """Keep a wrapper for a command to come."""
         self._idle.append(wrapper)
-        if len(self._idle) > MOST:
+        if len(self._idle) > self.room:
             self.dismiss(self._idle.pop(0))
 
     def dismiss(self, wrapper: Wrapper) -> None:
@@ -49,6 +55,11 @@ class Standby:
         """Have a wrapper end; its run file stays."""
         wrapper.retire()
         self._ending.append(wrapper)
+
+    def leave(self, wrapper: Wrapper) -> None:
+        """Leave a wrapper to run on: it ends by itself, and a later worker of this process collects it."""
+        wrapper.close()
+        _left_behind.append(wrapper)
 
     def collect(self) -> None:
         """Collect the wrappers that have ended by now."""

@@ -19,7 +19,7 @@ from core import events
 from core.bell import Bell
 from core.errors import DatabaseCorrupt, DatabaseReplaced, QueueError
 from core.model import Ending
-from core.process import RunFile, keep_descriptors_from_commands
+from core.process import RunFile, check_descriptors, keep_descriptors_from_commands
 from core.queue import Queue
 from core.recovery import adopt_from_the_dead, remove_leftovers, strike_dead_workers
 from core.running import RunningSet
@@ -47,6 +47,11 @@ IDLE_SYNC_S = 0.05
 ROLL_UP_S = 0.2
 #: How soon after the last ending the files that were kept for the next attempts are removed.
 IDLE_TIDY_S = 0.05
+#: How much of the database a worker keeps in memory, in KiB: half of SQLite's default. A turn reads a dozen pages, and
+#: the default would fill with pages of jobs long done.
+CACHE_KIB = 1000
+#: How many jobs one turn claims at the most: each holds two files open until its command has started.
+CLAIMS_AT_ONCE = 64
 #: After so many failed turns in a row the worker gives up its lock, so that others adopt its commands.
 MAX_FAILED_TURNS = 20
 
@@ -98,7 +103,7 @@ class Worker:
         self._ended = threading.Event()
         self._lock_descriptor = -1
         self._bell: Bell | None = None
-        self._running = RunningSet(self._db, self._waiter)
+        self._running = RunningSet(self._db, self._waiter, slots)
         self._rollups = Rollups()
         self._jitter = queue.jitter
         self._jitter()  # what it needs is loaded now: later there may be no descriptor left to load it with
@@ -115,6 +120,8 @@ class Worker:
         self._roll_up_at = 0.0
         self._tidy_at: float | None = None
         self._paused_until = 0.0
+        #: How many may run during a pause; how many have run at once, to their ends, since the last refusal.
+        self._room = self._peak = 0
         self._pause_s = 0.0
         self._is_storage_troubled = False
         self._storage_retry_s = 0.1
@@ -177,6 +184,7 @@ class Worker:
     # --- the loop
 
     def _register(self) -> None:
+        check_descriptors()
         keep_descriptors_from_commands()
         self.id, self._lock_descriptor = workers.register(self._db, slots=self._slots, queues=self._queues)
         with contextlib.suppress(OSError):  # a file system without named pipes: it looks often enough by itself
@@ -187,6 +195,7 @@ class Worker:
         self._emit(events.WorkerStarted(self.id, self._slots))
         failures = 0
         try:
+            self._db.set_cache(CACHE_KIB)
             while True:
                 try:
                     if self._turn():
@@ -248,16 +257,18 @@ class Worker:
                 self._running.cancel(attempt_id, is_kill=how == "kill")
             if self._slots != self._registered_slots:
                 self._registered_slots = self._slots
+                self._running.set_slots(self._slots)
                 workers.set_slots(self._db, self.id, self._slots)
 
     def _free_slots(self) -> int:
         """Return how many jobs to claim in this turn."""
-        if self._stop_mode is not None or self._db.clock.monotonic_s() < self._paused_until:
+        if self._stop_mode is not None:
             return 0
         # recorded endings free their slots and may free a queue's limit, so they make it worth asking
         if not (self._could_claim or self._running.endings or self._is_due()):
             return 0
-        return max(0, self._slots - self._running.live_count())
+        slots = min(self._slots, self._room) if self._is_pausing() else self._slots
+        return max(0, min(slots - self._running.live_count(), CLAIMS_AT_ONCE))
 
     def _is_due(self) -> bool:
         return self._next_due_ms is not None and self._next_due_ms <= self._db.clock.now_ms()
@@ -308,6 +319,8 @@ class Worker:
         if free > 0:
             # fewer than asked for: nothing more to claim until something changes
             self._could_claim = len(turn.claimed) == free
+        if turn.recorded:
+            self._peak = max(self._peak, self._running.live_count() + len(turn.recorded))
         try:
             refusal = self._start(turn.claimed, opened) or turn.refusal
         finally:
@@ -319,28 +332,40 @@ class Worker:
                 self._emit(events.AttemptEnded(claim.job, claim.attempt_id, claim.number, done.ending, done.decision))
         if refusal is not None:
             self._pause_spawning(refusal)
-        elif free > 0:
+            return
+        # that a shell took a command says nothing yet: it may be refused a process for it
+        if free > 0 and (not turn.claimed or (turn.recorded and not self._is_pausing())):
             self._pause_s = 0.0
 
     def _start(self, claimed: Sequence[Claim], opened: dict[int, RunFile]) -> OSError | None:
-        """Start what was claimed; when the system refuses, give back the rest and return why."""
-        waiting = list(claimed)
+        """Start what was claimed; what the system refuses goes back: return why it did.
+
+        The files of those that wait may be all that there is room for, so half of them go before the next try.
+        """
+        waiting, refusal = list(claimed), None
         try:
             while waiting:
                 claim = waiting[0]
-                refusal = self._running.start(claim, opened[claim.attempt_id])
-                if refusal is not None:
-                    claims.give_back(self._db, [late.attempt_id for late in waiting])
-                    return refusal
-                del waiting[0]
-                self._emit(events.AttemptStarted(claim.job, claim.attempt_id, claim.number))
+                run = opened[claim.attempt_id]
+                error = self._running.start(claim, run)
+                if error is None:
+                    del waiting[0]
+                    self._emit(events.AttemptStarted(claim.job, claim.attempt_id, claim.number))
+                    continue
+                refusal = error
+                kept = len(waiting) // 2 if run.is_whole else 0
+                refused = [late.attempt_id for late in waiting[kept:]]
+                claims.give_back(self._db, refused)
+                del waiting[kept:]
+                for attempt_id in refused:
+                    opened[attempt_id].discard()
         except Exception:
             self._running.could_not_start(waiting)
             raise
         finally:
             for late in waiting:
                 opened[late.attempt_id].discard()
-        return None
+        return refusal
 
     def _give_back_refused(self) -> None:
         """Give back what a shell could not start: the system refused it another process."""
@@ -350,10 +375,20 @@ class Worker:
             self._running.given_back(refused)
             self._pause_spawning(OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)))
 
+    def _is_pausing(self) -> bool:
+        return self._db.clock.monotonic_s() < self._paused_until
+
     def _pause_spawning(self, refusal: OSError) -> None:
+        """Run no more at once than the system allowed, for a while that grows each time that more is refused then."""
+        live = self._running.live_count()
+        is_pausing = self._is_pausing()
+        self._room = live if is_pausing else max(live, self._peak)
+        self._peak = live
+        self._could_claim = True
+        if is_pausing:
+            return
         self._pause_s = min(30.0, self._pause_s * 2 or 1.0)
         self._paused_until = self._db.clock.monotonic_s() + self._pause_s
-        self._could_claim = True
         self._emit(events.SpawningPaused(os.strerror(refusal.errno or 0), self._pause_s))
 
     def _recover(self) -> None:

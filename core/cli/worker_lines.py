@@ -78,7 +78,7 @@ class WorkerLines:
         return [f"Adopted job {title(event.job)}, which a dead worker left running: {command}"]
 
     def _paused(self, event: events.SpawningPaused) -> list[str]:
-        return [self._warning(f"No room for new commands ({event.reason}); trying again in {pause(event.for_s)}")]
+        return [self._warning(f"No room for more commands ({event.reason}); trying again in {pause(event.for_s)}")]
 
     def _ended(self, event: events.AttemptEnded) -> list[str]:
         return [*self._tail(event), self._outcome(event)]

@@ -49,7 +49,7 @@ class Telling(Board, inherit_bindings=False):
 
         event = message.event
         if isinstance(event, SpawningPaused):
-            self.toast(f"No new jobs for {event.for_s:.0f} s: {event.reason}", "warning")
+            self.toast(f"No room for more commands for {event.for_s:.0f} s: {event.reason}", "warning")
         elif isinstance(event, LoopFailed):
             self.toast(f"The worker stumbled and goes on: {event.error}", "error")
         elif isinstance(event, StorageTrouble) and not self._is_storage_troubled:

@@ -290,7 +290,7 @@ def test_what_a_worker_cannot_help_is_told(cli: Cli, open_queue: Queue, capsys: 
     ):
         lines(event)
     assert capsys.readouterr().out.splitlines() == [
-        "No room for new commands (Resource temporarily unavailable); trying again in 1 second",
+        "No room for more commands (Resource temporarily unavailable); trying again in 1 second",
         "the disk of x is full; trying again",
         "The database takes writes again",
         "Internal error: ValueError('oops'); going on",

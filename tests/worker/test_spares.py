@@ -13,12 +13,16 @@ from core.liveness import create_afresh
 from core.model import NewJob, State
 from core.process import HEADING, read_status
 from core.queue import Queue
-from core.spares import MAX_MISSES, MOST, Spares
+from core.spares import MAX_MISSES, Spares
 from core.upkeep import doctor
 from tests.processes import WorkerProcess, wait_for
 from tests.worker.at_work import drain, output, working
 
 linux = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux tells who has a file open")
+
+
+#: How many spares there may be.
+_ROOM = 16
 
 
 def _file(directory: Path, name: str, text: str = "") -> str:
@@ -31,7 +35,7 @@ def _file(directory: Path, name: str, text: str = "") -> str:
 @linux
 def test_a_spare_is_the_old_file_under_a_new_name(tmp_path: Path) -> None:
     """Same inode, and the old name is gone."""
-    spares = Spares()
+    spares = Spares(_ROOM)
     old = _file(tmp_path, "1.out")
     inode = os.stat(old).st_ino
     spares.keep(old)
@@ -45,7 +49,7 @@ def test_a_spare_is_the_old_file_under_a_new_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", [os.O_RDONLY, os.O_WRONLY])
 def test_a_file_that_somebody_has_open_is_no_spare(tmp_path: Path, mode: int) -> None:
     """Neither a reader's (it would see another's output) nor a writer's (it would write into that)."""
-    spares = Spares()
+    spares = Spares(_ROOM)
     spares.keep(_file(tmp_path, "1.out"))
     theirs = os.open(tmp_path / "1.out", mode)
     try:
@@ -58,7 +62,7 @@ def test_a_file_that_somebody_has_open_is_no_spare(tmp_path: Path, mode: int) ->
 @linux
 def test_a_file_that_was_written_to_later_is_no_spare(tmp_path: Path) -> None:
     """Its bytes must not begin the next attempt's output."""
-    spares = Spares()
+    spares = Spares(_ROOM)
     spares.keep(_file(tmp_path, "1.out"))
     (tmp_path / "1.out").write_text("late")
     assert not spares.take(str(tmp_path / "2.out"))
@@ -67,10 +71,10 @@ def test_a_file_that_was_written_to_later_is_no_spare(tmp_path: Path) -> None:
 
 def test_no_more_spares_are_kept_than_are_of_use(tmp_path: Path) -> None:
     """A thousand slots do not leave a thousand files; and all are removed in the end."""
-    spares = Spares()
-    for number in range(3 * MOST):
+    spares = Spares(_ROOM)
+    for number in range(3 * _ROOM):
         spares.keep(_file(tmp_path, f"{number}.out"))
-    assert len(os.listdir(tmp_path)) <= MOST
+    assert len(os.listdir(tmp_path)) <= _ROOM
     spares.clear()
     assert os.listdir(tmp_path) == []
     assert not spares.take(str(tmp_path / "x"))
@@ -82,7 +86,7 @@ def test_where_no_lease_is_given_no_spares_are_kept_after_a_while(
 ) -> None:
     """Some file systems of containers never give one: then a try costs more than a new file."""
     monkeypatch.setattr("core.spares._is_open_here_alone", lambda descriptor: False)
-    spares = Spares()
+    spares = Spares(_ROOM)
     for number in range(2 * MAX_MISSES):
         spares.keep(_file(tmp_path, f"{number}.out"))
         assert not spares.take(str(tmp_path / "new"))
@@ -104,7 +108,7 @@ def test_an_idle_worker_keeps_no_files(queue: Queue, durability: str) -> None:
 
 def test_a_spare_that_somebody_removed_is_no_error(tmp_path: Path) -> None:
     """The next one is taken, or none."""
-    spares = Spares()
+    spares = Spares(_ROOM)
     spares.keep(_file(tmp_path, "1.out"))
     os.unlink(tmp_path / "1.out")
     assert not spares.take(str(tmp_path / "2.out"))

@@ -9,7 +9,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,56 @@ def test_a_pause_outlives_what_ends_meanwhile(queue: Queue, monkeypatch: pytest.
         wait_for_state(queue, waiting, State.COMPLETED, timeout_s=5)
 
 
+def _run_with_room(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, slots: int, has_room: Callable[[int, int], bool]
+) -> tuple[int, list[float]]:
+    """Run 20 jobs with a clock that stands still, so that no pause ends by itself, each in a shell of its own.
+
+    A shell is refused unless ``has_room(live, refusals)``. Return the number of refusals, and the pauses.
+    """
+    spawn, refusals = os.posix_spawn, 0
+    with Queue(directory / "fake.db", clock=FakeClock()) as queue:
+        told = Told()
+        worker = Worker(queue, slots=slots, drain=True, on_event=told)
+
+        def posix_spawn(*arguments: Any, **options: Any) -> int:
+            nonlocal refusals
+            if not has_room(worker._running.live_count(), refusals):
+                refusals += 1
+                raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            return spawn(*arguments, **options)
+
+        monkeypatch.setattr(os, "posix_spawn", posix_spawn)
+        queue.enqueue_many(NewJob("sleep 0.02", env={"N": str(number)}) for number in range(20))
+        worker.start()
+        assert worker.join(20), "it is done, and does not wait for the end of the pause"
+        assert queue.counts().of(State.COMPLETED) == 20
+        assert [len(queue.attempts(job_id)) for job_id in range(1, 21)] == [1] * 20
+    return refusals, [event.for_s for event in told.of(SpawningPaused)]
+
+
+def test_what_the_system_has_room_for_goes_on_during_a_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at once, of three slots: nothing else is tried before the pause is over."""
+    assert _run_with_room(tmp_path, monkeypatch, 3, lambda live, refusals: live < 2) == (1, [1.0])
+
+
+def test_with_ever_less_room_fewer_run_and_the_pause_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three at once, then two, then one."""
+    refusals, pauses = _run_with_room(tmp_path, monkeypatch, 4, lambda live, refusals: live < max(1, 3 - refusals))
+    assert refusals <= 4
+    assert pauses == [1.0]
+
+
+def test_what_ran_before_a_refusal_tells_how_much_room_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing runs any more when the next start is refused: that there was room for one is known all the same."""
+    ended_once = iter([True, False])
+    assert _run_with_room(tmp_path, monkeypatch, 1, lambda live, refusals: next(ended_once, True)) == (1, [1.0])
+
+
 def test_a_pause_ends_for_a_worker_whose_job_was_taken_away(queue: Queue, refuse_to_spawn: list[int]) -> None:
     """The job that could not be started was cancelled meanwhile: a draining worker is done after the pause."""
     refuse_to_spawn[0] = 1
@@ -195,6 +245,60 @@ def test_no_descriptors_left_while_commands_end_loses_no_result(queue: Queue, le
     found = json.loads(run_python(_FEW_DESCRIPTORS, queue.path, "at the end", left))
     assert found["states"] == ["completed"] * 3, found
     assert (found["attempts"], found["outputs"]) == ([1] * 3, ["x\n"] * 3)
+
+
+_MORE_SLOTS_THAN_DESCRIPTORS = """
+import json, os, resource, sys
+from core import Queue, Worker
+from core.errors import UsageError
+from core.events import SpawningPaused
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]),) * 2)
+queue = Queue(sys.argv[1])
+pauses = []
+
+def tell(event):
+    if isinstance(event, SpawningPaused):
+        pauses.append(event)
+
+worker = Worker(queue, slots=1000, drain=True, on_event=tell)
+register = worker._register
+fillers = []
+
+def register_and_fill():
+    register()
+    queue.settings()
+    while not fillers or fillers[-1] < int(sys.argv[2]) - 1:
+        fillers.append(os.dup(0))
+    for _ in range(int(sys.argv[3])):
+        os.close(fillers.pop())
+
+if int(sys.argv[3]):
+    worker._register = register_and_fill
+try:
+    worker.run()
+except UsageError as error:
+    print(error)
+else:
+    print(json.dumps([len(pauses), [len(queue.attempts(job_id)) for job_id in range(1, 1001)]]))
+"""
+
+
+@pytest.mark.parametrize(("descriptors", "left"), [(120, 0), (256, 0), (256, 24), (256, 25), (256, 7)])
+def test_with_more_slots_than_descriptors_as_many_run_as_can(queue: Queue, descriptors: int, left: int) -> None:
+    """What the system has room for goes on while the worker pauses; it took a pause of up to 30 s for each handful."""
+    queue.enqueue_many(NewJob("true") for _ in range(1000))
+    pauses, attempts = json.loads(run_python(_MORE_SLOTS_THAN_DESCRIPTORS, queue.path, descriptors, left))
+    assert queue.counts().of(State.COMPLETED) == 1000
+    assert attempts == [1] * 1000
+    assert pauses <= 3
+
+
+def test_a_worker_with_too_few_descriptors_for_any_command_says_so(queue: Queue) -> None:
+    """The lock has a high number in commands: each would have failed with "Bad file descriptor"."""
+    job_id = queue.enqueue("true").id
+    said = run_python(_MORE_SLOTS_THAN_DESCRIPTORS, queue.path, 99, 0)
+    assert said == "a worker needs 100 files, 99 may be open; try 'ulimit -n 256'\n"
+    assert (queue.job(job_id).state, queue.attempts(job_id), queue.workers()) == (State.PENDING, [], [])
 
 
 # --- no database
@@ -376,12 +480,14 @@ def test_results_are_durable_within_a_second(queue: Queue) -> None:
     syncs: list[float] = []
     ends: list[float] = []
 
+    level = {"full": True}
+
     def note(event: object) -> None:
         if isinstance(event, AttemptEnded):
-            ends.append(time.monotonic())
+            # the commit that recorded it may have been the one that synced
+            ends.append(syncs[-1] if level["full"] else time.monotonic())
 
     worker = Worker(queue, slots=2, on_event=note, drain=True)
-    level = {"full": True}
 
     def trace(sql: str) -> None:
         if match := re.match(r"PRAGMA synchronous = (\w+)", sql):
@@ -400,7 +506,7 @@ def test_results_are_durable_within_a_second(queue: Queue) -> None:
     worker.start()
     assert worker.join(30)
     assert len(ends) == 80
-    gaps = [min(sync for sync in syncs if sync >= end - 0.001) - end for end in ends]
+    gaps = [min(sync for sync in syncs if sync >= end) - end for end in ends]
     assert max(gaps) < 1.2, max(gaps)
     assert len(syncs) < 20, "it does not sync each commit"
 

@@ -7,8 +7,10 @@ import sqlite3
 from contextlib import closing
 
 from core.database import PAGE_BYTES, WAL_BYTES
+from core.events import AttemptEnded, WorkerEvent
 from core.model import NewJob, State
 from core.queue import Queue
+from core.worker import CACHE_KIB, Worker
 from tests.processes import wait_for
 from tests.worker.at_work import drain, working
 
@@ -99,3 +101,28 @@ def test_the_log_is_copied_back_at_the_same_size_whatever_the_pages(queue: Queue
         old.add("true")
         drain(old)
         assert old.counts().of(State.COMPLETED) == 1
+
+
+def test_a_worker_keeps_less_of_the_database_in_memory_than_sqlite_would(queue: Queue) -> None:
+    """On the connection of its thread, whether that is a thread of its own or the caller's; not on others."""
+    sizes: list[int] = []
+
+    def cache_kib() -> int:
+        return -int(queue.database.connection().execute("PRAGMA cache_size").fetchone()[0])
+
+    def look(event: WorkerEvent) -> None:
+        if isinstance(event, AttemptEnded):
+            sizes.append(cache_kib())
+
+    usual = cache_kib()
+    assert usual > CACHE_KIB
+    for run_in in ("its own", "the caller's"):
+        queue.enqueue("true")
+        worker = Worker(queue, drain=True, on_event=look)
+        if run_in == "its own":
+            worker.start()
+            assert worker.join(10)
+        else:
+            worker.run()
+        assert cache_kib() == usual, "the caller goes on as before"
+    assert sizes == [CACHE_KIB] * 2

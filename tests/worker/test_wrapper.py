@@ -8,14 +8,16 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from core import newcomers, standby, wrapper
+from core import liveness, newcomers, process, standby, wrapper
 from core.events import SpawningPaused
 from core.model import NewJob, Outcome, State
 from core.process import read_status
 from core.queue import Queue
+from core.worker import StopMode, Worker
 from tests.processes import is_alive, processes_of_group, wait_for
 from tests.worker.at_work import drain, output, wait_for_state, working
 
@@ -224,7 +226,9 @@ def test_a_shell_that_can_start_no_process_costs_the_job_nothing(
     monkeypatch.setattr(wrapper, "_SHELL", str(shell))
     job_id = queue.enqueue("echo hello", max_attempts=1).id
     told = drain(queue, slots=1)
-    assert [event.for_s for event in told.of(SpawningPaused)] == [1.0, 1.0]
+    assert [event.for_s for event in told.of(SpawningPaused)] == [1.0, 2.0], (
+        "that it took the command does not make it 1 again"
+    )
     assert [(attempt.number, attempt.outcome) for attempt in queue.attempts(job_id)] == [(1, Outcome.SUCCEEDED)]
     assert (queue.job(job_id).interrupts, output(queue, job_id)) == (0, b"hello\n")
     assert os.listdir(queue.database.spool.attempts) == []
@@ -382,6 +386,25 @@ def test_no_wrapper_outlives_its_use(queue: Queue, monkeypatch: pytest.MonkeyPat
     assert _children() == before
 
 
+def test_a_wrapper_that_was_left_to_run_is_collected_by_a_later_worker(queue: Queue, tmp_path: Path) -> None:
+    """A program that lives on keeps no zombie of it."""
+    before = _children()
+    worker = Worker(queue)
+    worker.start()
+    job_id = queue.enqueue("while ! test -e go; do sleep 0.02; done").id
+    wait_for_state(queue, job_id, State.RUNNING)
+    worker.stop(StopMode.DETACH)
+    assert worker.join(5)
+    (left,) = _children() - before
+    with working(queue):
+        (tmp_path / "go").touch()
+        wait_for_state(queue, job_id, State.COMPLETED)
+    wait_for(lambda: not is_alive(left), "it has ended")
+    assert _children() - before == {left}, "nobody has looked since"
+    with working(queue):
+        assert _children() == before
+
+
 def _children() -> set[int]:
     """Return this process's children, zombies too."""
     found = set()
@@ -393,6 +416,33 @@ def _children() -> set[int]:
         except OSError:
             continue
     return found
+
+
+@linux
+@pytest.mark.parametrize("slots", [1, 24])
+def test_as_many_wrappers_and_files_are_kept_as_commands_may_run(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, slots: int
+) -> None:
+    """What one turn ends the next one starts: beyond the first rounds, no shell is started and no file is made."""
+    spawn, create = os.posix_spawn, liveness.create_afresh
+    shells: list[object] = []
+    files: list[str] = []
+
+    def posix_spawn(*arguments: Any, **options: Any) -> int:
+        shells.append(arguments)
+        return spawn(*arguments, **options)
+
+    def create_afresh(path: str, flags: int) -> int:
+        files.append(path)
+        return create(path, flags)
+
+    monkeypatch.setattr(os, "posix_spawn", posix_spawn)
+    monkeypatch.setattr(process, "create_afresh", create_afresh)
+    queue.enqueue_many(NewJob("true") for _ in range(slots * 10))
+    drain(queue, slots=slots)
+    assert queue.counts().of(State.COMPLETED) == slots * 10
+    assert len(shells) <= 2 * slots
+    assert len([path for path in files if path.endswith(".out")]) <= 2 * slots
 
 
 @linux
@@ -409,8 +459,8 @@ def test_not_more_wrappers_wait_than_are_of_use() -> None:
         def retire(self) -> None:
             self.is_retired = True
 
-    waiting = standby.Standby()
-    idle = [Idle(pid) for pid in range(standby.MOST + 3)]
+    waiting = standby.Standby(5)
+    idle = [Idle(pid) for pid in range(8)]
     for one in idle:
         waiting.keep(one)  # type: ignore[arg-type]
     assert [one.pid for one in idle if one.is_retired] == [0, 1, 2]
