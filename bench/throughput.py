@@ -1,4 +1,4 @@
-"""``true`` jobs a second with 2 slots, from the enqueue to the last durable result, against ``xargs -P2 sh -c``."""
+"""``true`` jobs a second with 2 and with many slots, from the enqueue to the last durable result, against ``xargs``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from core.queue import Queue
 from core.worker import Worker
 
 _MEMORY = "/dev/shm"
+#: Far more slots than processors, as a queue of downloads has.
+_MANY_SLOTS = 64
 
 
 def run(scale: Scale) -> Iterable[Line]:
@@ -47,6 +49,17 @@ def run(scale: Scale) -> Iterable[Line]:
     shell = _alternate("true && true", scale.throughput_jobs // 2, max(1, scale.rounds // 2), has_program=False)
     note = f"a second shell each; the limit, without a database: {_times(shell.bare, shell.xargs)} of xargs"
     yield _line("`true && true`, which needs a shell", shell.ours, shell.xargs, None, note)
+    yield _many_slots_line(scale.throughput_jobs, scale.rounds)
+
+
+def _many_slots_line(jobs: int, rounds: int) -> Line:
+    ours, xargs, few = [], [], []
+    for _ in range(rounds):
+        xargs.append(xargs_rate("true", jobs, _MANY_SLOTS))
+        ours.append(our_rate("true", jobs, _MANY_SLOTS))
+        few.append(our_rate("true", jobs))
+    note = f"as many shells are kept as there are slots; {_times(ours, few)} of our rate with {SLOTS} slots"
+    return _line(f"`true` jobs, {_MANY_SLOTS} slots", ours, xargs, None, note, _MANY_SLOTS)
 
 
 def _processor_line(rates: _Rates, transaction_us: float, enqueue_us: float) -> Line:
@@ -104,13 +117,15 @@ def _alternate(command: str, jobs: int, rounds: int, *, has_program: bool = True
     return rates
 
 
-def _line(what: str, ours: list[float], xargs: list[float], target: Target | None, note: str) -> Line:
+def _line(
+    what: str, ours: list[float], xargs: list[float], target: Target | None, note: str, slots: int = SLOTS
+) -> Line:
     return Line(
         "throughput",
         what,
         median(ours),
         "jobs/s",
-        "xargs -P2 sh -c",
+        f"xargs -P{slots} sh -c",
         median(xargs),
         middle_ratio(ours, xargs),
         target,
@@ -122,12 +137,12 @@ def _times(upper: list[float], lower: list[float]) -> str:
     return f"{middle_ratio(upper, lower):.2f}"
 
 
-def our_rate(command: str, jobs: int) -> float:
+def our_rate(command: str, jobs: int, slots: int = SLOTS) -> float:
     """Return the rate of a batch that is enqueued and then drained by a worker in this process."""
     with scratch() as directory, Queue(os.path.join(directory, "queue.db")) as queue:
         began = time.perf_counter()
         queue.enqueue_many(NewJob(command) for _ in range(jobs))
-        Worker(queue, slots=SLOTS, drain=True).run()
+        Worker(queue, slots=slots, drain=True).run()
         return jobs / (time.perf_counter() - began)
 
 
@@ -148,11 +163,11 @@ def _program_rate(command: str, jobs: int) -> float:
         return jobs / (time.perf_counter() - began)
 
 
-def xargs_rate(command: str, jobs: int) -> float:
+def xargs_rate(command: str, jobs: int, slots: int = SLOTS) -> float:
     """Return the rate of ``xargs``, which keeps no state, no output and no exit codes."""
     began = time.perf_counter()
     subprocess.run(
-        ["xargs", f"-P{SLOTS}", "-I{}", "sh", "-c", "{}"],
+        ["xargs", f"-P{slots}", "-I{}", "sh", "-c", "{}"],
         input=f"{command}\n" * jobs,
         text=True,
         check=True,
