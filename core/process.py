@@ -33,6 +33,9 @@ HEADING = "queuectl attempt "
 #: Errors of the system's that pass: no processes, memory or descriptors left just now.
 PASSING_ERRORS = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
 
+# So many must be possible, for the lock's high number and for those that others are moved to.
+_LEAST_DESCRIPTORS = LOCK_DESCRIPTOR + 29
+
 _HAS_PIDFD = hasattr(os, "pidfd_open")
 
 
@@ -85,7 +88,8 @@ class RunFile:
     """A new attempt's run file and output file, held by the worker between its claim and its start.
 
     The lock is held by the descriptor ``lock``, or by an idle ``wrapper`` of the ``kind``, whose run file becomes this
-    one; ``writer`` appends. Raises ``OSError`` when the system has no room for the files; then neither is there.
+    one; ``writer`` appends. ``is_whole`` tells that a command can be started with it, again after an error. Raises
+    ``OSError`` when the system has no room for the files; then neither is there.
     """
 
     def __init__(self, spool: Spool, attempt_id: int, stock: Stock | None = None, kind: object = None) -> None:
@@ -95,6 +99,7 @@ class RunFile:
         self._stock = stock
         self.wrapper = None if stock is None else stock.wrappers.take(kind)
         self.lock = self.writer = -1
+        self.is_whole = False
         try:
             if self.wrapper is None or not self._take_over(self.wrapper):
                 self._make()
@@ -109,6 +114,7 @@ class RunFile:
         self.lock = _off_targets(os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
         fcntl.flock(self.lock, fcntl.LOCK_EX)
         os.write(self.writer, f"{HEADING}{self._attempt_id}\n".encode())
+        self.is_whole = True
 
     def _take_over(self, wrapper: Wrapper) -> bool:
         """Make a wrapper's run file this one, with the lock that it holds; return whether it is there to be taken."""
@@ -121,12 +127,8 @@ class RunFile:
         self.writer = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
         os.ftruncate(self.writer, len(HEADING))  # not to nothing: its place on the disk stays its own
         os.write(self.writer, f"{self._attempt_id}\n".encode())
+        self.is_whole = True
         return True
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the command can be started, again after an error: its lock is held."""
-        return self.wrapper is not None or self.lock >= 0
 
     def _part(self) -> None:
         if self.wrapper is not None and self._stock is not None:
@@ -135,6 +137,7 @@ class RunFile:
 
     def do_without_wrapper(self) -> None:
         """Take a file and a lock of its own: the wrapper was killed before it could take the command."""
+        self.is_whole = False
         self._part()
         self.close()
         self._make()
@@ -159,16 +162,17 @@ def _off_targets(descriptor: int) -> int:
     """Return the descriptor, moved if it has a number that it will be copied to in the command."""
     if descriptor not in TARGETS:
         return descriptor
-    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, LOCK_DESCRIPTOR + 1)
-    os.close(descriptor)
-    return moved
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, LOCK_DESCRIPTOR + 1)
+    finally:
+        os.close(descriptor)
 
 
 def check_descriptors() -> None:
     """Raise ``UsageError`` if a command could not be given the run file's lock: too few files may be open here."""
     most = os.sysconf("SC_OPEN_MAX")
-    if 0 <= most <= LOCK_DESCRIPTOR:
-        raise UsageError(f"a worker needs {LOCK_DESCRIPTOR + 1} files, {most} may be open; try 'ulimit -n 256'")
+    if 0 <= most < _LEAST_DESCRIPTORS:
+        raise UsageError(f"a worker needs {_LEAST_DESCRIPTORS} files, {most} may be open; try 'ulimit -n 256'")
 
 
 def keep_descriptors_from_commands() -> None:

@@ -134,11 +134,11 @@ class RunningSet:
                 with contextlib.suppress(OSError):
                     os.unlink(path)
 
-    def could_not_start(self, waiting: Sequence[Claim]) -> None:
-        """Note claims that could neither be started nor given back: they are recorded later, at no cost to the job."""
+    def could_not_start(self, waiting: Sequence[Claim], outcome: Outcome) -> None:
+        """Note the ending of claims that did not come to be started; their files are gone."""
         for claim in waiting:
             if claim.attempt_id not in self._running:
-                ending = Ending(Outcome.INTERRUPTED, error="could not be started", run_ms=0, output=b"")
+                ending = Ending(outcome, error="could not be started", run_ms=0, output=b"")
                 self.endings[claim.attempt_id] = (claim, ending)
 
     def adopt(self, adopted: Adopted) -> None:

@@ -13,8 +13,9 @@ from core.wrapper import Wrapper
 # Each ends within a millisecond or two.
 _LAST_WAIT_S = 0.5
 
-# Those that ran on when their worker left: children of this process, zombies from their end until it collects them.
-_left_behind: list[Wrapper] = []
+# Those that ran on when their worker left, with the process whose children they are (a fork has a copy of this list):
+# zombies from their end until it collects them.
+_left_behind: list[tuple[int, Wrapper]] = []
 
 
 class Standby:
@@ -22,10 +23,11 @@ class Standby:
 
     def __init__(self, room: int) -> None:
         self.room = room
-        for wrapper in list(_left_behind):
-            if wrapper.reap():
+        for left in list(_left_behind):
+            parent, wrapper = left
+            if parent == os.getpid() and wrapper.reap():
                 with contextlib.suppress(ValueError):  # another thread was quicker
-                    _left_behind.remove(wrapper)
+                    _left_behind.remove(left)
         self._idle: list[Wrapper] = []
         self._ending: list[Wrapper] = []
 
@@ -59,7 +61,7 @@ class Standby:
     def leave(self, wrapper: Wrapper) -> None:
         """Leave a wrapper to run on: it ends by itself, and a later worker of this process collects it."""
         wrapper.close()
-        _left_behind.append(wrapper)
+        _left_behind.append((os.getpid(), wrapper))
 
     def collect(self) -> None:
         """Collect the wrappers that have ended by now."""

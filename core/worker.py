@@ -18,7 +18,7 @@ from enum import Enum
 from core import events
 from core.bell import Bell
 from core.errors import DatabaseCorrupt, DatabaseReplaced, QueueError
-from core.model import Ending
+from core.model import Ending, Outcome
 from core.process import RunFile, check_descriptors, keep_descriptors_from_commands
 from core.queue import Queue
 from core.recovery import adopt_from_the_dead, remove_leftovers, strike_dead_workers
@@ -354,25 +354,34 @@ class Worker:
                     continue
                 refusal = error
                 kept = len(waiting) // 2 if run.is_whole else 0
-                refused = [late.attempt_id for late in waiting[kept:]]
-                claims.give_back(self._db, refused)
+                refused = waiting[kept:]
+                for late in refused:
+                    opened[late.attempt_id].close()  # the database may need a descriptor, too
+                self._give_back(refused)
                 del waiting[kept:]
-                for attempt_id in refused:
-                    opened[attempt_id].discard()
+                for late in refused:
+                    opened[late.attempt_id].discard()
+        except QueueError:
+            self._running.refused.update((late.attempt_id, late) for late in waiting)  # the next turn gives them back
+            raise
         except Exception:
-            self._running.could_not_start(waiting)
+            self._running.could_not_start(waiting, Outcome.INTERRUPTED)
             raise
         finally:
             for late in waiting:
                 opened[late.attempt_id].discard()
         return refusal
 
+    def _give_back(self, refused: Sequence[Claim]) -> None:
+        stopped = claims.give_back(self._db, [claim.attempt_id for claim in refused])
+        self._running.could_not_start([claim for claim in refused if claim.attempt_id in stopped], Outcome.CANCELLED)
+
     def _give_back_refused(self) -> None:
         """Give back what a shell could not start: the system refused it another process."""
-        refused = list(self._running.refused)
+        refused = list(self._running.refused.values())
         if refused:
-            claims.give_back(self._db, refused)
-            self._running.given_back(refused)
+            self._give_back(refused)
+            self._running.given_back([claim.attempt_id for claim in refused])
             self._pause_spawning(OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)))
 
     def _is_pausing(self) -> bool:
@@ -492,10 +501,10 @@ class Worker:
             return False
         if self._stop_mode is not None:
             return True
-        if not self._is_draining_queue or self._pause_s:
+        if not self._is_draining_queue:
             return False
         # without a slot nothing can be claimed: such a worker only sees adopted commands to their end
-        return self._slots == 0 or not (self._could_claim or self._is_due())
+        return self._slots == 0 or not (self._pause_s or self._could_claim or self._is_due())
 
     def _leave(self) -> None:
         """Give up the lock: what still runs is for others to adopt."""

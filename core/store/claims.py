@@ -267,15 +267,22 @@ def _next_jobs(connection: sqlite3.Connection, room: Room) -> list[SqlRow]:
     return heads[: room.slots]
 
 
-def give_back(db: Database, attempt_ids: Sequence[int]) -> None:
-    """Undo claims whose command could not be started: the jobs are pending again, no attempt was spent."""
+def give_back(db: Database, attempt_ids: Sequence[int]) -> set[int]:
+    """Undo claims whose command could not be started: the jobs are pending again, no attempt was spent.
+
+    Those that somebody has asked to stop meanwhile stay as they are: return them.
+    """
     now = db.clock.now_ms()
+    stopped = set()
     with db.write(is_durable=False) as connection:
         for attempt_id in attempt_ids:
             row = connection.execute(
-                "SELECT job_id FROM attempts WHERE id = ? AND ended_at IS NULL", (attempt_id,)
+                "SELECT job_id, stop_requested FROM attempts WHERE id = ? AND ended_at IS NULL", (attempt_id,)
             ).fetchone()
             if row is None:
+                continue
+            if row[1] is not None:
+                stopped.add(attempt_id)
                 continue
             connection.execute("DELETE FROM attempts WHERE id = ?", (attempt_id,))
             previous = (
@@ -292,6 +299,7 @@ def give_back(db: Database, attempt_ids: Sequence[int]) -> None:
                 " error = ? WHERE id = ? AND state = 'running' AND attempt_id = ?",
                 (now, *previous, row[0], attempt_id),
             )
+    return stopped
 
 
 # --- what a worker reads

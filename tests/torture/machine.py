@@ -284,10 +284,13 @@ class _Machine(RuleBasedStateMachine):
         found = [attempt.id for attempt in self.open.values() if attempt.worker is not None and attempt.is_running]
         if not found:
             return
-        attempt = self.open.pop(data.draw(st.sampled_from(found)))
-        attempt.run.discard()
-        claims.give_back(self.queues[0].database, [attempt.id])
-        self.model.give_back(attempt.job_id)
+        attempt = self.open[data.draw(st.sampled_from(found))]
+        stopped = claims.give_back(self.queues[0].database, [attempt.id])
+        assert stopped == ({attempt.id} if self.model.is_stop_requested(attempt.job_id) else set())
+        if not stopped:
+            del self.open[attempt.id]
+            attempt.run.discard()
+            self.model.give_back(attempt.job_id)
 
     def _turn(self, seat: int, endings: Sequence[tuple[int, Outcome]], slots: int) -> None:
         now = self.clock.now_ms()

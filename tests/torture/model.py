@@ -100,6 +100,17 @@ class Model:
         )
         self.attempts[job_id].append(None)
 
+    def is_stop_requested(self, job_id: int) -> bool:
+        """Tell whether somebody has cancelled the attempt of a job that runs."""
+        running = self.jobs[job_id].attempt_id
+        return any(
+            act.verb == "cancel"
+            and job_id in act.before
+            and act.before[job_id].state is State.RUNNING
+            and act.before[job_id].attempt_id == running
+            for act in self.acts
+        )
+
     def give_back(self, job_id: int) -> None:
         """A claim that could not be started is as if it had never been."""
         job = self.jobs[job_id]

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from core import process
 from core import worker as worker_module
 from core.errors import DatabaseBusy, DatabaseReplaced
 from core.events import (
@@ -283,7 +284,7 @@ else:
 """
 
 
-@pytest.mark.parametrize(("descriptors", "left"), [(120, 0), (256, 0), (256, 24), (256, 25), (256, 7)])
+@pytest.mark.parametrize(("descriptors", "left"), [(130, 0), (256, 0), (256, 24), (256, 25), (256, 7)])
 def test_with_more_slots_than_descriptors_as_many_run_as_can(queue: Queue, descriptors: int, left: int) -> None:
     """What the system has room for goes on while the worker pauses; it took a pause of up to 30 s for each handful."""
     queue.enqueue_many(NewJob("true") for _ in range(1000))
@@ -296,8 +297,8 @@ def test_with_more_slots_than_descriptors_as_many_run_as_can(queue: Queue, descr
 def test_a_worker_with_too_few_descriptors_for_any_command_says_so(queue: Queue) -> None:
     """The lock has a high number in commands: each would have failed with "Bad file descriptor"."""
     job_id = queue.enqueue("true").id
-    said = run_python(_MORE_SLOTS_THAN_DESCRIPTORS, queue.path, 99, 0)
-    assert said == "a worker needs 100 files, 99 may be open; try 'ulimit -n 256'\n"
+    said = run_python(_MORE_SLOTS_THAN_DESCRIPTORS, queue.path, 127, 0)
+    assert said == "a worker needs 128 files, 127 may be open; try 'ulimit -n 256'\n"
     assert (queue.job(job_id).state, queue.attempts(job_id), queue.workers()) == (State.PENDING, [], [])
 
 
@@ -351,21 +352,69 @@ def test_trouble_of_an_idle_worker_passes_too(queue: Queue) -> None:
 def test_a_refusal_and_a_locked_database_together_lose_nothing(
     queue: Queue, refuse_to_spawn: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A claim that can be neither started nor given back is recorded later, at no cost to the job."""
+    """A claim that can be neither started nor given back is given back later, at no cost to the job."""
     give_back, calls = claims.give_back, iter(range(100))
 
-    def busy(*arguments: Any) -> None:
+    def busy(*arguments: Any) -> set[int]:
         if next(calls) == 0:
             raise DatabaseBusy("locked")
-        give_back(*arguments)
+        return give_back(*arguments)
 
     monkeypatch.setattr(claims, "give_back", busy)
     refuse_to_spawn[0] = 1
     job_id = queue.enqueue("echo hello", max_attempts=1).id
     told = drain(queue)
-    assert endings(told) == [(job_id, "interrupted"), (job_id, "succeeded")]
-    assert queue.job(job_id).attempts == 1
-    assert len(told.of(StorageTrouble)) == 1
+    assert endings(told) == [(job_id, "succeeded")]
+    assert (queue.job(job_id).attempts, queue.job(job_id).interrupts) == (1, 0)
+    assert len(queue.attempts(job_id)) == 1
+    assert (len(told.of(StorageTrouble)), len(told.of(SpawningPaused))) == (1, 1)
+
+
+@pytest.mark.parametrize("is_kill", [False, True])
+def test_a_job_that_is_cancelled_while_its_start_is_refused_stays_cancelled(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, is_kill: bool
+) -> None:
+    """Whoever cancels sees it running; giving it back must not forget that."""
+    spawn, calls = os.posix_spawn, iter(range(100))
+
+    def posix_spawn(*arguments: Any, **options: Any) -> int:
+        if next(calls) == 0:
+            with Queue(queue.path) as other:
+                assert other.cancel(1, kill=is_kill).count == 1
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return spawn(*arguments, **options)
+
+    monkeypatch.setattr(os, "posix_spawn", posix_spawn)
+    queue.enqueue_many([NewJob("true")] * 2)
+    told = drain(queue, slots=2)
+    assert endings(told) == [(1, "cancelled"), (2, "succeeded")]
+    assert [queue.job(job_id).state for job_id in (1, 2)] == [State.CANCELLED, State.COMPLETED]
+    assert os.listdir(queue.database.spool.attempts) == []
+
+
+def test_a_draining_worker_that_is_left_without_slots_ends_in_a_pause(queue: Queue, refuse_to_spawn: list[int]) -> None:
+    """It can claim nothing, so it has nothing to wait for."""
+    refuse_to_spawn[0] = 1
+    queue.enqueue("true")
+    with working(queue, drain=True) as (worker, told):
+        told.wait_for(SpawningPaused)
+        worker.slots = 0
+        assert worker.join(5)
+
+
+def test_a_descriptor_that_cannot_be_moved_is_not_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run file's, when its number is one that commands have other uses for."""
+
+    def refuse(*arguments: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    descriptor = os.open("/dev/null", os.O_RDONLY)
+    monkeypatch.setattr(process, "TARGETS", (descriptor,))
+    monkeypatch.setattr("fcntl.fcntl", refuse)
+    with pytest.raises(OSError, match="Too many"):
+        process._off_targets(descriptor)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
 
 
 def test_a_claim_that_fails_at_its_start_is_not_left_open(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
