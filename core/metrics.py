@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from core.clock import to_datetime
 from core.database import Database
+from core.errors import DatabaseCorrupt
 from core.model import Metrics, Minute
 
 
 def minutes(db: Database, count: int) -> list[Minute]:
-    """Return the last ``count`` minutes, the current one last, minutes in which nothing happened included."""
+    """Return the last ``count`` minutes, the current one last, minutes in which nothing happened included.
+
+    Raises ``DatabaseCorrupt`` for totals that are no numbers.
+    """
     newest = db.clock.now_ms() // 60_000
     with db.read() as connection:
         found = connection.execute(
@@ -27,6 +32,8 @@ def minutes(db: Database, count: int) -> list[Minute]:
 @lru_cache(maxsize=2)
 def _filled(newest: int, count: int, found: tuple[tuple[int, ...], ...]) -> tuple[Minute, ...]:
     """Return the minutes, those in which nothing happened included."""
+    for row in found:
+        _check(row)
     rows = {row[0]: row for row in found}
     return tuple(
         _minute(*rows.get(minute, (minute, 0, 0, 0, 0, 0, 0))) for minute in range(newest - count + 1, newest + 1)
@@ -39,7 +46,10 @@ def _minute(minute: int, enqueued: int, succeeded: int, failed: int, dead: int, 
 
 
 def window(db: Database, window_s: int) -> Metrics:
-    """Return totals and percentiles over the last ``window_s`` seconds, in whole minutes, the current one included."""
+    """Return totals and percentiles over the last ``window_s`` seconds, in whole minutes, the current one included.
+
+    Raises ``DatabaseCorrupt`` for totals that are no numbers.
+    """
     count = max(1, -(-window_s // 60))
     newest = db.clock.now_ms() // 60_000
     with db.read() as connection:
@@ -53,7 +63,9 @@ def window(db: Database, window_s: int) -> Metrics:
             "SELECT kind, bucket, sum(n) FROM durations WHERE minute > ? GROUP BY kind, bucket ORDER BY kind, bucket",
             (newest - count,),
         ).fetchall():
+            _check((bucket, number))
             histograms.setdefault(kind, []).append((bucket, number))
+    _check((enqueued, succeeded, failed, dead))
     ended = succeeded + failed
     return Metrics(
         window_s=window_s,
@@ -68,6 +80,12 @@ def window(db: Database, window_s: int) -> Metrics:
         run_p50_s=percentile_s(histograms["run"], 0.50),
         run_p95_s=percentile_s(histograms["run"], 0.95),
     )
+
+
+def _check(totals: Iterable[object]) -> None:
+    """Refuse what a flipped bit has made of a number."""
+    if not all(isinstance(total, int) for total in totals):
+        raise DatabaseCorrupt("the totals of a minute are damaged; run 'queuectl doctor', restore a backup")
 
 
 def percentile_s(histogram: list[tuple[int, int]], share: float) -> float | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -166,6 +168,39 @@ def test_a_descriptor_that_the_system_goes_on_watching_disturbs_nobody(
         Worker(queue, slots=2, drain=True).run()
         assert queue.counts().of(State.COMPLETED) == 6
     assert next(refusals, None) is None
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value", "ask"),
+    [
+        ("durations", "n", None, lambda queue: queue.metrics(3600)),
+        ("durations", "bucket", b"x", lambda queue: queue.metrics(3600)),
+        ("minutes", "succeeded", b"x", lambda queue: queue.metrics(3600)),
+        ("minutes", "succeeded", b"x", lambda queue: queue.minutes()),
+        ("minutes", "run_ms", None, lambda queue: queue.minutes()),
+    ],
+)
+def test_totals_that_are_no_numbers_are_told_as_damage(
+    tmp_path: Path, table: str, column: str, value: bytes | None, ask: Callable[[Queue], object]
+) -> None:
+    """A flipped bit makes a number nothing: the metrics ended with a TypeError."""
+    path = str(tmp_path / "queue.db")
+    with Queue(path) as queue:
+        queue.enqueue("true")
+        Worker(queue, drain=True).run()
+        assert queue.metrics(3600).succeeded == 1
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = DELETE")
+    connection.execute("PRAGMA writable_schema = ON")
+    (sql,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
+    loose = re.sub(rf"\b{column}\s+INTEGER NOT NULL", f"{column} ANY", sql)
+    connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = ?", (loose, table))
+    connection.close()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(f"UPDATE {table} SET {column} = ?", (value,))
+    connection.close()
+    with Queue(path) as queue, pytest.raises(DatabaseCorrupt, match="doctor"):
+        ask(queue)
 
 
 def test_a_queue_whose_name_is_no_text_is_told_as_damage(tmp_path: Path) -> None:
