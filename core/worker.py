@@ -28,6 +28,7 @@ from core.store.claims import Claim
 from core.store.rollups import Rollups
 from core.upkeep import prune_some
 from core.waiter import Waiter
+from core.wrapper import release, withhold
 
 _LOG = logging.getLogger("queuectl.worker")
 
@@ -187,6 +188,7 @@ class Worker:
         check_descriptors()
         keep_descriptors_from_commands()
         self.id, self._lock_descriptor = workers.register(self._db, slots=self._slots, queues=self._queues)
+        withhold(self._lock_descriptor)
         with contextlib.suppress(OSError):  # a file system without named pipes: it looks often enough by itself
             self._bell = Bell(self._db.spool.worker_bell(self.id))
             self._waiter.add(self._bell.descriptor)
@@ -518,6 +520,7 @@ class Worker:
             self._emit(events.StorageTrouble(str(error)))
         finally:
             self._running.close()
+            release(self._lock_descriptor)
             os.close(self._lock_descriptor)
             if self._bell is not None:
                 self._bell.close()

@@ -81,6 +81,10 @@ _BUILT_INS = frozenset({"echo", "false", "pwd", "test", "true"})
 
 _DEFAULT_SIGNALS = sorted(set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP})
 
+# The kernel lets a process that starts another go on a moment before it closes what the new one is not to inherit. If
+# the worker is killed in that moment, its lock must not be held by a shell: it would look alive.
+_withheld: set[int] = set()
+
 #: A longer command goes to a wrapper of its own, as its argument: an order must fit into what the socket holds.
 MAX_COMMAND = 2 * 1024
 # So many bytes fit into any socket.
@@ -90,6 +94,16 @@ _MAX_FIRST_ORDER = 4 * 1024
 MAX_RUN_S = 0.1
 #: After so many commands a wrapper ends, whatever a shell may pile up.
 _MAX_COMMANDS = 1000
+
+
+def withhold(descriptor: int) -> None:
+    """Have no shell hold a descriptor of this process's for even a moment; ``release`` ends that."""
+    _withheld.add(descriptor)
+
+
+def release(descriptor: int) -> None:
+    """Forget a descriptor that was withheld: it is about to be closed."""
+    _withheld.discard(descriptor)
 
 
 class Order(NamedTuple):
@@ -313,6 +327,7 @@ def _spawn(
             arguments,
             environment,
             file_actions=(
+                *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in tuple(_withheld)),
                 (os.POSIX_SPAWN_DUP2, lock, LOCK_DESCRIPTOR),
                 (os.POSIX_SPAWN_DUP2, writer, _STATUS_DESCRIPTOR),
                 (os.POSIX_SPAWN_DUP2, channel, _NEWS_DESCRIPTOR),

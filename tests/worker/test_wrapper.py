@@ -418,6 +418,26 @@ def _children() -> set[int]:
     return found
 
 
+def test_no_shell_holds_a_workers_lock_for_even_a_moment(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel closes what a program is not to inherit after its parent has gone on, and may have been killed."""
+    spawn = os.posix_spawn
+    closed: list[set[int]] = []
+
+    def posix_spawn(*arguments: Any, **options: Any) -> int:
+        actions = list(options["file_actions"])
+        closed.append({action[1] for action in actions if action[0] == os.POSIX_SPAWN_CLOSE})
+        assert all(action[0] == os.POSIX_SPAWN_CLOSE for action in actions[: len(closed[-1])]), "before all else"
+        return spawn(*arguments, **options)
+
+    monkeypatch.setattr(os, "posix_spawn", posix_spawn)
+    with working(queue) as (first, _), working(queue) as (second, _):
+        locks = {first._lock_descriptor, second._lock_descriptor}
+        wait_for_state(queue, queue.add("true"), State.COMPLETED)
+    assert closed == [locks]
+    drain(queue)
+    assert wrapper._withheld == set()
+
+
 @linux
 @pytest.mark.parametrize("slots", [1, 24])
 def test_as_many_wrappers_and_files_are_kept_as_commands_may_run(
