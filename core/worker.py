@@ -8,7 +8,6 @@ process commits.
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import threading
@@ -18,11 +17,12 @@ from enum import Enum
 from core import events
 from core.bell import Bell
 from core.errors import DatabaseCorrupt, DatabaseReplaced, QueueError
-from core.model import Ending, Outcome
+from core.model import Ending
 from core.process import RunFile, check_descriptors, keep_descriptors_from_commands
 from core.queue import Queue
 from core.recovery import adopt_from_the_dead, remove_leftovers, strike_dead_workers
 from core.running import RunningSet
+from core.starting import Starter
 from core.store import claims, workers
 from core.store.claims import Claim
 from core.store.rollups import Rollups
@@ -51,8 +51,6 @@ IDLE_TIDY_S = 0.05
 #: How much of the database a worker keeps in memory, in KiB: half of SQLite's default. A turn reads a dozen pages, and
 #: the default would fill with pages of jobs long done.
 CACHE_KIB = 1000
-#: How many jobs one turn claims at the most: each holds two files open until its command has started.
-CLAIMS_AT_ONCE = 64
 #: After so many failed turns in a row the worker gives up its lock, so that others adopt its commands.
 MAX_FAILED_TURNS = 20
 
@@ -105,6 +103,7 @@ class Worker:
         self._lock_descriptor = -1
         self._bell: Bell | None = None
         self._running = RunningSet(self._db, self._waiter, slots)
+        self._starter = Starter(self._db, self._running, self._emit)
         self._rollups = Rollups()
         self._jitter = queue.jitter
         self._jitter()  # what it needs is loaded now: later there may be no descriptor left to load it with
@@ -120,10 +119,6 @@ class Worker:
         self._unsynced_since: float | None = None
         self._roll_up_at = 0.0
         self._tidy_at: float | None = None
-        self._paused_until = 0.0
-        #: How many may run during a pause; how many have run at once, to their ends, since the last refusal.
-        self._room = self._peak = 0
-        self._pause_s = 0.0
         self._is_storage_troubled = False
         self._storage_retry_s = 0.1
         self._registered_slots = slots
@@ -231,7 +226,8 @@ class Worker:
         self._look_for_changes()
         if self._db.clock.monotonic_s() >= self._recover_at:
             self._recover()
-        self._give_back_refused()
+        if self._starter.give_back_refused():
+            self._could_claim = True
         free = self._free_slots()
         if self._running.endings or free > 0 or self._has_more_due or self._is_due():
             self._transact(free)
@@ -269,8 +265,7 @@ class Worker:
         # recorded endings free their slots and may free a queue's limit, so they make it worth asking
         if not (self._could_claim or self._running.endings or self._is_due()):
             return 0
-        slots = min(self._slots, self._room) if self._is_pausing() else self._slots
-        return max(0, min(slots - self._running.live_count(), CLAIMS_AT_ONCE))
+        return self._starter.free(self._slots)
 
     def _is_due(self) -> bool:
         return self._next_due_ms is not None and self._next_due_ms <= self._db.clock.now_ms()
@@ -321,10 +316,9 @@ class Worker:
         if free > 0:
             # fewer than asked for: nothing more to claim until something changes
             self._could_claim = len(turn.claimed) == free
-        if turn.recorded:
-            self._peak = max(self._peak, self._running.live_count() + len(turn.recorded))
+        self._starter.ran(len(turn.recorded))
         try:
-            refusal = self._start(turn.claimed, opened) or turn.refusal
+            refusal = self._starter.start(turn.claimed, opened) or turn.refusal
         finally:
             self._running.recorded(endings, turn.recorded)
             if turn.recorded:
@@ -333,74 +327,10 @@ class Worker:
                 claim = done.claim
                 self._emit(events.AttemptEnded(claim.job, claim.attempt_id, claim.number, done.ending, done.decision))
         if refusal is not None:
-            self._pause_spawning(refusal)
-            return
-        # that a shell took a command says nothing yet: it may be refused a process for it
-        if free > 0 and (not turn.claimed or (turn.recorded and not self._is_pausing())):
-            self._pause_s = 0.0
-
-    def _start(self, claimed: Sequence[Claim], opened: dict[int, RunFile]) -> OSError | None:
-        """Start what was claimed; what the system refuses goes back: return why it did.
-
-        The files of those that wait may be all that there is room for, so half of them go before the next try.
-        """
-        waiting, refusal = list(claimed), None
-        try:
-            while waiting:
-                claim = waiting[0]
-                run = opened[claim.attempt_id]
-                error = self._running.start(claim, run)
-                if error is None:
-                    del waiting[0]
-                    self._emit(events.AttemptStarted(claim.job, claim.attempt_id, claim.number))
-                    continue
-                refusal = error
-                kept = len(waiting) // 2 if run.is_whole else 0
-                refused = waiting[kept:]
-                for late in refused:
-                    opened[late.attempt_id].close()  # the database may need a descriptor, too
-                self._give_back(refused)
-                del waiting[kept:]
-                for late in refused:
-                    opened[late.attempt_id].discard()
-        except QueueError:
-            self._running.refused.update((late.attempt_id, late) for late in waiting)  # the next turn gives them back
-            raise
-        except Exception:
-            self._running.could_not_start(waiting, Outcome.INTERRUPTED)
-            raise
-        finally:
-            for late in waiting:
-                opened[late.attempt_id].discard()
-        return refusal
-
-    def _give_back(self, refused: Sequence[Claim]) -> None:
-        stopped = claims.give_back(self._db, [claim.attempt_id for claim in refused])
-        self._running.could_not_start([claim for claim in refused if claim.attempt_id in stopped], Outcome.CANCELLED)
-
-    def _give_back_refused(self) -> None:
-        """Give back what a shell could not start: the system refused it another process."""
-        refused = list(self._running.refused.values())
-        if refused:
-            self._give_back(refused)
-            self._running.given_back([claim.attempt_id for claim in refused])
-            self._pause_spawning(OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)))
-
-    def _is_pausing(self) -> bool:
-        return self._db.clock.monotonic_s() < self._paused_until
-
-    def _pause_spawning(self, refusal: OSError) -> None:
-        """Run no more at once than the system allowed, for a while that grows each time that more is refused then."""
-        live = self._running.live_count()
-        is_pausing = self._is_pausing()
-        self._room = live if is_pausing else max(live, self._peak)
-        self._peak = live
-        self._could_claim = True
-        if is_pausing:
-            return
-        self._pause_s = min(30.0, self._pause_s * 2 or 1.0)
-        self._paused_until = self._db.clock.monotonic_s() + self._pause_s
-        self._emit(events.SpawningPaused(os.strerror(refusal.errno or 0), self._pause_s))
+            self._starter.pause(refusal)
+            self._could_claim = True
+        elif free > 0:
+            self._starter.succeeded(turn)
 
     def _recover(self) -> None:
         self._recover_at = self._db.clock.monotonic_s() + RECOVER_S
@@ -506,7 +436,7 @@ class Worker:
         if not self._is_draining_queue:
             return False
         # without a slot nothing can be claimed: such a worker only sees adopted commands to their end
-        return self._slots == 0 or not (self._pause_s or self._could_claim or self._is_due())
+        return self._slots == 0 or not (self._starter.pause_s or self._could_claim or self._is_due())
 
     def _leave(self) -> None:
         """Give up the lock: what still runs is for others to adopt."""

@@ -84,7 +84,7 @@ def test_a_pause_grows_while_the_system_refuses(tmp_path: Path, refuse_to_spawn:
         assert worker.join(10)
         assert [event.for_s for event in told.of(SpawningPaused)] == [1, 2, 4, 8, 16, 30, 30]
         assert queue.counts().of(State.COMPLETED) == 1
-        assert worker._pause_s == 0
+        assert worker._starter.pause_s == 0
 
 
 def test_of_several_claimed_jobs_only_the_refused_go_back(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
