@@ -386,7 +386,7 @@ def test_a_job_that_is_cancelled_while_its_start_is_refused_stays_cancelled(
 
     monkeypatch.setattr(os, "posix_spawn", posix_spawn)
     queue.enqueue_many([NewJob("true")] * 2)
-    told = drain(queue, slots=2)
+    told = drain(queue, slots=1)
     assert endings(told) == [(1, "cancelled"), (2, "succeeded")]
     assert [queue.job(job_id).state for job_id in (1, 2)] == [State.CANCELLED, State.COMPLETED]
     assert os.listdir(queue.database.spool.attempts) == []
