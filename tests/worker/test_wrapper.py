@@ -386,6 +386,7 @@ def test_no_wrapper_outlives_its_use(queue: Queue, monkeypatch: pytest.MonkeyPat
     assert _children() == before
 
 
+@linux
 def test_a_wrapper_that_was_left_to_run_is_collected_by_a_later_worker(queue: Queue, tmp_path: Path) -> None:
     """A program that lives on keeps no zombie of it."""
     before = _children()
