@@ -1,7 +1,7 @@
 # The commands of this repository. A machine needs make and Python 3.10 or newer; all else goes into $(VENV).
 #
 #   PYTHON=/path/to/python   use this Python (its environment is .venv-3.x) instead of the newest one on the PATH
-#   PYTEST_ARGS=tests/unit   what `make test` runs (default: everything)
+#   PYTEST_ARGS=tests/unit   what `make test` runs (default: everything, in parallel; -n 0 in it: one after another)
 #   ARGS="--db jobs.db"      options for `make run`, `make demo`, the benchmarks and the torture
 
 PYTHON ?=
@@ -29,7 +29,7 @@ demo: $(READY) ## open the dashboard on a throw-away queue full of jobs
 	@$(BIN)/queuectl-tui --demo $(ARGS)
 
 test: $(READY) ## run the tests (PYTEST_ARGS=tests/unit for some of them)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 check: lint test ## everything a change must pass
 

@@ -31,6 +31,20 @@ for _number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
         signal.signal(_number, signal.SIG_DFL)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes ``-n auto`` starts: tests wait for other processes a third of their time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(3, cores + 1)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Return a short id for a long text or bytes, so that a failure's line can be read; None: pytest's own id."""
+    if isinstance(val, str | bytes) and len(val) > 200:
+        return f"{argname}-of-{len(val)}"
+    return None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _away_from_the_users_queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Point the default database and the data directory at a temporary place; forget options set outside."""

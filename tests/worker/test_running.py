@@ -324,7 +324,7 @@ def test_output_can_be_followed_while_it_grows(queue: Queue, tmp_path: Path) -> 
         (tmp_path / "go").touch()
         wait_for_state(queue, job_id, State.COMPLETED)
         assert (found.read(4, 100), found.size(), found.lines(1)) == (b"two\n", 8, b"two\n")
-        assert not found.path
+        wait_for(lambda: not found.path, "the file goes once its bytes are committed")
 
 
 def test_a_child_that_holds_stdout_delays_nobody(queue: Queue) -> None:
