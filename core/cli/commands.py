@@ -22,7 +22,7 @@ class Command:
         self.module = module
         self.usage = usage
         self.summary = summary
-        #: Whether all that follows ``--`` is a shell command of the person's and no business of ours.
+        #: Whether from the first word on that is no option all words belong to the queued program.
         self.takes_command_line = takes_command_line
         #: Whether it has an answer that could be JSON.
         self.has_json = has_json
@@ -31,11 +31,11 @@ class Command:
 COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
-        Command("enqueue", "enqueue", '[OPTIONS] "COMMAND" | -- PROGRAM ARG…', "add jobs", takes_command_line=True),
+        Command("enqueue", "enqueue", '[OPTIONS] "COMMAND" | [--] PROGRAM ARG…', "add jobs", takes_command_line=True),
         Command(
             "run",
             "running",
-            '[OPTIONS] "COMMAND" | -- PROGRAM ARG…',
+            '[OPTIONS] "COMMAND" | [--] PROGRAM ARG…',
             "add a job, follow its output, exit with its exit code",
             takes_command_line=True,
         ),

@@ -24,6 +24,7 @@ _STATES = (*(state.value for state in State), "processing", "dlq")
 _JOB_COMMANDS = (
     "show", "logs", "wait", "retry", "cancel", "edit", "purge", "restore", "dlq replay", "dlq retry", "dlq purge"
 )  # fmt: skip
+_PROGRAM_COMMANDS = tuple(name for name, command in COMMANDS.items() if command.takes_command_line)
 _QUEUE_COMMANDS = ("queue pause", "queue resume", "queue limit")
 #: Options whose values are files, or words that only the database knows.
 _FILE_OPTIONS = ("--db", "--file", "--cwd")
@@ -173,7 +174,10 @@ _queuectl() {
                 i=$((i + 1))
                 [[ "${COMP_WORDS[i]}" != "=" ]] || i=$((i + 1))
                 db="${COMP_WORDS[i]}" ;;
-            --color|--colour) i=$((i + 1)) ;;
+            @valued@)
+                i=$((i + 1))
+                [[ "${COMP_WORDS[i]}" != "=" ]] || i=$((i + 1)) ;;
+            --) case "$command" in @programs@) command="$command --" ;; esac ;;
             -*) ;;
             *) case "$command" in
                    "") command="${COMP_WORDS[i]}" ;;
@@ -182,6 +186,10 @@ _queuectl() {
                esac ;;
         esac
     done
+    # from its first word on everything belongs to the queued program
+    case "$command" in
+        @inside@) _queuectl_files; return ;;
+    esac
     # bash makes three words of --queue=name
     if [[ "$current" == "=" ]]; then
         current=""
@@ -218,6 +226,9 @@ def _bash() -> str:
         "@values@": _value_cases(" " * 8),
         "@cases@": _word_cases(" " * 12),
         "@first@": " ".join(first_words()),
+        "@valued@": "|".join(option for option in _option_values() if option != "--db"),
+        "@programs@": "|".join(_PROGRAM_COMMANDS),
+        "@inside@": "|".join(f'"{name} "*' for name in _PROGRAM_COMMANDS),
         "@jobs_of@": _pattern(_JOB_COMMANDS),
         "@queues_of@": _pattern(_QUEUE_COMMANDS),
     }.items():
@@ -232,8 +243,36 @@ def _zsh() -> str:
     )
 
 
+_FISH = r"""# fish completion for queuectl
+complete -c queuectl -f
+# whether the words before the cursor have come to the queued program, to which all words belong from then on
+function __queuectl_in_program
+    set -l command
+    set -l is_value
+    for word in (commandline -opc)[2..-1]
+        if set -q is_value[1]
+            set -e is_value
+            continue
+        end
+        switch $word
+            case @valued@
+                set is_value yes
+            case --
+                set -q command[1]; and return 0
+            case '-*'
+            case '*'
+                set -q command[1]; and return 0
+                contains -- $word @programs@; or return 1
+                set command $word
+        end
+    end
+    return 1
+end
+complete -c queuectl -n __queuectl_in_program -F"""
+
+
 def _fish() -> str:
-    lines = ["# fish completion for queuectl", "complete -c queuectl -f"]
+    lines = [_FISH.replace("@valued@", " ".join(_option_values())).replace("@programs@", " ".join(_PROGRAM_COMMANDS))]
     for word in first_words():
         summary = COMMANDS[word].summary if word in COMMANDS else ", ".join(family(word))
         lines.append(f"complete -c queuectl -n __fish_use_subcommand -a {word} -d {_fish_quoted(summary)}")
@@ -255,7 +294,7 @@ def _fish() -> str:
 def _fish_after(name: str) -> str:
     """Return the beginning of a completion that holds after a command."""
     condition = "; and ".join(f"__fish_seen_subcommand_from {word}" for word in name.split())
-    return f"complete -c queuectl -n '{condition}'"
+    return f"complete -c queuectl -n 'not __queuectl_in_program; and {condition}'"
 
 
 def _fish_value(option: str, values: dict[str, tuple[str, ...]]) -> str:

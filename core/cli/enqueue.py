@@ -23,7 +23,7 @@ def configure(parser: Parser, name: str) -> None:
         metavar="COMMAND",
         nargs="*",
         help="one word is a line for the shell (or a JSON object whose keys are the options' names);"
-        " several are a program and its arguments",
+        " several are a program and its arguments, whatever they look like",
     )
     parser.add_argument("--stdin", action="store_true", help="add a job for each line of the standard input")
     parser.add_argument("--file", metavar="FILE", help="add a job for each line of a file")
@@ -31,11 +31,12 @@ def configure(parser: Parser, name: str) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="print the id and nothing else")
     add_job_options(parser)
     parser.description = (
-        "Add jobs. Once their numbers are printed they are safely on disk; a batch is added as a whole or not at all."
+        "Add jobs. Once their numbers are printed they are safely on disk; a batch is added as a whole or not at all. "
+        "Options go before the command: from its first word on all words belong to the program."
     )
     parser.examples(
         'queuectl enqueue "make test > log.txt"',
-        "queuectl enqueue --timeout 5m --label nightly -- rsync -a 'My Files' /backup",
+        "queuectl enqueue --timeout 5m --label nightly rsync -a 'My Files' /backup",
         """queuectl enqueue '{"command": "./import.sh", "id": "import", "max-attempts": 5}'""",
         "queuectl enqueue --stdin --timeout 1h < commands.txt",
     )

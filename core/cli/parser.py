@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from core.cli.commands import ALIASES, COMMANDS, DEFAULTS, Command, family, first_words
+from core.cli.program_words import split_program
 from core.errors import UsageError
 
 _COLOURS = ("auto", "always", "never")
@@ -169,24 +170,21 @@ def _nearest(word: str, known: Sequence[str]) -> str:
 
 
 def _parse_options(command: Command, words: list[str], given: argparse.Namespace) -> argparse.Namespace:
+    parser = build_parser(command)
     verbatim: list[str] = []
-    # argparse takes the dashes for a word when options stand between the words before them
-    if "--" in words and (command.takes_command_line or "JOB…" in command.usage):
+    if command.takes_command_line:
+        words, verbatim = split_program(parser, words, command.name)
+    elif "--" in words and "JOB…" in command.usage:
+        # argparse takes the dashes for a word when options stand between the words before them
         place = words.index("--")
         words, verbatim = words[:place], words[place + 1 :]
-    if command.takes_command_line:
-        # a name like "-0" would have argparse take every negative number for an option
-        words = ["--null" if word == "-0" else word for word in words]
-    parser = build_parser(command)
     options, extra = parser.parse_known_args(words, given)
     unknown = [word for word in extra if word.startswith("-") and word != "-"]
     many = getattr(options, "words", None)
     if unknown or (extra and not isinstance(many, list)):
         word = (unknown or extra)[0]
         hint = f"see '{parser.prog} --help'"
-        if command.takes_command_line:
-            hint += "; options of the command itself go after --"
-        elif unknown and "JOB" in command.usage and not vars(options).get("job"):
+        if unknown and "JOB" in command.usage and not vars(options).get("job"):
             import shlex
 
             hint += f"; for a job of that name write: {parser.prog} -- {shlex.quote(word)}"

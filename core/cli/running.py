@@ -35,7 +35,7 @@ def configure(parser: Parser, name: str) -> None:
         "process does, and then for this job only (in the queue 'run'). It is tried once unless --max-attempts says "
         "more. Ctrl+C cancels the job."
     )
-    parser.examples("queuectl run 'make test'", "queuectl run --timeout 10m -- ./import.sh 'big file.csv'")
+    parser.examples("queuectl run 'make test'", "queuectl run --timeout 10m ./import.sh --all 'big file.csv'")
 
 
 def run(session: Session, options: Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -180,6 +181,55 @@ def test_bash_completes_the_names_of_files(terminal: Terminal, script: Path, mar
     offered = complete(terminal, script, "enqueue", "--file", f"{directory}/my")
     assert offered == sorted([f"{directory}/my\\ \\$\\(touch\\ run\\)", f"{directory}/my\\ jobs.txt"])
     assert complete(terminal, script, "enqueue", "--file", f"{directory}/no") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("enqueue", "rsync", "--"), []),
+        (("enqueue", "rsync", "--queue", ""), ["file.txt"]),
+        (("enqueue", "-q", "--queue", "m", "rsync", "f"), ["file.txt"]),
+        (("run", "--queue", "=", "m", "rsync", "--re"), []),
+        (("run", "--", "--re"), []),
+        (("enqueue", "--name", "rsync", "--lab"), ["--label"]),
+        (("--db", "x", "enqueue", "--queue", "=", "m", "--lab"), ["--label"]),
+    ],
+)
+def test_bash_offers_no_options_of_ours_behind_the_program(
+    terminal: Terminal, script: Path, tmp_path: Path, words: tuple[str, ...], offered: list[str]
+) -> None:
+    """From the program's first word on there are only files; a value of an option is no program."""
+    directory = tmp_path / "files"
+    directory.mkdir()
+    (directory / "file.txt").touch()
+    program = script.read_text() + f"\ncd {directory}\n"
+    script.write_text(program)
+    assert complete(terminal, script, *words) == offered
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+@pytest.mark.parametrize(
+    ("line", "is_offered"),
+    [
+        ("queuectl enqueue --lab", True),
+        ("queuectl enqueue --name rsync --lab", True),
+        ("queuectl enqueue rsync --lab", False),
+        ("queuectl enqueue -- --lab", False),
+        ("queuectl enqueue show --lab", False),
+        ("queuectl edit 1 --lab", True),
+    ],
+)
+def test_fish_offers_no_options_of_ours_behind_the_program(
+    cli: Cli, tmp_path: Path, line: str, is_offered: bool
+) -> None:
+    """The same rule, in a real fish."""
+    (tmp_path / "queuectl.fish").write_text(cli.ok("completion", "fish"))
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", f"source queuectl.fish; complete -C '{line}'"],
+        capture_output=True, text=True, timeout=30, cwd=tmp_path, check=True,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert ("--label" in done.stdout) is is_offered
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

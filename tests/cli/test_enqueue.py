@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.cli.parser import parse
 from core.model import Sort, View
 from core.queue import Queue
 from tests.cli.conftest import Cli, Terminal, drain
@@ -63,10 +66,67 @@ def test_what_follows_the_dashes_is_no_business_of_ours(cli: Cli, open_queue: Qu
     assert open_queue.job(1).label == "x"
 
 
-def test_options_may_stand_between_the_words(cli: Cli, open_queue: Queue) -> None:
-    """Before, after, in between."""
-    cli.ok("enqueue", "echo", "--label", "x", "a b")
-    assert commands(open_queue) == ["echo 'a b'"]
+@pytest.mark.parametrize(
+    "words",
+    [
+        "docker run --name web --env A=1 --timeout 30 nginx",
+        "rsync -q src dst",
+        "rsync src dst -q",
+        "git checkout -- file",
+        "sleep 5 --help",
+        "x --name",
+        "env --queue=q -p5 true",
+        "npm ls --json --db",
+        "sh -c true -- --json",
+        "grep --color=always -p 5 x",
+        "- -q",
+    ],
+)
+@pytest.mark.parametrize("options", ["", "--label own -q -p -5", "-qp 5 --label=own", "--json --color never", "-q --"])
+@pytest.mark.parametrize("verb", ["enqueue", "run"])
+def test_all_words_behind_the_program_belong_to_it(verb: str, options: str, words: str) -> None:
+    """Whatever they look like; the options before it are ours."""
+    if verb == "run":
+        options = options.replace("-qp", "-p").replace("-q", "--raw")
+    command, parsed = parse([verb, *options.split(), *words.split()])
+    assert command is not None
+    assert parsed.words == words.split()
+    assert parsed.label == ("own" if "own" in options else None)
+    assert parsed.json is ("--json" in options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "order"),
+    [
+        (["echo hi", "--priority", "5"], "--priority 5 -- 'echo hi' (if --priority"),
+        (["-q", "echo hi", "-p5", "--json"], "-q -p5 --json -- 'echo hi' (if -p5"),
+        (["echo hi", "more", "--label=a b", "and"], "'--label=a b' -- 'echo hi' more and (if --label=a"),
+        (['{"command": "x"}', "--max-attempts", "2"], '--max-attempts 2 -- \'{"command": "x"}\' (if'),
+        (
+            ["sleep", "5", "--json"],
+            "--json -- sleep 5 (if --json is the program's: queuectl enqueue -- sleep 5 --json)",
+        ),
+        (["sleep", "5", "--db", "x", "--json"], "--db x --json -- sleep 5 (if"),
+        (["true", "--db=x"], "--db=x -- true (if"),
+    ],
+)
+def test_options_of_ours_behind_the_command_are_refused_with_the_right_order(
+    cli: Cli, open_queue: Queue, arguments: list[str], order: str
+) -> None:
+    """They used to work there; in silence they would now be part of a program that does not exist."""
+    result = cli("enqueue", *arguments)
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert f"options go before the command: queuectl enqueue {order}" in result.err
+    assert commands(open_queue) == []
+
+
+def test_the_order_that_a_refusal_shows_is_accepted(cli: Cli, open_queue: Queue) -> None:
+    """Both of them: what is ours, and what is the program's."""
+    refusal = cli("enqueue", "npm", "ls", "--json").err
+    ours, theirs = re.findall(r"queuectl (enqueue [^()]*?)(?: \(|\)\n)", refusal)
+    assert cli(*shlex.split(ours)).json["command"] == "npm ls"
+    cli.ok(*shlex.split(theirs))
+    assert commands(open_queue) == ["npm ls", "npm ls --json"]
 
 
 def test_every_option_reaches_the_job(cli: Cli, open_queue: Queue, tmp_path: Path) -> None:
@@ -227,7 +287,8 @@ WRONG_OPTIONS: list[tuple[list[str], str]] = [
     (["--stdin", "--file", "f"], "exclude each other"),
     (["--stdin", "--name", "n"], "--name is for one job"),
     (["-0", "x"], "-0 goes with"),
-    (["x", "--name"], "--name"),
+    (["--name"], "--name"),
+    (['{"command": "x"}', '{"command": "y"}'], "JSON is one word"),
 ]
 
 

@@ -95,8 +95,8 @@ def test_shared_options_stand_before_or_after_the_command(cli: Cli, tmp_path: Pa
     """``--db`` and ``--json`` are understood in both places, the later one wins."""
     other, third = str(tmp_path / "other.db"), str(tmp_path / "third.db")
     assert cli.ok("--db", other, "enqueue", "-q", "true") == "1\n"
-    assert cli.ok("enqueue", "-q", "true", f"--db={other}") == "2\n"
-    assert cli.ok("--db", third, "enqueue", "-q", "true", "--db", other) == "3\n"
+    assert cli.ok("enqueue", "-q", f"--db={other}", "true") == "2\n"
+    assert cli.ok("--db", third, "enqueue", "-q", "--db", other, "true") == "3\n"
     assert len(cli("--json", "list", "--db", other).json) == 3
     assert len(cli("list", "--json", "--db", other).json) == 3
     assert cli("worker", "--db", other, "list").code == 0
