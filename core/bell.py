@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 
+from core.liveness import give_to_owner_of_directory
+
 
 class Bell:
     """A worker's own bell. ``descriptor`` is readable once it was rung."""
@@ -19,6 +21,7 @@ class Bell:
             os.unlink(path)  # a dead worker's, from a spool that is older than the database
         os.mkfifo(path, 0o600)
         os.chmod(path, 0o600)
+        give_to_owner_of_directory(path)
         # open for writing too: without any writer the pipe would be at its end, and so readable, all the time
         self.descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
 

@@ -22,6 +22,7 @@ from core.errors import (
     DiskFull,
     NotOurDatabase,
 )
+from core.file_identity import check_name, check_owner, claim_spool
 from core.liveness import WriteLock, create_afresh, create_private, make_private_directory
 from core.paths import Spool
 from core.trouble import translated
@@ -112,6 +113,8 @@ class Database:
             status = os.stat(self.path)
             if not stat.S_ISREG(status.st_mode):
                 raise NotOurDatabase(f"{self.path} is not a file; pass --db with the path of a database")
+            check_owner(self.path, status)
+            check_name(self.path, status)
             identity = (status.st_dev, status.st_ino)
             with _open_files_guard:
                 if status.st_size and not _open_files.get(identity):
@@ -149,12 +152,17 @@ class Database:
                 if version < schema.SCHEMA_VERSION:
                     raise DatabaseReadOnly(f"{self.path} has an older schema and cannot be migrated read-only")
                 return
-            for directory in (self.spool.root, self.spool.workers, self.spool.attempts):
-                make_private_directory(directory)
+            self._make_spool()
             if version < schema.SCHEMA_VERSION:
                 self._migrate(connection)
             self._use_wal(connection)
             self.keep_reserve()
+
+    def _make_spool(self) -> None:
+        status = os.stat(self.path)
+        for directory in (self.spool.root, self.spool.workers, self.spool.attempts):
+            make_private_directory(directory, owner=(status.st_uid, status.st_gid))
+        claim_spool(self.path, status)
 
     def _use_wal(self, connection: sqlite3.Connection) -> None:
         """Turn the write-ahead log on; it stays on, unless a process died just before it did this."""

@@ -16,29 +16,51 @@ import threading
 from core.errors import DatabaseBusy, DatabaseError
 
 
-def make_private_directory(path: str) -> None:
-    """Create a directory 0700 whatever the umask; refuse a symlink, a stranger's, or anything else in its place."""
+def make_private_directory(path: str, *, owner: tuple[int, int]) -> None:
+    """Create a directory 0700 whatever the umask; refuse a symlink, a stranger's, or anything else in its place.
+
+    ``owner`` is the user and group of the database; root makes the directory theirs.
+    """
     try:
         os.mkdir(path, 0o700)
         os.chmod(path, 0o700)
+        _give(path, owner)
     except FileExistsError:
         status = os.lstat(path)
         if not stat.S_ISDIR(status.st_mode):
             raise DatabaseError(f"{path} is not a directory; move it away") from None
-        if status.st_uid not in (os.geteuid(), 0) and os.geteuid() != 0:
-            raise DatabaseError(f"{path} belongs to another user; move it away") from None
-        if status.st_mode & 0o077 and status.st_uid == os.geteuid():
+        if status.st_uid not in (os.geteuid(), 0, owner[0]):
+            raise DatabaseError(f"{path} belongs to user {status.st_uid}; move it away") from None
+        if status.st_mode & 0o077 and os.geteuid() in (status.st_uid, 0):
             os.chmod(path, 0o700)
 
 
 def create_private(path: str, flags: int, *, is_new: bool) -> int:
-    """Open (and create) a file 0600 whatever the umask, never through a symlink; return its descriptor."""
+    """Open (and create) a file 0600 whatever the umask, never through a symlink; return its descriptor.
+
+    Root gives it to the owner of its directory, who could not go on with it otherwise.
+    """
     flags |= os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_EXCL if is_new else 0)
     descriptor = os.open(path, flags, 0o600)
     status = os.fstat(descriptor)
     if stat.S_IMODE(status.st_mode) != 0o600 and status.st_uid == os.geteuid():
         os.fchmod(descriptor, 0o600)
+    if status.st_uid == 0:
+        give_to_owner_of_directory(path)
     return descriptor
+
+
+def give_to_owner_of_directory(path: str) -> None:
+    """Make a new file of root's the property of its directory's owner."""
+    if os.geteuid() == 0:
+        directory = os.stat(os.path.dirname(path))
+        _give(path, (directory.st_uid, directory.st_gid))
+
+
+def _give(path: str, owner: tuple[int, int]) -> None:
+    if os.geteuid() == 0 and owner[0] != 0:
+        with contextlib.suppress(OSError):  # a file system that knows no owners, or no root
+            os.chown(path, *owner, follow_symlinks=False)
 
 
 def create_afresh(path: str, flags: int) -> int:

@@ -22,6 +22,7 @@ class Spool:
         self.root = database + ".spool"
         self.write_lock = os.path.join(self.root, "write.lock")
         self.reserve = os.path.join(self.root, "reserve")
+        self.identity = os.path.join(self.root, "database")
         self.workers = os.path.join(self.root, "workers")
         self.attempts = os.path.join(self.root, "attempts")
 

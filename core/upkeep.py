@@ -149,6 +149,14 @@ def doctor(db: Database) -> list[Finding]:
 
 def _check_file(db: Database) -> Iterator[Finding]:
     yield Finding("ok", "database", f"{db.path}, {os.path.getsize(db.path):,} bytes, schema {SCHEMA_VERSION}")
+    names = os.stat(db.path).st_nlink
+    if names > 1:
+        yield Finding(
+            "warning",
+            "names",
+            f"{db.path} has {names} names (hard links); only this one is let in",
+            f"remove the others: 'find / -xdev -samefile {db.path}'",
+        )
     yield Finding("ok", "sqlite", f"SQLite {sqlite3.sqlite_version}")
 
 
