@@ -132,7 +132,7 @@ class Queue:
         else:
             new = model.NewJob(job) if isinstance(job, str) else job
             row = check_job(_with_fields(new, fields), settings, _here())
-        return adding.add(self.database, row, *self._captured(settings))
+        return adding.add(self.database, row, self._captured(settings))
 
     def enqueue_many(self, jobs: Iterable[NewJob], *, progress: Progress | None = None) -> range:
         """Add jobs in one transaction, all or none; return their ids, in the order given.
@@ -141,11 +141,14 @@ class Queue:
         ``UsageError`` whose message begins with its place in the input, counted from 1.
         """
         settings = self.settings()
-        return adding.add_many(self.database, _checked(jobs, settings, progress), *self._captured(settings))
+        return adding.add_many(self.database, _checked(jobs, settings, progress), self._captured(settings))
 
-    def _captured(self, settings: Settings) -> tuple[str, str]:
-        mode = str(settings["capture-env"])
-        return mode, environment.captured(mode, os.environ)
+    def _captured(self, settings: Settings) -> environment.Captured:
+        return environment.captured(str(settings["capture-env"]), os.environ)
+
+    def left_to_worker(self) -> tuple[str, ...]:
+        """Return the names of this process's variables that new jobs take from their worker instead, sorted."""
+        return environment.left_to_worker(str(self.settings()["capture-env"]), os.environ)
 
     # --- reading
 
@@ -218,12 +221,13 @@ class Queue:
         return reading.attempts(self.database, ref)
 
     def history(self, ref: JobRef) -> list[Event]:
-        """Return what people did to a job, the first act first."""
-        return reading.history(self.database, ref)
+        """Return what people did to a job, the first act first; secrets among its variables are masked."""
+        return [_masked(event) for event in reading.history(self.database, ref)]
 
-    def environment(self, ref: JobRef) -> dict[str, str]:
-        """Return the variables stored for a job, by name, the values of those that look like secrets masked."""
-        return environment.masked(reading.environment(self.database, ref)[1])
+    def environment(self, ref: JobRef) -> dict[str, str | None]:
+        """Return the variables of a job by name, secrets masked; ``None`` for those that were left to the worker."""
+        stored, left_out = reading.environment(self.database, ref)
+        return dict(sorted({**dict.fromkeys(left_out), **environment.masked(stored)}.items()))
 
     def output(self, ref: JobRef, number: int | None = None) -> Output:
         """Return an attempt's output, the newest without a number; raise ``OutputUnavailable`` if there is none."""
@@ -430,6 +434,13 @@ class Queue:
         Those are the ones longer than 64 KiB: they stay in files of their own.
         """
         return upkeep.backup(self.database, path)
+
+
+def _masked(event: Event) -> Event:
+    variables = event.before.get("env")
+    if not isinstance(variables, str):
+        return event
+    return event._replace(before={**event.before, "env": environment.masked_text(variables)})
 
 
 def _is_program(path: str) -> bool:

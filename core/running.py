@@ -185,9 +185,9 @@ class RunningSet:
         if shared is None:
             if len(self._environments) >= _ENVIRONMENTS:
                 self._environments.clear()
-            mode, stored = claims.environment_of(self._db, claim.environment_id)
+            mode, stored, left_out = claims.environment_of(self._db, claim.environment_id)
             # what it takes from this process is taken once: sorting out the secrets costs more than a claim
-            shared = _encoded(environment.for_job(mode, stored, {}, os.environ))
+            shared = _encoded(environment.for_job(mode, stored, left_out, os.environ))
             self._environments[claim.environment_id] = shared
         return {**shared, **_encoded(claim.job.env)} if claim.job.env else shared
 

@@ -109,7 +109,7 @@ SETTINGS: Mapping[str, Setting] = {
             "capture-env",
             "choice",
             "safe",
-            "environment kept with a new job: safe leaves out names that look like secrets",
+            "environment kept with a new job: safe leaves secrets to the worker",
             choices=("safe", "all", "none"),
         ),
         Setting(

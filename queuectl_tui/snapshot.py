@@ -89,7 +89,7 @@ class Readable(Protocol):
 class Focus(NamedTuple):
     """The job under the cursor with all that detail and output show; ``number`` is the attempt with this output.
 
-    ``environment`` has the values of names that look like secrets masked.
+    ``environment`` has secrets masked, and ``None`` for what was left to the worker.
     """
 
     job: Job
@@ -98,7 +98,7 @@ class Focus(NamedTuple):
     waiting: Waiting | None = None
     number: int | None = None
     output: Readable | None = None
-    environment: Mapping[str, str] = MappingProxyType({})
+    environment: Mapping[str, str | None] = MappingProxyType({})
 
 
 class Snapshot(NamedTuple):

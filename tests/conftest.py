@@ -47,10 +47,17 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _away_from_the_users_queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Point the default database and the data directory at a temporary place; forget options set outside."""
+    """Point the default database and the data directory at a temporary place; forget options and secrets set outside.
+
+    Secrets, because adding a job says on stderr which there were.
+    """
+    from core.environment import left_to_worker
+
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("QUEUECTL_")]:
+            patch.delenv(name)
+        for name in left_to_worker("safe", os.environ):
             patch.delenv(name)
         patch.setenv("QUEUECTL_DB", str(home / "queue.db"))
         patch.setenv("XDG_DATA_HOME", str(home))

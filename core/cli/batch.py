@@ -33,6 +33,8 @@ def add_lines(session: Session, options: Namespace) -> int:
             except (UsageError, NameTaken) as error:
                 raise lines.placed(error) from None
     _report(session, ids, is_quiet=options.quiet)
+    if ids and not options.quiet:
+        session.note_left_out()
     return DONE if ids else REFUSED
 
 

@@ -59,6 +59,8 @@ def run(session: Session, options: Namespace) -> int:
         print_object(job_object(queue.job(job_id), session.now()))
     else:
         session.say(str(job_id) if options.quiet else f"Job added successfully (ID: {job_id})")
+    if not options.quiet:
+        session.note_left_out()
     return DONE
 
 

@@ -30,5 +30,9 @@ def enqueue(arguments: Sequence[str]) -> int:
 
     with Session(None, is_json=False, color="auto") as session:
         job_id = session.queue(create=True).add(arguments[-1])
-        session.say(str(job_id) if len(arguments) == 3 else f"Job added successfully (ID: {job_id})")
+        if len(arguments) == 3:
+            session.say(str(job_id))
+        else:
+            session.say(f"Job added successfully (ID: {job_id})")
+            session.note_left_out()
     return 0

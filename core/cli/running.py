@@ -48,6 +48,8 @@ def run(session: Session, options: Namespace) -> int:
     if not session.is_json:
         where = "no worker is alive, so it runs here" if is_alone else "a worker will run it"
         session.note(f"queuectl: job {job_id}: {where}")
+    if not is_alone:
+        session.note_left_out()
     stops = _Stops()
     with handling(stops.table()), Helper(queue, slots=1, queues=(lane,)) as helper:
         if is_alone:

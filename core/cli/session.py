@@ -80,6 +80,14 @@ class Session:
         """Write a line on the side to stderr, at once."""
         print(text, file=sys.stderr, flush=True)
 
+    def note_left_out(self) -> None:
+        """Name on stderr the variables that a job just added takes from its worker, not from here, if there are any."""
+        names = self.queue().left_to_worker()
+        if names:
+            from core.text import clean_line
+
+            self.note(f"queuectl: note: left to the worker's environment (capture-env): {clean_line(', '.join(names))}")
+
     @property
     def has_colour(self) -> bool:
         """Whether stdout is to be coloured."""

@@ -40,7 +40,8 @@ def run(session: Session, options: Namespace) -> int:
         _show_history(session, history)
     if environment is not None:
         session.say("")
-        show_pairs(session, list(environment.items()))
+        left = Cell("(left to the worker)", "dim")
+        show_pairs(session, [(name, left if value is None else value) for name, value in environment.items()])
     return DONE
 
 
@@ -50,7 +51,7 @@ def _print_json(
     attempts: list[Attempt],
     history: list[Event],
     waiting: Waiting | None,
-    environment: dict[str, str] | None,
+    environment: dict[str, str | None] | None,
 ) -> None:
     from core.cli.jsonable import flat, job_object, plain, print_object
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import zlib
 from collections.abc import Iterable
 
 from core.database import Database
+from core.environment import Captured
 from core.errors import DatabaseReadOnly, NameTaken, UsageError
 from core.intake import JobRow
 
@@ -25,13 +27,13 @@ _COPY = (
 )
 
 
-def add(db: Database, row: JobRow, mode: str, variables: str) -> int:
+def add(db: Database, row: JobRow, captured: Captured) -> int:
     """Store one job and return its id; raise ``NameTaken`` and store nothing if its name exists."""
     now = db.clock.now_ms()
     due_at = now if row.run_at is None else max(row.run_at, now)
     try:
         with db.write(is_news=True) as connection:
-            environment = _environment(connection, mode, variables)
+            environment = _environment(connection, captured)
             values = (*row, environment, now, due_at, now)
             cursor = connection.execute(_INSERT_ONE, values)
             _count_enqueued(connection, now, 1)
@@ -42,7 +44,7 @@ def add(db: Database, row: JobRow, mode: str, variables: str) -> int:
         raise UsageError(f"the job was refused: {error}") from error
 
 
-def add_many(db: Database, rows: Iterable[JobRow], mode: str, variables: str) -> range:
+def add_many(db: Database, rows: Iterable[JobRow], captured: Captured) -> range:
     """Store jobs in one transaction and return their ids, which follow each other in the order given.
 
     The rows are staged first, in memory, so that other writers wait only for the copy.
@@ -59,16 +61,16 @@ def add_many(db: Database, rows: Iterable[JobRow], mode: str, variables: str) ->
             connection.execute("COMMIT")
         if connection.execute("SELECT 1 FROM temp.staged").fetchone() is None:
             return range(0)
-        return _copy(db, mode, variables)
+        return _copy(db, captured)
     finally:
         connection.execute("DROP TABLE IF EXISTS temp.staged")
 
 
-def _copy(db: Database, mode: str, variables: str) -> range:
+def _copy(db: Database, captured: Captured) -> range:
     now = db.clock.now_ms()
     try:
         with db.write(is_news=True) as connection:
-            environment = _environment(connection, mode, variables)
+            environment = _environment(connection, captured)
             count = connection.execute(_COPY, {"environment": environment, "now": now}).rowcount
             last = int(connection.execute("SELECT last_insert_rowid()").fetchone()[0])
             _count_enqueued(connection, now, count)
@@ -88,15 +90,16 @@ def _taken_name(connection: sqlite3.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _environment(connection: sqlite3.Connection, mode: str, variables: str) -> int:
-    digest = zlib.crc32(variables.encode())
+def _environment(connection: sqlite3.Connection, captured: Captured) -> int:
+    digest = zlib.crc32(captured.variables.encode())
+    values = (digest, captured.mode, captured.variables, json.dumps(captured.left_out))
     row = connection.execute(
-        "SELECT id FROM environments WHERE digest = ? AND mode = ? AND variables = ?", (digest, mode, variables)
+        "SELECT id FROM environments WHERE digest = ? AND mode = ? AND variables = ? AND left_out = ?", values
     ).fetchone()
     if row is not None:
         return int(row[0])
     cursor = connection.execute(
-        "INSERT INTO environments (digest, mode, variables) VALUES (?, ?, ?)", (digest, mode, variables)
+        "INSERT INTO environments (digest, mode, variables, left_out) VALUES (?, ?, ?, ?)", values
     )
     return int(cursor.lastrowid or 0)
 

@@ -12,7 +12,7 @@ from core.lifecycle import decide
 from core.model import Decision, Ending, Job, State
 from core.settings import Settings
 from core.store.rollups import Rollups
-from core.store.rows import JOB_COLUMNS, SqlRow, claimed_job_of, job_of, variables_of
+from core.store.rows import JOB_COLUMNS, SqlRow, claimed_job_of, job_of, names_of, variables_of
 
 #: Delayed jobs made due in one transaction; more follow in the next.
 DUE_BATCH = 500
@@ -305,11 +305,13 @@ def give_back(db: Database, attempt_ids: Sequence[int]) -> set[int]:
 # --- what a worker reads
 
 
-def environment_of(db: Database, environment_id: int) -> tuple[str, Mapping[str, str]]:
-    """Return the mode and variables of a captured environment."""
+def environment_of(db: Database, environment_id: int) -> tuple[str, Mapping[str, str], Sequence[str] | None]:
+    """Return the mode and variables of a captured environment, and the names that were left to the worker."""
     with db.read() as connection:
-        row = connection.execute("SELECT mode, variables FROM environments WHERE id = ?", (environment_id,)).fetchone()
-        return ("none", {}) if row is None else (str(row[0]), variables_of(row[1]))
+        row = connection.execute(
+            "SELECT mode, variables, left_out FROM environments WHERE id = ?", (environment_id,)
+        ).fetchone()
+        return ("none", {}, None) if row is None else (str(row[0]), variables_of(row[1]), names_of(row[2]))
 
 
 def stop_requests(db: Database, worker_id: int) -> dict[int, str]:

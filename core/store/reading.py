@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from core.clock import to_datetime
 from core.database import Database
 from core.errors import DatabaseCorrupt, JobNotFound
 from core.model import Attempt, Counts, Event, Job, Lane, Phase, State, Waiting
-from core.store.rows import ATTEMPT_COLUMNS, JOB_COLUMNS, attempt_of, instant, job_of, variables_of
+from core.store.rows import ATTEMPT_COLUMNS, JOB_COLUMNS, attempt_of, instant, job_of, names_of, variables_of
 
 _STATES = frozenset(state.value for state in State)
 
@@ -75,15 +76,15 @@ def history(db: Database, reference: int | str) -> list[Event]:
     return [Event(row[0], row[1], to_datetime(row[2]), row[3], variables_of(row[4]), instant(row[5])) for row in found]
 
 
-def environment(db: Database, reference: int | str) -> tuple[str, dict[str, str]]:
-    """Return the mode and the variables that are stored for a job, its own ones included."""
+def environment(db: Database, reference: int | str) -> tuple[dict[str, str], Sequence[str]]:
+    """Return the variables that are stored for a job, its own ones included, and the names left to the worker."""
     with db.read() as connection:
         row = connection.execute(
-            "SELECT mode, variables, env FROM jobs JOIN environments ON environments.id = environment_id"
+            "SELECT variables, env, left_out FROM jobs JOIN environments ON environments.id = environment_id"
             " WHERE jobs.id = ?",
             (find(connection, reference),),
         ).fetchone()
-    return str(row[0]), {**variables_of(row[1]), **variables_of(row[2])}
+    return {**variables_of(row[0]), **variables_of(row[1])}, names_of(row[2]) or ()
 
 
 def counts(db: Database) -> Counts:

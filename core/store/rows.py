@@ -120,3 +120,12 @@ def variables_of(text: str | None) -> Mapping[str, str]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def names_of(text: str | None) -> tuple[str, ...] | None:
+    """Return the JSON array of a column; ``None`` for none, and for one that another tool spoilt."""
+    try:
+        value = json.loads(text or "null")
+    except ValueError:
+        return None
+    return tuple(map(str, value)) if isinstance(value, list) else None

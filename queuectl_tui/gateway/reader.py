@@ -63,7 +63,7 @@ class Reader:
         self._dirty_panes: set[Pane] = set()
         self._focus: FocusRequest | None = None
         self._is_focus_dirty = False
-        self._environment: tuple[int, dict[str, str]] = (0, {})
+        self._environment: tuple[int, dict[str, str | None]] = (0, {})
         self._meter = Meter()
         self._snapshot = empty_snapshot(to_datetime(clock.now_ms()))
         self._taken: Snapshot | None = None

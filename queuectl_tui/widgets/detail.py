@@ -90,7 +90,7 @@ class Detail(EarlySize, can_focus=True, inherit_bindings=False):
         waiting: Waiting | None,
         now: datetime,
         *,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str | None] | None = None,
     ) -> None:
         """Show a job as it is ``now``, whose time zone is the one of the times; the same job again keeps the place."""
         old, old_now = self._facts, self._now

@@ -44,7 +44,7 @@ class Facts(NamedTuple):
     attempts: tuple[Attempt, ...]
     history: tuple[Event, ...]
     waiting: Waiting | None
-    environment: Mapping[str, str] | None
+    environment: Mapping[str, str | None] | None
 
 
 def overview(facts: Facts, now: datetime, width: int, *, is_ascii: bool = False) -> list[Line]:
@@ -114,7 +114,8 @@ def environment(facts: Facts, width: int) -> list[Line]:
     lines: list[Line] = []
     for name, value in sorted(facts.environment.items()):
         label = clean_line(name)
-        rows = _folded(f"{label}={clean_line(value)}", width)
+        text = " (left to the worker)" if value is None else f"={clean_line(value)}"
+        rows = _folded(f"{label}{text}", width)
         lines.append(((rows[0][: len(label)], "label"), (rows[0][len(label) :], "")))
         lines += [((row, ""),) for row in rows[1:]]
     return lines

@@ -441,3 +441,50 @@ def test_an_argument_that_is_no_utf8_is_refused(terminal: Terminal) -> None:
     result = terminal.run(*arguments)
     assert result.code == 2
     assert result.err == "queuectl: error: the command is not valid UTF-8\n"
+
+
+_LEFT_OUT = "queuectl: note: left to the worker's environment (capture-env): DATABASE_URL, DB_PASS\n"
+
+
+@pytest.fixture
+def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PASS", "hunter2")
+    monkeypatch.setenv("DATABASE_URL", "postgres://u:hunter2@h/db")
+
+
+@pytest.mark.usefixtures("_secrets")
+@pytest.mark.parametrize("arguments", [("true",), ("--label", "x", "true"), ("--json", "true"), ("--stdin",)])
+def test_what_is_left_to_the_worker_is_named_once_on_stderr(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """Whoever relies on such a variable learns it before the job fails for want of it; a batch says it once."""
+    feed(monkeypatch, b"true\ntrue\n")
+    assert cli("enqueue", *arguments).err == _LEFT_OUT
+
+
+@pytest.mark.usefixtures("_secrets")
+def test_nothing_is_noted_to_scripts_that_ask_for_quiet_nor_when_nothing_is_left_out(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor for a batch that adds nothing."""
+    feed(monkeypatch, b"true\n")
+    assert cli("enqueue", "-q", "true").err == ""
+    assert cli("enqueue", "-q", "--label", "x", "true").err == ""
+    assert cli("enqueue", "-q", "--stdin").err == ""
+    feed(monkeypatch, b"")
+    assert cli("enqueue", "--stdin").err == "queuectl: nothing to add: there was no line with a command\n"
+    cli.ok("config", "set", "capture-env", "all")
+    assert cli("enqueue", "true").err == ""
+
+
+@pytest.mark.usefixtures("_secrets")
+def test_show_names_what_was_left_to_the_worker(cli: Cli) -> None:
+    """In words for people, as null in JSON; no value is shown anywhere."""
+    cli.ok("enqueue", "--env", "REDIS_URL=redis://:hunter2@h", "true")
+    text = cli.ok("show", "1", "--environment")
+    assert re.search(r"^DB_PASS +\(left to the worker\)$", text, re.MULTILINE)
+    shown = cli("show", "1", "--environment", "--json").json
+    assert (shown["environment"]["DB_PASS"], shown["environment"]["DATABASE_URL"]) == (None, None)
+    assert shown["env"] == {"REDIS_URL": "redis://:***@h"}
+    for arguments in (("show", "1", "--environment"), ("show", "1", "--json"), ("list", "--json")):
+        assert "hunter2" not in cli.ok(*arguments)

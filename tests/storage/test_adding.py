@@ -187,17 +187,25 @@ def test_two_environments_of_one_digest_stay_apart(queue: Queue, monkeypatch: py
     assert len(dump(queue.path)["environments"]) == 2
 
 
-@pytest.mark.parametrize("name", ["API_TOKEN", "aws_secret_access_key", "PGPASSWORD", "MY_API_KEY", "SENTRY_DSN"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, "hunter2-not-to-be-found") for name in ("API_TOKEN", "aws_secret_access_key", "SSHPASS", "JWT")),
+        ("DATABASE_URL", "postgres://u:hunter2-not-to-be-found@h/db"),
+    ],
+    ids=lambda word: word.partition("-")[0].partition(":")[0],  # pytest puts it into the environment
+)
 def test_a_secret_is_not_written_to_the_disk_in_safe_mode(
-    queue: Queue, monkeypatch: pytest.MonkeyPatch, name: str
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    """Not a byte of it is in the database or its log."""
-    monkeypatch.setenv(name, "hunter2-not-to-be-found")
+    """Not a byte of it is in the database or its log; that it was left to the worker is."""
+    monkeypatch.setenv(name, value)
     monkeypatch.setenv("HARMLESS", "plain")
     job = queue.enqueue("true")
     stored = b"".join(Path(queue.path + suffix).read_bytes() for suffix in ("", "-wal"))
     assert b"hunter2-not-to-be-found" not in stored
-    assert name not in queue.environment(job.id)
+    assert queue.environment(job.id)[name] is None
+    assert name in queue.left_to_worker()
     assert queue.environment(job.id)["HARMLESS"] == "plain"
 
 
@@ -208,6 +216,24 @@ def test_a_secret_is_masked_when_it_is_shown(queue: Queue, monkeypatch: pytest.M
     job = queue.enqueue("true", env={"DB_PASSWORD": "hunter3", "COLOUR": "blue"})
     shown = queue.environment(job.id)
     assert (shown["API_TOKEN"], shown["DB_PASSWORD"], shown["COLOUR"]) == ("***", "***", "blue")
+
+
+def test_a_secret_is_masked_in_the_history_of_an_edit(queue: Queue) -> None:
+    """What ``--env`` gave before an edit is kept for undo, and shown without its secrets."""
+    job = queue.enqueue("true", env={"DB_PASS": "hunter2", "COLOUR": "blue"})
+    queue.edit(job.id, env={"COLOUR": "red"})
+    (event,) = queue.history(job.id)
+    assert event.before["env"] == '{"COLOUR": "blue", "DB_PASS": "***"}'
+    queue.undo()
+    assert queue.job(job.id).env == {"DB_PASS": "hunter2", "COLOUR": "blue"}
+
+
+def test_what_an_older_version_stored_of_a_secret_is_masked(queue: Queue) -> None:
+    """It kept no names of what it left out, and stored what is a secret today."""
+    job = queue.enqueue("true")
+    with queue.database.write() as connection:
+        connection.execute("UPDATE environments SET variables = ?, left_out = NULL", ('{"DB_PASS":"x","A":"1"}',))
+    assert queue.environment(job.id) == {"A": "1", "DB_PASS": "***"}
 
 
 def test_mode_none_captures_nothing(queue: Queue) -> None:

@@ -59,7 +59,7 @@ def facts(
     attempts: tuple[Attempt, ...] = (),
     history: tuple[Event, ...] = (),
     waiting: Waiting | None = None,
-    environment: Mapping[str, str] | None = None,
+    environment: Mapping[str, str | None] | None = None,
 ) -> Facts:
     return Facts(job or make_job(9), attempts, history, waiting, environment)
 
@@ -186,6 +186,12 @@ async def test_environment_is_a_tab_only_when_it_is_given() -> None:
         assert screen_of(app.detail)[1] == "HOME=/root"
         app.detail.show(make_job(9), (), (), None, NOW)
         assert app.detail.tab == "History"
+
+
+def test_the_environment_names_what_was_left_to_the_worker() -> None:
+    told = facts(environment={"DB_PASS": None, "HOME": "/root"})
+    shown = ["".join(text for text, _ in line) for line in environment(told, 60)]
+    assert shown == ["DB_PASS (left to the worker)", "HOME=/root"]
 
 
 async def test_going_down_in_the_attempts_chooses_an_older_one_and_tells() -> None:

@@ -246,6 +246,17 @@ def test_a_job_knows_who_it_is(queue: Queue, monkeypatch: pytest.MonkeyPatch) ->
     assert seen["API_TOKEN"] == "of the worker", "secrets are not stored, they come from the worker"
 
 
+def test_a_variable_left_out_for_its_value_comes_from_the_worker_whatever_that_holds(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker's address needs no password, and no look at it says that the one at enqueue had one."""
+    monkeypatch.setenv("DATABASE_URL", "postgres://u:hunter2@h/db")
+    job_id = queue.enqueue('echo "$DATABASE_URL"').id
+    monkeypatch.setenv("DATABASE_URL", "postgres:///db")
+    drain(queue)
+    assert output(queue, job_id) == b"postgres:///db\n"
+
+
 @pytest.mark.parametrize(("mode", "token", "new"), [("all", "at enqueue", None), ("none", "of the worker", "1")])
 def test_other_modes_of_capture(
     queue: Queue, monkeypatch: pytest.MonkeyPatch, mode: str, token: str, new: str | None
