@@ -7,17 +7,20 @@ import sys
 from collections.abc import Sequence
 
 from core.errors import QueueError, UsageError
+from core.interrupt import INTERRUPTED
 from queuectl_tui.options import Options, parse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Open the dashboard and return the exit code: 0, or 1 (2: wrong usage) after one line on stderr."""
+    """Open the dashboard and return the exit code: 0, 130 when interrupted, or 1 or 2 after a line on stderr."""
     gc.disable()  # until the first picture: nothing is garbage before
     try:
         return _run(parse(arguments))
     except (QueueError, ValueError, OSError) as error:
         print(f"queuectl-tui: error: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:  # before Textual took the terminal, where Ctrl+C is a key
+        return INTERRUPTED
     finally:
         gc.enable()  # for whoever called: there may have been no picture
 

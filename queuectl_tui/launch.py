@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from core.clock import SystemClock
+from core.interrupt import has_started
 from core.paths import default_database
 from core.queue import Queue
 from queuectl_tui import preferences as remembered
@@ -40,6 +41,7 @@ def launch(options: Options) -> int:
 
         check_name(options.theme)
     demo = None
+    has_started()
     try:
         if options.is_demo:
             with _ending_in_order_on_signals():

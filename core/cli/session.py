@@ -51,8 +51,10 @@ class Session:
     def queue(self, *, create: bool = False) -> Queue:
         """Open the database, once. Without ``create`` one that was named must exist; the user's own always may."""
         if self._queue is None:
+            from core.interrupt import has_started
             from core.queue import Queue
 
+            has_started()
             path = self._database
             if path is None:
                 from core.paths import default_database

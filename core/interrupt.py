@@ -1,0 +1,31 @@
+"""What Ctrl+C does to a program that is still starting: it ends at once, without a word.
+
+An interrupt in the middle of an import would end it with a traceback, or would be printed and forgotten where Python
+calls back into its own import system. As long as nothing was said and no database is open, there is nothing to close.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+from typing import Final
+
+INTERRUPTED: Final = 130
+
+
+def end_at_once(number: int, frame: FrameType | None) -> None:
+    """Handle a signal by ending the process with exit code 130; nothing is flushed or closed."""
+    os._exit(INTERRUPTED)
+
+
+def end_at_once_while_starting() -> None:
+    """Let SIGINT end the process, unless it is ignored or handled by somebody else."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, end_at_once)
+
+
+def has_started() -> None:
+    """Let SIGINT raise ``KeyboardInterrupt`` again, from here on there is something to close."""
+    if signal.getsignal(signal.SIGINT) is end_at_once:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
