@@ -14,13 +14,16 @@ __all__ = ["command_table", "help_texts", "main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; ``argv`` is without the program's name."""
-    from core.cli.program import run
+    try:
+        from core.cli.program import run
 
-    if argv is None:
-        import sys
+        if argv is None:
+            import sys
 
-        argv = sys.argv[1:]
-    return run(argv)
+            argv = sys.argv[1:]
+        return run(argv)
+    except KeyboardInterrupt:  # while the program itself was still being loaded
+        return 130
 
 
 def command_table() -> list[tuple[str, str]]:

@@ -14,8 +14,15 @@ from core.queue import Queue
 _NAMED = 10
 
 
+def note_done(session: Session, act: Act, done: str) -> None:
+    """Have the session know what an act did, in case that it cannot be printed."""
+    if act.count:
+        session.done = f"{count(act.count, 'job')} {done}"
+
+
 def report(session: Session, act: Act, done: str, *, hint: str = "") -> int:
     """Say what an act did, as ``3 jobs <done>, 1 skipped``; return the exit code: nothing done is a refusal."""
+    note_done(session, act, done)
     if session.is_json:
         from core.cli.jsonable import print_object
 
@@ -30,6 +37,7 @@ def report_named(session: Session, queue: Queue, act: Act, references: Sequence[
     """Say what an act did to jobs that were listed: to each of a few, else how many."""
     if session.is_json or act.skipped or len(references) > _NAMED:
         return report(session, act, done)
+    note_done(session, act, done)
     for reference in dict.fromkeys(references):
         session.say(f"Job {title(queue.job(reference))} {done}")
     return DONE if act.count else REFUSED

@@ -32,6 +32,8 @@ def add_lines(session: Session, options: Namespace) -> int:
                 ids = session.queue(create=True).enqueue_many(lines, progress=progress)
             except (UsageError, NameTaken) as error:
                 raise lines.placed(error) from None
+    if ids:
+        session.done = f"{count(len(ids), 'job')} added (IDs: {ids[0]}-{ids[-1]})"
     _report(session, ids, is_quiet=options.quiet)
     if ids and not options.quiet:
         session.note_left_out()

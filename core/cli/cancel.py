@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 
-from core.cli.acting import report
+from core.cli.acting import note_done, report
 from core.cli.failures import DONE, REFUSED
 from core.cli.helper import Helper, is_orphaned
 from core.cli.parser import Parser
@@ -39,6 +39,7 @@ def run(session: Session, options: Namespace) -> int:
     ids = list(dict.fromkeys(queue.job(reference).id for reference in options.words))
     before = {job_id: queue.job(job_id).state for job_id in ids}
     act = queue.cancel(ids, kill=options.kill)
+    note_done(session, act, "cancelled or asked to stop")
     jobs = [queue.job(job_id) for job_id in ids]
     running = [job for job in jobs if job.state is State.RUNNING]
     if running and not options.no_wait:

@@ -38,6 +38,8 @@ def run(session: Session, options: Namespace) -> int:
         queue.set(setting.key, options.value)
     elif verb == "unset":
         queue.unset(setting.key)
+    if verb != "get":
+        session.done = f"{setting.key} was {verb}"
     value = setting.format(queue.settings()[setting.key])
     if session.is_json:
         from core.cli.jsonable import print_object

@@ -56,6 +56,8 @@ def run(session: Session, options: Namespace) -> int:
     queue = session.queue()
     job_id = queue.job(options.job).id  # the edit may take away the name it was called by
     act = queue.edit(job_id, then_retry=options.retry, **fields)
+    if act.count:
+        session.done = f"job {job_id} was changed"
     job = queue.job(job_id)
     if session.is_json:
         from core.cli.jsonable import job_object, print_object

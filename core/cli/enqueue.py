@@ -53,6 +53,7 @@ def run(session: Session, options: Namespace) -> int:
     job = job_of(session, options)
     queue = session.queue(create=True)
     job_id = queue.add(job)
+    session.done = f"job {job_id} was added"
     if session.is_json:
         from core.cli.jsonable import job_object, print_object
 

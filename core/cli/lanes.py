@@ -47,6 +47,7 @@ def run(session: Session, options: Namespace) -> int:
         done = f"{', '.join(names) or 'Everything'} {'paused' if verb == 'pause' else 'resumed'}"
         if names:
             done = f"Queue {done}" if len(names) == 1 else f"Queues {done}"
+    session.done = done
     if session.is_json:
         _print_json(queue, names)
     else:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib import import_module
 
-from core.cli.failures import DONE, INTERRUPTED, REFUSED, exit_code_of
+from core.cli.failures import DONE, INTERRUPTED, REFUSED, WRONG_USAGE, exit_code_of
+from core.cli.streams import forget, open_missing
 from core.errors import QueueError
 
 
@@ -16,24 +16,27 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code; errors are one line on stderr."""
     if os.name != "posix":
         return _fail("this system is not supported; queuectl needs Linux or macOS (on Windows: WSL)")
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 is no reason to fail
+    open_missing()
     try:
         code = _run(arguments)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return code
     except QueueError as error:
         return _fail(str(error), exit_code_of(error))
     except KeyboardInterrupt:
         return INTERRUPTED
+    except UnicodeEncodeError as error:  # wherever a word that is no UTF-8 came to be stored, looked for or printed
+        return _fail(f"{_shown(error.object)} is not valid UTF-8", WRONG_USAGE)
     except BrokenPipeError:
-        _forget_stdout()
+        forget(sys.stdout)
         return DONE
     except OSError as error:
-        _forget_stdout()
         return _fail(f"{error.filename or 'writing the output'}: {error.strerror or error}")
+
+
+def _shown(text: str) -> str:
+    """Return the beginning of a text, its bytes that are no UTF-8 as escapes."""
+    return f"'{text.encode('utf-8', 'backslashreplace').decode()[:200]}'"
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -55,22 +58,21 @@ def _run(arguments: Sequence[str]) -> int:
     from core.cli.session import Session
 
     with Session(options.db, is_json=options.json, color=options.color) as session:
-        return int(import_module(f"core.cli.{command.module}").run(session, options))
+        code = int(import_module(f"core.cli.{command.module}").run(session, options))
+        session.flush()
+        return code
 
 
 def _fail(message: str, code: int = REFUSED) -> int:
     from core.text import clean_line
 
-    if sys.stderr is not None:
-        with suppress(OSError):  # nobody listens; the exit code says it
-            sys.stderr.write(f"queuectl: error: {clean_line(message)}\n")
-            sys.stderr.flush()
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        forget(sys.stdout)
+    try:
+        sys.stderr.write(f"queuectl: error: {clean_line(message)}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):  # no one listens; the exit code says it
+        forget(sys.stderr)
     return code
-
-
-def _forget_stdout() -> None:
-    """Send what is still buffered nowhere, so that the interpreter does not complain about it at its end."""
-    with suppress(OSError, ValueError):  # it may be closed, or no file at all
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)

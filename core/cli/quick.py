@@ -30,9 +30,11 @@ def enqueue(arguments: Sequence[str]) -> int:
 
     with Session(None, is_json=False, color="auto") as session:
         job_id = session.queue(create=True).add(arguments[-1])
+        session.done = f"job {job_id} was added"
         if len(arguments) == 3:
             session.say(str(job_id))
         else:
             session.say(f"Job added successfully (ID: {job_id})")
             session.note_left_out()
+        session.flush()
     return 0

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import time
 from argparse import Namespace
 from types import FrameType
 
 from core.cli.enqueue import job_of
-from core.cli.failures import INTERRUPTED, NOT_COMPLETED, REFUSED, TIMED_OUT
+from core.cli.failures import INTERRUPTED, NOT_COMPLETED, REFUSED, TIMED_OUT, Refused
 from core.cli.helper import Helper, has_living_worker
 from core.cli.holding import Holding
 from core.cli.jobfields import RUN_DEFAULTS, add_job_options
 from core.cli.parser import Parser
 from core.cli.session import Session
-from core.cli.showing import LOOK_S, Clean, Follower, Raw
+from core.cli.showing import LOOK_S, Clean, Follower, Raw, Sink
 from core.cli.signals import Handler, handling
+from core.cli.streams import has_unread_input
 from core.errors import InvalidTransition
 from core.model import Job, Outcome, State
 from core.queue import Queue
 
+_INPUT_ADVICE = "put it into the command, as in: queuectl run 'cat file | …', or add </dev/null"
 #: The queue of jobs that a worker of ours runs: others' jobs are none of our business.
 LANE = "run"
 
@@ -33,34 +36,49 @@ def configure(parser: Parser, name: str) -> None:
     parser.description = (
         "Add a job, follow its output and exit with its exit code. A living worker runs it; if there is none, this "
         "process does, and then for this job only (in the queue 'run'). It is tried once unless --max-attempts says "
-        "more. Ctrl+C cancels the job."
+        "more. Ctrl+C cancels the job. The command reads nothing from here: input that waits on stdin is refused. The "
+        "exit code is the job's even if the output cannot be written (| head)."
     )
     parser.examples("queuectl run 'make test'", "queuectl run --timeout 10m ./import.sh --all 'big file.csv'")
 
 
 def run(session: Session, options: Namespace) -> int:
     """Run one job to its end and return its exit code."""
+    if has_unread_input():
+        raise Refused(f"run does not pass its input on, and there is some; {_INPUT_ADVICE}")
     queue = session.queue(create=True)
     job = job_of(session, options, max_attempts=1)
     is_alone = not has_living_worker(queue, job.queue)
     lane = LANE if is_alone and options.queue is None and job.queue == "default" else job.queue
-    job_id = queue.add(job, queue=lane)
-    if not session.is_json:
-        where = "no worker is alive, so it runs here" if is_alone else "a worker will run it"
-        session.note(f"queuectl: job {job_id}: {where}")
-    if not is_alone:
-        session.note_left_out()
     stops = _Stops()
-    with handling(stops.table()), Helper(queue, slots=1, queues=(lane,)) as helper:
-        if is_alone:
-            helper.start()
-        _follow(session, queue, job_id, options, stops)
+    with handling(stops.table()):
+        job_id = queue.add(job, queue=lane)
+        session.done = f"job {job_id} was added"
+        if not session.is_json:
+            where = "no worker is alive, so it runs here" if is_alone else "a worker will run it"
+            session.note(f"queuectl: job {job_id}: {where}")
+        if not is_alone:
+            session.note_left_out()
+        with Helper(queue, slots=1, queues=(lane,)) as helper:
+            if is_alone:
+                helper.start()
+            _follow(session, queue, job_id, options, stops)
     ended = queue.job(job_id)
+    if has_unread_input():
+        session.note(f"queuectl: input came that job {job_id} was not given; {_INPUT_ADVICE}")
     if session.is_json:
-        from core.cli.jsonable import job_object, print_object
-
-        print_object(job_object(ended, session.now()))
+        _print_json(session, ended)
     return INTERRUPTED if stops.count else _exit_code(session, ended)
+
+
+def _print_json(session: Session, job: Job) -> None:
+    from core.cli.jsonable import job_object, print_object
+
+    try:
+        print_object(job_object(job, session.now()))
+        sys.stdout.flush()
+    except OSError as error:
+        session.lose_stdout(error, f"job {job.id} is {job.state.value}")
 
 
 class _Stops:
@@ -88,8 +106,35 @@ class _Nowhere:
         pass
 
 
+class _Losable:
+    """Writes to a sink until that fails; from then on the job is only waited for."""
+
+    def __init__(self, session: Session, job_id: int, sink: Sink) -> None:
+        self._session = session
+        self._job_id = job_id
+        self._sink: Sink = sink
+
+    def feed(self, data: bytes) -> None:
+        try:
+            self._sink.feed(data)
+        except OSError as error:
+            self._lose(error)
+
+    def finish(self) -> None:
+        try:
+            self._sink.finish()
+        except OSError as error:
+            self._lose(error)
+
+    def _lose(self, error: OSError) -> None:
+        self._sink = _Nowhere()
+        self._session.lose_stdout(error, f"waiting for job {self._job_id} to end; Ctrl+C cancels it")
+
+
 def _follow(session: Session, queue: Queue, job_id: int, options: Namespace, stops: _Stops) -> None:
-    sink = _Nowhere() if session.is_json else Raw() if options.raw else Clean(session)
+    sink: Sink = _Nowhere()
+    if not session.is_json:
+        sink = _Losable(session, job_id, Raw() if options.raw else Clean(session))
     follower = Follower(queue, job_id, sink, number=1)
     holding = Holding(session, queue)
     while not follower.step():

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
+from core.cli.failures import Refused
+from core.cli.streams import forget
 from core.clock import SystemClock, to_datetime
+from core.errors import QueueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ class Session:
 
     def __init__(self, database: str | None, *, is_json: bool, color: str) -> None:
         self.is_json = is_json
+        #: What the command has changed, as a sentence without its end: said if what it should print cannot be.
+        self.done = ""
         self._database = database
         self._color = color
         self._queue: Queue | None = None
@@ -45,6 +50,14 @@ class Session:
     ) -> None:
         if self._queue is not None:
             self._queue.close()
+        if not self.done:
+            return
+        if isinstance(error, OSError) and error.filename is None:
+            raise Refused(f"{self.done}, but writing that failed: {error.strerror or error}") from error
+        if isinstance(error, QueueError):
+            raise Refused(f"{self.done}; then: {error}") from error
+        if isinstance(error, KeyboardInterrupt):
+            self.note(f"queuectl: interrupted; {self.done}")
 
     # --- the database
 
@@ -78,9 +91,22 @@ class Session:
         """Write a line of what was asked for to stdout."""
         print(text)
 
+    def flush(self) -> None:
+        """Write what stdout still holds: before the session ends, which knows what was done and may be untold."""
+        sys.stdout.flush()
+
     def note(self, text: str) -> None:
-        """Write a line on the side to stderr, at once."""
-        print(text, file=sys.stderr, flush=True)
+        """Write a line on the side to stderr, at once; that it cannot be written stops nothing."""
+        try:
+            print(text, file=sys.stderr, flush=True)
+        except (OSError, ValueError):
+            forget(sys.stderr)
+
+    def lose_stdout(self, error: OSError | ValueError, still: str) -> None:
+        """Write no more to stdout, which failed with ``error``; say so, and what is ``still`` done."""
+        forget(sys.stdout)
+        reason = error.strerror if isinstance(error, OSError) else None
+        self.note(f"queuectl: the output cannot be written any more ({reason or error}); {still}")
 
     def note_left_out(self) -> None:
         """Name on stderr the variables that a job just added takes from its worker, not from here, if there are any."""

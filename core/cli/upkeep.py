@@ -68,6 +68,7 @@ def _doctor(session: Session, options: Namespace) -> int:
 def _backup(session: Session, options: Namespace) -> int:
     queue = session.queue()
     left_out = queue.backup(options.file)
+    session.done = f"the copy {options.file} was written"
     if session.is_json:
         from core.cli.jsonable import print_object
 
@@ -91,6 +92,8 @@ def _prune(session: Session, options: Namespace) -> int:
             session.note("queuectl: nothing was removed")
             return REFUSED
     removed = queue.prune() + (queue.empty_trash() if options.trash else 0)
+    if removed:
+        session.done = f"{count(removed, 'job')} removed for good"
     if session.is_json:
         from core.cli.jsonable import print_object
 

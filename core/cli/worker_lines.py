@@ -8,6 +8,7 @@ from typing import Any
 
 from core import events
 from core.cli.session import Session
+from core.cli.streams import forget
 from core.cli.wording import count, pause, title, took
 from core.errors import QueueError
 from core.model import Outcome, State
@@ -33,6 +34,7 @@ class WorkerLines:
         self._first_line = first_line
         self._on_silence = on_silence
         self._is_heard = True
+        self._is_warned = False
         self._lines: dict[type, Callable[[Any], list[str]]] = {
             events.WorkerStarted: lambda event: [self._first_line],
             events.AttemptStarted: self._started,
@@ -57,9 +59,14 @@ class WorkerLines:
                 for line in self._lines[type(event)](event):
                     print(line)
             sys.stdout.flush()
-        except (OSError, ValueError):  # gone, or closed
+        except BrokenPipeError:
             self._is_heard = False
+            forget(sys.stdout)
             self._on_silence()
+        except OSError as error:  # a full disk: the jobs matter more than the lines, which go on when there is room
+            if not self._is_warned:
+                self._is_warned = True
+                self._session.note(f"queuectl: the lines cannot be written ({error.strerror}); the worker goes on")
 
     def _print_json(self, event: events.WorkerEvent) -> None:
         from core.cli.worker_json import event_object, text_of_event

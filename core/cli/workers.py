@@ -93,6 +93,7 @@ def _stop(session: Session, options: Namespace) -> int:
             queue.stop_worker(worker.id, now=options.now)
         except WorkerNotFound:
             continue  # it has just ended by itself
+        session.done = f"{'worker' if len(chosen) == 1 else 'workers'} asked to stop"
         if not session.is_json:
             running = f", which has {count(worker.running, 'running job')}" if worker.running else ""
             verb = "ends them" if options.now else "waits for them"

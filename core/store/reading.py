@@ -25,7 +25,10 @@ def find(connection: sqlite3.Connection, reference: int | str) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 18:
         row = connection.execute("SELECT id FROM jobs WHERE id = ?", (int(text),)).fetchone()
     else:
-        row = connection.execute("SELECT id FROM jobs WHERE name = ?", (text,)).fetchone()
+        try:
+            row = connection.execute("SELECT id FROM jobs WHERE name = ?", (text,)).fetchone()
+        except UnicodeEncodeError:  # bytes that are no UTF-8: no name has them
+            row = None
     if row is None:
         raise JobNotFound(reference)
     return int(row[0])

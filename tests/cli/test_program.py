@@ -356,6 +356,7 @@ def test_a_plain_enqueue_loads_no_more_than_it_needs(terminal: Terminal) -> None
         "core.cli.program",
         "core.cli.quick",
         "core.cli.session",
+        "core.cli.streams",
     }
     with_options = _loaded_after(terminal, "enqueue", "--label", "x", "true")
     assert with_options & unneeded == set()
