@@ -12,6 +12,10 @@ else:
     Protocol = object  # importing it costs a tenth of adding a job
 
 
+#: Goes on while the machine is suspended, where there is such a clock: a timeout is not longer for a closed lid.
+_STOPWATCH = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 class Clock(Protocol):
     """Two readings: the calendar (may jump) and a stopwatch (never goes back)."""
 
@@ -29,7 +33,30 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     def monotonic_s(self) -> float:
-        return time.monotonic()
+        return time.clock_gettime(_STOPWATCH)
+
+
+class CalendarWatch:
+    """Finds out that the calendar was set back: it lost time against the stopwatch since the last look.
+
+    ``was_set_back`` stays until whoever acts on it takes it back. It is true at first: what happened before the first
+    look is not known.
+    """
+
+    #: Less than this is how clocks are kept right, in milliseconds.
+    _TOLERANCE_MS = 1000
+
+    def __init__(self) -> None:
+        self.was_set_back = True
+        self._ahead_ms: float | None = None
+
+    def look(self, clock: Clock) -> bool:
+        """Read both clocks; return ``was_set_back``."""
+        ahead_ms = clock.now_ms() - clock.monotonic_s() * 1000
+        if self._ahead_ms is not None and ahead_ms < self._ahead_ms - self._TOLERANCE_MS:
+            self.was_set_back = True
+        self._ahead_ms = ahead_ms
+        return self.was_set_back
 
 
 def to_datetime(ms: int) -> datetime:

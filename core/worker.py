@@ -16,6 +16,7 @@ from enum import Enum
 
 from core import events
 from core.bell import Bell
+from core.clock import CalendarWatch
 from core.errors import DatabaseCorrupt, DatabaseReplaced, QueueError
 from core.model import Ending
 from core.process import RunFile, check_descriptors, keep_descriptors_from_commands
@@ -105,6 +106,7 @@ class Worker:
         self._running = RunningSet(self._db, self._waiter, slots)
         self._starter = Starter(self._db, self._running, self._emit)
         self._rollups = Rollups()
+        self._calendar = CalendarWatch()
         self._jitter = queue.jitter
         self._jitter()  # what it needs is loaded now: later there may be no descriptor left to load it with
         self._is_looking = True
@@ -240,6 +242,10 @@ class Worker:
         if now < self._look_at and not self._is_looking:
             return  # a busy worker turns a thousand times a second
         self._look_at = now + LOOK_S
+        if self._calendar.look(self._db.clock):
+            claims.shorten_backoffs(self._db)
+            self._calendar.was_set_back = False
+            self._could_claim = True
         version = self._db.data_version()
         if version != self._data_version or self._is_looking:
             self._data_version = version

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from core.clock import SystemClock
+
 
 class FakeClock:
     """A clock that stands still until it is told to move; it starts at noon UTC on 1 January 2030."""
@@ -24,3 +26,21 @@ class FakeClock:
     def jump(self, seconds: float) -> None:
         """Set the calendar forward or back, as an administrator might; the stopwatch does not notice."""
         self._now_ms += round(seconds * 1000)
+
+
+class JumpingClock:
+    """The machine's own clocks, whose calendar the test sets forward or back."""
+
+    def __init__(self) -> None:
+        self._system = SystemClock()
+        self._jumped_ms = 0
+
+    def now_ms(self) -> int:
+        return self._system.now_ms() + self._jumped_ms
+
+    def monotonic_s(self) -> float:
+        return self._system.monotonic_s()
+
+    def jump(self, seconds: float) -> None:
+        """Set the calendar forward or back, as an administrator might."""
+        self._jumped_ms += round(seconds * 1000)

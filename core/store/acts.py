@@ -38,7 +38,7 @@ class _Step(NamedTuple):
 
 _KEEP_STATE = (
     "json_object('state', state, 'attempts', attempts, 'interrupts', interrupts, 'since', since, 'run_at', run_at,"
-    " 'due_at', due_at, 'starts', starts)"
+    " 'due_at', due_at, 'backoff_ms', backoff_ms, 'starts', starts)"
 )
 _REPLAY = _Step(
     "state IN ('dead', 'completed', 'cancelled')",
@@ -220,7 +220,7 @@ def edit(db: Database, job_id: int, row: JobRow, *, run_at_given: bool, then_ret
                 raise UsageError(f"job {job_id} has spent {found[1]} attempts; max-attempts cannot be less")
             changes, before = _changes(row, found[3:])
             if run_at_given and state is State.PENDING and not then_retry and row.run_at != found[2]:
-                changes.update(run_at=row.run_at, due_at=max(row.run_at or now, now))
+                changes.update(run_at=row.run_at, due_at=max(row.run_at or now, now), backoff_ms=None)
             if not changes and not then_retry:
                 return Act(0, Verb.EDIT.value, 0, 1)
             keep = connection.execute(f"SELECT {_KEEP_STATE} FROM jobs WHERE id = ?", (job_id,)).fetchone()[0]
@@ -255,7 +255,7 @@ def _changes(row: JobRow, old: Sequence[object]) -> tuple[dict[str, object], dic
 
 def _set_columns(connection: sqlite3.Connection, job_id: int, columns: Mapping[str, object]) -> None:
     """Set columns of the fixed list that edits and undo know."""
-    unknown = set(columns) - {*_EDITABLE, "state", "attempts", "interrupts", "since", "run_at", "due_at"}
+    unknown = set(columns) - {*_EDITABLE, "state", "attempts", "interrupts", "since", "run_at", "due_at", "backoff_ms"}
     if unknown:
         raise ValueError(f"not columns of an edit: {sorted(unknown)}")
     if columns:

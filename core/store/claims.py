@@ -116,6 +116,20 @@ def _make_due(connection: sqlite3.Connection, now: int) -> int:
     ).rowcount
 
 
+def shorten_backoffs(db: Database) -> int:
+    """Let no back-off end later than its whole length from now, which happens when the calendar was set back.
+
+    Return how many would have. Times that a person gave stay.
+    """
+    now = db.clock.now_ms()
+    with db.write(is_durable=False) as connection:
+        return connection.execute(
+            "UPDATE jobs SET run_at = :now + backoff_ms, due_at = :now + backoff_ms WHERE id IN (SELECT id FROM jobs"
+            " INDEXED BY jobs_delayed WHERE run_at > :now AND backoff_ms < run_at - :now)",
+            {"now": now},
+        ).rowcount
+
+
 # --- record
 
 # Python's sqlite3 looks for an adapter for every None and bytes that it binds, which costs more than the rest of a
@@ -182,14 +196,16 @@ def _move_job(
     now: int,
 ) -> None:
     is_pending = decision.state is State.PENDING
-    run_at = now + decision.delay_ms if is_pending and decision.delay_ms > 0 else None
+    backoff_ms = decision.delay_ms if is_pending and decision.delay_ms > 0 else None
+    run_at = None if backoff_ms is None else now + backoff_ms
     changed = connection.execute(
-        f"UPDATE jobs SET state = ?, run_at = {_NUMBER}, attempts = ?, interrupts = ?, since = ?, due_at = ?,"
-        f" finished_at = ?, run_ms = ?, outcome = ?, exit_code = {_NUMBER}, signal = {_NUMBER}, error = {_TEXT}"
-        " WHERE id = ? AND state = 'running' AND attempt_id = ?",
+        f"UPDATE jobs SET state = ?, run_at = {_NUMBER}, backoff_ms = {_NUMBER}, attempts = ?, interrupts = ?,"
+        f" since = ?, due_at = ?, finished_at = ?, run_ms = ?, outcome = ?, exit_code = {_NUMBER}, signal = {_NUMBER},"
+        f" error = {_TEXT} WHERE id = ? AND state = 'running' AND attempt_id = ?",
         (
             decision.state.value,
             _number(run_at),
+            _number(backoff_ms),
             decision.attempts,
             decision.interrupts,
             ended_at,

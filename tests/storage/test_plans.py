@@ -113,6 +113,7 @@ def _work(queue: Queue, hand: Hand, clock: FakeClock) -> None:
     hand.record(claimed[1])
     claims.give_back(db, [claimed[2].attempt_id])
     claims.make_durable(db, hand.rollups)
+    claims.shorten_backoffs(db)
     claims.environment_of(db, claimed[0].environment_id)
     claims.stop_requests(db, hand.id)
     workers.requested_stop(db, hand.id)

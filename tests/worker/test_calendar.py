@@ -1,0 +1,83 @@
+"""A worker while the calendar jumps: what it waits for comes as it would have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.clock import to_ms
+from core.events import AttemptEnded
+from core.model import Outcome, State
+from core.queue import Queue
+from tests.fakes import JumpingClock
+from tests.processes import wait_for
+from tests.worker.at_work import wait_for_state, working
+
+
+@pytest.fixture
+def clock() -> JumpingClock:
+    """Return the machine's clocks, with a calendar that can be set."""
+    return JumpingClock()
+
+
+@pytest.fixture
+def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: JumpingClock) -> Iterator[Queue]:
+    """Open a queue on that clock, whose jobs run in the temporary directory."""
+    monkeypatch.chdir(tmp_path)
+    with Queue(tmp_path / "queue.db", clock=clock) as opened:
+        yield opened
+
+
+def failed_once(queue: Queue) -> int:
+    """Return a job that has failed once and waits 900 s; its next attempt would succeed."""
+    job_id = queue.enqueue("test -e ok || { : > ok; exit 1; }", backoff_base=900.0).id
+    with working(queue):
+        wait_for(lambda: queue.job(job_id).run_at is not None, "it waits for its second attempt")
+    return job_id
+
+
+def wait_s(queue: Queue, job_id: int, clock: JumpingClock) -> float:
+    """Return in how many seconds a delayed job is due."""
+    run_at = queue.job(job_id).run_at
+    assert run_at is not None
+    return (to_ms(run_at) - clock.now_ms()) / 1000
+
+
+def test_a_worker_keeps_back_offs_short_when_the_calendar_goes_back(queue: Queue, clock: JumpingClock) -> None:
+    """It notices by itself; nothing else happens in the database."""
+    job_id = failed_once(queue)
+    with working(queue):
+        # its look at the start, which would do it as well, is over once it has run another job
+        wait_for_state(queue, queue.enqueue("true").id, State.COMPLETED)
+        clock.jump(-3600)
+        wait_for(lambda: wait_s(queue, job_id, clock) <= 900, "its back-off is as long as it was")
+
+
+def test_a_worker_that_starts_after_the_jump_does_so_too(queue: Queue, clock: JumpingClock) -> None:
+    """As after a boot with a clock that has no battery; and the job runs when its back-off is over."""
+    job_id = failed_once(queue)
+    clock.jump(-3600)
+    with working(queue):
+        wait_for(lambda: wait_s(queue, job_id, clock) <= 900, "its back-off is as long as it was")
+        clock.jump(900)
+        assert wait_for_state(queue, job_id, State.COMPLETED).attempts == 2
+
+
+@pytest.mark.parametrize("seconds", [86400, -86400])
+def test_a_jump_times_out_nothing_and_is_no_part_of_how_long_it_took(
+    queue: Queue, tmp_path: Path, clock: JumpingClock, seconds: float
+) -> None:
+    """Both go by the stopwatch."""
+    job_id = queue.enqueue("while ! test -e go; do sleep 0.02; done", timeout_s=3600).id
+    with working(queue) as (_, told):
+        wait_for_state(queue, job_id, State.RUNNING)
+        clock.jump(seconds)
+        (tmp_path / "go").touch()
+        assert told.wait_for(AttemptEnded).ending.outcome is Outcome.SUCCEEDED
+    attempt = queue.attempts(job_id)[0]
+    assert attempt.run_s is not None
+    assert attempt.run_s < 3600
+    assert attempt.ended_at is not None
+    assert attempt.ended_at >= attempt.started_at
