@@ -152,13 +152,14 @@ class Database:
                 if version < schema.SCHEMA_VERSION:
                     raise DatabaseReadOnly(f"{self.path} has an older schema and cannot be migrated read-only")
                 return
-            self._make_spool()
+            self.make_spool()
             if version < schema.SCHEMA_VERSION:
                 self._migrate(connection)
             self._use_wal(connection)
             self.keep_reserve()
 
-    def _make_spool(self) -> None:
+    def make_spool(self) -> None:
+        """Make the spool's directories as far as they are missing."""
         status = os.stat(self.path)
         for directory in (self.spool.root, self.spool.workers, self.spool.attempts):
             make_private_directory(directory, owner=(status.st_uid, status.st_gid))
@@ -449,7 +450,8 @@ class Database:
             lock.acquire(self.busy_timeout_s)
         except FileNotFoundError:
             self.check_identity()  # the spool may have gone together with the database
-            raise
+            self.make_spool()
+            lock.acquire(self.busy_timeout_s)
         return lock
 
     def check_identity(self) -> None:

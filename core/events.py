@@ -60,6 +60,26 @@ class StorageRecovered(NamedTuple):
     """The database takes writes again."""
 
 
+class LockFileRemoved(NamedTuple):
+    """The worker's lock file was gone from the spool, and was made again.
+
+    Of the ``running`` commands the run files may be gone, too: if this worker is killed, their results are not known.
+    """
+
+    spool: str
+    running: int
+
+
+class RecoveryBlocked(NamedTuple):
+    """Attempts of other workers can be taken neither for running nor for lost: why, and what to do."""
+
+    message: str
+
+
+class RecoveryUnblocked(NamedTuple):
+    """No attempts are in doubt any more."""
+
+
 class LoopFailed(NamedTuple):
     """An error inside one turn of the loop; the loop goes on."""
 
@@ -88,6 +108,9 @@ WorkerEvent = Union[  # noqa: UP007 - an alias that 3.10 evaluates at import
     SpawningPaused,
     StorageTrouble,
     StorageRecovered,
+    LockFileRemoved,
+    RecoveryBlocked,
+    RecoveryUnblocked,
     LoopFailed,
     WorkerStopping,
     WorkerStopped,

@@ -12,6 +12,7 @@ import fcntl
 import os
 import stat
 import threading
+from enum import Enum
 
 from core.errors import DatabaseBusy, DatabaseError
 
@@ -79,29 +80,56 @@ def create_locked(path: str) -> int:
     return descriptor
 
 
-def is_locked(path: str) -> bool:
-    """Tell whether some process holds the file's lock; a file that is gone is not locked.
+class Lock(Enum):
+    """What a lock file says of its owner: alive, dead, or nothing, since the file is gone."""
 
-    One that belongs to another user counts as locked: nothing of theirs is ever taken for dead.
+    HELD = "held"
+    FREE = "free"
+    GONE = "gone"
+
+
+def look_at(path: str) -> tuple[Lock, str]:
+    """Return the state of a file's lock, and ``file_name`` of the file (empty when it is gone or may not be read).
+
+    A file that may not be read counts as held: nothing of another user's is ever taken for dead.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        return False
+        return Lock.GONE, ""
     except PermissionError:
-        return True
+        return Lock.HELD, ""
     except OSError as error:
         if error.errno == errno.ELOOP:
-            return False  # a symlink: nobody's lock
+            return Lock.FREE, ""  # a symlink: no lock of ours
         raise
     try:
         # shared, so that two who look at the same time do not take each other for the owner
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
+        return Lock.HELD, file_name(descriptor, path)
+    else:
+        return Lock.FREE, file_name(descriptor, path)
     finally:
         os.close(descriptor)
-    return False
+
+
+def is_locked(path: str) -> bool:
+    """Return whether some process holds the file's lock. A missing file is not locked, which proves nothing."""
+    return look_at(path)[0] is Lock.HELD
+
+
+def file_name(descriptor: int, path: str) -> str:
+    """Return what tells a file from its copies: the numbers of device and inode, and its path."""
+    status = os.fstat(descriptor)
+    return f"{status.st_dev} {status.st_ino} {path}"
+
+
+def is_same_file(one: str, other: str) -> bool:
+    """Return whether two ``file_name`` are of one file: at another path, or on a device that got another number."""
+    device, inode, path = one.split(" ", 2)
+    other_device, other_inode, other_path = other.split(" ", 2)
+    return inode == other_inode and (device == other_device or path == other_path)
 
 
 def holder_pid(path: str) -> int | None:

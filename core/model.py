@@ -172,8 +172,21 @@ class Lane(NamedTuple):
     delayed: int
 
 
+class Presence(str, Enum):
+    """Whether a registered worker lives, as far as its lock file says.
+
+    ``HIDDEN``: the file is missing or was replaced, so the worker may live. ``ELSEWHERE``: it registered when the
+    database was at another path, whose lock files are not here: with another copy of it, maybe.
+    """
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    HIDDEN = "hidden"
+    ELSEWHERE = "elsewhere"
+
+
 class WorkerInfo(NamedTuple):
-    """A worker that registered: who it is and whether it lives (its lock is held).
+    """A worker that registered: who it is and whether it is known to live (its lock is held).
 
     ``queues`` is empty when it serves all; ``stop_requested`` is ``"drain"`` or ``"now"`` or ``None``.
     """
@@ -187,6 +200,7 @@ class WorkerInfo(NamedTuple):
     is_alive: bool
     stop_requested: str | None
     running: int
+    presence: Presence = Presence.DEAD
 
 
 class Sort(str, Enum):

@@ -8,11 +8,17 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from core.database import Database
-from core.liveness import is_locked
+from core.liveness import Lock, look_at
+from core.model import Presence
+from core.places import here
 from core.process import Command, adopt
 from core.store import claims, workers
-from core.store.claims import Claim
+from core.store.claims import Claim, OpenAttempt
 from core.upkeep import leftovers
+
+#: How long an attempt was in doubt before a person's cancel settles it, in seconds: a living worker notices within
+#: one that its lock file is gone, and makes it again.
+UNKNOWN_S = 3.0
 
 
 class Adopted(NamedTuple):
@@ -22,23 +28,72 @@ class Adopted(NamedTuple):
     command: Command
 
 
-def adopt_from_the_dead(db: Database, worker_id: int) -> Iterator[Adopted]:
-    """Yield the open attempts of workers whose lock is free, each taken over in a transaction of its own."""
-    for owner, attempt_ids in claims.open_elsewhere(db, worker_id).items():
-        if is_locked(db.spool.worker_lock(owner)):
-            continue
-        for attempt_id in attempt_ids:
-            claim = claims.adopt(db, attempt_id, dead_worker=owner, worker_id=worker_id)
+class Recovery:
+    """One worker's look at what others left. ``blocked`` says why some attempts are left alone, while they are."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.blocked = ""
+        self._unknown_since: dict[int, float] = {}
+
+    def adopt_from_the_dead(self, worker_id: int) -> Iterator[Adopted]:
+        """Yield the open attempts of workers that are dead, each taken over in a transaction of its own.
+
+        A missing file proves nothing within one boot: what has none is left alone and named by ``blocked``. One of
+        these that a person cancels is taken over; its worker, if it lives after all, had the time to make its file.
+        """
+        attempts = claims.open_elsewhere(self._db, worker_id)
+        presences = {worker.id: worker.presence for worker in workers.workers(self._db)} if attempts else {}
+        now = self._db.clock.monotonic_s()
+        unknown: dict[str, list[OpenAttempt]] = {}
+        for attempt in attempts:
+            presence = presences.get(attempt.worker_id, Presence.DEAD)
+            if presence is Presence.ALIVE:
+                continue
+            reason = self._doubt_about(attempt, presence)
+            if reason:
+                unknown.setdefault(reason, []).append(attempt)
+                since = self._unknown_since.setdefault(attempt.id, now)
+                if attempt.stop_requested is None or now - since < UNKNOWN_S:
+                    continue
+            claim = claims.adopt(self._db, attempt.id, dead_worker=attempt.worker_id, worker_id=worker_id)
             if claim is not None:
-                yield Adopted(claim, adopt(db.spool, attempt_id))
+                yield Adopted(claim, adopt(self._db.spool, attempt.id))
+        left = {attempt.id for found in unknown.values() for attempt in found}
+        self._unknown_since = {one: since for one, since in self._unknown_since.items() if one in left}
+        self.blocked = "; ".join(_left_alone(reason, found) for reason, found in unknown.items())
+
+    def _doubt_about(self, attempt: OpenAttempt, presence: Presence) -> str:
+        """Return why an attempt of a worker that is not alive may run all the same; empty when its lock tells."""
+        spool = self._db.spool
+        if presence is Presence.ELSEWHERE:
+            return (
+                "started with another copy of this database, or when it was at another path, by a worker whose lock"
+                f" file is not in {spool.workers}"
+            )
+        if presence is Presence.HIDDEN:
+            return f"started by a worker that may live: its lock file was removed from {spool.workers}"
+        is_of_this_boot = attempt.place is not None and attempt.place.boot_id == here().boot_id
+        if is_of_this_boot and look_at(spool.run_file(attempt.id))[0] is Lock.GONE:
+            return f"started by a worker that is dead, but the run file was removed from {spool.attempts}"
+        return ""
+
+
+def _left_alone(reason: str, attempts: list[OpenAttempt]) -> str:
+    jobs = " ".join(str(attempt.job_id) for attempt in attempts[:20]) + (" …" if len(attempts) > 20 else "")
+    return (
+        f"Job {jobs} may be running and is left alone: {reason}. Put the spool back where it was; or, when the command"
+        f" runs no more: queuectl cancel {jobs}"
+    )
 
 
 def strike_dead_workers(db: Database, worker_id: int) -> int:
-    """Take dead workers without open attempts out of the register; return how many there were."""
+    """Take workers without open attempts out of the register that are dead, or not of here; return how many."""
+    struck = (Presence.DEAD, Presence.ELSEWHERE)
     dead = [
         worker.id
         for worker in workers.workers(db)
-        if worker.id != worker_id and not worker.is_alive and not worker.running
+        if worker.id != worker_id and worker.presence in struck and not worker.running
     ]
     for dead_id in dead:
         workers.forget(db, dead_id)

@@ -21,7 +21,7 @@ from core.errors import DatabaseCorrupt, DatabaseReplaced, QueueError
 from core.model import Ending
 from core.process import RunFile, check_descriptors, keep_descriptors_from_commands
 from core.queue import Queue
-from core.recovery import adopt_from_the_dead, remove_leftovers, strike_dead_workers
+from core.recovery import Recovery, remove_leftovers, strike_dead_workers
 from core.running import RunningSet
 from core.starting import Starter
 from core.store import claims, workers
@@ -112,6 +112,8 @@ class Worker:
         self._is_looking = True
         self._could_claim = True
         self._is_first_recovery = True
+        self._recovery = Recovery(self._db)
+        self._told_blocked = ""
         self._prune_at = 0.0
         self._has_more_due = False
         self._next_due_ms: int | None = None
@@ -186,9 +188,7 @@ class Worker:
         keep_descriptors_from_commands()
         self.id, self._lock_descriptor = workers.register(self._db, slots=self._slots, queues=self._queues)
         withhold(self._lock_descriptor)
-        with contextlib.suppress(OSError):  # a file system without named pipes: it looks often enough by itself
-            self._bell = Bell(self._db.spool.worker_bell(self.id))
-            self._waiter.add(self._bell.descriptor)
+        self._hang_bell()
 
     def _run_registered(self) -> None:
         self._emit(events.WorkerStarted(self.id, self._slots))
@@ -340,18 +340,46 @@ class Worker:
 
     def _recover(self) -> None:
         self._recover_at = self._db.clock.monotonic_s() + RECOVER_S
+        self._keep_lock()
         found_any = False
         if self._stop_mode is None:  # one that is about to go takes nothing more on
-            for adopted in adopt_from_the_dead(self._db, self.id):
+            for adopted in self._recovery.adopt_from_the_dead(self.id):
                 found_any = True
                 self._running.adopt(adopted)
                 self._emit(events.AttemptAdopted(adopted.claim.job, adopted.claim.attempt_id, adopted.claim.number))
+            self._tell_blocked()
         if strike_dead_workers(self._db, self.id) or found_any or self._is_first_recovery:
             self._is_first_recovery = False
             remove_leftovers(self._db)
         self._prune()
         if self._unsynced_since is None and not self._running.endings:
             self._storage_works()
+
+    def _tell_blocked(self) -> None:
+        if self._recovery.blocked != self._told_blocked:
+            self._told_blocked = self._recovery.blocked
+            self._emit(events.RecoveryBlocked(self._told_blocked) if self._told_blocked else events.RecoveryUnblocked())
+
+    def _keep_lock(self) -> None:
+        """Make the lock file and the bell again if they were removed: until then others cannot see that this lives."""
+        again = workers.lock_again(self._db, self.id, self._lock_descriptor)
+        if again is None:
+            return
+        release(self._lock_descriptor)
+        os.close(self._lock_descriptor)
+        self._lock_descriptor = again
+        withhold(again)
+        self._hang_bell()
+        self._emit(events.LockFileRemoved(self._db.spool.root, self._running.live_count()))
+
+    def _hang_bell(self) -> None:
+        with contextlib.suppress(OSError):  # a file system without named pipes: it looks often enough by itself
+            bell = Bell(self._db.spool.worker_bell(self.id))
+            if self._bell is not None:
+                self._waiter.remove(self._bell.descriptor)
+                os.close(self._bell.descriptor)
+            self._bell = bell
+            self._waiter.add(bell.descriptor)
 
     def _prune(self) -> None:
         """Remove a chunk of what is too old; with more to do the next look comes in a second, else in minutes."""

@@ -43,6 +43,9 @@ class WorkerLines:
             events.SpawningPaused: self._paused,
             events.StorageTrouble: lambda event: [self._warning(f"{event.message}; trying again")],
             events.StorageRecovered: lambda event: ["The database takes writes again"],
+            events.LockFileRemoved: lambda event: [self._warning(_lock_file_removed(event))],
+            events.RecoveryBlocked: lambda event: [self._warning(event.message)],
+            events.RecoveryUnblocked: lambda event: ["No running jobs are in doubt any more"],
             events.LoopFailed: lambda event: [self._warning(f"Internal error: {event.error!r}; going on")],
             events.WorkerStopping: self._stopping,
             events.WorkerStopped: self._stopped,
@@ -147,3 +150,12 @@ class WorkerLines:
     def _stopped(self, event: events.WorkerStopped) -> list[str]:
         left = f"; {count(event.detached, 'job')} still running, the next worker adopts them" if event.detached else ""
         return [f"Worker stopped{left}"]
+
+
+def _lock_file_removed(event: events.LockFileRemoved) -> str:
+    text = (
+        f"The lock file of this worker was removed from {event.spool}, and was made again; leave that directory alone"
+    )
+    if not event.running:
+        return text
+    return f"{text}. {count(event.running, 'running job')} may have lost its files: do not kill this worker"

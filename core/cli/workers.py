@@ -11,7 +11,7 @@ from core.cli.session import Session
 from core.cli.tables import Cell, Column, show_table
 from core.cli.wording import ago, count
 from core.errors import UsageError, WorkerNotFound
-from core.model import WorkerInfo
+from core.model import Presence, WorkerInfo
 from core.queue import Queue
 from core.units import parse_duration
 
@@ -80,7 +80,8 @@ def show_workers(session: Session, workers: list[WorkerInfo]) -> None:
 
 def _state(worker: WorkerInfo) -> Cell:
     if not worker.is_alive:
-        return Cell("dead", "red")
+        is_dead = worker.presence is Presence.DEAD
+        return Cell("dead", "red") if is_dead else Cell("unknown", "yellow")
     return Cell("alive", "green") if worker.stop_requested is None else Cell("stopping", "yellow")
 
 

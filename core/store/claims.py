@@ -10,6 +10,7 @@ from core.database import Database
 from core.errors import DatabaseCorrupt
 from core.lifecycle import decide
 from core.model import Decision, Ending, Job, State
+from core.places import Place
 from core.settings import Settings
 from core.store.rollups import Rollups
 from core.store.rows import JOB_COLUMNS, SqlRow, claimed_job_of, job_of, names_of, variables_of
@@ -237,7 +238,10 @@ _HEADS = (
     " WHERE queue = ? AND state = 'pending' AND run_at IS NULL ORDER BY priority DESC, id LIMIT ?"
 )
 _BESIDE_JOB = 5
-_OPEN = "INSERT INTO attempts (job_id, number, worker_id, started_at) VALUES (?, ?, ?, ?)"
+_OPEN = (
+    "INSERT INTO attempts (job_id, number, worker_id, started_at, place_id)"
+    " VALUES (?1, ?2, ?3, ?4, (SELECT place_id FROM workers WHERE id = ?3))"
+)
 _TAKE = (
     "UPDATE jobs SET state = 'running', attempts = attempts + 1, starts = starts + 1, since = :now, started_at = :now,"
     " attempt_id = :attempt, finished_at = NULL, run_ms = NULL, outcome = NULL, exit_code = NULL, signal = NULL,"
@@ -342,17 +346,29 @@ def stop_requests(db: Database, worker_id: int) -> dict[int, str]:
         )
 
 
-def open_elsewhere(db: Database, worker_id: int) -> dict[int, list[int]]:
-    """Return the open attempts of all other workers: worker id -> attempt ids, oldest first."""
-    found: dict[int, list[int]] = {}
+class OpenAttempt(NamedTuple):
+    """An open attempt of another worker: its job, where its command was started, whether it is to be stopped."""
+
+    id: int
+    worker_id: int
+    job_id: int
+    stop_requested: str | None
+    place: Place | None
+
+
+def open_elsewhere(db: Database, worker_id: int) -> list[OpenAttempt]:
+    """Return the open attempts of all other workers, by worker, oldest first."""
     with db.read() as connection:
-        for owner, attempt_id in connection.execute(
-            "SELECT worker_id, id FROM attempts INDEXED BY attempts_open"
-            " WHERE ended_at IS NULL AND worker_id <> ? ORDER BY worker_id, id",
+        found = connection.execute(
+            "SELECT attempts.id, worker_id, job_id, stop_requested, boot_id, pid_namespace"
+            " FROM attempts INDEXED BY attempts_open LEFT JOIN places ON places.id = place_id"
+            " WHERE ended_at IS NULL AND worker_id <> ? ORDER BY worker_id, attempts.id",
             (worker_id,),
-        ).fetchall():
-            found.setdefault(owner, []).append(attempt_id)
-    return found
+        ).fetchall()
+    return [
+        OpenAttempt(attempt_id, owner, job_id, stop, None if boot_id is None else Place(boot_id, pid_namespace))
+        for attempt_id, owner, job_id, stop, boot_id, pid_namespace in found
+    ]
 
 
 _ADOPTED = (

@@ -6,13 +6,16 @@ import contextlib
 import json
 import os
 import socket
+import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
 from core.clock import to_datetime
 from core.database import Database
 from core.errors import WorkerNotFound
-from core.liveness import create_locked, is_locked
-from core.model import WorkerInfo
+from core.liveness import Lock, create_locked, file_name, is_same_file, look_at
+from core.model import Presence, WorkerInfo
+from core.places import here
 
 
 def register(db: Database, *, slots: int, queues: Sequence[str]) -> tuple[int, int]:
@@ -21,12 +24,21 @@ def register(db: Database, *, slots: int, queues: Sequence[str]) -> tuple[int, i
     try:
         with db.write() as connection:
             cursor = connection.execute(
-                "INSERT INTO workers (pid, host, slots, queues, started_at) VALUES (?, ?, ?, ?, ?)",
-                (os.getpid(), socket.gethostname(), slots, json.dumps(list(queues)), db.clock.now_ms()),
+                "INSERT INTO workers (pid, host, slots, queues, started_at, place_id) VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    os.getpid(),
+                    socket.gethostname(),
+                    slots,
+                    json.dumps(list(queues)),
+                    db.clock.now_ms(),
+                    _enter_place(connection),
+                ),
             )
             worker_id = int(cursor.lastrowid or 0)
             path = db.spool.worker_lock(worker_id)
             descriptor = create_locked(path)
+            name = file_name(descriptor, path)
+            connection.execute("UPDATE workers SET lock_file = ? WHERE id = ?", (name, worker_id))
     except BaseException:
         if descriptor >= 0:
             os.close(descriptor)
@@ -36,6 +48,35 @@ def register(db: Database, *, slots: int, queues: Sequence[str]) -> tuple[int, i
     return worker_id, descriptor
 
 
+def _enter_place(connection: sqlite3.Connection) -> int:
+    """Return the id of the row that stands for this boot and pid namespace."""
+    place = here()
+    connection.execute("INSERT OR IGNORE INTO places (boot_id, pid_namespace) VALUES (?, ?)", place)
+    found = connection.execute("SELECT id FROM places WHERE boot_id = ? AND pid_namespace = ?", place)
+    return int(found.fetchone()[0])
+
+
+def lock_again(db: Database, worker_id: int, descriptor: int) -> int | None:
+    """Make a living worker's lock file again if it is gone; return its descriptor, ``None`` if the file is there.
+
+    The old ``descriptor`` stays the caller's to close. Raises ``DatabaseReplaced`` when the database is gone, too.
+    """
+    path = db.spool.worker_lock(worker_id)
+    with contextlib.suppress(FileNotFoundError):
+        if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
+            return None
+    db.check_identity()
+    db.make_spool()
+    again = create_locked(path)
+    try:
+        with db.write(is_durable=False) as connection:
+            connection.execute("UPDATE workers SET lock_file = ? WHERE id = ?", (file_name(again, path), worker_id))
+    except BaseException:
+        os.close(again)  # the next look finds that it is another's
+        raise
+    return again
+
+
 def set_slots(db: Database, worker_id: int, slots: int) -> None:
     """Tell others how many slots a worker has now."""
     with db.write(is_durable=False) as connection:
@@ -43,13 +84,18 @@ def set_slots(db: Database, worker_id: int, slots: int) -> None:
 
 
 def forget(db: Database, worker_id: int) -> None:
-    """Take a worker that ended out of the register, unless attempts of its are still open: those name it."""
+    """Take a worker that ended out of the register, unless attempts of its are still open: those name it.
+
+    Its lock file goes after its row: a worker of the register whose file is missing is not known to be dead.
+    """
     with db.write(is_durable=False) as connection:
-        connection.execute(
+        deleted = connection.execute(
             "DELETE FROM workers WHERE id = :w AND NOT EXISTS"
             " (SELECT 1 FROM attempts INDEXED BY attempts_open WHERE worker_id = :w AND ended_at IS NULL)",
             {"w": worker_id},
-        )
+        ).rowcount
+    if not deleted:
+        return
     for path in (db.spool.worker_lock(worker_id), db.spool.worker_bell(worker_id)):
         with contextlib.suppress(OSError):
             os.unlink(path)
@@ -59,23 +105,40 @@ def workers(db: Database) -> list[WorkerInfo]:
     """Return the registered workers, oldest first, dead ones that still have running commands among them."""
     with db.read() as connection:
         found = connection.execute(
-            "SELECT id, pid, host, slots, queues, started_at, stop, (SELECT count(*) FROM attempts"
-            " INDEXED BY attempts_open WHERE worker_id = workers.id AND ended_at IS NULL) FROM workers ORDER BY id"
+            "SELECT workers.id, pid, host, slots, queues, started_at, stop, (SELECT count(*) FROM attempts"
+            " INDEXED BY attempts_open WHERE worker_id = workers.id AND ended_at IS NULL), lock_file, boot_id"
+            " FROM workers LEFT JOIN places ON places.id = place_id ORDER BY workers.id"
         ).fetchall()
-    return [
-        WorkerInfo(
-            row[0],
-            row[1],
-            row[2],
-            row[3],
-            tuple(json.loads(row[4])),
-            to_datetime(row[5]),
-            is_locked(db.spool.worker_lock(row[0])),
-            row[6],
-            row[7],
-        )
-        for row in found
-    ]
+    return [_worker_of(db, *row) for row in found]
+
+
+def _worker_of(db: Database, *row: Any) -> WorkerInfo:
+    worker_id, pid, host, slots, queues, started_at, stop, running, lock_file, boot_id = row
+    presence = _presence(db, worker_id, lock_file, boot_id)
+    return WorkerInfo(
+        worker_id,
+        pid,
+        host,
+        slots,
+        tuple(json.loads(queues)),
+        to_datetime(started_at),
+        presence is Presence.ALIVE,
+        stop,
+        running,
+        presence,
+    )
+
+
+def _presence(db: Database, worker_id: int, lock_file: str | None, boot_id: str | None) -> Presence:
+    path = db.spool.worker_lock(worker_id)
+    lock, found = look_at(path)
+    if lock is Lock.HELD:
+        return Presence.ALIVE
+    if lock_file is None or not boot_id or boot_id != here().boot_id:
+        return Presence.DEAD  # after a reboot, or entered by a version that wrote neither
+    if lock is Lock.FREE and is_same_file(found, lock_file):
+        return Presence.DEAD
+    return Presence.HIDDEN if lock_file.split(" ", 2)[2] == path else Presence.ELSEWHERE
 
 
 def request_stop(db: Database, worker_id: int, mode: str) -> None:

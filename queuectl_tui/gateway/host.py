@@ -124,8 +124,16 @@ class WorkerHost:
             self._post(WorkerEnded(f"{worker.error}"))
 
     def _heard(self, event: WorkerEvent) -> None:
-        from core.events import LoopFailed, SpawningPaused, StorageRecovered, StorageTrouble
+        from core.events import (
+            LockFileRemoved,
+            LoopFailed,
+            RecoveryBlocked,
+            SpawningPaused,
+            StorageRecovered,
+            StorageTrouble,
+        )
 
-        if isinstance(event, (LoopFailed, SpawningPaused, StorageTrouble, StorageRecovered)):
+        told = (LockFileRemoved, LoopFailed, RecoveryBlocked, SpawningPaused, StorageRecovered, StorageTrouble)
+        if isinstance(event, told):
             self._post(WorkerReported(event))
         self._on_event()

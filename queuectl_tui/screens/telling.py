@@ -45,11 +45,22 @@ class Telling(Board, inherit_bindings=False):
 
     def on_worker_reported(self, message: WorkerReported) -> None:
         """Tell of trouble that the worker has, and of its end."""
-        from core.events import LoopFailed, SpawningPaused, StorageRecovered, StorageTrouble
+        from core.events import (
+            LockFileRemoved,
+            LoopFailed,
+            RecoveryBlocked,
+            SpawningPaused,
+            StorageRecovered,
+            StorageTrouble,
+        )
 
         event = message.event
         if isinstance(event, SpawningPaused):
             self.toast(f"No room for more commands for {event.for_s:.0f} s: {event.reason}", "warning")
+        elif isinstance(event, RecoveryBlocked):
+            self.toast(event.message, "error")
+        elif isinstance(event, LockFileRemoved):
+            self.toast(f"The worker's files in {event.spool} were removed; leave that directory alone", "error")
         elif isinstance(event, LoopFailed):
             self.toast(f"The worker stumbled and goes on: {event.error}", "error")
         elif isinstance(event, StorageTrouble) and not self._is_storage_troubled:

@@ -14,7 +14,7 @@ from core.clock import to_datetime
 from core.filter import parse_filter
 from core.model import NewJob, Outcome, Page, Sort, State, View
 from core.queue import Queue
-from core.recovery import adopt_from_the_dead, remove_leftovers, strike_dead_workers
+from core.recovery import Recovery, remove_leftovers, strike_dead_workers
 from core.store import claims, workers
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand, job_in
@@ -121,9 +121,11 @@ def _work(queue: Queue, hand: Hand, clock: FakeClock) -> None:
     queue.stop_worker(hand.id)
     queue.workers()
     hand.claim(1)
+    for claim in claims.open_elsewhere(db, 0):
+        Path(db.spool.run_file(claim.id)).touch()
     hand.die()
     with Hand(queue) as heir:
-        for adopted in adopt_from_the_dead(db, heir.id):
+        for adopted in Recovery(db).adopt_from_the_dead(heir.id):
             adopted.command.close()
         strike_dead_workers(db, heir.id)
         Path(db.spool.output_file(12345)).touch()
@@ -239,7 +241,7 @@ HOT = [
     (r"UPDATE attempts SET worker_id", "SEARCH attempts USING INTEGER PRIMARY KEY (rowid=?)"),
     (r"SELECT .* FROM attempts JOIN jobs", "SEARCH attempts USING INTEGER PRIMARY KEY (rowid=?)"),
     (r"SELECT id, stop_requested FROM attempts", "attempts_open (worker_id=?"),
-    (r"SELECT worker_id, id FROM attempts", "attempts_open"),
+    (r"SELECT attempts.id, worker_id, job_id", "attempts_open"),
     (r"SELECT .* FROM jobs WHERE id = ", "SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"),
     (r"SELECT id FROM jobs WHERE name = ", "SEARCH jobs USING COVERING INDEX sqlite_autoindex_jobs_1 (name=?)"),
     (r"SELECT .* FROM attempts WHERE job_id = \d+ ORDER BY number", "sqlite_autoindex_attempts_1 (job_id=?)"),

@@ -31,7 +31,7 @@ from core.errors import InvalidTransition
 from core.model import Ending, NewJob, Outcome, State
 from core.process import RunFile
 from core.queue import Queue
-from core.recovery import adopt_from_the_dead, remove_leftovers, strike_dead_workers
+from core.recovery import Recovery, remove_leftovers, strike_dead_workers
 from core.store import claims, workers
 from core.store.claims import Claim
 from core.store.rollups import Rollups
@@ -371,7 +371,7 @@ class _Machine(RuleBasedStateMachine):
         db = self.queues[seat].database
         orphans = {attempt.id for attempt in self.open.values() if attempt.worker is None}
         endings: list[tuple[int, Outcome]] = []
-        for adopted in adopt_from_the_dead(db, worker[0]):
+        for adopted in Recovery(db).adopt_from_the_dead(worker[0]):
             attempt = self.open[adopted.claim.attempt_id]
             orphans.remove(attempt.id)
             attempt.worker = seat

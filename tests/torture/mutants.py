@@ -46,7 +46,7 @@ MUTANTS = (
         "core.store.workers",
         (
             ("descriptor = create_locked(path)", "descriptor = create_private(path, os.O_RDONLY, is_new=True)"),
-            ("import create_locked, is_locked", "import create_private, is_locked"),
+            ("import Lock, create_locked,", "import Lock, create_locked, create_private,"),
         ),
         "stops",
     ),

@@ -1,0 +1,34 @@
+"""Where a process runs: the boot of the system, and the pid namespace (container) in which its number holds."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import subprocess
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """A boot and a pid namespace. Process numbers mean the same to all who run in one place."""
+
+    boot_id: str
+    pid_namespace: int
+
+
+@functools.lru_cache(maxsize=1)
+def here() -> Place:
+    """Return where this process runs. The boot id is empty where the system has none (neither Linux nor macOS)."""
+    pid_namespace = 0
+    with contextlib.suppress(OSError):
+        pid_namespace = os.stat("/proc/self/ns/pid").st_ino
+    return Place(_boot_id(), pid_namespace)
+
+
+def _boot_id() -> str:
+    with contextlib.suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        command = ["sysctl", "-n", "kern.bootsessionuuid"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+    return ""
