@@ -1,4 +1,4 @@
-"""What no queue of this scheme can beat: the same wrapper with no database or the least of one; and our parts alone."""
+"""What no queue of this scheme can beat: the same shim with no database or the least of one; and our parts alone."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ from bench.place import scratch
 from core.database import Database
 from core.model import Ending, NewJob, Outcome
 from core.paths import Spool
-from core.process import Command, RunFile, Stock, start
+from core.process import Command, RunFile, start
 from core.queue import Queue
-from core.spares import Spares
-from core.standby import Standby
 from core.store import claims, workers
 from core.store.claims import Claim
 from core.store.rollups import Rollups
-from core.wrapper import Wrapper, order
 
 #: How many commands every contender runs at once.
 SLOTS = 2
@@ -34,23 +31,22 @@ def processor_s() -> float:
 
 
 class _Commands:
-    """Commands that run in our wrapper, with run files and output files, and nothing that remembers them."""
+    """Commands that run under our shim, with run files and output files, and nothing that remembers them."""
 
     def __init__(self, spool: Spool, command: str, directory: str) -> None:
         self._spool = spool
-        self._order = order("/bin/sh", command, directory)
+        self._command = command
+        self._directory = directory
         self._environment = dict(os.environb)
         self._poll = select.poll()
-        self._stock = Stock(Spares(SLOTS), Standby(SLOTS))
         self._live: dict[int, tuple[Command, int]] = {}
-        self._ended: dict[int, Wrapper | None] = {}
 
     def __len__(self) -> int:
         return len(self._live)
 
     def start(self, number: int) -> None:
-        run = RunFile(self._spool, number, self._stock, "bench")
-        command = start(self._spool, number, run, self._order, self._environment, {})
+        run = RunFile(self._spool, number)
+        command = start(self._spool, number, run, "/bin/sh", self._command, self._directory, self._environment)
         self._live[command.descriptor] = (command, number)
         self._poll.register(command.descriptor, select.POLLIN)
 
@@ -61,22 +57,13 @@ class _Commands:
             self._poll.unregister(descriptor)
             command, number = self._live.pop(descriptor)
             command.poll()
-            self._ended[number] = command.release()
             ended.append(number)
         return ended
 
     def forget(self, numbers: Sequence[int]) -> None:
         for number in numbers:
-            wrapper = self._ended.pop(number)
-            if wrapper is not None and wrapper.can_go_on():
-                self._stock.wrappers.keep(wrapper)
-            elif wrapper is not None:
-                self._stock.wrappers.part(wrapper)
-            self._stock.outputs.keep(self._spool.output_file(number))
-        self._stock.wrappers.collect()
-
-    def close(self) -> None:
-        self._stock.wrappers.close()
+            os.unlink(self._spool.run_file(number))
+            os.unlink(self._spool.output_file(number))
 
 
 @contextlib.contextmanager
@@ -87,12 +74,11 @@ def _commands(command: str) -> Iterator[tuple[_Commands, str]]:
         try:
             yield commands, directory
         finally:
-            commands.close()
             database.close()
 
 
 def bare_rate(command: str, jobs: int) -> float:
-    """Return the rate of the same shells, run files and output files, without a database."""
+    """Return the rate of the same shims, run files and output files, without a database."""
     with _commands(command) as (commands, _):
         started = 0
         began = time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from core.database import Database
 from core.errors import OutputUnavailable
@@ -104,9 +105,10 @@ def collect(db: Database, attempt_id: int) -> tuple[bytes | None, int]:
     """Return what is stored with the ending of an attempt: its bytes, unless they are too many, and their number."""
     path = db.spool.output_file(attempt_id)
     try:
-        size = os.stat(path).st_size
-        if size == 0:
-            return b"", 0
+        status = os.stat(path, follow_symlinks=False)
+        size = status.st_size
+        if size == 0 or stat.S_ISLNK(status.st_mode):
+            return b"", 0  # a link is not the file that the command was given
         if size > INLINE_BYTES:
             return None, size
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

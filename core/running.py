@@ -14,25 +14,20 @@ from core.database import Database
 from core.lifecycle import outcome_of_exit
 from core.model import Ending, Outcome
 from core.output import collect
-from core.process import PASSING_ERRORS, Command, RunFile, Status, Stock, start
+from core.process import PASSING_ERRORS, Command, RunFile, Status, start
 from core.recovery import Adopted
 from core.settings import Settings
-from core.spares import Spares
-from core.standby import Standby
+from core.shim import reap_left_behind, why_no_shell, why_not_entered
 from core.store import claims
 from core.store.claims import Claim, Recorded
 from core.waiter import Waiter
-from core.wrapper import MAX_COMMAND, MAX_RUN_S, Wrapper, order
 
 #: How often a command that no descriptor announces is looked at, in seconds.
 _POLL_S = 0.05
-#: The same for one that is being stopped: its wrapper has told its end, and is about to go.
+#: The same for one that is being stopped: its shim has ended, and its family is about to.
 _STOP_POLL_S = 0.01
 #: How often the size of the outputs is looked at, in seconds.
 _OUTPUT_LOOK_S = 1.0
-#: For how many commands files and wrappers are kept: for as many as there are slots, within these bounds. A wrapper
-#: takes a descriptor and a process, which many running commands need themselves.
-_LEAST_ROOM, _MOST_ROOM = 16, 128
 #: How many captured environments are kept in memory.
 _ENVIRONMENTS = 256
 
@@ -60,19 +55,17 @@ class RunningSet:
     The latter are those whose command could not be started: the system had no room for another process.
     """
 
-    def __init__(self, db: Database, waiter: Waiter, slots: int) -> None:
+    def __init__(self, db: Database, waiter: Waiter) -> None:
         self._db = db
         self._waiter = waiter
         self._running: dict[int, _Running] = {}
         self._by_descriptor: dict[int, int] = {}
         self._environments: dict[int, Mapping[bytes, bytes]] = {}
-        self._stock = Stock(Spares(_LEAST_ROOM), Standby(_LEAST_ROOM))
-        self.set_slots(slots)
-        self._resting: dict[int, Wrapper] = {}
         self._output_look_s = 0.0
         self.endings: dict[int, tuple[Claim, Ending]] = {}
         self.refused: dict[int, Claim] = {}
         self.settings = Settings()
+        reap_left_behind()
 
     def __len__(self) -> int:
         """Return how many attempts are open here: running ones, and those that wait to be recorded or given back."""
@@ -86,45 +79,39 @@ class RunningSet:
         """Tell whether any command runs."""
         return bool(self._running)
 
-    def set_slots(self, slots: int) -> None:
-        """Keep what ended commands leave for as many as may run at once: what one turn ends, the next one starts."""
-        self._stock.outputs.room = self._stock.wrappers.room = min(max(_LEAST_ROOM, slots), _MOST_ROOM)
-
     # --- beginning
 
     def open_run(self, claim: Claim) -> RunFile:
         """Make the files of an attempt that is being claimed; raise ``OSError`` when there is no room for them."""
-        # what commands of one wrapper must have in common; a longer one goes with nobody
-        kind = (claim.environment_id, claim.job.env) if len(claim.job.command) <= MAX_COMMAND else None
-        return RunFile(self._db.spool, claim.attempt_id, self._stock, kind)
+        return RunFile(self._db.spool, claim.attempt_id)
 
     def start(self, claim: Claim, run: RunFile) -> OSError | None:
         """Start a claimed command; return the error when the system has no room for it just now.
 
         An error that would come again (the environment is too big, say) becomes the attempt's ending.
         """
-        job = claim.job
+        job, shell = claim.job, self.settings.shell
         now = self._db.clock.monotonic_s()
         try:
-            command = start(
-                self._db.spool,
-                claim.attempt_id,
-                run,
-                order(self.settings.shell, job.command, job.cwd),
-                self._environment_of(claim),
-                self._own_variables_of(claim),
-            )
+            variables = self._variables_of(claim)
+            reason = why_no_shell(shell, os.fsdecode(variables.get(b"PATH", b"")))
+            if reason is not None:
+                self._did_not_start(claim, run, f"the shell {shell} of the setting 'shell' cannot be run: {reason}")
+                return None
+            command = start(self._db.spool, claim.attempt_id, run, shell, job.command, job.cwd, variables)
         except (OSError, ValueError, TypeError) as error:
             if isinstance(error, OSError) and error.errno in PASSING_ERRORS:
                 return error
-            run.discard()
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            ending = Ending(Outcome.SPAWN_ERROR, error=f"could not be started: {reason}", run_ms=0, output=b"")
-            self.endings[claim.attempt_id] = (claim, ending)
+            self._did_not_start(claim, run, f"could not be started: {reason}")
             return None
         timeout_s = job.timeout_s
         self._watch(_Running(claim, command, now, False, None if timeout_s is None else now + timeout_s))
         return None
+
+    def _did_not_start(self, claim: Claim, run: RunFile, error: str) -> None:
+        run.discard()
+        self.endings[claim.attempt_id] = (claim, Ending(Outcome.SPAWN_ERROR, error=error, run_ms=0, output=b""))
 
     def given_back(self, attempt_ids: Sequence[int]) -> None:
         """Remove the files of claims that were given back."""
@@ -179,21 +166,19 @@ class RunningSet:
             running.descriptor = descriptor
             self._by_descriptor[descriptor] = running.claim.attempt_id
 
-    def _environment_of(self, claim: Claim) -> Mapping[bytes, bytes]:
-        """Return the variables that commands of the same kind share."""
-        shared = self._environments.get(claim.environment_id)
-        if shared is None:
+    def _variables_of(self, claim: Claim) -> Mapping[bytes, bytes]:
+        captured = self._environments.get(claim.environment_id)
+        if captured is None:
             if len(self._environments) >= _ENVIRONMENTS:
                 self._environments.clear()
             mode, stored, left_out = claims.environment_of(self._db, claim.environment_id)
             # what it takes from this process is taken once: sorting out the secrets costs more than a claim
-            shared = _encoded(environment.for_job(mode, stored, left_out, os.environ))
-            self._environments[claim.environment_id] = shared
-        return {**shared, **_encoded(claim.job.env)} if claim.job.env else shared
-
-    def _own_variables_of(self, claim: Claim) -> Mapping[bytes, bytes]:
+            captured = _encoded(environment.for_job(mode, stored, left_out, os.environ))
+            self._environments[claim.environment_id] = captured
         job = claim.job
         return {
+            **captured,
+            **_encoded(job.env),
             b"QUEUECTL_JOB_ID": b"%d" % job.id,
             b"QUEUECTL_JOB_NAME": os.fsencode(job.name or ""),
             b"QUEUECTL_ATTEMPT": b"%d" % job.attempts,
@@ -218,7 +203,6 @@ class RunningSet:
 
     def collect(self) -> None:
         """Move the commands that ended to ``endings``; act on timeouts, graces and oversized outputs."""
-        self._stock.wrappers.collect()
         now = self._db.clock.monotonic_s()
         if self._running and now >= self._output_look_s:
             self._output_look_s = now + _OUTPUT_LOOK_S
@@ -239,23 +223,11 @@ class RunningSet:
             if ending is None:
                 running.look_at_s = now + (_POLL_S if running.stop is None else _STOP_POLL_S)
                 continue
-            self._rest(running)
             self._forget(attempt_id, running)
             if status is not None and status.is_refused and running.stop is None:
                 self.refused[attempt_id] = running.claim
             else:
                 self.endings[attempt_id] = (running.claim, ending)
-
-    def _rest(self, running: _Running) -> None:
-        """Keep a wrapper whose command has ended, if it may take another: not before that end is recorded."""
-        wrapper = running.command.release()
-        if wrapper is None:
-            return
-        # the clock is read last: a worker that is stopped in between looked at numbers that came round again
-        if wrapper.can_go_on() and self._db.clock.monotonic_s() - running.started_s <= MAX_RUN_S:
-            self._resting[running.claim.attempt_id] = wrapper
-        else:
-            self._stock.wrappers.part(wrapper)
 
     def _forget(self, attempt_id: int, running: _Running) -> None:
         del self._running[attempt_id]
@@ -337,11 +309,11 @@ class RunningSet:
         job = running.claim.job
         if status.is_directory_gone:
             outcome, code, number = Outcome.SPAWN_ERROR, None, None
-            error = f"working directory {job.cwd} no longer exists"
+            error = f"working directory {job.cwd} {why_not_entered(job.cwd)}"
         elif running.stop is not None:
             outcome = running.stop
             if code is None:
-                number = signal.SIGKILL.value  # the wrapper went with its group and could not tell
+                number = signal.SIGKILL.value  # the shim went with its group and could not tell
         elif code is None:
             outcome = Outcome.LOST
         else:
@@ -358,43 +330,23 @@ class RunningSet:
             attempt_id = claim.attempt_id
             # those that came since (a command that could not be started) wait for the next turn
             del self.endings[attempt_id]
-            wrapper = self._resting.pop(attempt_id, None)
             # an ending that somebody else recorded leaves the files to them
             if attempt_id in done:
-                self._keep_or_remove(attempt_id, wrapper, ending.output)
-            elif wrapper is not None:
-                self._stock.wrappers.part(wrapper)
+                self._remove(attempt_id, ending.output)
 
-    def _keep_or_remove(self, attempt_id: int, wrapper: Wrapper | None, output: bytes | None) -> None:
-        spool = self._db.spool
-        if wrapper is not None:
-            self._stock.wrappers.keep(wrapper)
-        else:
+    def _remove(self, attempt_id: int, output: bytes | None) -> None:
+        """Remove the files of an attempt that was recorded; output that is not in the record stays in its file."""
+        with contextlib.suppress(OSError):
+            os.unlink(self._db.spool.run_file(attempt_id))
+        if output is not None:
             with contextlib.suppress(OSError):
-                os.unlink(spool.run_file(attempt_id))
-        if output:
-            with contextlib.suppress(OSError):
-                os.unlink(spool.output_file(attempt_id))
-        elif output is not None:
-            self._stock.outputs.keep(spool.output_file(attempt_id))
-
-    def tidy(self) -> None:
-        """Let go of what was kept for the commands to come."""
-        self._stock.outputs.clear()
-        self._stock.wrappers.clear()
+                os.unlink(self._db.spool.output_file(attempt_id))
 
     def close(self) -> None:
         """Let go of all commands; they run on."""
         for attempt_id, running in list(self._running.items()):
-            left = running.command.release()
+            running.command.leave()
             self._forget(attempt_id, running)
-            if left is not None:
-                self._stock.wrappers.leave(left)
-        for wrapper in self._resting.values():
-            self._stock.wrappers.part(wrapper)
-        self._resting.clear()
-        self._stock.outputs.clear()
-        self._stock.wrappers.close()
 
 
 def _encoded(variables: Mapping[str, str]) -> dict[bytes, bytes]:

@@ -19,7 +19,7 @@ from core.running import RunningSet
 from core.store import claims
 from core.store.claims import Claim, Turn
 
-#: How many jobs one turn claims at the most: each holds two files open until its command has started.
+#: How many jobs one turn claims at the most: each holds three files open until its command has started.
 CLAIMS_AT_ONCE = 64
 #: The first and the longest pause after a refusal, in seconds; each is twice the last.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
@@ -52,7 +52,7 @@ class Starter:
             self._peak = max(self._peak, self._running.live_count() + number)
 
     def succeeded(self, turn: Turn) -> None:
-        """Note that nothing was refused in a turn that had room for more; that a shell took a command says nothing yet.
+        """Note that nothing was refused in a turn that had room for more; that a shim was started says nothing yet.
 
         It may be refused a process for it, which is told later.
         """
@@ -75,7 +75,7 @@ class Starter:
                     self._emit(events.AttemptStarted(claim.job, claim.attempt_id, claim.number))
                     continue
                 refusal = error
-                kept = len(waiting) // 2 if run.is_whole else 0
+                kept = len(waiting) // 2
                 refused = waiting[kept:]
                 for late in refused:
                     opened[late.attempt_id].close()  # the database may need a descriptor, too
@@ -95,7 +95,7 @@ class Starter:
         return refusal
 
     def give_back_refused(self) -> bool:
-        """Give back what a shell could not start, being refused another process; return whether there was any."""
+        """Give back what a shim could not start, being refused another process; return whether there was any."""
         refused = list(self._running.refused.values())
         if not refused:
             return False

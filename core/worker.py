@@ -23,13 +23,13 @@ from core.process import RunFile, check_descriptors, keep_descriptors_from_comma
 from core.queue import Queue
 from core.recovery import Recovery, remove_leftovers, strike_dead_workers
 from core.running import RunningSet
+from core.shim import release, withhold
 from core.starting import Starter
 from core.store import claims, workers
 from core.store.claims import Claim
 from core.store.rollups import Rollups
 from core.upkeep import prune_some
 from core.waiter import Waiter
-from core.wrapper import release, withhold
 
 _LOG = logging.getLogger("queuectl.worker")
 
@@ -47,8 +47,6 @@ SYNC_S = 0.7
 IDLE_SYNC_S = 0.05
 #: How often a busy worker writes its rollups, in seconds: a chart by the second must not show when it does.
 ROLL_UP_S = 0.2
-#: How soon after the last ending the files that were kept for the next attempts are removed.
-IDLE_TIDY_S = 0.05
 #: How much of the database a worker keeps in memory, in KiB: half of SQLite's default. A turn reads a dozen pages, and
 #: the default would fill with pages of jobs long done.
 CACHE_KIB = 1000
@@ -103,7 +101,7 @@ class Worker:
         self._ended = threading.Event()
         self._lock_descriptor = -1
         self._bell: Bell | None = None
-        self._running = RunningSet(self._db, self._waiter, slots)
+        self._running = RunningSet(self._db, self._waiter)
         self._starter = Starter(self._db, self._running, self._emit)
         self._rollups = Rollups()
         self._calendar = CalendarWatch()
@@ -122,7 +120,6 @@ class Worker:
         self._recover_at = 0.0
         self._unsynced_since: float | None = None
         self._roll_up_at = 0.0
-        self._tidy_at: float | None = None
         self._is_storage_troubled = False
         self._storage_retry_s = 0.1
         self._registered_slots = slots
@@ -234,7 +231,6 @@ class Worker:
         if self._running.endings or free > 0 or self._has_more_due or self._is_due():
             self._transact(free)
         self._sync_if_needed()
-        self._tidy_if_idle()
         return self._is_done()
 
     def _look_for_changes(self) -> None:
@@ -261,7 +257,6 @@ class Worker:
                 self._running.cancel(attempt_id, is_kill=how == "kill")
             if self._slots != self._registered_slots:
                 self._registered_slots = self._slots
-                self._running.set_slots(self._slots)
                 workers.set_slots(self._db, self.id, self._slots)
 
     def _free_slots(self) -> int:
@@ -327,8 +322,6 @@ class Worker:
             refusal = self._starter.start(turn.claimed, opened) or turn.refusal
         finally:
             self._running.recorded(endings, turn.recorded)
-            if turn.recorded:
-                self._tidy_at = self._db.clock.monotonic_s() + IDLE_TIDY_S
             for done in turn.recorded:
                 claim = done.claim
                 self._emit(events.AttemptEnded(claim.job, claim.attempt_id, claim.number, done.ending, done.decision))
@@ -400,11 +393,6 @@ class Worker:
             self._unsynced_since = None
             self._storage_works()
 
-    def _tidy_if_idle(self) -> None:
-        if self._tidy_at is not None and self._db.clock.monotonic_s() >= self._tidy_at:
-            self._tidy_at = None
-            self._running.tidy()
-
     # --- trouble
 
     def _storage_failed(self, error: QueueError) -> None:
@@ -448,8 +436,6 @@ class Worker:
         until = [self._look_at - now, self._recover_at - now, self._running.next_look_s(now)]
         if self._next_due_ms is not None:
             until.append((self._next_due_ms - self._db.clock.now_ms()) / 1000)
-        if self._tidy_at is not None:
-            until.append(self._tidy_at - now)
         if self._unsynced_since is not None:
             after_s = SYNC_S if self._running.live_count() else IDLE_SYNC_S
             until.append(self._unsynced_since + after_s - now)

@@ -267,7 +267,7 @@ def _leave_orphans(path: str, ledger: Ledger) -> str | None:
 
     wait(fork(lambda: run_worker(path, slots=4, on_event=note)), 20.0)
     _lose_the_slow_one(path)
-    # killed after its end and before its wrapper told it: then it may well run again
+    # killed after its end and before its shim told it: then it may well run again
     return _TOO_LATE if ledger.read().ended[_SLOW_JOB] else None
 
 

@@ -67,13 +67,6 @@ MUTANTS = (
         "machine",
     ),
     Mutant(
-        "rest",
-        "a command's shell takes the next one before the end of the last is recorded",
-        "core.running",
-        (("self._resting[running.claim.attempt_id] = wrapper", "self._stock.wrappers.keep(wrapper)"),),
-        "failpoints",
-    ),
-    Mutant(
         "full",
         "an enqueue is not synced",
         "core.database",

@@ -1,8 +1,7 @@
 """Failpoints: every step of core that changes something outside its process gets a name, in a child of the harness.
 
-Nothing in core knows of this: statements are named by a subclass of SQLite's connection, system calls by wrappers
-around the functions of ``os`` and ``fcntl``, what a command's shell is told by wrappers around methods. Each step has
-two points, before it and after it.
+Nothing in core knows of this: statements are named by a subclass of SQLite's connection, system calls by functions
+around those of ``os`` and ``fcntl``. Each step has two points, before it and after it.
 """
 
 from __future__ import annotations
@@ -16,8 +15,6 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from core.wrapper import Wrapper
-
 Hit = Callable[[str], None]
 
 _CHANGES = re.compile(
@@ -25,7 +22,6 @@ _CHANGES = re.compile(
     r"(?: IF NOT EXISTS)?|(DROP) TABLE(?: IF EXISTS)?|(ALTER) TABLE)\s+([\w.]+)"
 )
 _PLAIN = re.compile(r"\s*(BEGIN IMMEDIATE|COMMIT|ROLLBACK TO|PRAGMA (?:synchronous|user_version|application_id) =.*)")
-_RUN_FILE = re.compile(rb"(?:queuectl attempt )?\d+\n")
 _KINDS = {"run": "run file", "out": "output file", "lock": "lock file", "db": "database", "spool": "spool"}
 
 
@@ -57,10 +53,7 @@ def install(hit: Hit) -> None:
         (os, "rename", lambda source, target, **kwargs: f"rename {name_of_file(target)}"),
         (os, "mkdir", lambda path, *args, **kwargs: f"mkdir {name_of_file(path)}"),
         (os, "open", _describe_open),
-        (os, "write", lambda descriptor, data: "write run file" if _RUN_FILE.fullmatch(data) else None),
-        (os, "ftruncate", lambda descriptor, length: "cut back run file"),
-        (Wrapper, "give", lambda *args: "order"),
-        (Wrapper, "retire", lambda wrapper: "retire"),
+        (os, "write", lambda descriptor, data: "write run file" if data.startswith(b"queuectl attempt") else None),
         (fcntl, "flock", _describe_flock),
     ):
         _wrap(hit, module, name, describe)

@@ -1,4 +1,4 @@
-"""SIGKILL storm: workers, wrappers and jobs are killed at random while others go on.
+"""SIGKILL storm: workers, shims and jobs are killed at random while others go on.
 
 The jobs keep a ledger and hold a lock of their own. Afterwards a clean worker does what is left, and the queue's
 account is compared with the ledger.
@@ -53,11 +53,11 @@ def run(options: Options) -> Result:
     return result
 
 
-_KINDS = ("workers", "wrappers", "jobs", "enqueuers")
+_KINDS = ("workers", "shims", "jobs", "enqueuers")
 # How often each kind is chosen.
 _ANYTHING = (10, 10, 16, 1)
 _NO_COMMANDS = (20, 0, 0, 1)
-#: Executions that reached their end but whose wrapper was killed before it could tell: nobody knows, so they are lost.
+#: Executions that reached their end but whose shim was killed before it could tell: nobody knows, so they are lost.
 _AGAIN = "ran again after their end"
 
 
@@ -134,17 +134,17 @@ def _enqueue_for_ever(path: str, ledger: Ledger) -> None:
 
 
 def _kill_command(directory: str, is_job: bool, chance: random.Random) -> bool:
-    """Kill the wrapper of a running attempt, or some process below it; return whether there was one."""
-    running = _running_wrappers(os.path.join(directory, "queue.db.spool", "attempts"))
+    """Kill the shim of a running attempt, or some process below it; return whether there was one."""
+    running = _running_shims(os.path.join(directory, "queue.db.spool", "attempts"))
     chance.shuffle(running)
-    for wrapper in running[:4]:
-        victims = _descendants(wrapper) if is_job else [wrapper]
+    for shim in running[:4]:
+        victims = _descendants(shim) if is_job else [shim]
         if victims and kill_one(chance.choice(victims), directory, signal.SIGKILL):
             return True
     return False
 
 
-def _running_wrappers(spool: str) -> list[int]:
+def _running_shims(spool: str) -> list[int]:
     """Return the pids in run files that have a pid and no status yet."""
     found = []
     for name in os.listdir(spool):

@@ -24,7 +24,7 @@ def started(queue: Queue, job_id: int, text: bytes) -> None:
 
 
 def group_of(queue: Queue, job_id: int) -> int:
-    """Return the pid of a running job's wrapper."""
+    """Return the pid of a running job's shim."""
     path = Path(queue.database.spool.run_file(queue.attempts(job_id)[-1].id))
     return int(wait_for(lambda: path.read_text().splitlines()[1:], "the pid is written")[0])
 
@@ -81,7 +81,7 @@ def test_a_timeout_goes_on_counting_over_a_change_of_workers(queue: Queue) -> No
     assert queue.job(job_id).last_outcome is Outcome.TIMED_OUT
 
 
-def test_a_killed_wrapper_is_running_until_its_command_is_gone(queue: Queue, tmp_path: Path) -> None:
+def test_a_killed_shim_is_running_until_its_command_is_gone(queue: Queue, tmp_path: Path) -> None:
     """The lock in the command's tree says so; then nobody knows how it ended: lost, and started again for free."""
     job_id = queue.enqueue(
         "echo $$; test -e second && exit 0; touch second; while ! test -e go; do sleep 0.02; done"

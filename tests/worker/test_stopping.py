@@ -23,7 +23,7 @@ STUBBORN = "trap '' TERM; (trap '' TERM; sleep 60) & echo $!; echo $$; sleep 60;
 
 
 def group_of(queue: Queue, job_id: int) -> int:
-    """Return the process group of a running job: the pid that its wrapper wrote."""
+    """Return the process group of a running job: the pid that its shim wrote."""
     attempt = queue.attempts(job_id)[-1]
     path = Path(queue.database.spool.run_file(attempt.id))
     return int(wait_for(lambda: path.read_text().splitlines()[1:], "the pid is written")[0])
