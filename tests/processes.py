@@ -32,7 +32,7 @@ Worker(Queue(sys.argv[1]), slots=int(sys.argv[2]), on_event=tell).run()
 """
 
 
-def wait_for(fact: Callable[[], T], what: str = "", *, timeout_s: float = 20.0) -> T:
+def wait_for(fact: Callable[[], T], what: str = "", *, timeout_s: float = 60.0) -> T:
     """Return the first true value of a fact; fail when it does not come true in time."""
     deadline = time.monotonic() + timeout_s
     while not (value := fact()):
@@ -83,7 +83,7 @@ def python(program: str, *arguments: object, **options: Any) -> Iterator[subproc
                 process.kill()
 
 
-def run_python(program: str, *arguments: object, timeout_s: float = 30.0, **options: Any) -> str:
+def run_python(program: str, *arguments: object, timeout_s: float = 60.0, **options: Any) -> str:
     """Run a Python program to its end and return what it printed; fail with its errors."""
     process = start_python(program, *arguments, **options)
     with process:

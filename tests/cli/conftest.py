@@ -23,7 +23,7 @@ from core.worker import StopMode, Worker
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The longest that a test waits for a fact, in seconds.
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 def wait_for(fact: Callable[[], object], what: str = "") -> None:

@@ -61,7 +61,7 @@ def complete(terminal: Terminal, script: Path, *words: str) -> list[str]:
         f'COMP_CWORD={len(words)}\n_queuectl\nprintf "%s\\n" "${{COMPREPLY[@]}}"'
     )
     done = subprocess.run(
-        ["bash", "-c", program], capture_output=True, text=True, cwd=ROOT, env=terminal.environment, timeout=30
+        ["bash", "-c", program], capture_output=True, text=True, cwd=ROOT, env=terminal.environment, timeout=60
     )
     assert done.stderr == ""
     return sorted(line for line in done.stdout.split("\n") if line)
@@ -129,7 +129,7 @@ def test_a_quoted_name_is_read_back_by_bash_as_it_was(opening: str, mark: Path) 
     names = [name.format(mark=mark) for name in HOSTILE]
     words = " ".join(f"{opening}{quoted(name, opening)}{opening}" for name in names)
     program = f"set -H -o history\nprintf '%s\\n' {words}\n"
-    done = subprocess.run(["bash"], input=program, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(["bash"], input=program, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split("\n")[:-1] == names
     assert not mark.exists()
 
@@ -226,7 +226,7 @@ def test_fish_offers_no_options_of_ours_behind_the_program(
     (tmp_path / "queuectl.fish").write_text(cli.ok("completion", "fish"))
     done = subprocess.run(
         ["fish", "--no-config", "-c", f"source queuectl.fish; complete -C '{line}'"],
-        capture_output=True, text=True, timeout=30, cwd=tmp_path, check=True,
+        capture_output=True, text=True, timeout=60, cwd=tmp_path, check=True,
     )  # fmt: skip
     assert done.stderr == ""
     assert ("--label" in done.stdout) is is_offered

@@ -254,7 +254,7 @@ def _on_a_terminal(terminal: Terminal, *arguments: str, columns: int = 100) -> s
             break
         written += block
     os.close(controller)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=60) == 0
     return written.decode()
 
 

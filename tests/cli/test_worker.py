@@ -18,6 +18,7 @@ from core.model import Decision, Ending, NewJob, Outcome, State
 from core.queue import Queue
 from core.worker import Worker
 from tests.cli.conftest import ROOT, Cli, Terminal, wait_for
+from tests.worker.at_work import UNTIL_GO
 
 
 def is_running(queue: Queue, job_id: int) -> bool:
@@ -69,14 +70,15 @@ def test_the_end_of_an_output_is_shown_when_asked_for(terminal: Terminal, open_q
     assert lines.count("    0123456789") == 5
 
 
-def test_one_interrupt_lets_commands_finish(terminal: Terminal, open_queue: Queue) -> None:
+def test_one_interrupt_lets_commands_finish(terminal: Terminal, open_queue: Queue, database: Path) -> None:
     """It says how many and what a second one does; what waits stays; exit 0."""
-    open_queue.add("echo begun; sleep 1; echo done")
+    open_queue.add(f"echo begun; {UNTIL_GO}; echo done")
     open_queue.add("echo never")
     worker = terminal.worker()
     wait_for(lambda: is_running(open_queue, 1))
     worker.signal(signal.SIGINT)
     worker.until("Stopping: waiting for 1 running job to finish (press Ctrl+C again to stop now)")
+    (database.parent / "go").touch()
     result = worker.end()
     assert result.code == 0
     assert "Job 1 completed" in result.out
@@ -100,10 +102,10 @@ def test_a_second_signal_ends_them_at_no_cost(terminal: Terminal, open_queue: Qu
     assert (job.state, job.attempts, job.interrupts) == (State.PENDING, 0, 1)
 
 
-def test_a_third_signal_leaves_them_running(terminal: Terminal, open_queue: Queue) -> None:
+def test_a_third_signal_leaves_them_running(terminal: Terminal, open_queue: Queue, database: Path) -> None:
     """A command that ignores TERM does not hold the terminal; the next worker has it."""
     open_queue.set("kill-grace", "1h")
-    open_queue.add("trap '' TERM; echo begun; sleep 2; exit 5", max_attempts=1)
+    open_queue.add("trap '' TERM; echo begun; while ! test -e go; do sleep 0.02; done; exit 5", max_attempts=1)
     worker = terminal.worker()
     wait_for(lambda: is_running(open_queue, 1))
     for words in ("Stopping: waiting", "Stopping now"):
@@ -114,19 +116,21 @@ def test_a_third_signal_leaves_them_running(terminal: Terminal, open_queue: Queu
     assert result.code == 130
     assert "Worker stopped; 1 job still running, the next worker adopts them" in result.out
     assert open_queue.job(1).state is State.RUNNING
+    (database.parent / "go").touch()
     adopter = terminal.run("worker", "--drain")
     assert "Adopted job 1, which a dead worker left running" in adopter.out
     assert open_queue.job(1).last_exit_code == 5
 
 
-def test_a_closed_terminal_leaves_them_running(terminal: Terminal, open_queue: Queue) -> None:
+def test_a_closed_terminal_leaves_them_running(terminal: Terminal, open_queue: Queue, database: Path) -> None:
     """HUP is a detach, at once; exit 0."""
-    open_queue.add("echo begun; sleep 1.5; echo end; exit 6", max_attempts=1)
+    open_queue.add(f"echo begun; {UNTIL_GO}; echo end; exit 6", max_attempts=1)
     worker = terminal.worker()
     wait_for(lambda: is_running(open_queue, 1))
     worker.signal(signal.SIGHUP)
     assert worker.end().code == 0
     assert open_queue.job(1).state is State.RUNNING
+    (database.parent / "go").touch()
     terminal.run("worker", "--drain", check=True)
     assert (open_queue.job(1).last_exit_code, open_queue.output(1).read(0, 100)) == (6, b"begun\nend\n")
 
@@ -144,14 +148,15 @@ def test_what_the_first_signal_does_can_be_chosen(
     assert open_queue.job(1).state is state
 
 
-def test_a_killed_worker_costs_nothing(terminal: Terminal, open_queue: Queue) -> None:
+def test_a_killed_worker_costs_nothing(terminal: Terminal, open_queue: Queue, database: Path) -> None:
     """kill -9 in the middle; the next worker records the true exit code and all the output; it ran once."""
-    open_queue.add("echo begun; sleep 1.5; echo survived; exit 7", max_attempts=1)
+    open_queue.add(f"echo begun; {UNTIL_GO}; echo survived; exit 7", max_attempts=1)
     worker = terminal.worker()
     wait_for(lambda: is_running(open_queue, 1))
     worker.signal(signal.SIGKILL)
     worker.end()
     assert terminal.run("worker", "list").out.splitlines()[1].split()[1] == "dead"
+    (database.parent / "go").touch()
     result = terminal.run("worker", "--drain", "--show-output")
     assert "Adopted job 1, which a dead worker left running: echo begun" in result.out
     assert "    survived" in result.out
@@ -233,7 +238,7 @@ def test_a_worker_whose_lines_nobody_reads_finishes_and_stops(terminal: Terminal
     open_queue.enqueue_many(NewJob(f"echo {number}; sleep 0.3") for number in range(5))
     program = f"{sys.executable} -m core worker | head -n 2; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
-        ["bash", "-c", program], capture_output=True, text=True, cwd=ROOT, env=terminal.environment, timeout=30
+        ["bash", "-c", program], capture_output=True, text=True, cwd=ROOT, env=terminal.environment, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
     states = [open_queue.job(number).state for number in range(1, 6)]
@@ -262,7 +267,7 @@ def test_a_worker_on_a_terminal_shows_colours_and_output(terminal: Terminal, ope
             capture_output=True,
             cwd=ROOT,
             env={**terminal.environment, "TERM": "xterm"},
-            timeout=30,
+            timeout=60,
         ).stdout.decode()
         assert "\x1b[36mRunning\x1b[0m job 1: echo words" in shown
         assert ("    words" in shown) is is_shown

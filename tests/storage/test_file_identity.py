@@ -145,7 +145,7 @@ def test_what_root_makes_belongs_to_the_databases_owner(open_directory: Path) ->
         assert {".run", ".out", ".lock", ".bell"} <= names
         assert owners(open_directory) == {NOBODY}
         (open_directory / "go").touch()
-        assert worker.join(20)
+        assert worker.join(60)
 
 
 @needs_root

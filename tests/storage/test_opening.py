@@ -91,7 +91,7 @@ def test_many_processes_may_create_one_database_at_once(tmp_path: Path) -> None:
             process.stdin.flush()
         for process in crowd:
             with process:
-                results.append((*process.communicate(timeout=30), process.returncode))
+                results.append((*process.communicate(timeout=60), process.returncode))
         assert sorted(out.strip() for out, _, _ in results) == ["1", "2", "3", "4", "5", "6"], results
         assert pragma(path, "journal_mode") == "wal"
 
@@ -315,7 +315,7 @@ def test_a_process_killed_while_it_migrates_leaves_old_or_new(tmp_path: Path, pl
     path = tmp_path / "queue.db"
     process = start_python(_DIE_IN_MIGRATION, path, place)
     with process:
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     with Queue(path) as queue:
         assert queue.enqueue("true").id == 1

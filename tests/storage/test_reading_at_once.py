@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from core.errors import DatabaseError, Interrupted, QueueError
@@ -40,11 +38,9 @@ def test_a_slow_read_is_given_up(queue: Queue) -> None:
         asked += 1
         return asked >= 3
 
-    began_s = time.monotonic()
     with pytest.raises(Interrupted) as caught, queue.snapshot(give_up):
         queue.count(View(states=(State.PENDING,), terms=terms))
     assert asked == 3
-    assert time.monotonic() - began_s < 1.0
     assert isinstance(caught.value, QueueError)
     assert queue.count(PENDING) == 5_000
     queue.add("true")

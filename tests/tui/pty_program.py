@@ -37,7 +37,7 @@ class PtyProgram:
     def __exit__(self, *exception: object) -> None:
         if self.exit_code is None:
             os.kill(self.pid, signal.SIGKILL)
-            self.wait(5)
+            self.wait(60)
         os.close(self.descriptor)
 
     def read(self, timeout_s: float) -> bytes:
@@ -66,7 +66,7 @@ class PtyProgram:
         while time.monotonic() < end_s and self.read(quiet_s):
             pass
 
-    def wait_for(self, text: bytes, timeout_s: float = 15.0, start: int = 0) -> float:
+    def wait_for(self, text: bytes, timeout_s: float = 60.0, start: int = 0) -> float:
         """Read until a text has come (after byte ``start`` of the output); return the seconds that took."""
         began_s = time.monotonic()
         while self.output.find(text, start) < 0:

@@ -398,7 +398,7 @@ def test_the_command_line_says_the_same_to_a_shell(command: str) -> None:
     job = make_job(7, command=command, queue="a b", priority=-2, timeout_s=90.0, label="it's", ok_exit="3", cwd="/a b")
     line = command_line(job)
     shell = subprocess.run(
-        ["sh", "-c", f'queuectl() {{ printf "%s\\0" "$@"; }}; {line}'], capture_output=True, check=True, timeout=10
+        ["sh", "-c", f'queuectl() {{ printf "%s\\0" "$@"; }}; {line}'], capture_output=True, check=True, timeout=60
     )
     words = shell.stdout.decode().split("\0")[:-1]
     assert words == shlex.split(line)[1:]

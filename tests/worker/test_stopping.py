@@ -16,7 +16,7 @@ from core.model import NewJob, Outcome, State, View
 from core.queue import Queue
 from core.worker import StopMode, Worker
 from tests.processes import is_alive, processes_of_group, wait_for
-from tests.worker.at_work import Told, drain, endings, output, run, wait_for_state, working
+from tests.worker.at_work import UNTIL_GO, Told, drain, endings, output, run, wait_for_state, working
 
 #: A command whose whole family does not care about TERM; it writes their pids.
 STUBBORN = "trap '' TERM; (trap '' TERM; sleep 60) & echo $!; echo $$; sleep 60; wait"
@@ -35,8 +35,8 @@ def group_of(queue: Queue, job_id: int) -> int:
 def test_a_command_that_takes_too_long_gets_a_term(queue: Queue) -> None:
     """It may clean up; the attempt has timed out whatever it exits with, and that costs an attempt."""
     begin = time.monotonic()
-    job = run(queue, "trap 'echo cleaning up; exit 0' TERM; sleep 60 & wait", timeout_s=0.3, max_attempts=2)
-    assert 0.25 < time.monotonic() - begin < 8
+    job = run(queue, "trap 'echo cleaning up; exit 0' TERM; sleep 60 & wait", timeout_s=2, max_attempts=2)
+    assert time.monotonic() - begin > 1.95
     assert (job.state, job.attempts, job.last_outcome) == (State.PENDING, 1, Outcome.TIMED_OUT)
     assert (job.last_exit_code, output(queue, job)) == (0, b"cleaning up\n")
 
@@ -44,17 +44,17 @@ def test_a_command_that_takes_too_long_gets_a_term(queue: Queue) -> None:
 def test_a_command_that_ignores_term_is_killed_with_all_its_family(queue: Queue) -> None:
     """After the grace nothing of its group is left."""
     begin = time.monotonic()
-    job = run(queue, STUBBORN, timeout_s=0.3)
-    assert 0.55 < time.monotonic() - begin < 10
+    job = run(queue, STUBBORN, timeout_s=2)
+    assert time.monotonic() - begin > 2.25
     assert (job.last_outcome, job.last_signal) == (Outcome.TIMED_OUT, signal.SIGKILL)
     pids = [int(pid) for pid in output(queue, job).split()]
     assert len(pids) == 2
-    wait_for(lambda: not any(map(is_alive, pids)), "all of the family are gone", timeout_s=5)
+    wait_for(lambda: not any(map(is_alive, pids)), "all of the family are gone")
 
 
 def test_a_grandchild_that_ignores_term_is_gone_too(queue: Queue) -> None:
     """The shell takes its TERM at once, but the attempt ends only when its group is empty."""
-    job = run(queue, "(trap '' TERM; sleep 60) & echo $!; sleep 60", timeout_s=0.3)
+    job = run(queue, "(trap '' TERM; sleep 60) & echo $!; sleep 60", timeout_s=2)
     (pid,) = [int(pid) for pid in output(queue, job).split()]
     assert (job.last_outcome, job.last_exit_code) == (Outcome.TIMED_OUT, 143)
     assert not is_alive(pid)
@@ -79,22 +79,20 @@ def test_a_result_that_was_there_before_the_timeout_was_noticed_counts(queue: Qu
 
     worker._running.collect = be_late  # type: ignore[method-assign]
     worker.start()
-    assert worker.join(20)
+    assert worker.join(60)
     assert endings(told) == [(job_id, "succeeded")]
 
 
 def test_a_daemon_that_left_the_group_does_not_hold_up_a_stop(queue: Queue) -> None:
     """A process in a session of its own is beyond the group's KILL; the attempt ends all the same."""
     daemon = (
-        f"{sys.executable} -c 'import os, time; os.setsid(); print(os.getpid(), flush=True); time.sleep(60)' &"
+        f"{sys.executable} -c 'import os, time; os.setsid(); print(os.getpid(), flush=True); time.sleep(600)' &"
         " trap '' TERM; sleep 60"
     )
-    begin = time.monotonic()
-    job = run(queue, daemon, timeout_s=0.6)
+    job = run(queue, daemon, timeout_s=3)
     pid = int(output(queue, job))
     try:
-        assert job.last_outcome is Outcome.TIMED_OUT
-        assert time.monotonic() - begin < 15
+        assert (job.last_outcome, is_alive(pid)) == (Outcome.TIMED_OUT, True)
     finally:
         os.kill(pid, signal.SIGKILL)
 
@@ -105,7 +103,7 @@ def test_a_daemon_that_left_the_group_does_not_hold_up_a_stop(queue: Queue) -> N
 @pytest.mark.parametrize("kill", [False, True])
 def test_a_running_job_is_cancelled(queue: Queue, kill: bool) -> None:
     """TERM, a grace, KILL; or KILL at once; in the end it is cancelled, and nothing is left in its group."""
-    queue.set("kill-grace", "60s" if kill else "300ms")
+    queue.set("kill-grace", "1h" if kill else "300ms")
     with working(queue):
         job_id = queue.enqueue(STUBBORN).id
         wait_for_state(queue, job_id, State.RUNNING)
@@ -114,9 +112,9 @@ def test_a_running_job_is_cancelled(queue: Queue, kill: bool) -> None:
         begin = time.monotonic()
         queue.cancel(job_id, kill=kill)
         job = wait_for_state(queue, job_id, State.CANCELLED)
-        assert (time.monotonic() - begin > 0.25) is (not kill)
+        assert kill or time.monotonic() - begin > 0.25
     assert (job.last_outcome, job.attempts, job.last_signal) == (Outcome.CANCELLED, 1, signal.SIGKILL)
-    assert wait_for(lambda: not processes_of_group(group), "the group is empty", timeout_s=5)
+    assert wait_for(lambda: not processes_of_group(group), "the group is empty")
 
 
 def test_a_cancelled_job_may_end_politely(queue: Queue) -> None:
@@ -136,14 +134,14 @@ def test_a_stopped_job_can_be_cancelled(queue: Queue) -> None:
         job_id = queue.enqueue("kill -STOP $$; sleep 60").id
         wait_for_state(queue, job_id, State.RUNNING)
         group_of(queue, job_id)
-        queue.set("kill-grace", "60s")
+        queue.set("kill-grace", "1h")
         queue.cancel(job_id)
         assert wait_for_state(queue, job_id, State.CANCELLED).last_signal == signal.SIGTERM
 
 
 def test_kill_after_cancel_is_at_once(queue: Queue) -> None:
     """A person who loses patience with the grace need not wait for it."""
-    queue.set("kill-grace", "60s")
+    queue.set("kill-grace", "1h")
     with working(queue):
         job_id = queue.enqueue(STUBBORN).id
         wait_for_state(queue, job_id, State.RUNNING)
@@ -151,7 +149,7 @@ def test_kill_after_cancel_is_at_once(queue: Queue) -> None:
         queue.cancel(job_id)
         wait_for(lambda: queue.attempts(job_id)[0].stop_requested == "cancel", "the request is there")
         queue.cancel(job_id, kill=True)
-        wait_for_state(queue, job_id, State.CANCELLED, timeout_s=10)
+        wait_for_state(queue, job_id, State.CANCELLED)
 
 
 def test_a_cancelled_waiting_job_never_starts(queue: Queue, tmp_path: Path) -> None:
@@ -164,13 +162,15 @@ def test_a_cancelled_waiting_job_never_starts(queue: Queue, tmp_path: Path) -> N
     assert queue.attempts(job_id) == []
 
 
-def test_only_the_job_that_was_meant_is_cancelled(queue: Queue) -> None:
+def test_only_the_job_that_was_meant_is_cancelled(queue: Queue, tmp_path: Path) -> None:
     """Its neighbours run on."""
     with working(queue, slots=3):
-        ids = [queue.enqueue("sleep 0.6; echo done").id for _ in range(3)]
+        ids = [queue.enqueue(UNTIL_GO).id for _ in range(3)]
         for job_id in ids:
             wait_for_state(queue, job_id, State.RUNNING)
         queue.cancel(ids[1])
+        wait_for_state(queue, ids[1], State.CANCELLED)
+        (tmp_path / "go").touch()
         states = [wait_for_state(queue, job_id, State.COMPLETED, State.CANCELLED).state for job_id in ids]
     assert states == [State.COMPLETED, State.CANCELLED, State.COMPLETED]
 
@@ -188,16 +188,18 @@ def test_a_runaway_output_is_ended(queue: Queue) -> None:
 # --- a worker
 
 
-def test_a_drained_stop_lets_commands_finish(queue: Queue) -> None:
+def test_a_drained_stop_lets_commands_finish(queue: Queue, tmp_path: Path) -> None:
     """No more claims, but what runs is run to its end and recorded."""
     told = Told()
     worker = Worker(queue, slots=1, on_event=told)
     worker.start()
-    first = queue.enqueue("sleep 0.5; echo done").id
+    first = queue.enqueue(UNTIL_GO).id
     wait_for_state(queue, first, State.RUNNING)
     second = queue.enqueue("true").id
     worker.stop()
-    assert worker.join(20)
+    told.wait_for(WorkerStopping)
+    (tmp_path / "go").touch()
+    assert worker.join(60)
     assert (queue.job(first).state, queue.job(second).state) == (State.COMPLETED, State.PENDING)
     assert told.of(WorkerStopping)[0].mode == "drain"
     assert told.of(WorkerStopped)[0].detached == 0
@@ -219,7 +221,7 @@ def test_a_second_stop_ends_the_commands_without_cost(queue: Queue) -> None:
     told.wait_for(WorkerStopping)
     assert not worker.join(0.2)
     worker.stop(StopMode.NOW)
-    assert worker.join(20)
+    assert worker.join(60)
     assert [event.mode for event in told.of(WorkerStopping)] == ["drain", "now"]
     for job_id in (polite, stubborn):
         job = queue.job(job_id)
@@ -245,7 +247,7 @@ def test_a_result_that_was_there_before_the_stop_counts(queue: Queue) -> None:
     worker.start()
     wait_for_state(queue, job_id, State.COMPLETED)
     worker.stop()
-    assert worker.join(10)
+    assert worker.join(60)
     assert endings(told) == [(job_id, "succeeded")]
 
 
@@ -258,7 +260,7 @@ def test_a_detached_command_is_adopted_by_the_next_worker(queue: Queue, tmp_path
     wait_for_state(queue, job_id, State.RUNNING)
     wait_for(lambda: queue.output(job_id).size() == 8, "it has begun")
     worker.stop(StopMode.DETACH)
-    assert worker.join(5)
+    assert worker.join(60)
     assert told.of(WorkerStopped)[0].detached == 1
     assert [info.is_alive for info in queue.workers()] == [False]
     assert queue.job(job_id).state is State.RUNNING
@@ -272,17 +274,21 @@ def test_a_detached_command_is_adopted_by_the_next_worker(queue: Queue, tmp_path
 
 
 @pytest.mark.parametrize("now", [False, True])
-def test_a_worker_is_stopped_from_another_connection(queue: Queue, now: bool) -> None:
+def test_a_worker_is_stopped_from_another_connection(queue: Queue, tmp_path: Path, now: bool) -> None:
     """``worker stop`` in another terminal is a row that the worker reads."""
+    queue.set("kill-grace", "1h")
     told = Told()
     worker = Worker(queue, on_event=told)
     worker.start()
-    job_id = queue.enqueue("sleep 0.7").id
+    job_id = queue.enqueue(f"trap '' TERM; echo begun; {UNTIL_GO}").id
     wait_for_state(queue, job_id, State.RUNNING)
+    wait_for(lambda: queue.output(job_id).size() == 6, "the trap is set")
     with Queue(queue.path) as other:
         other.stop_worker(worker.id, now=now)
         assert [info.stop_requested for info in other.workers()] == ["now" if now else "drain"]
-        assert worker.join(10)
+        told.wait_for(WorkerStopping)
+        (tmp_path / "go").touch()
+        assert worker.join(60)
         assert other.workers() == []
         with pytest.raises(WorkerNotFound):
             other.stop_worker(worker.id)
@@ -290,7 +296,7 @@ def test_a_worker_is_stopped_from_another_connection(queue: Queue, now: bool) ->
     assert told.of(WorkerStopping)[0].mode == ("now" if now else "drain")
 
 
-def test_a_worker_that_is_about_to_go_adopts_nothing(queue: Queue) -> None:
+def test_a_worker_that_is_about_to_go_adopts_nothing(queue: Queue, tmp_path: Path) -> None:
     """Its own last command takes a while to end; another worker's death in that time is for the next worker."""
     first, second = Worker(queue), Worker(queue)
     told = Told()
@@ -299,17 +305,20 @@ def test_a_worker_that_is_about_to_go_adopts_nothing(queue: Queue) -> None:
     wait_for_state(queue, orphan, State.RUNNING)
     second = Worker(queue, on_event=told)
     second.start()
-    own = queue.enqueue("sleep 1.6").id
+    own = queue.enqueue(UNTIL_GO).id
     wait_for_state(queue, own, State.RUNNING)
     second.stop()
+    told.wait_for(WorkerStopping)
     first.stop(StopMode.DETACH)
-    assert second.join(10)
+    assert first.join(60)
+    time.sleep(1.5)  # more than one look at dead workers
+    (tmp_path / "go").touch()
+    assert second.join(60)
     assert told.of(AttemptAdopted) == []
     with working(queue) as (_, later):
         later.wait_for(AttemptAdopted)
         queue.cancel(orphan, kill=True)
         wait_for_state(queue, orphan, State.CANCELLED)
-    assert first.join(5)
 
 
 def test_a_stop_before_the_start_stops_at_once(queue: Queue) -> None:
@@ -318,7 +327,7 @@ def test_a_stop_before_the_start_stops_at_once(queue: Queue) -> None:
     worker = Worker(queue)
     worker.stop()
     worker.start()
-    assert worker.join(10)
+    assert worker.join(60)
     assert queue.counts().of(State.PENDING) == 1
 
 
