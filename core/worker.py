@@ -17,7 +17,7 @@ from enum import Enum
 from core import events
 from core.bell import Bell
 from core.clock import CalendarWatch
-from core.errors import DatabaseCorrupt, DatabaseReplaced, QueueError
+from core.errors import DatabaseCorrupt, DatabaseReplaced, QueueError, UsageError
 from core.model import Ending
 from core.process import RunFile, check_descriptors, keep_descriptors_from_commands
 from core.queue import Queue
@@ -27,6 +27,7 @@ from core.shim import release, withhold
 from core.starting import Starter
 from core.store import claims, workers
 from core.store.claims import Claim
+from core.store.draining import Drain
 from core.store.rollups import Rollups
 from core.upkeep import prune_some
 from core.waiter import Waiter
@@ -68,8 +69,10 @@ _STRENGTH = {StopMode.DRAIN: 1, StopMode.NOW: 2, StopMode.DETACH: 3}
 class Worker:
     """Runs a queue's jobs, up to ``slots`` at once; of all queues, or of the ``queues`` named.
 
-    With ``drain`` it ends when nothing runs and nothing is due. ``on_event`` is called in the worker's thread with the
-    facts of ``core.events``; it must be quick and must not raise.
+    With ``drain`` it ends when every job it may run has completed, died or been cancelled, retries included; not waited
+    for are jobs that a person scheduled for later and jobs of a queue that is paused or has a limit of 0. With ``once``
+    it ends when nothing runs and nothing is due. Both together raise ``UsageError``. ``on_event`` is called in the
+    worker's thread with the facts of ``core.events``; it must be quick and must not raise.
 
     Its locks belong to open files, which ``os.fork`` copies: a program that forks while a worker runs (multiprocessing
     with "fork") hands them on, and a dead worker looks alive until those children end. Use "spawn" there.
@@ -82,17 +85,21 @@ class Worker:
         slots: int = 1,
         queues: Sequence[str] = (),
         drain: bool = False,
+        once: bool = False,
         on_event: Callable[[events.WorkerEvent], None] | None = None,
     ) -> None:
         if slots < 0:
             raise ValueError("slots must be at least 0")
+        if drain and once:
+            raise UsageError("drain and once exclude each other: give one of them")
         self.id = 0
         self.error: BaseException | None = None
         self._queue = queue
         self._db = queue.database
         self._slots = slots
         self._queues = tuple(queues)
-        self._is_draining_queue = drain
+        self._is_ending = drain or once
+        self._drain = Drain(self._db, queues) if drain else None
         self._on_event = on_event or (lambda event: None)
         self._stop_mode: StopMode | None = None
         self._announced_stop: StopMode | None = None
@@ -453,10 +460,14 @@ class Worker:
             return False
         if self._stop_mode is not None:
             return True
-        if not self._is_draining_queue:
+        if not self._is_ending:
             return False
         # without a slot nothing can be claimed: such a worker only sees adopted commands to their end
-        return self._slots == 0 or not (self._starter.pause_s or self._could_claim or self._is_due())
+        if self._slots == 0:
+            return True
+        if self._starter.pause_s or self._could_claim or self._is_due():
+            return False
+        return self._drain is None or self._drain.is_over()
 
     def _leave(self) -> None:
         """Give up the lock: what still runs is for others to adopt."""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import signal
 from argparse import Namespace
+from collections.abc import Callable, Sequence
 from types import FrameType
 
-from core.cli.failures import DONE, INTERRUPTED, Refused
+from core import events
+from core.cli.failures import DONE, INTERRUPTED, NOT_COMPLETED, Refused
 from core.cli.parser import Parser
 from core.cli.session import Session
 from core.cli.signals import Handler, handling
+from core.cli.wording import count
 from core.cli.worker_lines import WorkerLines
 from core.errors import QueueError, UsageError
 from core.intake import check_queue
+from core.model import State
+from core.queue import Queue
 from core.worker import StopMode, Worker
 
 _FIRST_LINE = "Worker started. Waiting for jobs... (Press Ctrl+C to stop)"
@@ -37,7 +42,13 @@ def configure(parser: Parser, name: str) -> None:
     parser.add_argument(
         "--queue", metavar="QUEUE", type=check_queue, nargs="+", action="extend", default=[], help="only these queues"
     )
-    parser.add_argument("--drain", action="store_true", help="stop when nothing runs and nothing is due")
+    until = parser.add_mutually_exclusive_group()
+    until.add_argument(
+        "--drain",
+        action="store_true",
+        help="stop when every job has come to its end, retries included",
+    )
+    until.add_argument("--once", action="store_true", help="run what is due now, then stop")
     parser.add_argument(
         "--on-stop",
         choices=sorted(_ON_STOP),
@@ -52,7 +63,9 @@ def configure(parser: Parser, name: str) -> None:
         "Run jobs in the foreground, a line for each event. Ctrl+C (or TERM): start no more and wait for what runs; "
         "again: end it (TERM, after a grace KILL), it will run again; a third time: leave it running for the next "
         "worker. A closed terminal (HUP) leaves it running too. When nobody reads the lines any more (| head), the "
-        "worker finishes what runs and stops. Exit code 0, or 130 when a second signal ended running jobs."
+        "worker finishes what runs and stops. --drain does not wait for jobs that were scheduled for later, nor for "
+        "those of a paused queue. Exit code 0; 3 when a job that ran under --drain or --once died; 130 when a "
+        "second signal ended running jobs."
     )
     parser.examples(
         "queuectl worker", "queuectl worker -c 4 --queue media mail", "queuectl worker --drain --on-stop detach"
@@ -86,6 +99,22 @@ class _Signals:
         self._worker.stop(StopMode.DETACH)
 
 
+class _Deaths:
+    """Hands events on, and keeps the ids of the jobs that died."""
+
+    def __init__(self, listener: Callable[[events.WorkerEvent], None]) -> None:
+        self._listener = listener
+        self.job_ids: set[int] = set()
+
+    def __call__(self, event: events.WorkerEvent) -> None:
+        if isinstance(event, events.AttemptEnded):
+            if event.decision.state is State.DEAD:
+                self.job_ids.add(event.job.id)
+            else:  # replayed since
+                self.job_ids.discard(event.job.id)
+        self._listener(event)
+
+
 def run(session: Session, options: Namespace) -> int:
     """Run a worker in this thread; return when it has stopped."""
     queue = session.queue(create=True)
@@ -95,7 +124,15 @@ def run(session: Session, options: Namespace) -> int:
     lines = WorkerLines(
         session, queue, has_output=has_output, first_line=_FIRST_LINE, on_silence=lambda: worker.stop(StopMode.DRAIN)
     )
-    worker = Worker(queue, slots=options.slots, queues=options.queue, drain=options.drain, on_event=lines)
+    deaths = _Deaths(lines)
+    worker = Worker(
+        queue,
+        slots=options.slots,
+        queues=options.queue,
+        drain=options.drain,
+        once=options.once,
+        on_event=deaths,
+    )
     signals = _Signals(worker, _ON_STOP[options.on_stop])
     try:
         with handling(signals.table()):
@@ -106,4 +143,24 @@ def run(session: Session, options: Namespace) -> int:
         if worker.error is None:
             raise
         raise Refused(f"the worker gave up: {error!r}; its commands go on, the next worker adopts them") from error
-    return INTERRUPTED if signals.count > 1 else DONE
+    if signals.count > 1:
+        return INTERRUPTED
+    if options.drain and not signals.count:
+        _note_left(session, queue, options.queue)
+    return NOT_COMPLETED if deaths.job_ids and (options.drain or options.once) else DONE
+
+
+def _note_left(session: Session, queue: Queue, queues: Sequence[str]) -> None:
+    """Say which waiting jobs a drained worker did not wait for."""
+    is_all_paused = queue.is_paused()
+    later = held = 0
+    for lane in queue.lanes():
+        if not queues or lane.name in queues:
+            if is_all_paused or lane.is_paused or lane.limit == 0:
+                held += lane.counts.get(State.PENDING, 0)
+            else:
+                later += lane.delayed
+    left = [f"{count(later, 'job')} scheduled for later"] if later else []
+    left += [f"{count(held, 'job')} in a paused queue"] if held else []
+    if left:
+        session.note(f"queuectl: not waited for: {', '.join(left)}")

@@ -54,6 +54,8 @@ def test_the_five_minutes_can_be_pasted_as_they_stand(environment: dict[str, str
     assert "Job added successfully (ID: 1)" in done.stdout
     assert "Hello Queue" in done.stdout
     assert "exit 3" in done.stdout
+    for words in ("Job 2 failed (attempt 1/2). Retrying in 2 seconds", "some died", "some did not complete"):
+        assert words in done.stdout
 
 
 def test_the_library_example_runs(environment: dict[str, str], tmp_path: Path) -> None:

@@ -237,4 +237,4 @@ def _end_running(database: Path) -> None:
 
 def drain(queue: Queue, *, slots: int = 2) -> None:
     """Run all that is due, in this process."""
-    Worker(queue, slots=slots, drain=True).run()
+    Worker(queue, slots=slots, once=True).run()

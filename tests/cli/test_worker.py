@@ -45,11 +45,11 @@ def test_the_old_tools_session_works(terminal: Terminal) -> None:
     assert worker.end().code == 0
 
 
-def test_drain_runs_what_is_due_and_ends(terminal: Terminal, open_queue: Queue) -> None:
+def test_drain_runs_everything_and_tells_of_a_death(terminal: Terminal, open_queue: Queue) -> None:
     """A line for each event; without a terminal no output of jobs and no colours."""
     open_queue.add("echo words; exit 3", max_attempts=1, name="etl")
     result = terminal.run("worker", "--drain")
-    assert result.code == 0
+    assert result.code == 3
     assert result.err == ""
     assert result.out.splitlines() == [
         "Worker started. Waiting for jobs... (Press Ctrl+C to stop)",
@@ -57,6 +57,34 @@ def test_drain_runs_what_is_due_and_ends(terminal: Terminal, open_queue: Queue) 
         "Job 1 (etl) moved to DLQ (exit 3, 1 attempt)",
         "Worker stopped",
     ]
+
+
+def test_drain_waits_for_retries_and_once_does_not(terminal: Terminal, open_queue: Queue) -> None:
+    """Exit 3 when a job that ran has died; what is not waited for is said."""
+    open_queue.set("backoff-cap", "300ms")
+    open_queue.add("exit 3", max_attempts=2)
+    open_queue.add("true", queue="media")
+    open_queue.pause("media")
+    assert terminal.run("enqueue", "--delay", "1h", "true").code == 0
+    once = terminal.run("worker", "--once")
+    assert (once.code, open_queue.job(1).attempts) == (0, 1)
+    drained = terminal.run("worker", "--drain")
+    assert (drained.code, open_queue.job(1).state) == (3, State.DEAD)
+    assert drained.err == "queuectl: not waited for: 1 job scheduled for later, 1 job in a paused queue\n"
+    assert terminal.run("worker", "--drain").code == 0
+    assert terminal.run("worker", "--drain", "--once").code == 2
+
+
+def test_a_job_that_died_and_was_replayed_meanwhile_did_not_die(terminal: Terminal, open_queue: Queue) -> None:
+    """How each job stands in the end counts."""
+    open_queue.add("[ -e again ] || { touch again; exit 3; }", max_attempts=1)
+    open_queue.add("until [ -e replayed ]; do sleep 0.02; done", max_attempts=1)
+    worker = terminal.worker("--drain", "-c", "2")
+    worker.until("Job 1 moved to DLQ")
+    open_queue.replay(1)
+    wait_for(lambda: open_queue.job(1).state is State.COMPLETED)
+    Path(open_queue.job(2).cwd, "replayed").touch()
+    assert worker.end().code == 0
 
 
 def test_the_end_of_an_output_is_shown_when_asked_for(terminal: Terminal, open_queue: Queue) -> None:
@@ -131,7 +159,7 @@ def test_a_closed_terminal_leaves_them_running(terminal: Terminal, open_queue: Q
     assert worker.end().code == 0
     assert open_queue.job(1).state is State.RUNNING
     (database.parent / "go").touch()
-    terminal.run("worker", "--drain", check=True)
+    assert terminal.run("worker", "--drain").code == 3
     assert (open_queue.job(1).last_exit_code, open_queue.output(1).read(0, 100)) == (6, b"begun\nend\n")
 
 
@@ -250,7 +278,7 @@ def test_a_worker_whose_lines_nobody_reads_finishes_and_stops(terminal: Terminal
 def test_events_as_json_are_a_line_each(terminal: Terminal, open_queue: Queue) -> None:
     """For programs that run a worker."""
     open_queue.add("exit 7", max_attempts=2)
-    lines = [json.loads(line) for line in terminal.run("worker", "--drain", "--json", check=True).out.splitlines()]
+    lines = [json.loads(line) for line in terminal.run("worker", "--once", "--json", check=True).out.splitlines()]
     assert [line["event"] for line in lines] == ["worker_started", "attempt_started", "attempt_ended", "worker_stopped"]
     ended = lines[2]
     assert (ended["job_id"], ended["number"], ended["outcome"], ended["exit_code"]) == (1, 1, "failed", 7)
@@ -327,7 +355,7 @@ def test_a_stopped_process_is_still_alive(terminal: Terminal, open_queue: Queue)
     worker.signal(signal.SIGSTOP)
     try:
         assert terminal.run("worker", "list", check=True).out.splitlines()[1].split()[1] == "alive"
-        assert terminal.run("worker", "--drain", check=True).out.count("\n") == 2
+        assert terminal.run("worker", "--once", check=True).out.count("\n") == 2
     finally:
         worker.signal(signal.SIGCONT)
 

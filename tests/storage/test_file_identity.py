@@ -138,7 +138,7 @@ def test_what_root_makes_belongs_to_the_databases_owner(open_directory: Path) ->
     os.chown(open_directory, NOBODY, NOBODY)
     with Queue(open_directory / "queue.db") as queue:
         job_id = queue.enqueue("echo x; while ! test -e go; do sleep 0.02; done", cwd=str(open_directory)).id
-        worker = Worker(queue, drain=True)
+        worker = Worker(queue, once=True)
         worker.start()
         wait_for(lambda: queue.job(job_id).state is State.RUNNING, "it runs")
         names = {found.suffix for found in (open_directory / "queue.db.spool").rglob("*")}
@@ -195,7 +195,7 @@ from core import Queue, Worker
 def use(path):
     with Queue(path) as queue:
         queue.enqueue("true")
-        Worker(queue, drain=True).run()
+        Worker(queue, once=True).run()
 
 with tempfile.TemporaryDirectory() as elsewhere:
     use(elsewhere + "/queue.db")

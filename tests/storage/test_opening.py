@@ -107,7 +107,7 @@ def use(path):
     with Queue(path) as queue:
         queue.enqueue("head -c 100000 /dev/zero")
         queue.enqueue("true")
-        Worker(queue, drain=True).run()
+        Worker(queue, once=True).run()
         queue.backup(path + ".copy")
         return [oct(os.stat(path + name).st_mode & 0o777) for name in ("", "-wal", "-shm")]
 

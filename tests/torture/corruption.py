@@ -64,7 +64,7 @@ def _make(directory: str) -> None:
     os.mkdir(sound)
     with Queue(os.path.join(source, "queue.db")) as queue:
         queue.enqueue_many([NewJob(f"echo {number}; exit {number % 3}", max_attempts=1) for number in range(60)])
-        Worker(queue, slots=4, drain=True).run()
+        Worker(queue, slots=4, once=True).run()
         queue.enqueue_many([NewJob(f"echo {'x' * number}", queue=f"lane{number % 7}") for number in range(300)])
         queue.backup(os.path.join(sound, "copy"))
     with Queue(os.path.join(source, "queue.db")) as queue:
@@ -157,7 +157,7 @@ def _use_open(queue: Queue, what: str) -> tuple[str, list[str]]:
 
 def _start_and_stop(queue: Queue) -> None:
     queue.pause()
-    Worker(queue, drain=True).run()
+    Worker(queue, once=True).run()
 
 
 def _digests(case: str) -> dict[str, str]:

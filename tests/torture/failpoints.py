@@ -236,7 +236,7 @@ def _some_jobs(path: str, ledger: Ledger) -> None:
 
 
 def _work(path: str, ledger: Ledger) -> None:
-    run_worker(path, drain=True)
+    run_worker(path, once=True)
 
 
 _SLOW_JOB = 3
@@ -251,7 +251,7 @@ def _orphans(path: str, ledger: Ledger) -> None:
 
 
 def _adopt(path: str, ledger: Ledger) -> None:
-    run_worker(path, drain=True, slots=4)
+    run_worker(path, once=True, slots=4)
 
 
 def _leave_orphans(path: str, ledger: Ledger) -> str | None:

@@ -186,7 +186,7 @@ def _batch(queue: Queue, ledger: Ledger) -> None:
 
 
 def _work(queue: Queue) -> None:
-    worker = Worker(queue, slots=2, drain=True)
+    worker = Worker(queue, slots=2, once=True)
     modes = [StopMode.NOW, StopMode.DETACH]
     signal.signal(signal.SIGALRM, lambda number, frame: worker.stop(modes.pop(0) if modes else StopMode.DETACH))
     signal.setitimer(signal.ITIMER_REAL, 2.5, 1.5)

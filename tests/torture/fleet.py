@@ -46,11 +46,11 @@ def memory_or_disk() -> str | None:
 
 
 def run_worker(
-    path: str, *, slots: int = 2, drain: bool = False, on_event: OnEvent | None = None, patience_s: float | None = None
+    path: str, *, slots: int = 2, once: bool = False, on_event: OnEvent | None = None, patience_s: float | None = None
 ) -> None:
-    """Run a worker in this process until it is told to drain (TERM), or has drained."""
+    """Run a worker in this process until it is told to drain (TERM), or has run what was due."""
     with Queue(path, busy_timeout_s=patience_s) as queue:
-        worker = Worker(queue, slots=slots, drain=drain, on_event=on_event)
+        worker = Worker(queue, slots=slots, once=once, on_event=on_event)
         signal.signal(signal.SIGTERM, lambda number, frame: worker.stop(StopMode.DRAIN))
         worker.run()
 
@@ -72,7 +72,7 @@ def _drain(path: str, before: Callable[[], None]) -> float:
         if isinstance(event, events.AttemptAdopted):
             adopted = time.monotonic()
 
-    run_worker(path, slots=4, drain=True, on_event=note)
+    run_worker(path, slots=4, once=True, on_event=note)
     return adopted - began
 
 
@@ -109,7 +109,7 @@ def _finish(path: str, ledger: Ledger, completed: tuple[State, ...]) -> tuple[di
 def _drain_to_the_end(queue: Queue) -> list[str]:
     """Run what is left, replaying jobs that were interrupted too often, as a person would."""
     for _ in range(20):
-        Worker(queue, slots=4, drain=True).run()
+        Worker(queue, slots=4, once=True).run()
         dead = _rows(queue.database, "SELECT id, error FROM jobs WHERE state = 'dead'")
         strange = [row for row in dead if not str(row[1]).startswith(("lost ", "interrupted "))]
         if strange:

@@ -198,7 +198,7 @@ def _program(directory: str, seconds: float, seed: int) -> None:
 
         for _ in range(5):
             note("A", queue.add("true"))
-        Worker(queue, slots=2, drain=True, on_event=on_event).run()
+        Worker(queue, slots=2, once=True, on_event=on_event).run()
     os.close(notes)
 
 

@@ -146,7 +146,7 @@ def test_a_worker_leaves_when_its_statements_do_not_fit_the_tables(tmp_path: Pat
 
         def work() -> None:
             try:
-                Worker(queue, drain=True).run()
+                Worker(queue, once=True).run()
             except DatabaseCorrupt as error:
                 ended.append(error)
 
@@ -165,7 +165,7 @@ def test_a_descriptor_that_the_system_goes_on_watching_disturbs_nobody(
     monkeypatch.setattr(Waiter, "remove", lambda waiter, it: next(refusals, None) is None and remove(waiter, it))
     with Queue(tmp_path / "queue.db") as queue:
         queue.enqueue_many([NewJob("sleep 0.05")] * 6)
-        Worker(queue, slots=2, drain=True).run()
+        Worker(queue, slots=2, once=True).run()
         assert queue.counts().of(State.COMPLETED) == 6
     assert next(refusals, None) is None
 
@@ -187,7 +187,7 @@ def test_totals_that_are_no_numbers_are_told_as_damage(
     path = str(tmp_path / "queue.db")
     with Queue(path) as queue:
         queue.enqueue("true")
-        Worker(queue, drain=True).run()
+        Worker(queue, once=True).run()
         assert queue.metrics(3600).succeeded == 1
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = DELETE")

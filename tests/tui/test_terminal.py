@@ -189,7 +189,7 @@ def test_nothing_that_a_job_says_reaches_the_terminal(tmp_path: Path) -> None:
     with Queue(path) as queue:
         command = f"cat {payload}; exit 3 # {HOSTILE}{markup}"
         queue.enqueue(NewJob(command, name="x", label="y", max_attempts=1))
-        worker = Worker(queue, slots=1, drain=True)
+        worker = Worker(queue, slots=1, once=True)
         worker.run()
         queue.enqueue(NewJob(command, queue="other"))
         queue.pause()

@@ -55,7 +55,7 @@ def working(queue: Queue, **options: Any) -> Iterator[tuple[Worker, Told]]:
 def drain(queue: Queue, *, timeout_s: float = 60.0, may_fail: bool = False, **options: Any) -> Told:
     """Run all jobs that are due, in a thread, and return what the worker told."""
     told = Told()
-    worker = Worker(queue, drain=True, on_event=told, **options)
+    worker = Worker(queue, once=True, on_event=told, **options)
     worker.start()
     if not worker.join(timeout_s):
         worker.stop(StopMode.DETACH)

@@ -68,7 +68,7 @@ def test_a_timeout_that_is_not_reached_changes_nothing(queue: Queue) -> None:
 def test_a_result_that_was_there_before_the_timeout_was_noticed_counts(queue: Queue) -> None:
     """The worker was held up (stopped, suspended): a command that had ended in time has not timed out."""
     told = Told()
-    worker = Worker(queue, drain=True, on_event=told)
+    worker = Worker(queue, once=True, on_event=told)
     job_id = queue.enqueue("echo quick", timeout_s=0.2).id
     collect = worker._running.collect
 
@@ -333,7 +333,7 @@ def test_a_stop_before_the_start_stops_at_once(queue: Queue) -> None:
 
 def test_waking_a_worker_that_has_ended_touches_nothing(queue: Queue, tmp_path: Path) -> None:
     """Its descriptors may belong to somebody else by now: not a byte is written to them."""
-    worker = Worker(queue, drain=True)
+    worker = Worker(queue, once=True)
     worker.run()
     victims = [(tmp_path / f"victim-{number}").open("wb") for number in range(20)]
     worker.wake()

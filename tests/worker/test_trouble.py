@@ -58,7 +58,7 @@ def test_a_refused_fork_costs_no_attempt(queue: Queue, refuse_to_spawn: list[int
     """The job is pending again at once, the worker says why it pauses, and runs it after a second."""
     refuse_to_spawn[0] = 1
     job_id = queue.enqueue("echo hello", max_attempts=1).id
-    with working(queue, drain=True) as (worker, told):
+    with working(queue, once=True) as (worker, told):
         paused = told.wait_for(SpawningPaused)
         assert (paused.reason, paused.for_s) == ("Resource temporarily unavailable", 1.0)
         job = queue.job(job_id)
@@ -76,7 +76,7 @@ def test_a_pause_grows_while_the_system_refuses(tmp_path: Path, refuse_to_spawn:
         queue.enqueue("true")
         refuse_to_spawn[0] = 7
         told = Told()
-        worker = Worker(queue, drain=True, on_event=told)
+        worker = Worker(queue, once=True, on_event=told)
         worker.start()
         for count in range(1, 8):
             wait_for(lambda: len(told.of(SpawningPaused)) == count, "the next pause")  # noqa: B023
@@ -131,7 +131,7 @@ def _run_with_room(
     spawn, refusals = os.posix_spawn, 0
     with Queue(directory / "fake.db", clock=FakeClock()) as queue:
         told = Told()
-        worker = Worker(queue, slots=slots, drain=True, on_event=told)
+        worker = Worker(queue, slots=slots, once=True, on_event=told)
 
         def posix_spawn(*arguments: Any, **options: Any) -> int:
             nonlocal refusals
@@ -175,7 +175,7 @@ def test_a_pause_ends_for_a_worker_whose_job_was_taken_away(queue: Queue, refuse
     """The job that could not be started was cancelled meanwhile: a draining worker is done after the pause."""
     refuse_to_spawn[0] = 1
     job_id = queue.enqueue("true").id
-    with working(queue, drain=True) as (worker, told):
+    with working(queue, once=True) as (worker, told):
         told.wait_for(SpawningPaused)
         queue.cancel(job_id)
         assert worker.join(60)
@@ -196,7 +196,7 @@ def tell(event):
         while fillers:
             os.close(fillers.pop())
 
-worker = Worker(queue, slots=3, drain=True, on_event=tell)
+worker = Worker(queue, slots=3, once=True, on_event=tell)
 if sys.argv[2] == "at the start":
     queue.enqueue_many([__import__("core").NewJob(f"echo {number}") for number in range(6)])
 else:
@@ -261,7 +261,7 @@ def tell(event):
     if isinstance(event, SpawningPaused):
         pauses.append(event)
 
-worker = Worker(queue, slots=1000, drain=True, on_event=tell)
+worker = Worker(queue, slots=1000, once=True, on_event=tell)
 register = worker._register
 fillers = []
 
@@ -397,7 +397,7 @@ def test_a_draining_worker_that_is_left_without_slots_ends_in_a_pause(queue: Que
     """It can claim nothing, so it has nothing to wait for."""
     refuse_to_spawn[0] = 1
     queue.enqueue("true")
-    with working(queue, drain=True) as (worker, told):
+    with working(queue, once=True) as (worker, told):
         told.wait_for(SpawningPaused)
         worker.slots = 0
         assert worker.join(60)
@@ -504,7 +504,7 @@ def test_a_listener_that_fails_disturbs_nothing(queue: Queue) -> None:
         raise RuntimeError("mine")
 
     job_id = queue.enqueue("true").id
-    Worker(queue, drain=True, on_event=listen).run()
+    Worker(queue, once=True, on_event=listen).run()
     assert queue.job(job_id).state is State.COMPLETED
 
 
@@ -542,7 +542,7 @@ def test_results_are_durable_within_a_second(queue: Queue) -> None:
             # the commit that recorded it may have been the one that synced
             ends.append(syncs[-1] if level["full"] else time.monotonic())
 
-    worker = Worker(queue, slots=2, on_event=note, drain=True)
+    worker = Worker(queue, slots=2, on_event=note, once=True)
 
     def trace(sql: str) -> None:
         if match := re.match(r"PRAGMA synchronous = (\w+)", sql):
@@ -574,7 +574,7 @@ def test_results_that_need_not_be_durable_yet_are_not_synced_each(
     """As long as the time has not come, a busy worker's commits cost no sync."""
     monkeypatch.setattr(worker_module, "SYNC_S", 3600.0)
     levels: list[str] = []
-    worker = Worker(queue, drain=True)
+    worker = Worker(queue, once=True)
     run_registered = worker._run_registered
 
     def traced() -> None:
@@ -594,7 +594,7 @@ def test_full_durability_syncs_each_commit(queue: Queue) -> None:
     """The setting takes effect on the worker that runs."""
     queue.set("durability", "full")
     levels: list[str] = []
-    worker = Worker(queue, drain=True)
+    worker = Worker(queue, once=True)
     run_registered = worker._run_registered
 
     def traced() -> None:
@@ -675,7 +675,7 @@ def test_a_workers_memory_of_jobs_is_bounded(queue: Queue) -> None:
     """After many jobs it holds nothing of them."""
     queue.enqueue_many(NewJob("true") for _ in range(60))
     told = Told()
-    worker = Worker(queue, slots=4, drain=True, on_event=told)
+    worker = Worker(queue, slots=4, once=True, on_event=told)
     descriptors = len(os.listdir("/proc/self/fd"))
     worker.run()
     assert (worker.running_count, len(worker._running.endings)) == (0, 0)

@@ -123,7 +123,7 @@ def test_a_worker_keeps_less_of_the_database_in_memory_than_sqlite_would(queue: 
     assert usual > CACHE_KIB
     for run_in in ("its own", "the caller's"):
         queue.enqueue("true")
-        worker = Worker(queue, drain=True, on_event=look)
+        worker = Worker(queue, once=True, on_event=look)
         if run_in == "its own":
             worker.start()
             assert worker.join(60)

@@ -1,0 +1,59 @@
+"""What a draining worker still waits for: jobs that it may run, or may have to run again."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from core.database import Database
+
+# a pause, and a limit of 0, hold until a person lifts them
+_OPEN = (
+    "NOT EXISTS (SELECT 1 FROM queues WHERE name = {queue} AND (is_paused = 1 OR running_limit = 0))"
+    " AND (:is_any OR {queue} IN (SELECT value FROM json_each(:queues)))"
+)
+_IS_ALL_PAUSED = "SELECT 1 FROM facts WHERE key = 'is_paused' AND value = 1"
+# a job that runs elsewhere may fail, and is this worker's to run again then
+_DUE_OR_RUNNING = (
+    "SELECT 1 FROM counts WHERE n > 0 AND (state = 'running' OR (state = 'pending' AND is_delayed = 0))"
+    f" AND {_OPEN.format(queue='counts.queue')} LIMIT 1"
+)
+# an edit after the last failure that moved the job is a person's delay, no back-off
+_IS_BACKING_OFF = (
+    "run_at IS NOT NULL AND attempts > 0 AND outcome IN ('failed', 'signalled', 'timed_out', 'spawn_error')"
+    f" AND {_OPEN.format(queue='jobs.queue')}"
+    " AND NOT EXISTS (SELECT 1 FROM history JOIN acts ON acts.id = act_id WHERE job_id = jobs.id AND verb = 'edit'"
+    " AND undone_at IS NULL AND at >= finished_at AND json_extract(before, '$.run_at') IS NOT jobs.run_at)"
+)
+_BACKING_OFF = f"SELECT id FROM jobs INDEXED BY jobs_delayed WHERE {_IS_BACKING_OFF} ORDER BY run_at, id LIMIT 1"
+_STILL_BACKING_OFF = f"SELECT id FROM jobs WHERE id = :id AND {_IS_BACKING_OFF}"
+
+
+class Drain:
+    """Whether the jobs of some queues (none: of all) have come to their ends, as far as no person holds them back.
+
+    Jobs that were scheduled for later, and those of a queue that is paused or has a limit of 0, are not waited for.
+    """
+
+    def __init__(self, db: Database, queues: Sequence[str]) -> None:
+        self._db = db
+        self._parameters: dict[str, object] = {"is_any": not queues, "queues": json.dumps(list(queues)), "id": 0}
+
+    def is_over(self) -> bool:
+        """Return whether nothing is due, runs or waits for its next attempt."""
+        with self._db.read() as connection:
+            if connection.execute(_IS_ALL_PAUSED).fetchone() is not None:
+                return True
+            return not self._is_any(connection, _DUE_OR_RUNNING) and not self._is_any_backing_off(connection)
+
+    def _is_any_backing_off(self, connection: sqlite3.Connection) -> bool:
+        """Look at the job that was found last before all others: thousands may be scheduled for later beside it."""
+        if self._parameters["id"] and self._is_any(connection, _STILL_BACKING_OFF):
+            return True
+        row = connection.execute(_BACKING_OFF, self._parameters).fetchone()
+        self._parameters["id"] = row[0] if row else 0
+        return row is not None
+
+    def _is_any(self, connection: sqlite3.Connection, sql: str) -> bool:
+        return connection.execute(sql, self._parameters).fetchone() is not None
