@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from core import schema
 from core.bell import ring_all
 from core.clock import Clock, SystemClock
+from core.connections import Connections, Held, identity_of, refuse_inherited
 from core.errors import (
     DatabaseError,
     DatabaseMissing,
@@ -39,25 +40,16 @@ GIVE_UP_STEPS = 20_000
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from typing import TypeVar
 
     _T = TypeVar("_T")
 
-_HEADER = b"SQLite format 3\0"
+_SMALLEST_FILE = 100  # bytes: the header of an SQLite database
 _JOURNAL_HEADER = bytes.fromhex("d9d505f920a163d7")
 
-# Files that this process has open in SQLite: opening and closing one of them by hand would drop SQLite's own locks.
-_open_files: dict[tuple[int, int], int] = {}
-_open_files_guard = threading.Lock()
-
-
-class _PerThread(threading.local):
-    """What one thread owns: a connection, its cache, its turn at the write lock, and its level of ``synchronous``."""
-
-    connection: sqlite3.Connection | None = None
-    cache_kib: int | None = None
-    write_lock: WriteLock | None = None
-    is_full_sync: bool | None = None
+# Held while a new file is made: closing it by hand drops every lock that SQLite, in another thread, has on it by then.
+_making = threading.Lock()
 
 
 class Database:
@@ -81,17 +73,14 @@ class Database:
         self.busy_timeout_s = 5.0 if busy_timeout_s is None else busy_timeout_s
         self.is_read_only = is_read_only
         self._is_immutable = False
-        self._thread = _PerThread()
-        self._held: list[tuple[threading.Thread, sqlite3.Connection | WriteLock]] = []
-        self._guard = threading.Lock()
-        self._is_closed = False
         self._identity = self._find_or_create(create)
+        self._connections = Connections(self.path, self._identity, self._connect)
         try:
-            with self._reader_first():
+            with self._connections.opening, self._reader_first():
                 try:
                     self._open()
                 except BaseException:
-                    self._close_connections()
+                    self._connections.close_thread()
                     raise
         except BaseException:
             self.close()
@@ -101,50 +90,62 @@ class Database:
 
     def _find_or_create(self, create: bool) -> tuple[int, int]:
         with translated(self.path):
-            if not os.path.lexists(self.path):
-                if not create or self.is_read_only:
-                    raise DatabaseMissing(f"no database at {self.path}; enqueue a job to create it, or pass --db")
-                directory = os.path.dirname(self.path)
-                if not os.path.isdir(directory):
-                    os.makedirs(directory, mode=0o700)
-                with contextlib.suppress(FileExistsError):
-                    os.close(create_private(self.path, os.O_RDWR, is_new=True))
-                    _sync_directory(directory)
+            with _making:
+                if not os.path.lexists(self.path):
+                    self._make(create)
             status = os.stat(self.path)
             if not stat.S_ISREG(status.st_mode):
                 raise NotOurDatabase(f"{self.path} is not a file; pass --db with the path of a database")
             check_owner(self.path, status)
             check_name(self.path, status)
             identity = (status.st_dev, status.st_ino)
-            with _open_files_guard:
-                if status.st_size and not _open_files.get(identity):
-                    self._refuse_foreign_file()
-                _open_files[identity] = _open_files.get(identity, 0) + 1
+            refuse_inherited(self.path, identity)
+            if status.st_size:
+                self._refuse_foreign_file(status.st_size)
             if not os.access(self.path, os.W_OK) or not os.access(os.path.dirname(self.path), os.W_OK):
                 self.is_read_only = True
             return identity
 
-    def _refuse_foreign_file(self) -> None:
-        """Look at the header before SQLite does: opening another's file could already change it."""
-        with open(self.path, "rb") as file:
-            header = file.read(100)
-        if not any(header) and self._has_journal():
-            return  # the power went while it was created; SQLite takes back what was written
-        if len(header) < 100 or not header.startswith(_HEADER):
+    def _make(self, create: bool) -> None:
+        if not create or self.is_read_only:
+            raise DatabaseMissing(f"no database at {self.path}; enqueue a job to create it, or pass --db")
+        directory = os.path.dirname(self.path)
+        if not os.path.isdir(directory):
+            os.makedirs(directory, mode=0o700)
+        with contextlib.suppress(FileExistsError):
+            os.close(create_private(self.path, os.O_RDWR, is_new=True))
+            _sync_directory(directory)
+
+    def _refuse_foreign_file(self, size: int) -> None:
+        """Look at the header first, without a lock or a journal: opening another's file could already change it.
+
+        SQLite does it: opened and closed by hand, the file would lose the locks that this process has on it.
+        """
+        try:
+            with contextlib.closing(self._sqlite("ro&immutable=1")) as reader:
+                number = reader.execute("PRAGMA application_id").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            if "not a database" not in str(error):
+                raise
+            if self._is_half_made():
+                return  # the power went while it was created; SQLite takes back what was written
+            number = None
+        if number is None or size < _SMALLEST_FILE:
             raise NotOurDatabase(f"{self.path} is not an SQLite database; it was not touched")
-        if int.from_bytes(header[68:72], "big") != schema.APPLICATION_ID:
+        if number != schema.APPLICATION_ID:
             raise NotOurDatabase(f"{self.path} belongs to another application; it was not touched")
 
-    def _has_journal(self) -> bool:
+    def _is_half_made(self) -> bool:
+        """Tell whether a journal is there that takes the file back to no pages at all."""
         try:
             with open(self.path + "-journal", "rb") as file:
-                return file.read(8) == _JOURNAL_HEADER
+                header = file.read(20)
         except FileNotFoundError:
             return False
+        return header[:8] == _JOURNAL_HEADER and header[16:] == bytes(4)
 
     def _open(self) -> None:
-        with translated(self.path):
-            connection = self.connection()
+        with translated(self.path), self.using() as connection:
             version = self._version(connection)
             if self.is_read_only:
                 if version == 0:
@@ -156,7 +157,7 @@ class Database:
             if version < schema.SCHEMA_VERSION:
                 self._migrate(connection)
             self._use_wal(connection)
-            self.keep_reserve()
+        self.keep_reserve()
 
     def make_spool(self) -> None:
         """Make the spool's directories as far as they are missing."""
@@ -168,7 +169,7 @@ class Database:
     def _use_wal(self, connection: sqlite3.Connection) -> None:
         """Turn the write-ahead log on; it stays on, unless a process died just before it did this."""
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            with self._turn():
+            with self._turn(self._connections.mine):
                 connection.execute("PRAGMA journal_mode = WAL")
 
     @contextlib.contextmanager
@@ -200,7 +201,8 @@ class Database:
         return version
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
-        with self._turn():
+        held = self._connections.mine
+        with self._turn(held):
             version = self._version(connection)
             if version >= schema.SCHEMA_VERSION:
                 return
@@ -208,7 +210,7 @@ class Database:
                 self._back_up_before(connection, version)
             # a new file gets its header outside WAL, so that the file alone says whose it is
             connection.execute("PRAGMA synchronous = FULL")
-            self._thread.is_full_sync = True
+            held.is_full_sync = True
             connection.execute("BEGIN IMMEDIATE")
             try:
                 for number, script in schema.migrations():
@@ -268,42 +270,45 @@ class Database:
     def set_busy_timeout(self, seconds: float) -> None:
         """Wait this long for other writers from now on, on this thread's connection and on those opened later."""
         self.busy_timeout_s = seconds
-        self.connection().execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+        with self.using() as connection:
+            connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
     def set_cache(self, kib: int) -> None:
-        """Keep at most so many KiB of the file in memory for this thread, until it closes its connection."""
-        self._thread.cache_kib = kib
-        if self._thread.connection is not None:
-            self._thread.connection.execute(f"PRAGMA cache_size = {-kib}")
+        """Keep at most so many KiB of the file in memory for this thread, until it calls ``close_thread``."""
+        with self.using() as connection:
+            self._connections.mine.cache_kib = kib
+            connection.execute(f"PRAGMA cache_size = {-kib}")
+
+    def using(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Give this thread's connection, opened on first use, outside of any transaction."""
+        return self._connections.using()
 
     def connection(self) -> sqlite3.Connection:
-        """Return this thread's connection, opened on first use."""
-        connection = self._thread.connection
-        if connection is None:
-            self.check_identity()
-            try:
-                with translated(self.path):
-                    connection = self._connect()
-            except DatabaseError:
-                self.check_identity()  # it may have gone just now
-                raise
-            self._thread.connection = connection
-            with self._guard:
-                self._held.append((threading.current_thread(), connection))
-        return connection
+        """Return this thread's connection, for use inside of ``read`` or ``write``."""
+        with self.using() as connection:
+            return connection
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, held: Held) -> sqlite3.Connection:
+        self.check_identity()
+        try:
+            with translated(self.path):
+                return self._connect_as_allowed(held)
+        except DatabaseError:
+            self.check_identity()  # it may have gone just now
+            raise
+
+    def _connect_as_allowed(self, held: Held) -> sqlite3.Connection:
         if not self.is_read_only:
-            return self._prepare(self._sqlite("rw"))
+            return self._prepare(self._sqlite("rw"), held)
         if not self._is_immutable:
             try:
-                return self._prepare(self._sqlite("ro"))
+                return self._prepare(self._sqlite("ro"), held)
             except sqlite3.OperationalError:
                 # a read-only directory has no room for the shared-memory file; without a WAL the file is complete
                 if os.path.exists(self.path + "-wal") and os.path.getsize(self.path + "-wal"):
                     raise
                 self._is_immutable = True
-        return self._prepare(self._sqlite("ro&immutable=1"))
+        return self._prepare(self._sqlite("ro&immutable=1"), held)
 
     def _sqlite(self, mode: str) -> sqlite3.Connection:
         quoted = self.path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
@@ -315,14 +320,14 @@ class Database:
             check_same_thread=False,
         )
 
-    def _prepare(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+    def _prepare(self, connection: sqlite3.Connection, held: Held) -> sqlite3.Connection:
         # one row that another tool spoilt must not blind a list
         connection.text_factory = _text_of
         try:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA temp_store = MEMORY")
-            if self._thread.cache_kib is not None:
-                connection.execute(f"PRAGMA cache_size = {-self._thread.cache_kib}")
+            if held.cache_kib is not None:
+                connection.execute(f"PRAGMA cache_size = {-held.cache_kib}")
             if self.is_read_only:
                 connection.execute("PRAGMA query_only = ON")
             else:
@@ -339,47 +344,32 @@ class Database:
         return connection
 
     def close(self) -> None:
-        """Close the connections of this thread and of those that ended; use the object no more.
+        """Close the connections of all threads; whatever is asked of this object later raises ``DatabaseClosed``.
 
-        A thread that still runs keeps its own until it ends or closes it: SQLite does not bear being closed under it.
+        A transaction that runs in another thread is finished first, and closes its connection then.
         """
-        self._close_connections()
-        with _open_files_guard:
-            if not self._is_closed and not self._held:
-                self._is_closed = True
-                _open_files[self._identity] -= 1
-
-    def _close_connections(self) -> None:
-        here = threading.current_thread()
-        with self._guard:
-            mine = [item for thread, item in self._held if thread is here or not thread.is_alive()]
-            self._held = [(thread, item) for thread, item in self._held if item not in mine]
-        for item in mine:
-            with contextlib.suppress(sqlite3.Error):
-                item.close()
-        self._thread.connection = self._thread.write_lock = self._thread.is_full_sync = self._thread.cache_kib = None
+        self._connections.close()
 
     def close_thread(self) -> None:
         """Close this thread's connection and lock; a later use opens new ones."""
-        self._close_connections()
+        self._connections.close_thread()
 
     # --- transactions
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Give a connection for reads that all see the same moment. Fetch whole results; keep it short."""
-        running = self._thread.connection
-        if running is not None and running.in_transaction:
-            yield running  # a part of what runs: errors are translated there
-            return
-        with translated(self.path):
-            self.check_identity()
-            connection = self.connection()
-            connection.execute("BEGIN")
-            try:
-                yield connection
-            finally:
-                connection.execute("ROLLBACK")
+        with self.using() as connection:
+            if connection.in_transaction:
+                yield connection  # a part of what runs: errors are translated there
+                return
+            with translated(self.path):
+                self.check_identity()
+                connection.execute("BEGIN")
+                try:
+                    yield connection
+                finally:
+                    connection.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def snapshot(self, give_up: Callable[[], bool]) -> Iterator[None]:
@@ -401,32 +391,45 @@ class Database:
         """
         if self.is_read_only:
             raise DatabaseReadOnly(f"{self.path} is open read-only; nothing was changed")
-        with translated(self.path), self._turn():
-            connection = self.connection()
-            if self._thread.is_full_sync is not is_durable:
-                connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
-                self._thread.is_full_sync = is_durable
-            connection.execute("BEGIN IMMEDIATE")
-            is_committing = False
-            try:
-                yield connection
-                self.check_identity()
-                is_committing = True
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    with contextlib.suppress(sqlite3.Error):
-                        connection.execute("ROLLBACK")
-                if is_committing:
-                    self._take_back(connection)
-                raise
+        held = self._connections.enter()
+        try:
+            with translated(self.path), self._turn(held):
+                connection = self._connections.acquire(held)
+                try:
+                    yield from self._transaction(connection, held, is_durable)
+                finally:
+                    self._connections.release(held)
+        finally:
+            self._connections.leave(held)
         if is_news:
             ring_all(self.spool.workers)
 
-    def _take_back(self, connection: sqlite3.Connection) -> None:
+    def _transaction(
+        self, connection: sqlite3.Connection, held: Held, is_durable: bool
+    ) -> Iterator[sqlite3.Connection]:
+        if held.is_full_sync is not is_durable:
+            connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
+            held.is_full_sync = is_durable
+        connection.execute("BEGIN IMMEDIATE")
+        is_committing = False
+        try:
+            yield connection
+            self.check_identity()
+            self._connections.check_log(held)
+            is_committing = True
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+            if is_committing:
+                self._take_back(connection, held)
+            raise
+
+    def _take_back(self, connection: sqlite3.Connection, held: Held) -> None:
         """Write over a commit that failed in its sync: it is whole in the WAL, where a recovery would find it."""
         with contextlib.suppress(sqlite3.Error):
-            self._thread.is_full_sync = None
+            held.is_full_sync = None
             connection.execute("PRAGMA synchronous = OFF")
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(
@@ -438,14 +441,12 @@ class Database:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
 
-    def _turn(self) -> WriteLock:
+    def _turn(self, held: Held) -> WriteLock:
         """Take the write lock; ``with`` lets it go. Turns are fair, and no two writers ever reset the WAL at once."""
-        lock = self._thread.write_lock
+        lock = held.lock
         if lock is None:
             self.check_identity()
-            lock = self._thread.write_lock = WriteLock(self.spool.write_lock)
-            with self._guard:
-                self._held.append((threading.current_thread(), lock))
+            lock = held.lock = WriteLock(self.spool.write_lock)
         try:
             lock.acquire(self.busy_timeout_s)
         except FileNotFoundError:
@@ -456,19 +457,18 @@ class Database:
 
     def check_identity(self) -> None:
         """Raise ``DatabaseReplaced`` when the file at the path is not the one that was opened."""
-        try:
-            status = os.stat(self.path)
-            if (status.st_dev, status.st_ino) == self._identity:
-                return
-            what = "replaced"
-        except FileNotFoundError:
-            what = "deleted"
-        raise DatabaseReplaced(f"{self.path} was {what} while in use; nothing was changed; put it back or start again")
+        found = identity_of(self.path)
+        if found != self._identity:
+            what = "deleted" if found is None else "replaced"
+            raise DatabaseReplaced(
+                f"{self.path} was {what} while in use; nothing was changed; put it back or start again"
+            )
 
     def data_version(self) -> int:
         """Return a number that changes whenever another connection has committed."""
         try:
-            return int(self.connection().execute("PRAGMA data_version").fetchone()[0])
+            with self.using() as connection:
+                return int(connection.execute("PRAGMA data_version").fetchone()[0])
         except sqlite3.Error:
             with translated(self.path):  # only now: idle workers ask fifty times a second
                 raise

@@ -15,6 +15,7 @@
         ├── DatabaseTooNew       written by a newer queuectl
         ├── DatabaseCorrupt      SQLite says the file is damaged
         ├── DatabaseReplaced     deleted or replaced while open; nothing was acknowledged
+        ├── DatabaseClosed       used after close()
         ├── DatabaseReadOnly     file, directory or connection cannot be written
         ├── DatabaseBusy         another process held the write lock for longer than the busy timeout
         └── DiskFull             no room left; nothing was added
@@ -105,6 +106,14 @@ class DatabaseCorrupt(DatabaseError):
 
 class DatabaseReplaced(DatabaseError):
     """The file at the path is no longer the one that was opened; nothing was acknowledged."""
+
+
+class DatabaseClosed(DatabaseError):
+    """A queue or database was used after its ``close``; nothing was changed."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"the queue at {path} was closed; open it again with Queue({path!r})")
+        self.path = path
 
 
 class DatabaseReadOnly(DatabaseError):

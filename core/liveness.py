@@ -167,8 +167,15 @@ class _PlaceInLine:
             if self._is_wanted:
                 self._got_it.set()
             else:
+                with contextlib.suppress(OSError):  # let go first: a process that was forked off may have it, too
+                    fcntl.flock(self._descriptor, fcntl.LOCK_UN)
                 os.close(self._descriptor)
                 self._is_over = True
+
+    def close_inherited(self) -> None:
+        """In a forked child: let the descriptor go, which the parent's thread waits on; the lock stays the parent's."""
+        if not self._is_over:
+            os.close(self._descriptor)
 
     def take_up(self) -> bool:
         """Want the lock again after a wait that was too short; return whether the place in line still stands."""
@@ -226,6 +233,13 @@ class WriteLock:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def close_inherited(self) -> None:
+        """In a forked child: let go of the parent's descriptors without letting go of its lock."""
+        self.close()
+        if self._place is not None:
+            self._place.close_inherited()
+            self._place = None
 
     def _reopen_if_gone(self) -> None:
         if self._descriptor >= 0:

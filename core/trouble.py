@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import sqlite3
 
@@ -21,8 +22,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+_FULL = (
+    "the disk of {path} is full; nothing was added; make room, also with 'queuectl purge --all' and then"
+    " 'queuectl prune --trash'"
+)
+#: With less than this left, in bytes, what SQLite could not do was for want of room: it takes files in such pieces.
+_LEAST_ROOM = 64 * 1024
+
 _MESSAGES: tuple[tuple[str, type[QueueError], str], ...] = (
-    ("disk is full", DiskFull, "the disk of {path} is full; nothing was added; make room (queuectl purge, prune)"),
+    ("disk is full", DiskFull, _FULL),
     ("database is locked", DatabaseBusy, "another program holds {path} locked; nothing was changed; try again"),
     ("readonly", DatabaseReadOnly, "{path} cannot be written; check its owner and permissions"),
     ("not a database", NotOurDatabase, "{path} is not an SQLite database; it was not touched"),
@@ -76,15 +84,35 @@ def _of_sqlite(path: str, error: sqlite3.Error | UnicodeDecodeError) -> QueueErr
         return Interrupted(f"reading {path} was given up")
     for fragment, kind, message in _MESSAGES:
         if fragment in text:
-            return kind(message.format(path=path, error=error))
+            cause = _cause(path) if kind is DatabaseError else None
+            return cause or kind(message.format(path=path, error=error))
     if _MISFIT.search(text):
         return DatabaseCorrupt(f"{path} does not have the tables it should ({error}); run 'queuectl doctor'")
     return DatabaseError(f"{path}: {error}")
 
 
+def _cause(path: str) -> QueueError | None:
+    """Return what keeps SQLite from a file, which says only that it could not: no descriptor, no right, no room."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        if os.path.exists(path) and not os.access(path, os.R_OK):
+            return _of_system(path, PermissionError(errno.EACCES, "", path))
+        room = os.statvfs(os.path.dirname(path))
+    except OSError as error:
+        return _of_system(path, error)
+    if room.f_bavail * room.f_frsize < _LEAST_ROOM or room.f_files and not room.f_favail:
+        return DiskFull(_FULL.format(path=path))
+    return None
+
+
 def _of_system(path: str, error: OSError) -> QueueError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(f"the disk of {path} is full; nothing was added; make room")
+        return DiskFull(_FULL.format(path=path))
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return DatabaseError(
+            f"{path} cannot be opened: this process or the system has too many files open; nothing was changed;"
+            " close some or raise the limit (ulimit -n)"
+        )
     if isinstance(error, PermissionError):
         return DatabaseReadOnly(f"{error.filename or path}: permission denied; check owner and permissions")
     return DatabaseError(f"{error.filename or path}: {error.strerror or error}")

@@ -111,7 +111,8 @@ def backup(db: Database, path: str) -> int:
         copy = sqlite3.connect(partial, isolation_level=None)
         try:
             # in one step: between steps it would begin again whenever somebody has written
-            db.connection().backup(copy)
+            with db.using() as connection:
+                connection.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
             left_out = len(_in_files(copy))
         finally:
@@ -163,8 +164,9 @@ def _check_file(db: Database) -> Iterator[Finding]:
 def _check_integrity(db: Database) -> Iterator[Finding]:
     advice = "restore a backup, or copy what is left with 'sqlite3 FILE .recover'"
     try:
-        problems = [str(row[0]) for row in db.connection().execute("PRAGMA integrity_check(5)").fetchall()]
-        broken = db.connection().execute("PRAGMA foreign_key_check").fetchall()
+        with db.using() as connection:
+            problems = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(5)").fetchall()]
+            broken = connection.execute("PRAGMA foreign_key_check").fetchall()
     except sqlite3.DatabaseError as error:
         yield Finding("error", "integrity", str(error), advice)
         return

@@ -51,19 +51,19 @@ def add_many(db: Database, rows: Iterable[JobRow], captured: Captured) -> range:
     """
     if db.is_read_only:
         raise DatabaseReadOnly(f"{db.path} is open read-only; nothing was added")
-    connection = db.connection()
-    connection.execute(_CREATE_STAGE)
-    try:
-        connection.execute("BEGIN")  # touches nothing but the temporary table
+    with db.using() as connection:
+        connection.execute(_CREATE_STAGE)
         try:
-            connection.executemany(_STAGE, rows)
+            connection.execute("BEGIN")  # touches nothing but the temporary table
+            try:
+                connection.executemany(_STAGE, rows)
+            finally:
+                connection.execute("COMMIT")
+            if connection.execute("SELECT 1 FROM temp.staged").fetchone() is None:
+                return range(0)
+            return _copy(db, captured)
         finally:
-            connection.execute("COMMIT")
-        if connection.execute("SELECT 1 FROM temp.staged").fetchone() is None:
-            return range(0)
-        return _copy(db, captured)
-    finally:
-        connection.execute("DROP TABLE IF EXISTS temp.staged")
+            connection.execute("DROP TABLE IF EXISTS temp.staged")
 
 
 def _copy(db: Database, captured: Captured) -> range:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from core import database, schema
+from core import schema
 from core.errors import (
     DatabaseCorrupt,
     DatabaseError,
@@ -376,27 +376,6 @@ def test_an_older_schema_is_not_migrated_by_a_reader(old: Path, next_schema: lis
 def test_the_migrations_are_numbered_without_a_gap() -> None:
     """One file for each step, and the last one is the schema that the program writes."""
     assert [number for number, _ in schema.migrations()] == list(range(1, SCHEMA_VERSION + 1))
-
-
-# --- closing
-
-
-def test_a_queue_closed_twice_does_not_let_go_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The header is never read by hand while a queue of this process has the file open: that would drop its locks."""
-    path = tmp_path / "queue.db"
-    first, second = Queue(path), Queue(path)
-    first.close()
-    first.close()
-
-    def refuse(self: database.Database) -> None:
-        raise AssertionError("opened by hand while it is open in SQLite")
-
-    monkeypatch.setattr(database.Database, "_refuse_foreign_file", refuse)
-    with Queue(path) as third:
-        assert third.counts().of(State.PENDING) == 0
-    second.close()
-    with pytest.raises(AssertionError, match="by hand"):
-        Queue(path)
 
 
 def test_a_path_may_hold_any_character(tmp_path: Path) -> None:

@@ -1,0 +1,313 @@
+"""The connections of one database in this process: one a thread, let go when the thread ends, at close and at a fork.
+
+SQLite's locks belong to the process, and ``fork`` does not copy them: a connection that a child inherits believes in
+locks that the child does not have, and so does every connection that the child opens beside it. So the connections of a
+process that forks are closed just before, and parent and child open new ones when they need them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+
+from core.errors import DatabaseClosed, DatabaseError, DatabaseReplaced
+from core.liveness import WriteLock
+
+#: How long a fork waits for a transaction of another thread, in seconds; most take milliseconds.
+FORK_WAIT_S = 10.0
+
+#: A file's device and inode.
+Identity = tuple[int, int]
+
+
+class Held:
+    """What one thread has of a database: a connection, its place at the write lock, its cache and level of sync.
+
+    ``guard`` is held while the connection is in use; ``entered`` and ``uses`` count nested calls.
+    """
+
+    __slots__ = ("cache_kib", "connection", "entered", "guard", "is_full_sync", "lock", "log", "pid", "thread", "uses")
+
+    def __init__(self) -> None:
+        self.thread = threading.current_thread()
+        self.pid = os.getpid()
+        self.guard = threading.RLock()
+        self.entered = self.uses = 0
+        self.connection: sqlite3.Connection | None = None
+        self.log: Identity | None = None
+        self.lock: WriteLock | None = None
+        self.cache_kib: int | None = None
+        self.is_full_sync: bool | None = None
+
+
+class _Local(threading.local):
+    held: Held | None = None
+
+
+class Connections:
+    """Hands each thread its own connection to the database at ``path``; ``connect`` opens one for a thread."""
+
+    def __init__(self, path: str, identity: Identity, connect: Callable[[Held], sqlite3.Connection]) -> None:
+        self._path = path
+        self._identity = identity
+        self._connect = connect
+        self._start()
+        self.is_closed = False
+        _watch_forks(self)
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self._local = _Local()
+        self._all: list[Held] = []
+        # taken before any guard, never while one is held
+        self.opening = threading.RLock()
+        self._is_opening_held = False
+        self._at_fork: list[Held] = []
+
+    # --- one use
+
+    def enter(self) -> Held:
+        """Return what this thread has; it stays until ``leave``. Raise ``DatabaseClosed`` after ``close``."""
+        if self._pid != os.getpid():
+            self._forget_inherited()  # a fork that Python was not told of
+        held = self._local.held
+        if held is None or self.is_closed or _unusable:
+            held = self._admit(held)
+        with held.guard:
+            held.entered += 1
+        return held
+
+    def _admit(self, held: Held | None) -> Held:
+        if self.is_closed and (held is None or not held.entered):
+            raise DatabaseClosed(self._path)
+        refuse_inherited(self._path, self._identity)
+        if held is None:
+            held = self._local.held = Held()
+            with self.opening:
+                self._all.append(held)
+        return held
+
+    @property
+    def mine(self) -> Held:
+        """Return what this thread has, between ``enter`` and ``leave``."""
+        held = self._local.held
+        assert held is not None
+        return held
+
+    def leave(self, held: Held) -> None:
+        """End what ``enter`` began."""
+        with held.guard:
+            held.entered -= 1
+            if self.is_closed and not held.entered:
+                self._let_go(held)
+
+    def acquire(self, held: Held) -> sqlite3.Connection:
+        """Return the thread's connection, opened if need be; nobody closes it until ``release``."""
+        while True:
+            if held.connection is None:
+                self._open(held)
+            held.guard.acquire()
+            if held.connection is not None:
+                held.uses += 1
+                return held.connection
+            held.guard.release()  # closed by a fork just now
+
+    def release(self, held: Held) -> None:
+        """End what ``acquire`` began."""
+        held.uses -= 1
+        held.guard.release()
+
+    @contextlib.contextmanager
+    def using(self) -> Iterator[sqlite3.Connection]:
+        """Give this thread's connection, outside of any transaction of ours."""
+        held = self.enter()
+        try:
+            connection = self.acquire(held)
+            try:
+                yield connection
+            finally:
+                self.release(held)
+        finally:
+            self.leave(held)
+
+    def _open(self, held: Held) -> None:
+        with self.opening:
+            for other in [other for other in self._all if not other.thread.is_alive()]:
+                self._let_go(other)
+            if held.connection is None:
+                held.connection = self._connect(held)
+                if held.log is None:
+                    held.log = identity_of(self._path + "-wal")
+
+    # --- the write-ahead log
+
+    def check_log(self, held: Held) -> None:
+        """Raise ``DatabaseReplaced`` when the log beside the database is not the one that this connection writes.
+
+        While it is open SQLite makes no new one: that happens only after the last connection of all was closed.
+        """
+        path = self._path + "-wal"
+        found = identity_of(path)
+        if held.log is None:
+            held.log = found
+        elif found != held.log:
+            what = "deleted" if found is None else "replaced"
+            raise DatabaseReplaced(
+                f"{path} was {what} while in use; nothing was changed; stop what uses this database and start it again"
+            )
+
+    # --- closing
+
+    def close_thread(self) -> None:
+        """Close what this thread has; a later use opens new ones."""
+        held = self._local.held
+        if held is not None and held.pid == os.getpid() and not held.entered:
+            with held.guard:
+                self._let_go(held)
+
+    def close(self) -> None:
+        """Close what all threads have; a thread that uses its connection now closes it right after."""
+        self.is_closed = True
+        if self._pid != os.getpid():
+            self._forget_inherited()
+        with self.opening:
+            for held in list(self._all):
+                if held.guard.acquire(blocking=False):
+                    try:
+                        if not held.entered:
+                            self._let_go(held)
+                    finally:
+                        held.guard.release()
+
+    def _let_go(self, held: Held) -> None:
+        """Close what a thread has; its guard is held, or the thread has ended."""
+        self._close_connection(held)
+        if held.lock is not None:
+            held.lock.close()
+            held.lock = None
+        with contextlib.suppress(ValueError):
+            self._all.remove(held)
+        if self._local.held is held:
+            self._local.held = None
+
+    def _close_connection(self, held: Held) -> None:
+        connection, log = held.connection, held.log
+        held.connection = held.log = held.is_full_sync = None
+        if connection is None:
+            return
+        if log is not None and identity_of(self._path + "-wal") != log:
+            # closed as the last one, SQLite would write an old log into the database and delete the one that is there
+            _abandon(connection)
+            return
+        with contextlib.suppress(sqlite3.Error):
+            connection.close()
+
+    # --- forks
+
+    def before_fork(self) -> None:
+        """Close all connections, and hold every thread off until the fork is over."""
+        self._is_opening_held = self.opening.acquire(timeout=FORK_WAIT_S)
+        for held in list(self._all):
+            if held.guard.acquire(timeout=FORK_WAIT_S):
+                self._at_fork.append(held)
+                if not held.uses:
+                    self._close_connection(held)
+
+    def after_fork_in_parent(self) -> None:
+        """Let the threads go on."""
+        while self._at_fork:
+            self._at_fork.pop().guard.release()
+        if self._is_opening_held:
+            self._is_opening_held = False
+            self.opening.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: nothing of the parent's is used, and of its connections none is closed."""
+        self._forget_inherited()
+
+    def _forget_inherited(self) -> None:
+        inherited = self._all
+        self._start()
+        for held in inherited:
+            if held.lock is not None:
+                held.lock.close_inherited()
+            if held.connection is not None:
+                _abandon(held.connection)
+                _unusable.add(self._identity)
+
+
+def identity_of(path: str) -> Identity | None:
+    """Return the device and inode of the file at a path, ``None`` when there is none."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def refuse_inherited(path: str, identity: Identity) -> None:
+    """Raise ``DatabaseError`` in a process that was forked while a connection to this file was in use."""
+    if identity in _unusable:
+        raise DatabaseError(
+            f"{path} was in use at the moment that this process was forked off, so it cannot be used here;"
+            " fork at another moment, or start a new program"
+        )
+
+
+# Files that this process inherited an open connection to. SQLite would have new ones share its wrong idea of locks.
+_unusable: set[Identity] = set()
+_watched: weakref.WeakSet[Connections] = weakref.WeakSet()
+_watched_guard = threading.Lock()
+_hooks: list[bool] = []
+
+
+class _Forking(threading.local):
+    """The databases that this thread has prepared for the fork that it is about to do."""
+
+    prepared: tuple[Connections, ...] = ()
+
+
+_forking = _Forking()
+
+
+def _watch_forks(connections: Connections) -> None:
+    with _watched_guard:
+        _watched.add(connections)
+        if not _hooks:
+            _hooks.append(True)
+            os.register_at_fork(
+                before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+            )
+
+
+def _before_fork() -> None:
+    with _watched_guard:
+        prepared = tuple(sorted(_watched, key=id))
+    for connections in prepared:
+        connections.before_fork()
+    _forking.prepared = prepared
+
+
+def _after_fork_in_parent() -> None:
+    for connections in _forking.prepared:
+        connections.after_fork_in_parent()
+    _forking.prepared = ()
+
+
+def _after_fork_in_child() -> None:
+    global _watched_guard
+    _watched_guard = threading.Lock()  # another thread of the parent's may have held it
+    for connections in _forking.prepared:
+        connections.after_fork_in_child()
+    _forking.prepared = ()
+
+
+def _abandon(connection: sqlite3.Connection) -> None:
+    """Have nothing ever close a connection, not even the end of the program."""
+    import ctypes  # only here: it is slow to load
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
