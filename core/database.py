@@ -7,10 +7,9 @@ import os
 import sqlite3
 import stat
 import threading
-import time
 from collections.abc import Callable, Iterator
 
-from core import schema
+from core import reserve, schema
 from core.bell import ring_all
 from core.clock import Clock, SystemClock
 from core.connections import Connections, Held, identity_of, refuse_inherited
@@ -22,14 +21,13 @@ from core.errors import (
     DatabaseTooNew,
     DiskFull,
     NotOurDatabase,
+    QueueError,
 )
 from core.file_identity import check_name, check_owner, claim_spool
 from core.liveness import WriteLock, create_afresh, create_private, make_private_directory
 from core.paths import Spool
 from core.trouble import translated
 
-#: Bytes set aside so that a purge has room to work on a full disk.
-RESERVE_BYTES = 4 << 20
 #: The size of a new database's pages. A turn of a worker changes a row here and there on ten of them, and each goes to
 #: the log as a whole: half of SQLite's default is half of that; a quarter would slow down what reads a million rows.
 PAGE_BYTES = 2048
@@ -238,32 +236,23 @@ class Database:
         os.replace(partial, target)
         _sync_directory(os.path.dirname(target))
 
-    def keep_reserve(self) -> None:
-        """Set the reserve aside if it is not there and the disk has room."""
-        with contextlib.suppress(OSError):
-            if os.path.exists(self.spool.reserve):
-                return
-            room = os.statvfs(self.spool.root)
-            if room.f_bavail * room.f_frsize < 4 * RESERVE_BYTES:
-                return
-            descriptor = create_private(self.spool.reserve, os.O_RDWR, is_new=True)
-            try:
-                if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
-                else:
-                    os.write(descriptor, bytes(RESERVE_BYTES))
-            except OSError:
-                os.unlink(self.spool.reserve)
-            finally:
-                os.close(descriptor)
+    def keep_reserve(self) -> bool:
+        """Set room aside for a purge on a full disk, as much as there is; return whether that is all it should be."""
+        return reserve.keep(self.spool.reserve)
 
-    def release_reserve(self) -> bool:
-        """Give the reserve back to the disk; return whether there was one."""
-        try:
-            os.unlink(self.spool.reserve)
-        except OSError:
-            return False
-        return True
+    def release_reserve(self) -> None:
+        """Give the reserve back to the disk."""
+        reserve.release(self.spool.reserve)
+
+    def shrink_log(self) -> None:
+        """Copy the write-ahead log back and cut it to nothing, which frees its room; do without what fails."""
+        with (
+            contextlib.suppress(QueueError),
+            translated(self.path),
+            self.using() as connection,
+            self._turn(self._connections.mine),
+        ):
+            connection.execute("PRAGMA wal_checkpoint = TRUNCATE").fetchone()
 
     # --- connections
 
@@ -275,9 +264,14 @@ class Database:
 
     def set_cache(self, kib: int) -> None:
         """Keep at most so many KiB of the file in memory for this thread, until it calls ``close_thread``."""
-        with self.using() as connection:
-            self._connections.mine.cache_kib = kib
-            connection.execute(f"PRAGMA cache_size = {-kib}")
+        held = self._connections.enter()
+        try:
+            held.cache_kib = kib
+            if held.connection is not None:
+                with self.using() as connection:
+                    connection.execute(f"PRAGMA cache_size = {-kib}")
+        finally:
+            self._connections.leave(held)
 
     def using(self) -> AbstractContextManager[sqlite3.Connection]:
         """Give this thread's connection, opened on first use, outside of any transaction."""
@@ -488,11 +482,10 @@ def _text_of(data: bytes) -> str:
 
 
 def retry_on_full_disk(database: Database, work: Callable[[], _T]) -> _T:
-    """Run a piece of work that frees space; on a full disk release the reserve and run it again."""
-    try:
-        return work()
-    except DiskFull:
-        if not database.release_reserve():
-            raise
-        time.sleep(0)  # let the file system see the room
-        return work()
+    """Run a piece of work that frees room; on a full disk once more with what the log, then the reserve, takes up."""
+    for make_room in (database.shrink_log, database.release_reserve):
+        try:
+            return work()
+        except DiskFull:
+            make_room()
+    return work()

@@ -100,7 +100,7 @@ def _cause(path: str) -> QueueError | None:
         room = os.statvfs(os.path.dirname(path))
     except OSError as error:
         return _of_system(path, error)
-    if room.f_bavail * room.f_frsize < _LEAST_ROOM or room.f_files and not room.f_favail:
+    if room.f_bavail * room.f_frsize < _LEAST_ROOM or (room.f_files and not room.f_favail):
         return DiskFull(_FULL.format(path=path))
     return None
 

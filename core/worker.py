@@ -17,7 +17,7 @@ from enum import Enum
 from core import events
 from core.bell import Bell
 from core.clock import CalendarWatch
-from core.errors import DatabaseCorrupt, DatabaseReplaced, QueueError, UsageError
+from core.errors import DatabaseClosed, DatabaseCorrupt, DatabaseReplaced, QueueError, UsageError
 from core.model import Ending
 from core.process import RunFile, check_descriptors, keep_descriptors_from_commands
 from core.queue import Queue
@@ -411,6 +411,8 @@ class Worker:
 
     def _is_hopeless(self, error: QueueError) -> bool:
         """Tell whether to leave although the storage fails: the results are in the run files, for the next worker."""
+        if isinstance(error, DatabaseClosed):
+            return True  # it never works again; what runs is for the next worker
         if self._running.has_live():
             return False
         return self._stop_mode is not None or isinstance(error, (DatabaseReplaced, DatabaseCorrupt))

@@ -86,8 +86,8 @@ MUTANTS = (
         "core.database",
         (
             (
-                'connection.execute("BEGIN IMMEDIATE")\n            is_committing',
-                'connection.execute("BEGIN")\n            is_committing',
+                'connection.execute("BEGIN IMMEDIATE")\n        is_committing',
+                'connection.execute("BEGIN")\n        is_committing',
             ),
         ),
         "contention",
@@ -107,8 +107,8 @@ MUTANTS = (
         "core.database",
         (
             (
-                "            status = os.stat(self.path)\n            if (status.st_dev",
-                "            return\n            if (status.st_dev",
+                "        found = identity_of(self.path)\n        if found != self._identity",
+                "        return\n        found = None\n        if found != self._identity",
             ),
         ),
         "replaced",
@@ -124,14 +124,14 @@ MUTANTS = (
         "take-back",
         "a commit that failed in its sync stays in the WAL",
         "core.database",
-        (("self._take_back(connection)", "pass"),),
+        (("self._take_back(connection, held)", "pass"),),
         "faults",
     ),
     Mutant(
         "reader-first",
         "a damaged database is closed by a connection that may write",
         "core.database",
-        (("with self._reader_first():", "with contextlib.nullcontext():"),),
+        (("self._reader_first():", "contextlib.nullcontext():"),),
         "corruption",
     ),
 )
