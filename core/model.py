@@ -26,12 +26,17 @@ class State(str, Enum):
 
 
 class Phase(str, Enum):
-    """What a pending job is waiting for; derived, never stored."""
+    """What a pending job is waiting for, or that no living worker watches a running one; derived, never stored.
+
+    ``UNWATCHED``: its command runs, as far as is known. ``ENDED``: it has ended, and that is not recorded yet.
+    """
 
     READY = "ready"
     DELAYED = "delayed"
     RETRYING = "retrying"
     HELD = "held"
+    UNWATCHED = "unwatched"
+    ENDED = "ended"
 
 
 class Outcome(str, Enum):
@@ -53,11 +58,24 @@ FAILURES = frozenset({Outcome.FAILED, Outcome.SIGNALLED, Outcome.TIMED_OUT, Outc
 FINISHED = frozenset({State.COMPLETED, State.DEAD, State.CANCELLED})
 
 
+class Unwatched(NamedTuple):
+    """What is known of a running job that no living worker watches: a phase, and one line for a person.
+
+    ``ended_at`` is when its command ended, as far as its run file tells; ``is_stopping`` whether a person cancelled it.
+    """
+
+    phase: Phase
+    reason: str
+    ended_at: datetime | None = None
+    is_stopping: bool = False
+
+
 class Job(NamedTuple):
     """A shell command with its settings and where it stands now.
 
     ``started_at``, ``finished_at`` and the ``last_*`` fields speak of the newest attempt. ``run_s`` is how long that
-    attempt took (``None`` while it runs). ``since`` is when the job entered its state.
+    attempt took (``None`` while it runs). ``since`` is when the job entered its state. ``unwatched`` is only set by
+    ``Queue.watched``: the database alone does not tell.
     """
 
     id: int
@@ -86,9 +104,15 @@ class Job(NamedTuple):
     last_exit_code: int | None
     last_signal: int | None
     last_error: str | None
+    unwatched: Unwatched | None = None
 
     def phase(self, now: datetime) -> Phase | None:
-        """Return what a pending job waits for, as far as the job alone tells (never ``HELD``); else ``None``."""
+        """Return what a pending job waits for, as far as the job alone tells (never ``HELD``).
+
+        Of a running one whether it is ``unwatched``, as ``Queue.watched`` found it; else ``None``.
+        """
+        if self.state is State.RUNNING and self.unwatched is not None:
+            return self.unwatched.phase
         if self.state is not State.PENDING:
             return None
         if self.run_at is None or self.run_at <= now:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from core import environment, metrics, model, output, upkeep
+    from core import environment, metrics, model, output, unwatched, upkeep
     from core.model import (
         Act,
         Attempt,
@@ -47,8 +47,9 @@ if TYPE_CHECKING:
     #: What a bulk verb acts on: listed jobs, or all that match a view.
     Selection = JobRef | Iterable[JobRef] | View
 else:
-    environment, metrics, model, output, upkeep = map(
-        Late, ("core.environment", "core.metrics", "core.model", "core.output", "core.upkeep")
+    environment, metrics, model, output, unwatched, upkeep = map(
+        Late,
+        ("core.environment", "core.metrics", "core.model", "core.output", "core.unwatched", "core.upkeep"),
     )
     acts, listing, reading, workers = map(
         Late, ("core.store.acts", "core.store.listing", "core.store.reading", "core.store.workers")
@@ -241,6 +242,10 @@ class Queue:
     def waiting(self, ref: JobRef) -> Waiting | None:
         """Return why a pending job is not running, ``None`` for a job in any other state."""
         return reading.waiting(self.database, ref, has_worker=any(worker.is_alive for worker in self.workers()))
+
+    def watched(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return the jobs with ``unwatched`` set on the running ones that no living worker watches."""
+        return unwatched.watched(self.database, jobs)
 
     def counts(self) -> Counts:
         """Return how many jobs stand where; microseconds, whatever their number."""

@@ -40,12 +40,12 @@ def run(session: Session, options: Namespace) -> int:
     before = {job_id: queue.job(job_id).state for job_id in ids}
     act = queue.cancel(ids, kill=options.kill)
     note_done(session, act, "cancelled or asked to stop")
-    jobs = [queue.job(job_id) for job_id in ids]
+    jobs = queue.watched([queue.job(job_id) for job_id in ids])
     running = [job for job in jobs if job.state is State.RUNNING]
     if running and not options.no_wait:
         _note_waiting(session, queue, running, is_kill=options.kill)
         _wait(session, queue, [job.id for job in running])
-        jobs = [queue.job(job_id) for job_id in ids]
+        jobs = queue.watched([queue.job(job_id) for job_id in ids])
     if session.is_json:
         _print_json(session, jobs)
         return _code(act, jobs, is_waiting=not options.no_wait)
@@ -71,6 +71,8 @@ def _print_json(session: Session, jobs: list[Job]) -> None:
 def _fate(job: Job, before: State, *, is_waiting: bool) -> str:
     if job.state is State.CANCELLED:
         return f"Job {title(job)} cancelled"
+    if job.unwatched is not None:
+        return f"Job {title(job)} will be cancelled when a worker comes ('queuectl worker'): no living one watches it"
     if job.state is State.RUNNING:
         reason = "still runs; its worker goes on stopping it" if is_waiting else "is asked to stop"
         return f"Job {title(job)} {reason}"

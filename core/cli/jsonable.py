@@ -37,7 +37,8 @@ def flat(value: Any) -> dict[str, Any]:
 
 def job_object(job: Job, now: datetime) -> dict[str, Any]:
     """Return a job as an object, its phase added, the values of variables that look like secrets masked."""
-    shown = flat(job)
+    shown = flat(job._replace(unwatched=None))
+    del shown["unwatched"]
     shown["env"] = masked(job.env)
     shown["phase"] = plain(job.phase(now))
     return shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from datetime import datetime
 
 from core.cli.failures import DONE
 from core.cli.parser import Parser
@@ -56,7 +57,7 @@ def run(session: Session, options: Namespace) -> int:
 
         pages = walk(queue, view, limit=options.limit or None, after=_key(queue, view, options.after))
         now = session.now()
-        print_array(job_object(job, now) for page in pages for job in page)
+        print_array(job_object(job, now) for page in pages for job in queue.watched(page))
         return DONE
     limit = _SHOWN if options.limit is None else options.limit or None
     list_jobs(session, queue, view, limit=limit, after=options.after)
@@ -76,7 +77,7 @@ def list_jobs(session: Session, queue: Queue, view: View, *, limit: int | None, 
         pages = walk(queue, view, limit=limit, after=_key(queue, view, after))
     for page in pages:
         if page:
-            _show(session, page, has_header=shown == 0)
+            _show(session, queue.watched(page), has_header=shown == 0)
         shown += len(page)
     if shown == 0:
         session.note("queuectl: no such jobs" if view.states or view.terms else "queuectl: no jobs yet")
@@ -114,7 +115,7 @@ def _show(session: Session, jobs: Sequence[Job], *, has_header: bool) -> None:
                 job.label or "",
                 str(job.priority),
                 f"{job.attempts}/{job.max_attempts}",
-                ago(job.run_at if word in ("delayed", "retrying") else job.since, now),
+                ago(job.run_at if word in ("delayed", "retrying") else _since(job), now),
                 Cell(result(job), "red" if job.state is State.DEAD else "dim"),
                 job.command,
             )
@@ -131,6 +132,12 @@ def _show(session: Session, jobs: Sequence[Job], *, has_header: bool) -> None:
     else:
         filled = [[value if _text(value) else "-" for value in row] for row in rows]
         show_table(session, columns, filled, has_header=has_header)
+
+
+def _since(job: Job) -> datetime:
+    """Return when a job entered its state, or, when its end is not recorded yet, its command ended."""
+    ended_at = None if job.unwatched is None else job.unwatched.ended_at
+    return ended_at or job.since
 
 
 def _text(value: str | Cell) -> str:

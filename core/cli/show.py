@@ -25,7 +25,7 @@ def configure(parser: Parser, name: str) -> None:
 def run(session: Session, options: Namespace) -> int:
     """Print a job, its attempts and what people did to it."""
     queue = session.queue()
-    job = queue.job(options.job)
+    (job,) = queue.watched([queue.job(options.job)])
     attempts, history, waiting = queue.attempts(job.id), queue.history(job.id), queue.waiting(job.id)
     environment = queue.environment(job.id) if options.environment else None
     if session.is_json:
@@ -77,6 +77,7 @@ def _show_job(session: Session, job: Job, waiting: Waiting | None) -> None:
             ("name", job.name),
             ("command", job.command),
             ("state", Cell(f"{shown} (since {local(job.since)}, {ago(job.since, now)})", COLOURS[word])),
+            ("not watched", None if job.unwatched is None else job.unwatched.reason),
             ("not running", None if waiting is None else waiting.reason),
             ("next run", None if job.run_at is None else f"{local(job.run_at)} ({ago(job.run_at, now)})"),
             ("last result", result(job) or None),

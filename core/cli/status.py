@@ -45,6 +45,7 @@ def _status(session: Session) -> int:
     alive = [worker for worker in workers if worker.is_alive]
     is_paused = queue.is_paused()
     now = session.now()
+    unwatched = sum(worker.running for worker in workers if not worker.is_alive)
     if session.is_json:
         from core.cli.jsonable import plain, print_object
 
@@ -52,6 +53,7 @@ def _status(session: Session) -> int:
             {
                 **{state.value: counts.of(state) for state in State},
                 "delayed": counts.delayed,
+                "unwatched": unwatched,
                 "workers_alive": len(alive),
                 "slots": sum(worker.slots for worker in alive),
                 "is_paused": is_paused,
@@ -61,9 +63,12 @@ def _status(session: Session) -> int:
             }
         )
         return DONE
-    delayed = f" ({counts.delayed:,} delayed)" if counts.delayed else ""
+    notes = {
+        State.PENDING: f" ({counts.delayed:,} delayed)" if counts.delayed else "",
+        State.RUNNING: f" ({unwatched:,} unwatched: their worker is dead)" if unwatched else "",
+    }
     pairs: list[tuple[str, object]] = [
-        (state.value, Cell(f"{counts.of(state):,}{delayed if state is State.PENDING else ''}", COLOURS[state.value]))
+        (state.value, Cell(f"{counts.of(state):,}{notes.get(state, '')}", COLOURS[state.value]))
         for state in State
         if state is not State.PURGED or counts.of(state)
     ]

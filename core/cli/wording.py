@@ -16,6 +16,8 @@ COLOURS = {
     "retrying": "yellow",
     "held": "yellow",
     "running": "green",
+    "unwatched": "yellow",
+    "ended": "yellow",
     "completed": "dim",
     "dead": "red",
     "cancelled": "magenta",
@@ -79,7 +81,7 @@ def title(job: Job) -> str:
 
 
 def phase(job: Job, now: datetime) -> str:
-    """Return the state of a job in one word; for a pending one what it waits for."""
+    """Return the state of a job in one word; for a pending one what it waits for, for a running one if unwatched."""
     found = job.phase(now)
     return job.state.value if found is None else found.value
 

@@ -8,7 +8,7 @@ from typing import Any
 from textual.message import Message
 
 from core.clock import Clock, SystemClock
-from core.model import Act, Key, NewJob, View
+from core.model import Act, Key, NewJob, State, View
 from core.queue import Progress, Queue
 from queuectl_tui.gateway.host import WorkerHost
 from queuectl_tui.gateway.reader import FocusRequest, Reader
@@ -21,6 +21,9 @@ __all__ = ["FocusRequest", "Gateway", "Selected", "Wanted", "next_sort"]
 
 #: What a verb acts on: job ids, or all jobs of a view.
 Selected = list[int] | View
+
+#: Of how many running jobs a cancel looks whether a worker watches them.
+_MANY = 1000
 
 #: How an act is told: past tense of the verb.
 _PAST = {
@@ -148,7 +151,26 @@ class Gateway:
     def cancel(self, jobs: Selected, *, kill: bool = False) -> None:
         """Cancel waiting jobs and ask the workers to stop running ones, politely or at once."""
         verb = "kill" if kill else "cancel"
-        self._act(verb, lambda progress: self._queue.cancel(jobs, kill=kill, progress=progress))
+
+        def cancel(progress: Progress) -> Act:
+            return self._queue.cancel(jobs, kill=kill, progress=progress)
+
+        self._writer.give(Order(verb, cancel, lambda act: self._said_of_cancel(verb, act, jobs)))
+
+    def _said_of_cancel(self, verb: str, act: Act | None, jobs: Selected) -> str:
+        """Return the line that tells what a cancel did, and what it can only do once a worker comes."""
+        running = self._queue.watched(self._queue.jobs(View(states=(State.RUNNING,)), limit=_MANY))
+        late = sum(
+            job.unwatched is not None and job.unwatched.is_stopping
+            for job in running
+            if isinstance(jobs, View) or job.id in jobs
+        )
+        if act is None or not late:
+            return said_of(verb, act)
+        coming = "will be cancelled when a worker comes: no living one watches"
+        if late >= act.count:
+            return f"{_jobs(late)} {coming} {'it' if late == 1 else 'them'}."
+        return f"{said_of(verb, act)} {late:,} of them {coming} them."
 
     def purge(self, jobs: Selected) -> None:
         """Remove finished jobs from sight."""

@@ -35,6 +35,8 @@ PATIENCE_S = 0.03
 OLDEST_S = 1.0
 #: The same while no job changes its state.
 OLDEST_CALM_S = 10.0
+#: How often to look whether workers died, while jobs run.
+WATCH_S = 1.0
 #: Minutes of history in the chart.
 MINUTES = 60
 
@@ -68,7 +70,7 @@ class Reader:
         self._snapshot = empty_snapshot(to_datetime(clock.now_ms()))
         self._taken: Snapshot | None = None
         self._not_before_s = 0.0
-        self._file_check_s = 0.0
+        self._file_check_s = self._watch_check_s = 0.0
         self._file: tuple[int, int] | None = None
         self._version: int | None = None
         self._last_error: str | None = None
@@ -232,12 +234,28 @@ class Reader:
         if is_woken:
             with self._condition:
                 self._is_woken = False
-        return is_changed or self._is_ageing() or any(window.is_count_due for window in self._windows.values())
+        return (
+            is_changed
+            or self._is_ageing()
+            or self._is_watch_changed()
+            or any(window.is_count_due for window in self._windows.values())
+        )
 
     def _is_ageing(self) -> bool:
         snapshot = self._snapshot
         age_s = self._clock.now_ms() / 1000 - snapshot.taken_at.timestamp()
         return age_s >= 60 or (age_s >= 1 and snapshot.rates.per_s > 0)
+
+    def _is_watch_changed(self) -> bool:
+        """Tell, once a second while jobs run, whether a worker died or an unwatched command ended: neither commits."""
+        now_s = time.monotonic()
+        if now_s < self._watch_check_s or not self._snapshot.counts.of(State.RUNNING):
+            return False
+        self._watch_check_s = now_s + WATCH_S
+        if tuple(self._queue.workers()) != self._snapshot.workers:
+            return True
+        shown = [row.job for row in self._snapshot.panes[Pane.RUNNING].rows if row.job.unwatched is not None]
+        return bool(shown) and self._queue.watched(shown) != shown
 
     def _check_file(self) -> None:
         """Notice, once a second, that the file was deleted: whoever writes to it now writes into the void."""
@@ -284,9 +302,19 @@ class Reader:
         found = queue.first_pages(wanted, [window.page for window in at_top.values()]) if wanted else ()
         pages = dict(zip(at_top, found, strict=True))
         return {
-            pane: window.show_page(pages[pane], counts) if pane in pages else window.read(queue, counts)
+            pane: self._watched(window.show_page(pages[pane], counts) if pane in pages else window.read(queue, counts))
             for pane, window in windows.items()
         }
+
+    def _watched(self, data: PaneData) -> PaneData:
+        """Return a list with what is to be known of running jobs that no living worker watches."""
+        if data.view.states != Pane.RUNNING.states:
+            return data
+        jobs = self._queue.watched([row.job for row in data.rows])
+        if all(job.unwatched is None for job in jobs):
+            return data
+        rows = tuple(row._replace(job=job) for row, job in zip(data.rows, jobs, strict=True))
+        return data._replace(rows=rows)
 
     def _oldest_pending_at(self, counts: Counts) -> datetime | None:
         """Return since when the longest waiting job has been due.
@@ -306,7 +334,7 @@ class Reader:
         snapshot = self._snapshot
         panes = dict(snapshot.panes)
         for pane in self._dirty_panes:
-            panes[pane] = self._windows[pane].read(self._queue, snapshot.counts, is_changed=False)
+            panes[pane] = self._watched(self._windows[pane].read(self._queue, snapshot.counts, is_changed=False))
         focus = self._read_focus() if self._is_focus_dirty else snapshot.focus
         self._dirty_panes.clear()
         self._is_focus_dirty = False
@@ -320,7 +348,7 @@ class Reader:
         panes = fresh.panes.values() if fresh is not None else ()
         job = next((row.job for data in panes for row in data.rows if row.job.id == request.job_id), None)
         try:
-            job = job or queue.job(request.job_id)
+            job = job or queue.watched([queue.job(request.job_id)])[0]
         except JobNotFound:
             return None
         attempts = queue.attempts(job.id)

@@ -74,7 +74,7 @@ def attempts(facts: Facts, now: datetime, width: int, chosen: int | None, *, is_
     for attempt in shown:
         is_chosen = attempt.number == chosen
         pointer = (f"{signs.cursor} " if is_chosen else "  ", "pointer")
-        cells = _attempt_cells(attempt, now, signs)
+        cells = _attempt_cells(attempt, facts.job, now, signs)
         parts = [(_cell(name, cells[name][0], length), cells[name][1]) for name, length in columns]
         lines.append((pointer, (pad_left(str(attempt.number), number_cells) + " ", ""), *parts))
     if len(facts.attempts) > ATTEMPTS_MAX:
@@ -129,7 +129,10 @@ def _state(job: Job, now: datetime, width: int, signs: Glyphs) -> list[Line]:
     words = [job.state.value]
     if job.state is State.PENDING and job.run_at is not None and job.phase(now) is not Phase.READY:
         words.append(countdown(job.run_at, now, "retry" if job.phase(now) is Phase.RETRYING else "due"))
+    elif job.unwatched is not None and job.unwatched.phase is Phase.ENDED:
+        words.append("ended, not yet recorded")
     elif job.state is State.RUNNING and job.started_at is not None:
+        words += ["unwatched"] if job.unwatched is not None else []
         words.append(clock((now - job.started_at).total_seconds()))
     elif job.state is not State.PENDING:
         words.append(age(job.since, now))
@@ -149,6 +152,8 @@ def _reason(facts: Facts, now: datetime, width: int) -> list[Line]:
     if job.state is State.PENDING:
         lines = _field("Because", facts.waiting.reason, width, "strong") if facts.waiting is not None else []
         return lines + (_field("Last end", ending(job), width) if job.last_outcome is not None else [])
+    if job.unwatched is not None:
+        return _field("Because", job.unwatched.reason, width, "strong")
     if job.last_outcome is None:
         return []
     return _field("Ended with", ending(job), width, "" if job.state is State.COMPLETED else "dead")
@@ -278,7 +283,7 @@ def _cell(column: str, text: str, cells: int) -> str:
     return f"{pad_left(text, cells - 2)}  " if column in ("took", "output") else pad(text, cells)
 
 
-def _attempt_cells(attempt: Attempt, now: datetime, signs: Glyphs) -> dict[str, Part]:
+def _attempt_cells(attempt: Attempt, job: Job, now: datetime, signs: Glyphs) -> dict[str, Part]:
     style = _OUTCOME_STYLES.get(attempt.outcome, "dead") if attempt.outcome is not None else "running"
     sign = {
         "completed": signs.completed,
@@ -289,6 +294,9 @@ def _attempt_cells(attempt: Attempt, now: datetime, signs: Glyphs) -> dict[str, 
     word = attempt.outcome.value.replace("_", " ") if attempt.outcome is not None else "running"
     is_running = attempt.ended_at is None
     took = clock((now - attempt.started_at).total_seconds()) if is_running else ""
+    if is_running and job.unwatched is not None:
+        sign, word, style = signs.unwatched, job.unwatched.phase.value, "delayed"
+        took = took if job.unwatched.phase is Phase.UNWATCHED else ""
     if attempt.run_s is not None:
         took = duration(attempt.run_s)
     code = exit_words(attempt.outcome, attempt.exit_code, attempt.signal)

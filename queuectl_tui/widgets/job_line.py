@@ -40,6 +40,7 @@ class Glyphs(NamedTuple):
     pending: str = "○"
     delayed: str = "◔"
     running: str = "●"
+    unwatched: str = "◌"
     completed: str = "✔"
     cancelled: str = "⊘"
     dead: str = "✗"
@@ -50,7 +51,7 @@ class Glyphs(NamedTuple):
 
 
 UNICODE = Glyphs()
-ASCII = Glyphs("o", "~", "*", "+", "-", "x", ">", "#", "-", "..")
+ASCII = Glyphs("o", "~", "*", "?", "+", "-", "x", ">", "#", "-", "..")
 
 
 class Tail(NamedTuple):
@@ -161,7 +162,7 @@ def glyph(job: Job, now: datetime, glyphs: Glyphs) -> Part:
     if state is State.PENDING:
         return (glyphs.pending, "pending") if job.phase(now) is Phase.READY else (glyphs.delayed, "delayed")
     if state is State.RUNNING:
-        return glyphs.running, "running"
+        return (glyphs.running, "running") if job.unwatched is None else (glyphs.unwatched, "delayed")
     if state is State.COMPLETED:
         return glyphs.completed, "completed"
     return (glyphs.dead, "dead") if state is State.DEAD else (glyphs.cancelled, "cancelled")
@@ -240,7 +241,11 @@ def _when(job: Job, _glyphs: Glyphs, now: datetime, is_held: bool) -> Part:
 def _clock(job: Job, glyphs: Glyphs, now: datetime, _is_held: bool) -> Part:
     if job.started_at is None:
         return glyphs.nothing, "muted"
-    return clock((now - job.started_at).total_seconds()), "running"
+    if job.unwatched is None:
+        return clock((now - job.started_at).total_seconds()), "running"
+    if job.unwatched.phase is Phase.ENDED:
+        return "ended", "delayed"
+    return clock((now - job.started_at).total_seconds()), "delayed"
 
 
 def _exit(job: Job, glyphs: Glyphs, _now: datetime, _is_held: bool) -> Part:
