@@ -50,7 +50,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
     COMMANDS: ClassVar = {commands_of_dashboard}
     COMMAND_PALETTE_BINDING = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
+        Binding("ctrl+q", "quit", "Quit", show=False),
         Binding("ctrl+c", "stay", "How to quit", show=False, system=True),
     ]
 
@@ -78,6 +78,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
             gateway, actions, is_ascii=is_ascii or preferences.is_ascii, has_bell=preferences.has_bell
         )
         self.dashboard.last_directory = preferences.last_directory
+        self.dashboard.ask_to_quit = self._ask_to_quit
         for own in OWN_THEMES:
             self.register_theme(own)
         wanted = theme or preferences.theme
@@ -168,6 +169,13 @@ class QueuectlApp(App[int], inherit_bindings=False):
         self.dashboard.last_directory = message.directory
         self._remember(self.preferences._replace(last_directory=message.directory))
 
+    def action_command_palette(self) -> None:
+        """Open the palette, unless it is open."""
+        from queuectl_tui.screens.palette import Palette
+
+        if self.is_running and not isinstance(self.screen, Palette):
+            self.push_screen(Palette())
+
     # --- the way out
 
     async def action_quit(self) -> None:
@@ -177,10 +185,6 @@ class QueuectlApp(App[int], inherit_bindings=False):
     def action_stay(self) -> None:
         """Say how to quit; Ctrl-C kills nothing."""
         self.dashboard.run_handler("stay")
-
-    def on_dashboard_quit_wanted(self) -> None:
-        """Quit, after asking what becomes of the jobs that this process runs."""
-        self._ask_to_quit()
 
     def _ask_to_quit(self) -> None:
         from queuectl_tui.screens.quit import QuitScreen

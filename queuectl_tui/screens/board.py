@@ -67,10 +67,9 @@ class Board(Screen[None], inherit_bindings=False):
         self._is_staying = False
         self._wanted_job: Job | None = None
         self.last_directory: str | None = None
+        #: What the key that quits does, at once: what is typed behind it is meant for the question that it asks.
+        self.ask_to_quit: Callable[[], None] = lambda: None
         self.is_zoomed = False
-
-    class QuitWanted(Message, namespace="dashboard"):
-        """The person wants to leave."""
 
     class ThemeWanted(Message, namespace="dashboard"):
         """The person wants the next theme."""

@@ -12,14 +12,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.geometry import Size
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
 from core.text import clean_line
 from queuectl_tui.format import clip, flat, pad
-from queuectl_tui.screens.dialog import dialog_css
+from queuectl_tui.screens.dialog import Dialog, dialog_css
 from queuectl_tui.widgets.line_text import word_rows
 
 _WIDE = 56
@@ -124,7 +123,7 @@ class ChoiceList(Widget, can_focus=True):
             self.action_take()
 
 
-class ChoiceScreen(ModalScreen[str | None]):
+class ChoiceScreen(Dialog[str | None]):
     """Gives the value of the choice that was made, or ``None``."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "cancel", "Cancel", show=False)]

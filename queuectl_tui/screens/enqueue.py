@@ -11,13 +11,12 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static, TextArea
 
 from core.clock import Clock, SystemClock, to_datetime
 from core.errors import UsageError
 from core.model import Job, NewJob
-from queuectl_tui.screens.dialog import dialog_css
+from queuectl_tui.screens.dialog import Dialog, dialog_css
 from queuectl_tui.screens.form_widgets import CommandArea, DirectorySuggester, FieldBox, FieldRow, queue_box
 from queuectl_tui.screens.job_form import FIELD, FIELDS, Field, as_new, error_of, new_job, texts_of_new
 
@@ -27,13 +26,13 @@ _ELSEWHERE = "⏎ {verb} · Tab next field · Esc cancel"
 _DISCARD = "Esc again discards what you typed"
 
 
-class EnqueueScreen(ModalScreen[NewJob | None]):
+class EnqueueScreen(Dialog[NewJob | None]):
     """Asks for a job; gives the job asked for, or ``None``. When editing, the job with the changes."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (64, "-roomy")]  # noqa: RUF012 - the base class declares it so
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s,ctrl+enter", "submit", "Submit", show=False, priority=True),
-        Binding("escape", "cancel", "Cancel", show=False, priority=True),
+        Binding("ctrl+s,ctrl+enter", "submit", "Submit", show=False),
+        Binding("escape", "cancel", "Cancel", show=False),
         Binding("down", "app.focus_next", "Next field", show=False),
         Binding("up", "app.focus_previous", "Previous field", show=False),
     ]
@@ -154,10 +153,15 @@ class EnqueueScreen(ModalScreen[NewJob | None]):
 
     # --- the way out
 
-    @on(Input.Submitted)
-    @on(CommandArea.Submitted)
-    def _on_entered(self) -> None:
-        self.action_submit()
+    def takes_key(self, key: str) -> bool:
+        """Submit or cancel."""
+        if key in ("enter", "ctrl+s", "ctrl+enter"):
+            self.action_submit()
+        elif key == "escape":
+            self.action_cancel()
+        else:
+            return False
+        return True
 
     @on(Button.Pressed, "#submit")
     def _on_submit_pressed(self) -> None:

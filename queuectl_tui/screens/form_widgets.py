@@ -9,11 +9,11 @@ from datetime import datetime
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.suggester import Suggester, SuggestFromList
 from textual.widgets import Input, Static, TextArea
 
 from core.text import clean_line
+from queuectl_tui.screens.dialog import offer_key
 from queuectl_tui.screens.job_form import Field, error_of, inert, told_of
 
 _SCANNED_MAX = 2000
@@ -21,9 +21,6 @@ _SCANNED_MAX = 2000
 
 class CommandArea(TextArea):
     """A command: Enter submits while it is one line and makes a new line otherwise, or after a backslash."""
-
-    class Submitted(Message):
-        """Enter was pressed in a command of one line."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text, id="command", compact=True, show_line_numbers=False, tab_behavior="focus")
@@ -35,16 +32,14 @@ class CommandArea(TextArea):
         return self.document.line_count > 1
 
     def on_key(self, event: events.Key) -> None:
-        """Submit or break the line."""
-        is_enter = event.key == "enter"
-        if is_enter and not self.has_lines and not self.text.rstrip(" ").endswith("\\"):
-            self.post_message(self.Submitted())
-        elif is_enter or event.key in ("ctrl+j", "alt+enter", "shift+enter"):
+        """Break the line, or leave to the form what a key means."""
+        is_line_open = self.has_lines or self.text.rstrip(" ").endswith("\\")
+        if event.key in ("ctrl+j", "alt+enter", "shift+enter") or (event.key == "enter" and is_line_open):
             self.replace("\n", *self.selection, maintain_selection_offset=False)
+            event.stop()
+            event.prevent_default()
         else:
-            return
-        event.stop()
-        event.prevent_default()
+            offer_key(self, event)
 
     def on_paste(self, event: events.Paste) -> None:
         """Insert a pasted text without what a terminal would act on."""
@@ -55,6 +50,10 @@ class CommandArea(TextArea):
 
 class LineInput(Input):
     """One line of text into which nothing can be pasted that a terminal would act on."""
+
+    def on_key(self, event: events.Key) -> None:
+        """Let the form have the keys that are no text."""
+        offer_key(self, event)
 
     def on_paste(self, event: events.Paste) -> None:
         """Insert the first line of a pasted text."""

@@ -130,7 +130,7 @@ class GeneralKeys(Keys):
             self.quit()
 
     def quit(self) -> None:
-        self._board.post_message(self._board.QuitWanted())
+        self._board.ask_to_quit()
 
     def stay(self) -> None:
         self._board.toast("Press q to quit. Jobs that run are never killed by Ctrl-C.")

@@ -12,11 +12,10 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from queuectl_tui.keys import CONTEXTS, Action, key_name
-from queuectl_tui.screens.dialog import dialog_css
+from queuectl_tui.screens.dialog import Dialog, dialog_css, offer_key
 
 _WIDE = 64
 
@@ -25,22 +24,19 @@ class _Search(Input):
     """The text that is looked for; while it is empty, the keys that close the help are keys."""
 
     def on_key(self, event: events.Key) -> None:
-        """Close on q or ? when nothing is typed."""
-        if not self.value and event.character in ("q", "?"):
-            event.stop()
-            event.prevent_default()
-            self.screen.dismiss(None)
+        """Let the dialog have the keys that are no text."""
+        offer_key(self, event)
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """Lists the actions whose keys, name or sentence have what was typed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f1", "close", "Close", show=False, priority=True),
-        Binding("down", "scroll_by(1)", "Down", show=False, priority=True),
-        Binding("up", "scroll_by(-1)", "Up", show=False, priority=True),
-        Binding("pagedown", "page(1)", "Page down", show=False, priority=True),
-        Binding("pageup", "page(-1)", "Page up", show=False, priority=True),
+        Binding("escape,f1", "close", "Close", show=False),
+        Binding("down", "scroll_by(1)", "Down", show=False),
+        Binding("up", "scroll_by(-1)", "Up", show=False),
+        Binding("pagedown", "page(1)", "Page down", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
     ]
     DEFAULT_CSS = (
         dialog_css("HelpScreen")
@@ -72,6 +68,13 @@ class HelpScreen(ModalScreen[None]):
             yield self._search
             with VerticalScroll(id="keys", can_focus=False):
                 yield self._list
+
+    def takes_key(self, key: str) -> bool:
+        """Close on q or ? when nothing is typed, on Esc and F1 as soon as nothing is."""
+        is_end = key in ("escape", "f1") or (key in ("q", "question_mark") and not self._search.value)
+        if is_end:
+            self.action_close()
+        return is_end
 
     def on_mount(self) -> None:
         self._search.focus()

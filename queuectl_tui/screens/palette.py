@@ -4,16 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import ClassVar
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
+from textual.binding import BindingType
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 from core.text import clean_line
 from queuectl_tui.keys import ALIVE_TOGETHER, key_name
 from queuectl_tui.screens.dashboard import Dashboard
+from queuectl_tui.screens.dialog import QUIT
+
+
+class Palette(CommandPalette):
+    """Textual's palette, made to bear keys that arrive faster than it is laid out."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [QUIT]
+
+    def compose(self) -> ComposeResult:
+        """Compose the palette with a list of our own."""
+        for widget in super().compose():
+            yield FoundCommands() if isinstance(widget, CommandList) else widget
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """Close, unless the palette has closed already (see ``Dialog``)."""
+        return super().dismiss(result) if self.is_active else AwaitComplete()
+
+
+class FoundCommands(CommandList):
+    """The commands that were found. Pages are turned only once there is room to show one.
+
+    Textual 8.2.8 looks for the line of the highlighted command in a table that is empty until then: a ``KeyError``.
+    """
+
+    def action_page_up(self) -> None:
+        """Go up by as many commands as are shown."""
+        if self.scrollable_content_region:
+            super().action_page_up()  # type: ignore[no-untyped-call]
+
+    def action_page_down(self) -> None:
+        """Go down by as many commands as are shown."""
+        if self.scrollable_content_region:
+            super().action_page_down()  # type: ignore[no-untyped-call]
 
 
 class CommandsOfDashboard(Provider):
-    """Offers what can be done where the person is."""
+    """Offers what can be done where the focus is; one palette does one command."""
+
+    _is_done = False
 
     def _commands(self) -> Iterator[tuple[str, str, Callable[[], None]]]:
         """Yield name, explanation and what it does."""
@@ -38,11 +77,17 @@ class CommandsOfDashboard(Provider):
 
     async def discover(self) -> Hits:
         for name, explanation, do in self._commands():
-            yield DiscoveryHit(name, do, help=explanation)
+            yield DiscoveryHit(name, partial(self._do_once, do), help=explanation)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         for name, explanation, do in self._commands():
             score = matcher.match(name)
             if score > 0:
-                yield Hit(score, matcher.highlight(name), do, help=explanation)
+                yield Hit(score, matcher.highlight(name), partial(self._do_once, do), help=explanation)
+
+    def _do_once(self, do: Callable[[], None]) -> None:
+        """Do a command; the second Enter of a burst chooses it again from the palette that is closing."""
+        if not self._is_done:
+            self._is_done = True
+            do()

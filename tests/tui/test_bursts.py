@@ -1,0 +1,112 @@
+"""Keys that arrive in one burst, before the first of them has had its effect: each does what was meant, once."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.model import NewJob
+from queuectl_tui.screens.dashboard import Dashboard
+from queuectl_tui.screens.enqueue import EnqueueScreen
+from queuectl_tui.screens.palette import Palette
+from tests.tui.harness import Stage, staged
+from tests.tui.scene import busy_snapshot, idle_snapshot
+
+SIZES = [(60, 18), (80, 24), (120, 40), (200, 60)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("opening", "burst"),
+    [
+        (("4", "E"), ("enter", "enter")),
+        (("4", "E"), ("ctrl+s", "ctrl+s")),
+        (("4", "E"), ("escape", "escape")),
+        (("4", "y"), ("c", "c")),
+        (("4", "y"), ("enter", "enter")),
+        (("4", "y"), ("q", "escape")),
+        (("?",), ("q", "q")),
+        (("?", "x"), ("escape", "q")),
+        ((":",), ("escape", "escape")),
+        (("e", *"true"), ("enter", "enter")),
+        (("e", *"true"), ("ctrl+s", "enter", "escape")),
+        (("ctrl+q",), ("q", "escape")),
+        (("ctrl+q",), ("l", "l")),
+        (("4", "d"), ("y", "y")),
+        (("4", "d"), ("escape", "n")),
+        (("/",), ("enter", "enter")),
+    ],
+)
+async def test_two_closing_keys_close_once(
+    opening: tuple[str, ...], burst: tuple[str, ...], size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever was opened is closed, once, and the dashboard stays; with a pause before the burst and without one."""
+    monkeypatch.setattr("os.path.isdir", lambda _: True)  # the scene's jobs run in a directory that is not here
+    for is_apart in (True, False):
+        async with staged(busy_snapshot(), size=size) as stage:
+            stage.gateway.host.running_count = 1  # so that ctrl+q asks
+            if is_apart:
+                await stage.press(*opening)
+                await stage.press(*burst)
+            else:
+                await stage.press(*opening, *burst)
+            await _settled(stage)
+            assert len(stage.asked("enqueue")) == (opening[0] == "e")
+            assert len(stage.asked("edit")) == (opening[-1] == "E" and burst[0] != "escape")
+            assert len(stage.asked("purge")) == (burst[0] == "y")
+
+
+async def _settled(stage: Stage) -> None:
+    """Wait until the dashboard is alone on the screen, or has ended."""
+    for _ in range(500):
+        if stage.app.return_code is not None or len(stage.app.screen_stack) == 1:
+            return
+        await stage.pilot.pause(0.01)
+    raise AssertionError(f"{stage.app.screen_stack} stayed open")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("key", ["pagedown", "pageup", "down", "up", "enter", "ctrl+end", "home"])
+async def test_the_palette_bears_keys_before_it_has_looked(key: str, size: tuple[int, int]) -> None:
+    async with staged(busy_snapshot(), size=size) as stage:
+        await stage.press(":", "p", "a", key)
+        await stage.press(":", "escape", ":", "a", key, key)
+        assert isinstance(stage.app.screen, (Dashboard, Palette))
+
+
+async def test_two_enters_in_the_palette_do_the_command_once() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press(":")
+        await stage.type("pause queue media")
+        await stage.pilot.pause(0.3)
+        await stage.press("enter", "enter", "enter")
+        await _settled(stage)
+        await stage.pilot.pause(0.2)
+        assert stage.asked("pause") == [("media", True)]
+
+
+async def test_what_is_typed_while_the_form_opens_is_its_text() -> None:
+    """The keys behind ``e`` come before the form is there; none is lost, none reaches the list behind it."""
+    async with staged(idle_snapshot()) as stage:
+        await stage.press("e", *"echo e")
+        assert isinstance(stage.app.screen, EnqueueScreen)
+        assert stage.app.screen.texts()["command"] == "echo e"
+
+
+@pytest.mark.parametrize("submit", ["enter", "ctrl+s"])
+@pytest.mark.parametrize("way", [(), ("tab",)])
+async def test_what_is_typed_behind_the_key_that_submits_is_not_part_of_the_job(
+    submit: str, way: tuple[str, ...]
+) -> None:
+    """Neither in the command nor in another field; and ctrl+s does not overtake the text before it."""
+    async with staged(idle_snapshot()) as stage:
+        await stage.press("e", *"true", *way, submit, *"4jj")
+        ((job,),) = stage.asked("enqueue")
+        assert isinstance(job, NewJob)
+        assert (job.command, job.queue) == ("true", "default")
+
+
+async def test_what_is_typed_behind_the_key_that_quits_answers_its_question() -> None:
+    async with staged(busy_snapshot()) as stage:
+        stage.gateway.host.running_count = 1
+        await stage.press("q", "w")
+        assert stage.gateway.host.stopped == ["wait"]
