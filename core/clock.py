@@ -36,6 +36,11 @@ class SystemClock:
         return time.clock_gettime(_STOPWATCH)
 
 
+def since_boot_s() -> float:
+    """Return seconds since the system's start, by the clock in which Linux states when processes were started."""
+    return time.clock_gettime(_STOPWATCH)
+
+
 class CalendarWatch:
     """Finds out that the calendar was set back: it lost time against the stopwatch since the last look.
 

@@ -122,6 +122,22 @@ def collect(db: Database, attempt_id: int) -> tuple[bytes | None, int]:
     return (data, len(data)) if len(data) <= INLINE_BYTES else (None, os.stat(path).st_size)
 
 
+def cut(db: Database, attempt_id: int, limit: int) -> bool:
+    """Shorten an ended attempt's output to ``limit`` bytes; return whether it was longer."""
+    try:
+        path = db.spool.output_file(attempt_id)
+        if os.stat(path, follow_symlinks=False).st_size <= limit:
+            return False
+        descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.ftruncate(descriptor, limit)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return False  # what cannot be shortened is kept as it is
+    return True
+
+
 def text_of(data: bytes) -> str:
     """Return output as text; what is not UTF-8 becomes U+FFFD."""
     return data.decode("utf-8", "replace")

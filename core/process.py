@@ -21,6 +21,7 @@ import signal
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from core.clock import since_boot_s
 from core.errors import UsageError
 from core.liveness import create_afresh, is_locked
 from core.paths import Spool
@@ -268,6 +269,19 @@ def _has_living_member(group: int) -> bool:
             if int(its_group) == group and state not in (b"Z", b"X"):
                 return True
     return not pids
+
+
+def age_of_leader_s(pid: int) -> float | None:
+    """Return for how long the leader of a session has been there, a suspend included; ``None`` if it cannot be known.
+
+    It goes by no calendar. ``pid`` is a number of this boot and pid namespace.
+    """
+    with contextlib.suppress(OSError, IndexError, ValueError), open(f"/proc/{pid}/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+        session, start = int(fields[3]), int(fields[19])  # of proc_pid_stat(5), numbers 6 and 22
+        if session == pid:
+            return max(0.0, since_boot_s() - start / os.sysconf("SC_CLK_TCK"))
+    return None
 
 
 def adopt(spool: Spool, attempt_id: int) -> Command:

@@ -22,10 +22,14 @@ UNKNOWN_S = 3.0
 
 
 class Adopted(NamedTuple):
-    """An attempt that is ours now, with the command to watch; whether it runs, ended or is lost ``poll`` tells."""
+    """An attempt that is ours now, with the command to watch; whether it runs, ended or is lost ``poll`` tells.
+
+    ``is_of_here`` says that the command's pid is one of this boot and pid namespace.
+    """
 
     claim: Claim
     command: Command
+    is_of_here: bool = False
 
 
 class Recovery:
@@ -58,7 +62,7 @@ class Recovery:
                     continue
             claim = claims.adopt(self._db, attempt.id, dead_worker=attempt.worker_id, worker_id=worker_id)
             if claim is not None:
-                yield Adopted(claim, adopt(self._db.spool, attempt.id))
+                yield Adopted(claim, adopt(self._db.spool, attempt.id), attempt.place == here())
         left = {attempt.id for found in unknown.values() for attempt in found}
         self._unknown_since = {one: since for one, since in self._unknown_since.items() if one in left}
         self.blocked = "; ".join(_left_alone(reason, found) for reason, found in unknown.items())

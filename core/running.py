@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core import environment
-from core.clock import to_ms
+from core.clock import since_boot_s
 from core.database import Database
-from core.lifecycle import outcome_of_exit
+from core.lifecycle import describe, outcome_of_exit
 from core.model import Ending, Outcome
-from core.output import collect
-from core.process import PASSING_ERRORS, Command, RunFile, Status, start
+from core.output import collect, cut
+from core.output_limit import OutputWatch
+from core.process import PASSING_ERRORS, Command, RunFile, Status, age_of_leader_s, start
 from core.recovery import Adopted
 from core.settings import Settings
 from core.shim import reap_left_behind, why_no_shell, why_not_entered
@@ -26,8 +27,8 @@ from core.waiter import Waiter
 _POLL_S = 0.05
 #: The same for one that is being stopped: its shim has ended, and its family is about to.
 _STOP_POLL_S = 0.01
-#: How often the size of the outputs is looked at, in seconds.
-_OUTPUT_LOOK_S = 1.0
+#: Stands for the limit of outputs when there is none, in bytes.
+_NO_LIMIT = 1 << 63
 #: How many captured environments are kept in memory.
 _ENVIRONMENTS = 256
 
@@ -40,6 +41,7 @@ class _Running:
     command: Command
     started_s: float
     is_adopted: bool
+    output: OutputWatch
     deadline_s: float | None = None
     kill_at_s: float | None = None
     stop: Outcome | None = None
@@ -47,6 +49,7 @@ class _Running:
     descriptor: int = -1
     is_announced: bool = True
     look_at_s: float = 0.0
+    is_start_known: bool = True
 
 
 class RunningSet:
@@ -61,7 +64,6 @@ class RunningSet:
         self._running: dict[int, _Running] = {}
         self._by_descriptor: dict[int, int] = {}
         self._environments: dict[int, Mapping[bytes, bytes]] = {}
-        self._output_look_s = 0.0
         self.endings: dict[int, tuple[Claim, Ending]] = {}
         self.refused: dict[int, Claim] = {}
         self.settings = Settings()
@@ -106,7 +108,8 @@ class RunningSet:
             self._did_not_start(claim, run, f"could not be started: {reason}")
             return None
         timeout_s = job.timeout_s
-        self._watch(_Running(claim, command, now, False, None if timeout_s is None else now + timeout_s))
+        deadline_s = None if timeout_s is None else now + timeout_s
+        self._watch(_Running(claim, command, now, False, OutputWatch(now), deadline_s))
         return None
 
     def _did_not_start(self, claim: Claim, run: RunFile, error: str) -> None:
@@ -135,13 +138,15 @@ class RunningSet:
         """
         now = self._db.clock.monotonic_s()
         claim, command = adopted.claim, adopted.command
-        age_s = 0.0
-        if claim.job.started_at is not None:
-            age_s = max(0.0, (self._db.clock.now_ms() - to_ms(claim.job.started_at)) / 1000)
-        timeout_s = claim.job.timeout_s
-        deadline = None if timeout_s is None else now + max(0.0, timeout_s - age_s)
-        running = _Running(claim, command, now - age_s, True, deadline)
         status = command.poll()
+        # the process knows when it was started; the stored instant is the calendar's, which may have been set since
+        age_s = None
+        if status is None and adopted.is_of_here and command.pid is not None:
+            age_s = age_of_leader_s(command.pid)
+        started_s = now - (self._stored_age_s(claim) if age_s is None else age_s)
+        running = _Running(claim, command, started_s, True, OutputWatch(now), is_start_known=age_s is not None)
+        if claim.job.timeout_s is not None:
+            running.deadline_s = max(now, running.started_s + claim.job.timeout_s)
         if status is not None:
             if claim.stop_requested is not None:
                 running.stop = Outcome.CANCELLED
@@ -150,6 +155,11 @@ class RunningSet:
         self._watch(running)
         if claim.stop_requested is not None:
             self.cancel(claim.attempt_id, is_kill=claim.stop_requested == "kill")
+
+    def _stored_age_s(self, claim: Claim) -> float:
+        """Return how long ago an attempt began, by the calendar; not longer than the system has been up."""
+        age_s = (self._db.clock.now_ms() - claim.started_ms) / 1000
+        return min(max(0.0, age_s), since_boot_s())
 
     def _watch(self, running: _Running) -> None:
         self._running[running.claim.attempt_id] = running
@@ -204,11 +214,10 @@ class RunningSet:
     def collect(self) -> None:
         """Move the commands that ended to ``endings``; act on timeouts, graces and oversized outputs."""
         now = self._db.clock.monotonic_s()
-        if self._running and now >= self._output_look_s:
-            self._output_look_s = now + _OUTPUT_LOOK_S
-            self._check_outputs()
         for attempt_id, running in list(self._running.items()):
             self._check_times(running, now)
+            if now >= running.output.look_at_s:
+                self._check_output(running, now)
             if running.is_announced or now < running.look_at_s:
                 continue
             try:
@@ -242,33 +251,37 @@ class RunningSet:
 
     def next_look_s(self, now: float) -> float:
         """Return in how many seconds some command needs a look though nothing announces it."""
-        times = [self._output_look_s] if self._running else []
+        times: list[float] = []
         for running in self._running.values():
             if not running.is_announced:
                 times.append(running.look_at_s)
+            if running.output.is_urgent:
+                times.append(running.output.look_at_s)
             times += [at for at in (running.deadline_s, running.kill_at_s) if at is not None]
         return max(0.0, min(times) - now) if times else 3600.0
 
     def _check_times(self, running: _Running, now: float) -> None:
         if running.deadline_s is not None and now >= running.deadline_s:
             running.deadline_s = None
-            self._stop(running, Outcome.TIMED_OUT, None)
+            self._stop(running, Outcome.TIMED_OUT)
         if running.kill_at_s is not None and now >= running.kill_at_s:
-            running.kill_at_s = None
-            running.command.signal(signal.SIGKILL)
-            running.look_at_s = 0.0
+            self._kill(running)
 
-    def _check_outputs(self) -> None:
-        limit = self.settings.output_limit_bytes
-        if limit is None:
+    def _check_output(self, running: _Running, now: float) -> None:
+        """End a command whose output is beyond the limit at once: while it was asked to go it would fill the disk."""
+        try:
+            path = self._db.spool.output_file(running.claim.attempt_id)
+            size = os.stat(path, follow_symlinks=False).st_size
+        except OSError:
+            size = 0
+        if not running.output.saw(size, self.settings.output_limit_bytes or _NO_LIMIT, now):
             return
-        for attempt_id, running in self._running.items():
-            try:
-                size = os.stat(self._db.spool.output_file(attempt_id)).st_size
-            except FileNotFoundError:
-                continue
-            if size > limit and running.stop is None:
-                self._stop(running, Outcome.FAILED, f"output limit of {limit} bytes exceeded")
+        if running.stop is None:
+            if running.command.has_ended():
+                return  # by itself: its true result counts, and its output is cut
+            running.stop = Outcome.FAILED
+            running.stop_error = f"output limit of {self.settings.output_limit_text} exceeded; cut to it"
+        self._kill(running)
 
     # --- stopping
 
@@ -278,7 +291,7 @@ class RunningSet:
         if running is None:
             return
         if running.stop is None:
-            self._stop(running, Outcome.CANCELLED, None)
+            self._stop(running, Outcome.CANCELLED)
         if is_kill and running.kill_at_s is not None:
             running.kill_at_s = 0.0
 
@@ -286,14 +299,18 @@ class RunningSet:
         """Stop every command because the worker has to stop."""
         for running in self._running.values():
             if running.stop is None:
-                self._stop(running, Outcome.INTERRUPTED, None)
+                self._stop(running, Outcome.INTERRUPTED)
 
-    def _stop(self, running: _Running, outcome: Outcome, error: str | None) -> None:
+    def _kill(self, running: _Running) -> None:
+        running.kill_at_s = None
+        running.command.signal(signal.SIGKILL)
+        running.look_at_s = 0.0
+
+    def _stop(self, running: _Running, outcome: Outcome) -> None:
         """Begin to stop a command, unless it has ended by itself: then its true result counts."""
         if running.command.has_ended():
             return
         running.stop = outcome
-        running.stop_error = error
         running.kill_at_s = self._db.clock.monotonic_s() + self.settings.kill_grace_s
         running.command.signal(signal.SIGTERM)
         running.command.signal(signal.SIGCONT)  # a stopped command takes its TERM only when it goes on
@@ -301,6 +318,8 @@ class RunningSet:
     # --- ending
 
     def _ending_of(self, running: _Running, status: Status, now: float) -> Ending:
+        limit = self.settings.output_limit_bytes
+        was_cut = limit is not None and cut(self._db, running.claim.attempt_id, limit)
         output, size = collect(self._db, running.claim.attempt_id)
         run_ms = max(0, round((now - running.started_s) * 1000))
         code = status.exit_code
@@ -319,9 +338,15 @@ class RunningSet:
         else:
             outcome = outcome_of_exit(code, number, job.ok_exit)
         ended_at_ms = status.ended_at_ms if running.is_adopted else None
-        if ended_at_ms is not None and job.started_at is not None:
-            run_ms = max(0, ended_at_ms - to_ms(job.started_at))
-        return Ending(outcome, code, number, error, run_ms, ended_at_ms, output, size)
+        if ended_at_ms is not None and not running.is_start_known:
+            run_ms = max(0, ended_at_ms - running.claim.started_ms)
+        ending = Ending(outcome, code, number, error, run_ms, ended_at_ms, output, size)
+        return self._with_note_of_cut(ending) if was_cut and running.stop_error is None else ending
+
+    def _with_note_of_cut(self, ending: Ending) -> Ending:
+        """Return the ending of a command that was not ended for its output, which was beyond the limit all the same."""
+        how = "" if ending.outcome is Outcome.SUCCEEDED else f"{describe(ending)}; "
+        return ending._replace(error=f"{how}output cut to the limit of {self.settings.output_limit_text}")
 
     def recorded(self, handed: Sequence[tuple[Claim, Ending]], recorded: Sequence[Recorded]) -> None:
         """Forget the endings that were handed to the database, and remove the files that are not needed any more."""

@@ -172,6 +172,10 @@ class Settings:
         return int(self._values["output-limit"]) or None
 
     @property
+    def output_limit_text(self) -> str:
+        return SETTINGS["output-limit"].format(self._values["output-limit"])
+
+    @property
     def shell(self) -> str:
         return str(self._values["shell"])
 

@@ -21,6 +21,8 @@ PURE = [
     "core/units.py",
     "core/settings.py",
     "core/filter.py",
+    "core/environment.py",
+    "core/output_limit.py",
     "queuectl_tui/snapshot.py",
     "queuectl_tui/format.py",
 ]

@@ -75,6 +75,26 @@ def test_a_command_that_ended_while_nobody_looked_is_recorded_as_it_ended(queue:
     assert os.listdir(queue.database.spool.attempts) == []
 
 
+@pytest.mark.parametrize(("code", "note"), [(0, ""), (3, "exit 3; ")])
+def test_a_command_that_ended_by_itself_has_its_result_and_its_output_is_cut(
+    queue: Queue, tmp_path: Path, code: int, note: str
+) -> None:
+    """What nobody saw pass the limit is no runaway; it is kept to the limit all the same, and that is said."""
+    queue.set("output-limit", "100K")
+    job_id = queue.enqueue(f"echo begun; {UNTIL_GO}; head -c 300000 /dev/zero; exit {code}", max_attempts=1).id
+    with WorkerProcess(queue.path) as doomed:
+        started(queue, job_id, b"begun")
+        doomed.kill()
+    (tmp_path / "go").touch()
+    run_file = Path(queue.database.spool.run_file(1))
+    wait_for(lambda: run_file.read_text().endswith(f"\n{code}\n"), "it has ended")
+    drain(queue)
+    job = queue.job(job_id)
+    assert job.state is (State.DEAD if code else State.COMPLETED)
+    assert (job.last_exit_code, job.last_error) == (code, f"{note}output cut to the limit of 100K")
+    assert queue.output(job_id).size() == 100 << 10
+
+
 def test_a_timeout_goes_on_counting_over_a_change_of_workers(queue: Queue) -> None:
     """The time that passed before the adoption is part of it: a worker that comes after it does not begin again."""
     job_id = queue.enqueue("echo begun; sleep 60", timeout_s=5, max_attempts=1).id

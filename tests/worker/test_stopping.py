@@ -14,6 +14,7 @@ from core.errors import WorkerNotFound
 from core.events import AttemptAdopted, AttemptEnded, WorkerStopped, WorkerStopping
 from core.model import NewJob, Outcome, State, View
 from core.queue import Queue
+from core.units import parse_size
 from core.worker import StopMode, Worker
 from tests.processes import is_alive, processes_of_group, wait_for
 from tests.worker.at_work import UNTIL_GO, Told, drain, endings, output, run, wait_for_state, working
@@ -175,14 +176,33 @@ def test_only_the_job_that_was_meant_is_cancelled(queue: Queue, tmp_path: Path) 
     assert states == [State.COMPLETED, State.CANCELLED, State.COMPLETED]
 
 
-def test_a_runaway_output_is_ended(queue: Queue) -> None:
-    """``output-limit`` stops a command that would fill the disk, and says so."""
-    queue.set("output-limit", "1M")
-    job = run(queue, "yes")
-    assert (job.state, job.last_outcome) == (State.DEAD, Outcome.FAILED)
-    assert job.last_error == "output limit of 1048576 bytes exceeded"
-    assert queue.output(job.id).size() > 1 << 20
+@pytest.mark.parametrize("limit", ["1M", "1000"])
+def test_a_runaway_output_is_ended_at_once_and_cut(queue: Queue, limit: str) -> None:
+    """``output-limit`` stops a command that would fill the disk, and says so. No grace: it would write on."""
+    queue.set("output-limit", limit)
+    queue.set("kill-grace", "1h")
+    job = run(queue, "trap '' TERM; yes")
+    assert (job.state, job.last_outcome, job.last_signal) == (State.DEAD, Outcome.FAILED, signal.SIGKILL)
+    assert job.last_error == f"output limit of {limit} exceeded; cut to it"
+    assert queue.output(job.id).size() == parse_size(limit)
     assert queue.output(job.id).read(0, 4) == b"y\ny\n"
+    assert queue.attempts(job.id)[0].output_bytes == parse_size(limit)
+
+
+def test_a_command_in_its_grace_is_killed_when_its_output_runs_away(queue: Queue, tmp_path: Path) -> None:
+    """What it was asked to stop for stays the outcome."""
+    queue.set("output-limit", "1M")
+    queue.set("kill-grace", "1h")
+    job_id = queue.enqueue(f"trap '' TERM; echo begun; {UNTIL_GO}; yes").id
+    with working(queue):
+        wait_for_state(queue, job_id, State.RUNNING)
+        wait_for(lambda: output(queue, job_id) == b"begun\n", "TERM is ignored")
+        queue.cancel(job_id)
+        assert queue.attempts(job_id)[0].stop_requested == "cancel"
+        (tmp_path / "go").touch()
+        job = wait_for_state(queue, job_id, State.CANCELLED, timeout_s=60)
+    assert (job.last_outcome, job.last_error) == (Outcome.CANCELLED, "signal 9; output cut to the limit of 1M")
+    assert queue.output(job_id).size() == 1 << 20
 
 
 # --- a worker
