@@ -159,13 +159,15 @@ class Event(NamedTuple):
 class Act(NamedTuple):
     """What one verb did to one or many jobs; ``id`` (0 when nothing changed) undoes it.
 
-    ``skipped`` counts jobs of a bulk act whose state did not allow it.
+    ``skipped`` counts jobs of a bulk act whose state did not allow it, ``unnamed`` restored ones whose name another job
+    has by now.
     """
 
     id: int
     verb: str
     count: int  # type: ignore[assignment]  # as all the others are called, over the method of tuples
     skipped: int = 0
+    unnamed: int = 0
 
 
 class Counts(NamedTuple):

@@ -157,6 +157,10 @@ class Queue:
         """Return a job; raise ``JobNotFound``."""
         return reading.job(self.database, ref)
 
+    def purged_from(self, ref: JobRef) -> model.State | None:
+        """Return the state that a purged job had, to which ``restore`` brings it back; ``None`` for any other job."""
+        return reading.purged_from(self.database, ref)
+
     def snapshot(self, give_up: Callable[[], bool] = lambda: False) -> AbstractContextManager[None]:
         """Let all reads of this thread in a ``with`` block see one moment; writes in it are refused.
 

@@ -15,9 +15,11 @@ _NAMED = 10
 
 
 def note_done(session: Session, act: Act, done: str) -> None:
-    """Have the session know what an act did, in case that it cannot be printed."""
+    """Have the session know what an act did, in case that it cannot be printed, and say what it could not do."""
     if act.count:
         session.done = f"{count(act.count, 'job')} {done}"
+    if act.unnamed:
+        session.note(f"queuectl: {count(act.unnamed, 'job')} restored without the name, which another job has by now")
 
 
 def report(session: Session, act: Act, done: str, *, hint: str = "") -> int:

@@ -68,7 +68,7 @@ def run(session: Session, options: Namespace) -> int:
         session.note(f"queuectl: input came that job {job_id} was not given; {_INPUT_ADVICE}")
     if session.is_json:
         _print_json(session, ended)
-    return INTERRUPTED if stops.count else _exit_code(session, ended)
+    return INTERRUPTED if stops.count else _exit_code(session, ended, queue.purged_from(job_id) or ended.state)
 
 
 def _print_json(session: Session, job: Job) -> None:
@@ -154,8 +154,8 @@ def _cancel(session: Session, queue: Queue, job_id: int, *, is_kill: bool) -> No
         queue.cancel(job_id, kill=is_kill)
 
 
-def _exit_code(session: Session, job: Job) -> int:
-    if job.state is State.COMPLETED or job.last_outcome in (Outcome.FAILED, Outcome.SIGNALLED):
+def _exit_code(session: Session, job: Job, state: State) -> int:
+    if state is State.COMPLETED or job.last_outcome in (Outcome.FAILED, Outcome.SIGNALLED):
         return REFUSED if job.last_exit_code is None else job.last_exit_code
     if job.last_outcome is Outcome.TIMED_OUT:
         session.note(f"queuectl: job {job.id} timed out")

@@ -63,7 +63,7 @@ class Waited:
                 still.append(job)
                 continue
             found = True
-            if job.state is State.COMPLETED:
+            if (queue.purged_from(job_id) or job.state) is State.COMPLETED:
                 self.completed += 1
             else:
                 self.failed.append(job)

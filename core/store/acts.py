@@ -17,6 +17,7 @@ from core.errors import InvalidTransition, NameTaken, UsageError
 from core.intake import JobRow
 from core.lifecycle import ALLOWED, Verb, check
 from core.model import Act, State
+from core.store import names
 from core.store.reading import find
 
 #: Jobs per transaction of a bulk act.
@@ -149,7 +150,8 @@ def _do_chunk(db: Database, order: _Order, act: Act, chunk: Sequence[int], is_la
             act_id = 0
         else:
             connection.execute("UPDATE acts SET n = ? WHERE id = ?", (changed, act_id))
-    return Act(act_id, order.verb.value, changed, act.skipped + len(chunk) - count)
+        unnamed = names.give_back(connection, chunk) if order.verb is Verb.RESTORE else 0
+    return Act(act_id, order.verb.value, changed, act.skipped + len(chunk) - count, act.unnamed + unnamed)
 
 
 def _open_act(connection: sqlite3.Connection, verb: Verb, parameters: Mapping[str, object]) -> int:
@@ -223,6 +225,7 @@ def edit(db: Database, job_id: int, row: JobRow, *, run_at_given: bool, then_ret
                 changes.update(run_at=row.run_at, due_at=max(row.run_at or now, now), backoff_ms=None)
             if not changes and not then_retry:
                 return Act(0, Verb.EDIT.value, 0, 1)
+            names.free(connection, row.name)
             keep = connection.execute(f"SELECT {_KEEP_STATE} FROM jobs WHERE id = ?", (job_id,)).fetchone()[0]
             act_id = _open_act(connection, Verb.EDIT, {"now": now})
             connection.execute(
@@ -305,7 +308,7 @@ def undo(db: Database, act_id: int, progress: Progress | None) -> Act:
                 "SELECT job_id FROM history WHERE act_id = ? ORDER BY job_id", (act_id,)
             ).fetchall()
         ]
-    changed = 0
+    changed = unnamed = 0
     for start in range(0, len(ids), CHUNK):
         chunk = ids[start : start + CHUNK]
         is_last = start + CHUNK >= len(ids)
@@ -313,9 +316,10 @@ def undo(db: Database, act_id: int, progress: Progress | None) -> Act:
             if is_last:
                 connection.execute("UPDATE acts SET undone_at = ? WHERE id = ?", (db.clock.now_ms(), act_id))
             changed += _undo_chunk(connection, verb, act_id, chunk)
+            unnamed += names.give_back(connection, chunk) if verb == "purge" else 0
         if progress is not None:
             progress(min(start + CHUNK, len(ids)), len(ids))
-    return Act(act_id, f"undo {verb}", changed, len(ids) - changed)
+    return Act(act_id, f"undo {verb}", changed, len(ids) - changed, unnamed)
 
 
 _UNTOUCHED = (
@@ -346,6 +350,7 @@ def _undo_chunk(connection: sqlite3.Connection, verb: str, act_id: int, chunk: S
     for job_id, before in found:
         columns = json.loads(before)
         columns.pop("starts", None)
+        names.free(connection, columns.get("name"))
         try:
             _set_columns(connection, job_id, columns)
         except sqlite3.IntegrityError as error:

@@ -11,6 +11,7 @@ from core.database import Database
 from core.environment import Captured
 from core.errors import DatabaseReadOnly, NameTaken, UsageError
 from core.intake import JobRow
+from core.store import names
 
 _COLUMNS = (
     "name, command, queue, priority, label, cwd, env, max_attempts, timeout_ms, backoff_base,"
@@ -33,6 +34,7 @@ def add(db: Database, row: JobRow, captured: Captured) -> int:
     due_at = now if row.run_at is None else max(row.run_at, now)
     try:
         with db.write(is_news=True) as connection:
+            names.free(connection, row.name)
             environment = _environment(connection, captured)
             values = (*row, environment, now, due_at, now)
             cursor = connection.execute(_INSERT_ONE, values)
@@ -70,6 +72,7 @@ def _copy(db: Database, captured: Captured) -> range:
     now = db.clock.now_ms()
     try:
         with db.write(is_news=True) as connection:
+            names.free_staged(connection)
             environment = _environment(connection, captured)
             count = connection.execute(_COPY, {"environment": environment, "now": now}).rowcount
             last = int(connection.execute("SELECT last_insert_rowid()").fetchone()[0])

@@ -19,8 +19,9 @@ _DUE_OR_RUNNING = (
     "SELECT 1 FROM counts WHERE n > 0 AND (state = 'running' OR (state = 'pending' AND is_delayed = 0))"
     f" AND {_OPEN.format(queue='counts.queue')} LIMIT 1"
 )
-# an edit after the last failure that moved the job is a person's delay, no back-off
-_IS_BACKING_OFF = (
+# a time that a person gave has no back-off
+_IS_BACKING_OFF = f"run_at IS NOT NULL AND backoff_ms IS NOT NULL AND {_OPEN.format(queue='jobs.queue')}"
+_BACKING_OFF = (
     "run_at IS NOT NULL AND attempts > 0 AND outcome IN ('failed', 'signalled', 'timed_out', 'spawn_error')"
     f" AND {_OPEN.format(queue='jobs.queue')}"
     " AND NOT EXISTS (SELECT 1 FROM history JOIN acts ON acts.id = act_id WHERE job_id = jobs.id AND verb = 'edit'"

@@ -40,6 +40,14 @@ def job(db: Database, reference: int | str) -> Job:
         return job_of(connection.execute(_JOB, (find(connection, reference),)).fetchone())
 
 
+def purged_from(db: Database, reference: int | str) -> State | None:
+    """Return the state that a purged job had; ``None`` for a job that is not purged."""
+    with db.read() as connection:
+        job_id = find(connection, reference)
+        state = connection.execute("SELECT purged_from FROM jobs WHERE id = ?", (job_id,)).fetchone()[0]
+    return None if state is None else State(state)
+
+
 def attempts(db: Database, reference: int | str) -> list[Attempt]:
     """Return a job's attempts, the first one first."""
     with db.read() as connection:

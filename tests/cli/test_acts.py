@@ -243,6 +243,17 @@ def test_restore_brings_back_what_was_purged(cli: Cli, open_queue: Queue) -> Non
     assert open_queue.counts().of(State.DEAD) == 3
 
 
+def test_a_name_that_was_taken_meanwhile_is_said(cli: Cli, open_queue: Queue) -> None:
+    """After a purge the name is free; the restored job comes without it."""
+    open_queue.add("true", name="nightly")
+    open_queue.cancel(1)
+    cli.ok("purge", "nightly", "--yes")
+    cli.ok("enqueue", "--name", "nightly", "true")
+    result = cli("restore", "1")
+    assert (result.code, result.out) == (0, "Job 1 restored\n")
+    assert result.err == "queuectl: 1 job restored without the name, which another job has by now\n"
+
+
 def test_nothing_to_restore_or_undo_is_exit_1(cli: Cli, open_queue: Queue) -> None:
     """The words were right."""
     open_queue.add("true")

@@ -276,6 +276,16 @@ def test_cancel_does_the_part_of_a_dead_worker(terminal: Terminal, open_queue: Q
     assert open_queue.workers() == []
 
 
+def test_a_job_that_completed_and_was_purged_has_completed(cli: Cli, open_queue: Queue) -> None:
+    """Purging is about seeing it; one that died has died."""
+    open_queue.add("true")
+    open_queue.add("exit 3", max_attempts=1)
+    drain(open_queue)
+    open_queue.purge([1, 2])
+    assert cli("wait", "1").code == 0
+    assert cli("wait", "1", "2").code == 3
+
+
 def test_a_job_that_was_removed_does_not_complete(cli: Cli, open_queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody pruned it while it was waited for."""
     from core.cli.waiting import Waited
