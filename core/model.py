@@ -74,8 +74,8 @@ class Job(NamedTuple):
     """A shell command with its settings and where it stands now.
 
     ``started_at``, ``finished_at`` and the ``last_*`` fields speak of the newest attempt. ``run_s`` is how long that
-    attempt took (``None`` while it runs). ``since`` is when the job entered its state. ``unwatched`` is only set by
-    ``Queue.watched``: the database alone does not tell.
+    attempt took (``None`` while it runs), ``cpu_s`` and ``max_rss_bytes`` what it used: see ``Attempt``. ``since`` is
+    when the job entered its state. ``unwatched`` is only set by ``Queue.watched``: the database alone does not tell.
     """
 
     id: int
@@ -104,6 +104,8 @@ class Job(NamedTuple):
     last_exit_code: int | None
     last_signal: int | None
     last_error: str | None
+    cpu_s: float | None = None
+    max_rss_bytes: int | None = None
     unwatched: Unwatched | None = None
 
     def phase(self, now: datetime) -> Phase | None:
@@ -125,6 +127,9 @@ class Attempt(NamedTuple):
 
     ``exit_code`` is what the shell reported (128 + n after signal n); ``signal`` is n then. ``output_bytes`` is
     ``None`` while the attempt runs. ``stop_requested`` is ``"cancel"`` or ``"kill"`` once somebody asked for it.
+    ``cpu_s`` is the processor time of all its processes that were waited for, ``max_rss_bytes`` the peak memory of the
+    largest. Both are ``None`` where they are not known: while it runs, after a KILL, and for one that was adopted; the
+    memory also when it is less than the worker's own, in which Linux counts the start of a program.
     """
 
     id: int
@@ -140,6 +145,8 @@ class Attempt(NamedTuple):
     error: str | None
     output_bytes: int | None
     stop_requested: str | None
+    cpu_s: float | None = None
+    max_rss_bytes: int | None = None
 
 
 class Event(NamedTuple):
@@ -236,6 +243,8 @@ class Sort(str, Enum):
     ID = "id"
     COMMAND = "command"
     DURATION = "duration"
+    CPU = "cpu"
+    MEMORY = "memory"
 
 
 class Term(NamedTuple):
@@ -347,3 +356,5 @@ class Ending(NamedTuple):
     ended_at_ms: int | None = None
     output: bytes | None = None
     output_bytes: int = 0
+    cpu_ms: int | None = None
+    max_rss_bytes: int | None = None

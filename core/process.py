@@ -43,7 +43,8 @@ _HAS_PIDFD = hasattr(os, "pidfd_open")
 class Status(NamedTuple):
     """What a run file says: the shim's pid, the exit status once it is there, whether the directory was gone.
 
-    ``is_refused`` is not in it: the shim ended by itself, since the system let it start no process.
+    Not in it are ``is_refused`` (the shim ended by itself, since the system let it start no process), and what the
+    command used, for one that this process started.
     """
 
     pid: int | None = None
@@ -51,6 +52,8 @@ class Status(NamedTuple):
     is_directory_gone: bool = False
     ended_at_ms: int | None = None
     is_refused: bool = False
+    cpu_ms: int | None = None
+    max_rss_bytes: int | None = None
 
 
 def read_status(spool: Spool, attempt_id: int) -> Status:
@@ -204,12 +207,18 @@ class Command:
 
     def _status(self) -> Status:
         """Return what the run file says, or how the shim exited if the file could not be written."""
-        if self._exit is not None and self._exit.code == 0:
-            return Status(self.pid, 0)  # the last that a shim does, and it never fails with that
-        status = read_status(self._spool, self._attempt_id)
-        if status.exit_code is None and self._exit is not None and not self._exit.is_refusal:
-            return Status(self.pid, self._exit.code)
-        return status
+        ended = self._exit
+        if ended is None or ended.code is None:
+            return read_status(self._spool, self._attempt_id)
+        # 0 is the last that a shim does, and it never fails with that
+        status = Status(self.pid, 0) if ended.code == 0 else read_status(self._spool, self._attempt_id)
+        if status.exit_code is None and not ended.is_refusal:
+            status = Status(self.pid, ended.code)
+        return (
+            status
+            if status.is_directory_gone
+            else status._replace(cpu_ms=ended.cpu_ms, max_rss_bytes=ended.max_rss_bytes)
+        )
 
     def _reap(self, shim: Shim, is_stopping: bool) -> bool:
         """Reap the shim if it ended; return whether it is gone. A zombie keeps its group's number from reuse."""

@@ -340,7 +340,8 @@ class RunningSet:
         ended_at_ms = status.ended_at_ms if running.is_adopted else None
         if ended_at_ms is not None and not running.is_start_known:
             run_ms = max(0, ended_at_ms - running.claim.started_ms)
-        ending = Ending(outcome, code, number, error, run_ms, ended_at_ms, output, size)
+        used = status.cpu_ms, status.max_rss_bytes
+        ending = Ending(outcome, code, number, error, run_ms, ended_at_ms, output, size, *used)
         return self._with_note_of_cut(ending) if was_cut and running.stop_error is None else ending
 
     def _with_note_of_cut(self, ending: Ending) -> Ending:

@@ -12,8 +12,10 @@ import fcntl
 import functools
 import os
 import re
+import resource
 import shutil
 import signal
+import sys
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -31,6 +33,7 @@ _REFUSED = (2, 254)
 
 _SHELL = "/bin/sh"
 _HAS_PIDFD = hasattr(os, "pidfd_open")
+_MARGIN_KIB = 1024
 
 # The command comes in this variable, not as an argument: who looks for it by its words (pkill -f) finds it alone.
 _COMMAND = "QUEUECTL_SHIM_COMMAND"
@@ -78,9 +81,11 @@ def release(descriptor: int) -> None:
 
 
 class Exit(NamedTuple):
-    """How a shim ended: its exit status, ``None`` after a signal."""
+    """How a shim ended: its exit status, ``None`` after a signal; what it and its command used, if that is known."""
 
     code: int | None
+    cpu_ms: int | None = None
+    max_rss_bytes: int | None = None
 
     @property
     def is_refusal(self) -> bool:
@@ -128,13 +133,16 @@ class Shim:
     def reap(self) -> Exit | None:
         """Return how it ended, ``None`` while it runs. It is reaped then, and its number may become another's."""
         try:
-            pid, status, _ = os.wait4(self.pid, 0 if self._has_told() else os.WNOHANG)
+            pid, status, usage = os.wait4(self.pid, 0 if self._has_told() else os.WNOHANG)
         except ChildProcessError:
-            pid, status = self.pid, signal.SIGKILL.value  # somebody else in this process reaped it
+            self.close()
+            return Exit(None)  # somebody else in this process reaped it
         if pid == 0:
             return None
         self.close()
-        return Exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else None)
+        if not os.WIFEXITED(status):
+            return Exit(None)  # what its command used went to whoever reaps that
+        return Exit(os.WEXITSTATUS(status), round((usage.ru_utime + usage.ru_stime) * 1000), _peak_bytes(usage))
 
     def _has_told(self) -> bool:
         """Tell whether its end of the pipe is closed: then it is about to end."""
@@ -186,6 +194,18 @@ def why_not_entered(directory: str) -> str:
     except OSError as error:
         return f"cannot be entered: {error.strerror}"
     return "could not be entered"
+
+
+def _peak_bytes(usage: resource.struct_rusage) -> int | None:
+    """Return the peak memory of the largest process, ``None`` where the figure is this process's own.
+
+    Linux counts for a process what it had before it became another program, and until then a shim shares the memory of
+    the worker. Some kernels count a few pages more or less from one moment to the next.
+    """
+    if sys.platform == "darwin":
+        return usage.ru_maxrss
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return None if usage.ru_maxrss <= own + _MARGIN_KIB else usage.ru_maxrss * 1024
 
 
 # --- the script

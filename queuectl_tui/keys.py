@@ -85,7 +85,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("range", ("v",), "lists", "", "Start or end a range of marks."),
     Action("mark_all", ("ctrl+a",), "lists", "", "Mark all jobs of the pane that match its filter."),
     Action("clear", ("escape",), "lists", "", "Clear the filter, then the marks."),
-    Action("sort", ("s",), "lists", "", "Sort by the next order: default, id, command, duration."),
+    Action("sort", ("s",), "lists", "", "Sort by the next order: default, id, command, duration, cpu, memory."),
     Action("reverse", ("S",), "lists", "", "Reverse the order."),
     Action("copy", ("y",), "lists", "", "Copy the id, the command, the output or the command line that does the same."),
     # output

@@ -27,7 +27,9 @@ def configure(parser: Parser, name: str) -> None:
         "--limit", metavar="N", type=limit_of, help=f"at most so many; 0 for all (default: {_SHOWN}, with --json all)"
     )
     parser.add_argument("--after", metavar="ID", help="only jobs with a higher number, in the order of their numbers")
-    parser.add_argument("--sort", metavar="ORDER", choices=[sort.value for sort in Sort], help="id, command, duration")
+    parser.add_argument(
+        "--sort", metavar="ORDER", choices=[sort.value for sort in Sort], help="id, command, duration, cpu, memory"
+    )
     parser.add_argument("--reverse", action="store_true", help="the other way round")
     parser.description = (
         "List jobs: those of one state in the order of that state (pending: who is next; running: who started first; "

@@ -9,7 +9,7 @@ from core.cli.failures import DONE
 from core.cli.parser import Parser
 from core.cli.session import Session
 from core.cli.tables import Cell, Column, show_pairs, show_table
-from core.cli.wording import COLOURS, ago, local, phase, result, size, took
+from core.cli.wording import COLOURS, ago, cpu, local, phase, result, size, took, used
 from core.environment import masked
 from core.model import Attempt, Event, Job, Waiting
 from core.units import format_duration
@@ -81,6 +81,7 @@ def _show_job(session: Session, job: Job, waiting: Waiting | None) -> None:
             ("not running", None if waiting is None else waiting.reason),
             ("next run", None if job.run_at is None else f"{local(job.run_at)} ({ago(job.run_at, now)})"),
             ("last result", result(job) or None),
+            ("used", used(job.cpu_s, job.max_rss_bytes) or None),
             ("attempts", f"{job.attempts} of {job.max_attempts}"),
             ("interrupts", str(job.interrupts) if job.interrupts else None),
             ("queue", job.queue),
@@ -102,6 +103,8 @@ def _show_attempts(session: Session, attempts: list[Attempt]) -> None:
         Column("attempt", is_right=True),
         Column("started"),
         Column("took", is_right=True),
+        Column("cpu", is_right=True),
+        Column("memory", is_right=True),
         Column("outcome"),
         Column("exit", is_right=True),
         Column("signal", is_right=True),
@@ -118,6 +121,8 @@ def _show_attempts(session: Session, attempts: list[Attempt]) -> None:
                 str(one.number),
                 local(one.started_at),
                 "" if one.run_s is None else took(one.run_s),
+                "" if one.cpu_s is None else cpu(one.cpu_s),
+                "" if one.max_rss_bytes is None else size(one.max_rss_bytes),
                 Cell(outcome, colour),
                 "" if one.exit_code is None else str(one.exit_code),
                 "" if one.signal is None else str(one.signal),

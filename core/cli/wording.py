@@ -35,6 +35,17 @@ def took(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else format_duration(round(seconds))
 
 
+def cpu(seconds: float) -> str:
+    """Return processor time: ``0.004 s``, ``0.31 s``, ``12.0 s``, ``2m3s``."""
+    return f"{seconds:.3g} s" if seconds < 1 else took(seconds)
+
+
+def used(cpu_s: float | None, max_rss_bytes: int | None) -> str:
+    """Return what is known of what an attempt used: ``0.31 s of processor time, 104 MB of memory at its peak``."""
+    parts = [] if cpu_s is None else [f"{cpu(cpu_s)} of processor time"]
+    return ", ".join(parts if max_rss_bytes is None else [*parts, f"{size(max_rss_bytes)} of memory at its peak"])
+
+
 def pause(seconds: float) -> str:
     """Return a time to wait in words: ``2 seconds``, ``1 second``, ``1h8m16s``."""
     if seconds >= 120:

@@ -24,6 +24,8 @@ def event_object(event: events.WorkerEvent, now: datetime) -> dict[str, Any]:
                 "signal": value.signal,
                 "run_s": None if value.run_ms is None else value.run_ms / 1000,
                 "output_bytes": value.output_bytes,
+                "cpu_s": None if value.cpu_ms is None else value.cpu_ms / 1000,
+                "max_rss_bytes": value.max_rss_bytes,
             }
         elif field == "decision":
             shown |= {

@@ -170,7 +170,8 @@ def _close_attempt(connection: sqlite3.Connection, attempt_id: int, ending: Endi
     """Write how an attempt ended; return whether it was still open."""
     changed = connection.execute(
         f"UPDATE attempts SET ended_at = ?, run_ms = ?, outcome = ?, exit_code = {_NUMBER}, signal = {_NUMBER},"
-        f" error = {_TEXT}, output_bytes = ?, output = ? WHERE id = ? AND ended_at IS NULL",
+        f" error = {_TEXT}, cpu_ms = {_NUMBER}, max_rss_bytes = {_NUMBER},"
+        " output_bytes = ?, output = ? WHERE id = ? AND ended_at IS NULL",
         (
             ended_at,
             run_ms,
@@ -178,6 +179,8 @@ def _close_attempt(connection: sqlite3.Connection, attempt_id: int, ending: Endi
             _number(ending.exit_code),
             _number(ending.signal),
             ending.error or "",
+            _number(ending.cpu_ms),
+            _number(ending.max_rss_bytes),
             ending.output_bytes,
             None if ending.output is None else bytearray(ending.output),
             attempt_id,
@@ -202,7 +205,8 @@ def _move_job(
     changed = connection.execute(
         f"UPDATE jobs SET state = ?, run_at = {_NUMBER}, backoff_ms = {_NUMBER}, attempts = ?, interrupts = ?,"
         f" since = ?, due_at = ?, finished_at = ?, run_ms = ?, outcome = ?, exit_code = {_NUMBER}, signal = {_NUMBER},"
-        f" error = {_TEXT} WHERE id = ? AND state = 'running' AND attempt_id = ?",
+        f" error = {_TEXT}, cpu_ms = {_NUMBER}, max_rss_bytes = {_NUMBER}"
+        " WHERE id = ? AND state = 'running' AND attempt_id = ?",
         (
             decision.state.value,
             _number(run_at),
@@ -217,6 +221,8 @@ def _move_job(
             _number(ending.exit_code),
             _number(ending.signal),
             decision.reason or ending.error or "",
+            _number(ending.cpu_ms),
+            _number(ending.max_rss_bytes),
             job.id,
             attempt_id,
         ),
@@ -245,7 +251,7 @@ _OPEN = (
 _TAKE = (
     "UPDATE jobs SET state = 'running', attempts = attempts + 1, starts = starts + 1, since = :now, started_at = :now,"
     " attempt_id = :attempt, finished_at = NULL, run_ms = NULL, outcome = NULL, exit_code = NULL, signal = NULL,"
-    " error = NULL WHERE id = :id AND state = 'pending' AND run_at IS NULL"
+    " error = NULL, cpu_ms = NULL, max_rss_bytes = NULL WHERE id = :id AND state = 'pending' AND run_at IS NULL"
 )
 
 
@@ -307,16 +313,16 @@ def give_back(db: Database, attempt_ids: Sequence[int]) -> set[int]:
             connection.execute("DELETE FROM attempts WHERE id = ?", (attempt_id,))
             previous = (
                 connection.execute(
-                    "SELECT id, started_at, ended_at, run_ms, outcome, exit_code, signal, error FROM attempts"
-                    " WHERE job_id = ? ORDER BY number DESC LIMIT 1",
+                    "SELECT id, started_at, ended_at, run_ms, outcome, exit_code, signal, error, cpu_ms, max_rss_bytes"
+                    " FROM attempts WHERE job_id = ? ORDER BY number DESC LIMIT 1",
                     (row[0],),
                 ).fetchone()
-                or (None,) * 8
+                or (None,) * 10
             )
             connection.execute(
                 "UPDATE jobs SET state = 'pending', attempts = attempts - 1, starts = starts - 1, since = ?,"
                 " attempt_id = ?, started_at = ?, finished_at = ?, run_ms = ?, outcome = ?, exit_code = ?, signal = ?,"
-                " error = ? WHERE id = ? AND state = 'running' AND attempt_id = ?",
+                " error = ?, cpu_ms = ?, max_rss_bytes = ? WHERE id = ? AND state = 'running' AND attempt_id = ?",
                 (now, *previous, row[0], attempt_id),
             )
     return stopped

@@ -236,6 +236,10 @@ def key_of(view: View, job: Job, now_ms: int) -> Key:
         if job.state is State.RUNNING and job.started_at is not None:
             return (0, now_ms - round(job.started_at.timestamp() * 1000), job.id)
         return (0, -1 if job.run_s is None else round(job.run_s * 1000), job.id)
+    if view.sort is Sort.CPU:
+        return (0, -1 if job.cpu_s is None else round(job.cpu_s * 1000), job.id)
+    if view.sort is Sort.MEMORY:
+        return (0, -1 if job.max_rss_bytes is None else job.max_rss_bytes, job.id)
     if view.sort is Sort.ID or (len(view.states) != 1 and view.states != DONE):
         return (0, job.id, job.id)
     if view.states == (State.PENDING,):

@@ -17,11 +17,11 @@ SqlRow = tuple[Any, ...]
 JOB_COLUMNS = (
     "id, name, command, queue, priority, label, cwd, env, max_attempts, timeout_ms, backoff_base, ok_exit, dead_exit,"
     " state, run_at, attempts, interrupts, enqueued_at, since, started_at, finished_at, run_ms,"
-    " outcome, exit_code, signal, error"
+    " outcome, exit_code, signal, error, cpu_ms, max_rss_bytes"
 )
 ATTEMPT_COLUMNS = (
     "id, job_id, number, worker_id, started_at, ended_at, run_ms, outcome, exit_code, signal, error, output_bytes,"
-    " stop_requested"
+    " stop_requested, cpu_ms, max_rss_bytes"
 )
 
 _STATES = {state.value: state for state in State}
@@ -41,12 +41,12 @@ def claimed_job_of(row: SqlRow, now: int) -> Job:
     return job_of((*row[:13], "running", None, row[15] + 1, row[16], row[17], now, now, *_NOTHING_YET))
 
 
-# finished_at, run_ms, outcome, exit_code, signal, error
-_NOTHING_YET = (None,) * 6
+# finished_at, run_ms, outcome, exit_code, signal, error, cpu_ms, max_rss_bytes
+_NOTHING_YET = (None,) * 8
 
 
 def _job_of(row: SqlRow) -> Job:
-    run_ms, timeout_ms = row[21], row[9]
+    run_ms, cpu_ms, timeout_ms = row[21], row[26], row[9]
     return Job(
         id=row[0],
         name=row[1],
@@ -74,6 +74,8 @@ def _job_of(row: SqlRow) -> Job:
         last_exit_code=row[23],
         last_signal=row[24],
         last_error=row[25],
+        cpu_s=None if cpu_ms is None else cpu_ms / 1000,
+        max_rss_bytes=row[27],
     )
 
 
@@ -88,7 +90,7 @@ def attempt_of(row: SqlRow) -> Attempt:
 
 
 def _attempt_of(row: SqlRow) -> Attempt:
-    run_ms = row[6]
+    run_ms, cpu_ms = row[6], row[13]
     return Attempt(
         id=row[0],
         job_id=row[1],
@@ -103,6 +105,8 @@ def _attempt_of(row: SqlRow) -> Attempt:
         error=row[10],
         output_bytes=row[11],
         stop_requested=row[12],
+        cpu_s=None if cpu_ms is None else cpu_ms / 1000,
+        max_rss_bytes=row[14],
     )
 
 

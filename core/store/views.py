@@ -62,6 +62,12 @@ _READY = "state = 'pending' AND run_at IS NULL"
 _FINISHED = "state NOT IN ('pending', 'running')"
 _TOOK = "COALESCE(CASE WHEN state = 'running' THEN :now - started_at ELSE run_ms END, -1)"
 
+_LARGEST_FIRST = {
+    Sort.DURATION: _TOOK,
+    Sort.CPU: "COALESCE(cpu_ms, -1)",
+    Sort.MEMORY: "COALESCE(max_rss_bytes, -1)",
+}
+
 
 def segments_of(view: View) -> list[Segment]:
     """Return the segments of a view, first to last, without its filter."""
@@ -89,8 +95,8 @@ def _sorted(view: View) -> Segment:
     where = _states(view.states)
     if view.sort is Sort.COMMAND:
         return Segment("", where, "command", False, False)
-    if view.sort is Sort.DURATION:
-        return Segment("", where, _TOOK, True, True)
+    if view.sort in _LARGEST_FIRST:
+        return Segment("", where, _LARGEST_FIRST[view.sort], True, True)
     return Segment("", where, "id", False, False)
 
 

@@ -67,7 +67,8 @@ def attempts(facts: Facts, now: datetime, width: int, chosen: int | None, *, is_
     if not shown:
         return [(("Job has not started.", "muted"),)]
     number_cells = max(2, len(str(shown[0].number)))
-    columns = _attempt_columns(width - 2 - number_cells - 1)
+    is_used_known = any(attempt.cpu_s is not None for attempt in shown)
+    columns = _attempt_columns(width - 2 - number_cells - 1, is_used_known)
     signs = ASCII if is_ascii else UNICODE
     heading = " " * 2 + pad_left("#", number_cells) + " " + "".join(_cell(name, name, cells) for name, cells in columns)
     lines: list[Line] = [((heading.rstrip(), "muted"),)]
@@ -156,7 +157,15 @@ def _reason(facts: Facts, now: datetime, width: int) -> list[Line]:
         return _field("Because", job.unwatched.reason, width, "strong")
     if job.last_outcome is None:
         return []
-    return _field("Ended with", ending(job), width, "" if job.state is State.COMPLETED else "dead")
+    lines = _field("Ended with", ending(job), width, "" if job.state is State.COMPLETED else "dead")
+    used = _used(job)
+    return lines + _field("Used", used, width) if used else lines
+
+
+def _used(job: Job) -> str:
+    """Return what is known of what the newest attempt used: ``310ms processor time, 104 MB memory``."""
+    parts = [] if job.cpu_s is None else [f"{duration(job.cpu_s)} processor time"]
+    return ", ".join(parts if job.max_rss_bytes is None else [*parts, f"{size(job.max_rss_bytes)} memory"])
 
 
 def ending(job: Job) -> str:
@@ -265,9 +274,10 @@ def _instant(at: datetime, now: datetime) -> str:
 # --- attempts and history
 
 
-def _attempt_columns(room: int) -> list[tuple[str, int]]:
+def _attempt_columns(room: int, is_used_known: bool) -> list[tuple[str, int]]:
     """Return the columns that fit, in order, each with its width and the space behind it."""
     wanted = [("outcome", 14), ("exit", 11), ("took", 8), ("started", 20), ("output", 9)]
+    wanted += [("cpu", 8), ("memory", 8)] if is_used_known else []
     columns: list[tuple[str, int]] = []
     for name, cells in wanted:
         if cells <= room:
@@ -280,7 +290,7 @@ def _attempt_columns(room: int) -> list[tuple[str, int]]:
 
 
 def _cell(column: str, text: str, cells: int) -> str:
-    return f"{pad_left(text, cells - 2)}  " if column in ("took", "output") else pad(text, cells)
+    return f"{pad_left(text, cells - 2)}  " if column in ("took", "output", "cpu", "memory") else pad(text, cells)
 
 
 def _attempt_cells(attempt: Attempt, job: Job, now: datetime, signs: Glyphs) -> dict[str, Part]:
@@ -311,6 +321,8 @@ def _attempt_cells(attempt: Attempt, job: Job, now: datetime, signs: Glyphs) -> 
         "started": (_instant(attempt.started_at, now), "muted"),
         "age": (age(attempt.started_at, now), "muted"),
         "output": (size(attempt.output_bytes) if attempt.output_bytes is not None else "", "muted"),
+        "cpu": (duration(attempt.cpu_s) if attempt.cpu_s is not None else "", "muted"),
+        "memory": (size(attempt.max_rss_bytes) if attempt.max_rss_bytes is not None else "", "muted"),
     }
 
 

@@ -122,7 +122,7 @@ def test_json_of_a_job_is_flat_and_in_units(cli: Cli, open_queue: Queue) -> None
     assert set(job) == {
         *("id", "name", "command", "queue", "priority", "label", "cwd", "env", "max_attempts", "timeout_s"),
         *("backoff_base", "ok_exit", "dead_exit", "state", "phase", "run_at", "attempts", "interrupts"),
-        *("enqueued_at", "since", "started_at", "finished_at", "run_s"),
+        *("enqueued_at", "since", "started_at", "finished_at", "run_s", "cpu_s", "max_rss_bytes"),
         *("last_outcome", "last_exit_code", "last_signal", "last_error"),
     }
     assert (job["state"], job["last_outcome"], job["last_exit_code"], job["phase"]) == ("dead", "failed", 7, None)
@@ -136,7 +136,7 @@ def test_show_tells_everything(cli: Cli, open_queue: Queue) -> None:
     assert "pending, retrying" in text
     assert "it waits for its next attempt" in text
     assert re.search(r"next run +\d{4}-", text)
-    assert re.search(r"1 +\d{4}-\S+ \S+ +0\.0 s +failed +9", text)
+    assert re.search(r"1 +\d{4}-\S+ \S+ +[\d.]+ s +[\d.]+ s.* failed +9", text)
     open_queue.retry("bad")
     text = cli.ok("show", "bad")
     assert "no worker is alive; start one with 'queuectl worker'" in text

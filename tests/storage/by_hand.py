@@ -14,9 +14,11 @@ from core.store.claims import Claim, Recorded, Turn
 from core.store.rollups import Rollups
 
 ENDINGS = {
-    Outcome.SUCCEEDED: Ending(Outcome.SUCCEEDED, exit_code=0, run_ms=10, output=b"fine\n", output_bytes=5),
-    Outcome.FAILED: Ending(Outcome.FAILED, exit_code=7, run_ms=10, output=b""),
-    Outcome.SIGNALLED: Ending(Outcome.SIGNALLED, exit_code=137, signal=9, run_ms=10, output=b""),
+    Outcome.SUCCEEDED: Ending(
+        Outcome.SUCCEEDED, exit_code=0, run_ms=10, output=b"fine\n", output_bytes=5, cpu_ms=7, max_rss_bytes=1 << 27
+    ),
+    Outcome.FAILED: Ending(Outcome.FAILED, exit_code=7, run_ms=10, output=b"", cpu_ms=4, max_rss_bytes=1 << 28),
+    Outcome.SIGNALLED: Ending(Outcome.SIGNALLED, exit_code=137, signal=9, run_ms=10, output=b"", cpu_ms=5),
     Outcome.TIMED_OUT: Ending(Outcome.TIMED_OUT, exit_code=143, signal=15, run_ms=10, output=b""),
     Outcome.SPAWN_ERROR: Ending(Outcome.SPAWN_ERROR, error="could not be started", run_ms=0, output=b""),
     Outcome.CANCELLED: Ending(Outcome.CANCELLED, exit_code=143, signal=15, run_ms=10, output=b""),

@@ -87,6 +87,10 @@ def naive_key(view: View, job: Job, now_ms: int) -> tuple[Any, ...]:
         is_running = job.state is State.RUNNING and job.started_at is not None
         took = moment - job.started_at.timestamp() if is_running and job.started_at else job.run_s
         return (-(took if took is not None else -0.001), -job.id)
+    if view.sort is Sort.CPU:
+        return (-(-0.001 if job.cpu_s is None else job.cpu_s), -job.id)
+    if view.sort is Sort.MEMORY:
+        return (-(-1 if job.max_rss_bytes is None else job.max_rss_bytes), -job.id)
     is_done = view.states == (State.COMPLETED, State.CANCELLED)
     if view.sort is Sort.ID or (len(view.states) != 1 and not is_done):
         return (job.id,)

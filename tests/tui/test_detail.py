@@ -104,6 +104,19 @@ def test_a_dead_job_says_how_it_ended() -> None:
     assert "Ended with signal 9 after 1m01s" in words(overview(facts(job), NOW, 80))
 
 
+def test_a_job_that_ended_says_what_it_used() -> None:
+    """As far as it is known, on a line of its own; each attempt where there is room."""
+    job = make_job(9, State.COMPLETED, last_outcome=Outcome.SUCCEEDED, last_exit_code=0, run_s=61.0, attempts=1)
+    used = job._replace(cpu_s=0.31, max_rss_bytes=104 << 20)
+    assert "Used       310ms processor time, 104 MB memory" in words(overview(facts(used), NOW, 80))
+    assert "Used       310ms processor time" in words(overview(facts(job._replace(cpu_s=0.31)), NOW, 80))
+    assert not any(line.startswith("Used") for line in words(overview(facts(job), NOW, 80)))
+    told = facts(attempts=(attempt(1, cpu_s=2.41, max_rss_bytes=104 << 20), attempt(2)))
+    heading, second, first = words(attempts(told, NOW, 100, None))[:3]
+    assert heading.split()[-3:] == ["output", "cpu", "memory"]
+    assert (first.split()[-3:], second.split()[-2:]) == (["2.4s", "104", "MB"], ["1.2", "KB"])
+
+
 def test_a_command_of_several_lines_stands_below_itself() -> None:
     lines = words(overview(facts(make_job(9, command="set -e\nmake all\n")), NOW, 80))
     at = lines.index("Command    set -e")

@@ -15,7 +15,7 @@ import pytest
 from core import shim
 from core.events import AttemptEnded, SpawningPaused
 from core.model import Job, NewJob, Outcome, State
-from core.process import read_status
+from core.process import Status, read_status
 from core.queue import Queue
 from core.worker import StopMode, Worker
 from tests.processes import is_alive, processes_of_group, wait_for
@@ -336,7 +336,7 @@ def test_a_run_file_with_another_attempts_words_says_nothing(queue: Queue) -> No
     spool = queue.database.spool
     for heading in ("queuectl attempt 7", "queuectl attempt 17 1", "queuectl attemp"):
         Path(spool.run_file(1)).write_text(f"{heading}\n4711\n0\n")
-        assert read_status(spool, 1) == (None, None, False, None, False)
+        assert read_status(spool, 1) == Status()
     Path(spool.run_file(1)).write_text("queuectl attempt 1 1   \n4711\n0\n")
     assert read_status(spool, 1)[:2] == (4711, 0)
 
