@@ -92,7 +92,7 @@ def _of_sqlite(path: str, error: sqlite3.Error | UnicodeDecodeError) -> QueueErr
 
 
 def _cause(path: str) -> QueueError | None:
-    """Return what keeps SQLite from a file, which says only that it could not: no descriptor, no right, no room."""
+    """Return what keeps SQLite from a file, which says only that it could not: no descriptor, right, room; a limit."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
         if os.path.exists(path) and not os.access(path, os.R_OK):
@@ -102,7 +102,23 @@ def _cause(path: str) -> QueueError | None:
         return _of_system(path, error)
     if room.f_bavail * room.f_frsize < _LEAST_ROOM or (room.f_files and not room.f_favail):
         return DiskFull(_FULL.format(path=path))
-    return None
+    return _too_long(path)
+
+
+def _too_long(path: str) -> DatabaseError | None:
+    """Return what to say when a limit of this process keeps the database or its log from growing."""
+    import resource  # who is in no trouble does without
+
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if most == resource.RLIM_INFINITY:
+        return None
+    sizes = [os.stat(name).st_size for name in (path, f"{path}-wal") if os.path.exists(name)]
+    if most - max(sizes, default=0) >= _LEAST_ROOM:
+        return None
+    return DatabaseError(
+        f"{path} or its log may not grow: this process may write no file of more than {most} bytes; nothing was"
+        " acknowledged; raise the limit (ulimit -f)"
+    )
 
 
 def _of_system(path: str, error: OSError) -> QueueError:
