@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         NameTaken,
         OutputUnavailable,
         QueueError,
+        Refused,
         UsageError,
     )
     from core.model import (
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         Phase,
         Sort,
         State,
+        Term,
         View,
         WorkerInfo,
     )
@@ -51,6 +53,7 @@ _HOME = {
         "NameTaken",
         "OutputUnavailable",
         "QueueError",
+        "Refused",
         "UsageError",
     ),
     "core.model": (
@@ -64,6 +67,7 @@ _HOME = {
         "Phase",
         "Sort",
         "State",
+        "Term",
         "View",
         "WorkerInfo",
     ),
@@ -90,15 +94,21 @@ __all__ = [
     "Phase",
     "Queue",
     "QueueError",
+    "Refused",
     "Sort",
     "State",
     "StopMode",
+    "Term",
     "UsageError",
     "View",
     "Worker",
     "WorkerInfo",
     "__version__",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def __getattr__(name: str) -> object:

@@ -3,6 +3,7 @@
     QueueError
     ├── UsageError               the caller's words are off: bad option, number, duration, setting
     ├── JobNotFound              no job has this id or name
+    ├── Refused                  nothing to act on, or what there is does not allow it; nothing changed
     ├── InvalidTransition        the job's state does not allow this move; nothing changed
     ├── NameTaken                a job of this name exists
     ├── QueueNotFound            no queue (lane) has this name
@@ -38,8 +39,13 @@ class JobNotFound(QueueError):
     """No job has this id or name."""
 
     def __init__(self, reference: int | str) -> None:
-        super().__init__(f"no job {reference}; see 'queuectl list'")
+        text = str(reference)
+        super().__init__(f"no job {text if len(text) <= 200 else text[:200] + '…'}; see 'queuectl list'")
         self.reference = reference
+
+
+class Refused(QueueError):
+    """There is nothing to act on, or what there is does not allow what was asked for; nothing was changed."""
 
 
 class InvalidTransition(QueueError):

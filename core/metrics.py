@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
+from core.arguments import check_whole
 from core.clock import to_datetime
 from core.database import Database
 from core.errors import DatabaseCorrupt
 from core.model import Metrics, Minute
+from core.units import MAX_DURATION_S
+
+#: As far back as ``minutes`` looks: a year and a day.
+_MOST_MINUTES = 366 * 1440
 
 
 def minutes(db: Database, count: int) -> list[Minute]:
@@ -16,6 +21,7 @@ def minutes(db: Database, count: int) -> list[Minute]:
 
     Raises ``DatabaseCorrupt`` for totals that are no numbers.
     """
+    check_whole(count, "count", 1, _MOST_MINUTES)
     newest = db.clock.now_ms() // 60_000
     with db.read() as connection:
         found = connection.execute(
@@ -50,6 +56,7 @@ def window(db: Database, window_s: int) -> Metrics:
 
     Raises ``DatabaseCorrupt`` for totals that are no numbers.
     """
+    check_whole(window_s, "window_s", 1, int(MAX_DURATION_S))
     count = max(1, -(-window_s // 60))
     newest = db.clock.now_ms() // 60_000
     with db.read() as connection:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from core import submission
+from core.arguments import MAX_WHOLE, check_kind, check_number, check_whole
 from core.clock import Clock, to_datetime
 from core.database import Database
-from core.errors import OutputUnavailable, UsageError
-from core.intake import MAX_LIMIT, JobRow, check_job, check_number, check_plain, check_queue, check_text
+from core.errors import OutputUnavailable, Refused, UsageError
+from core.intake import MAX_LIMIT, check_queue
 from core.late import Late
 from core.settings import Settings, find_setting
 from core.store import adding, lanes
+from core.units import MAX_DURATION_S
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,6 +82,9 @@ class Queue:
         clock: Clock | None = None,
         busy_timeout_s: float | None = None,
     ) -> None:
+        check_kind(path, "path", (str, os.PathLike), "a path")
+        if busy_timeout_s is not None:
+            check_number(busy_timeout_s, "busy_timeout_s", 0, MAX_DURATION_S)
         self.database = Database(
             os.fspath(path), create=create, is_read_only=is_read_only, clock=clock, busy_timeout_s=busy_timeout_s
         )
@@ -128,21 +134,16 @@ class Queue:
     def add(self, job: NewJob | str, **fields: Any) -> int:
         """Add one job as ``enqueue`` does, and return its id alone."""
         settings = self.settings()
-        if isinstance(job, str) and not fields:
-            row = check_plain(job, settings, _here())
-        else:
-            new = model.NewJob(job) if isinstance(job, str) else job
-            row = check_job(_with_fields(new, fields), settings, _here())
-        return adding.add(self.database, row, self._captured(settings))
+        return adding.add(self.database, submission.row_of(job, fields, settings), self._captured(settings))
 
-    def enqueue_many(self, jobs: Iterable[NewJob], *, progress: Progress | None = None) -> range:
-        """Add jobs in one transaction, all or none; return their ids, in the order given.
+    def enqueue_many(self, jobs: Iterable[NewJob | str], *, progress: Progress | None = None) -> range:
+        """Add jobs, or commands alone, in one transaction, all or none; return their ids, in the order given.
 
         ``progress`` is called with the number staged so far (of an unknown total: 0). A refused job raises
         ``UsageError`` whose message begins with its place in the input, counted from 1.
         """
         settings = self.settings()
-        return adding.add_many(self.database, _checked(jobs, settings, progress), self._captured(settings))
+        return adding.add_many(self.database, submission.rows_of(jobs, settings, progress), self._captured(settings))
 
     def _captured(self, settings: Settings) -> environment.Captured:
         return environment.captured(str(settings["capture-env"]), os.environ)
@@ -292,28 +293,13 @@ class Queue:
         With ``then_retry`` a dead job is replayed and a delayed one made due in the same transaction.
         """
         job = self.job(ref)
-        current = model.NewJob(
-            command=job.command,
-            name=job.name,
-            queue=job.queue,
-            priority=job.priority,
-            run_at=job.run_at,
-            max_attempts=job.max_attempts,
-            timeout_s=job.timeout_s or 0,
-            backoff_base=job.backoff_base,
-            cwd=job.cwd,
-            env=job.env,
-            label=job.label,
-            ok_exit=job.ok_exit,
-            dead_exit=job.dead_exit,
-        )
-        if fields.get("timeout_s", 0) is None:
-            fields["timeout_s"] = 0
-        row = check_job(_with_fields(current, fields), self.settings(), job.cwd)
+        row = submission.edited_row(job, fields, self.settings())
         return acts.edit(self.database, job.id, row, run_at_given="run_at" in fields, then_retry=then_retry)
 
     def purge(self, jobs: Selection, *, older_than_s: float | None = None, progress: Progress | None = None) -> Act:
         """Put finished jobs out of sight; ``restore`` and ``undo`` bring them back until the trash is emptied."""
+        if older_than_s is not None:
+            check_number(older_than_s, "older_than_s", 0, MAX_DURATION_S)
         before = None if older_than_s is None else self.database.clock.now_ms() - round(older_than_s * 1000)
         return acts.purge(self.database, self._chosen(jobs), before, progress)
 
@@ -323,18 +309,18 @@ class Queue:
             return acts.restore(self.database, self._chosen(jobs), progress)
         last = acts.last_purge(self.database)
         if last is None:
-            raise UsageError("there is no purge to restore from")
+            raise Refused("there is no purge to restore from")
         return acts.undo(self.database, last, progress)
 
     def undo(self, act_id: int | None = None, *, progress: Progress | None = None) -> Act:
         """Undo an act (purge, replay, retry, edit, cancel of a waiting job), without an id the last one.
 
-        Jobs that moved on since are skipped and counted. Raises ``UsageError`` when there is nothing to undo.
+        Jobs that moved on since are skipped and counted. Raises ``Refused`` when there is nothing to undo.
         """
         if act_id is None:
             last = self.last_undoable()
             if last is None:
-                raise UsageError("there is nothing to undo")
+                raise Refused("there is nothing to undo")
             act_id = last.id
         return acts.undo(self.database, act_id, progress)
 
@@ -347,9 +333,10 @@ class Queue:
             return acts.Chosen(self.ids(jobs))
         if isinstance(jobs, (model.Job, model.Attempt)):  # tuples too, whose fields would be taken for ids
             raise UsageError("give ids or names of jobs, as job.id, not the jobs themselves")
+        check_kind(jobs, "jobs", (int, str, Iterable), "numbers or names of jobs, or a View")
         references = [jobs] if isinstance(jobs, (int, str)) else list(dict.fromkeys(jobs))
         if len(references) > _TRUSTED and all(isinstance(reference, int) for reference in references):
-            return acts.Chosen([int(reference) for reference in references])
+            return acts.Chosen([ref if 0 < ref <= MAX_WHOLE else 0 for ref in references if isinstance(ref, int)])
         with self.database.read() as connection:
             ids = [reading.find(connection, reference) for reference in references]
         return acts.Chosen(list(dict.fromkeys(ids)), is_single=len(references) == 1)
@@ -379,12 +366,12 @@ class Queue:
         if lane is None:
             lanes.set_all_paused(self.database, is_paused)
         else:
-            lanes.set_paused(self.database, lane, is_paused)
+            lanes.set_paused(self.database, check_queue(lane), is_paused)
 
     def limit(self, lane: str, limit: int | None) -> None:
         """Let at most ``limit`` (0 to 1,000,000) jobs of a queue run at once, over all workers; ``None`` lifts it."""
         if limit is not None:
-            check_number(limit, "the limit", 0, MAX_LIMIT)
+            check_whole(limit, "the limit", 0, MAX_LIMIT)
         lanes.set_limit(self.database, check_queue(lane), limit)
 
     # --- settings
@@ -399,6 +386,7 @@ class Queue:
 
     def set(self, key: str, text: str) -> None:
         """Set a setting; raise ``UsageError`` for an unknown one or a bad value, then nothing changed."""
+        check_kind(text, f"the value of {key}", str, "a text, as in 'config set'")
         setting = find_setting(key)
         value = setting.parse(text)
         if setting.key == "shell" and not _is_program(str(value)):
@@ -437,7 +425,7 @@ class Queue:
         """Return the kind of network filesystem the database is on, where locks may not hold; ``None`` if local."""
         return upkeep.network_filesystem(self.path)
 
-    def backup(self, path: str) -> int:
+    def backup(self, path: str | os.PathLike[str]) -> int:
         """Write a consistent copy to a new file while the database is in use; return how many outputs it lacks.
 
         Those are the ones longer than 64 KiB: they stay in files of their own.
@@ -455,33 +443,3 @@ def _masked(event: Event) -> Event:
 def _is_program(path: str) -> bool:
     """Tell whether a path leads to the same executable file wherever a worker runs."""
     return os.path.isabs(path) and os.path.isfile(path) and os.access(path, os.X_OK)
-
-
-def _here() -> str:
-    """Return the working directory, where new jobs run unless they say otherwise."""
-    try:
-        return check_text(os.getcwd(), "working directory", longest=4096)
-    except FileNotFoundError:
-        raise UsageError("the working directory no longer exists; change to another one") from None
-
-
-def _with_fields(job: NewJob, fields: Mapping[str, Any]) -> NewJob:
-    unknown = fields.keys() - model.NewJob._fields
-    if unknown:
-        raise UsageError(f"a job has no field {', '.join(sorted(unknown))}; it has {', '.join(model.NewJob._fields)}")
-    return job._replace(**fields)
-
-
-def _checked(jobs: Iterable[NewJob], settings: Settings, progress: Progress | None) -> Iterator[JobRow]:
-    cwd = _here()
-    number = 0
-    for number, job in enumerate(jobs, start=1):
-        try:
-            row = check_job(job, settings, cwd)
-        except UsageError as error:
-            raise UsageError(f"job {number}: {error}") from None
-        yield row
-        if progress is not None and number % 1000 == 0:
-            progress(number, 0)
-    if progress is not None:
-        progress(number, 0)

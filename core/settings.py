@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 
+from core.arguments import check_kind
 from core.errors import UsageError
 from core.units import MAX_DURATION_S, format_duration, parse_duration, parse_size
 
@@ -129,6 +130,7 @@ ALIASES: Mapping[str, str] = {"max-retries": "max-attempts"}
 
 def find_setting(key: str) -> Setting:
     """Return the setting of this name (``_`` reads as ``-``); raise ``UsageError`` when there is none."""
+    check_kind(key, "the key", str, "a text")
     canonical = key.replace("_", "-").lower()
     canonical = ALIASES.get(canonical, canonical)
     if canonical not in SETTINGS:

@@ -9,8 +9,9 @@ import sqlite3
 import stat
 from collections.abc import Iterator, Sequence
 
+from core.arguments import check_kind
 from core.database import Database, retry_on_full_disk
-from core.errors import DatabaseError, UsageError
+from core.errors import DatabaseError, Refused, UsageError
 from core.liveness import create_private, is_locked
 from core.model import Finding
 from core.paths import Spool
@@ -95,16 +96,17 @@ def _remove_some(db: Database, state: str, until_ms: int) -> int:
     return removed
 
 
-def backup(db: Database, path: str) -> int:
+def backup(db: Database, path: str | os.PathLike[str]) -> int:
     """Write a consistent copy of the database to a new file, 0600, while it is in use.
 
     Outputs longer than 64 KiB stay in the spool and are not part of it; return how many those are.
     """
+    check_kind(path, "path", (str, os.PathLike), "a path")
     target = os.path.abspath(os.path.expanduser(path))
     if os.path.lexists(target):
-        raise UsageError(f"{target} exists; choose another file")
+        raise Refused(f"{target} exists; choose another file")
     if not os.path.isdir(os.path.dirname(target)):
-        raise UsageError(f"{os.path.dirname(target)} is not a directory")
+        raise Refused(f"{os.path.dirname(target)} is not a directory")
     partial = f"{target}.partial-{os.getpid()}"
     try:
         os.close(create_private(partial, os.O_RDWR, is_new=True))

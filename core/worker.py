@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 
 from core import events
+from core.arguments import check_kind, check_texts, check_whole
 from core.bell import Bell
 from core.clock import CalendarWatch
 from core.errors import DatabaseClosed, DatabaseCorrupt, DatabaseReplaced, QueueError, UsageError
@@ -41,15 +42,13 @@ LOOK_S = 0.05
 RECOVER_S = 1.0
 #: How often a worker looks for jobs to prune, in seconds.
 PRUNE_S = 300.0
-#: How long a busy worker's results may go without a sync, in seconds: it takes a turn to notice and a while to sync, on
-#: a machine that is busy with other things, too, and a second is what is promised.
+#: How long a busy worker's results go without a sync, in seconds: the promised second, less the time that it takes.
 SYNC_S = 0.7
 #: How soon a worker that fell idle syncs, in seconds.
 IDLE_SYNC_S = 0.05
 #: How often a busy worker writes its rollups, in seconds: a chart by the second must not show when it does.
 ROLL_UP_S = 0.2
-#: How much of the database a worker keeps in memory, in KiB: half of SQLite's default. A turn reads a dozen pages, and
-#: the default would fill with pages of jobs long done.
+#: How much of the database a worker keeps in memory, in KiB: half of SQLite's default; a turn reads a dozen pages.
 CACHE_KIB = 1000
 #: After so many failed turns in a row the worker gives up its lock, so that others adopt its commands.
 MAX_FAILED_TURNS = 20
@@ -88,8 +87,8 @@ class Worker:
         once: bool = False,
         on_event: Callable[[events.WorkerEvent], None] | None = None,
     ) -> None:
-        if slots < 0:
-            raise ValueError("slots must be at least 0")
+        check_kind(queue, "queue", Queue, "a Queue")
+        check_whole(slots, "slots")
         if drain and once:
             raise UsageError("drain and once exclude each other: give one of them")
         self.id = 0
@@ -97,9 +96,9 @@ class Worker:
         self._queue = queue
         self._db = queue.database
         self._slots = slots
-        self._queues = tuple(queues)
+        self._queues = check_texts(queues, "queues")
         self._is_ending = drain or once
-        self._drain = Drain(self._db, queues) if drain else None
+        self._drain = Drain(self._db, self._queues) if drain else None
         self._on_event = on_event or (lambda event: None)
         self._stop_mode: StopMode | None = None
         self._announced_stop: StopMode | None = None
@@ -188,6 +187,8 @@ class Worker:
     # --- the loop
 
     def _register(self) -> None:
+        if self.id:
+            raise UsageError("this worker was started already; make another one")
         check_descriptors()
         keep_descriptors_from_commands()
         self.id, self._lock_descriptor = workers.register(self._db, slots=self._slots, queues=self._queues)

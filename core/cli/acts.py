@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from core.cli.acting import report, report_named
-from core.cli.failures import Refused
+from core.cli.numbers import whole_number
 from core.cli.parser import Parser
 from core.cli.progress import Progress
 from core.cli.session import Session
@@ -15,7 +15,9 @@ from core.errors import UsageError
 def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
     if name == "undo":
-        parser.add_argument("--act", metavar="N", type=int, help="this act, as 'queuectl show' numbers them")
+        parser.add_argument(
+            "--act", metavar="N", type=whole_number("--act", 7, 1), help="this act, as 'queuectl show' numbers them"
+        )
         parser.examples("queuectl undo", "queuectl undo --act 7")
         return
     parser.add_argument("words", metavar="JOB", nargs="*", help="numbers or names")
@@ -51,18 +53,12 @@ def _restore(session: Session, options: Namespace) -> int:
         if options.words:
             act = queue.restore(options.words, progress=progress)
             return report_named(session, queue, act, options.words, "restored")
-        try:
-            act = queue.restore(progress=progress)
-        except UsageError as error:
-            raise Refused(str(error)) from None
+        act = queue.restore(progress=progress)
     return report(session, act, "restored")
 
 
 def _undo(session: Session, options: Namespace) -> int:
     queue = session.queue()
     with Progress(session, "undoing") as progress:
-        try:
-            act = queue.undo(options.act, progress=progress)
-        except UsageError as error:
-            raise Refused(str(error)) from None
+        act = queue.undo(options.act, progress=progress)
     return report(session, act, f"put back as before the {act.verb.removeprefix('undo ')}")

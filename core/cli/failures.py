@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from core.errors import JobNotFound, QueueError, UsageError
+from core.errors import JobNotFound, QueueError, Refused, UsageError
+
+__all__ = [
+    "DONE",
+    "INTERRUPTED",
+    "NOT_COMPLETED",
+    "NO_SUCH_JOB",
+    "REFUSED",
+    "TIMED_OUT",
+    "WRONG_USAGE",
+    "Refused",
+    "exit_code_of",
+]
 
 DONE = 0
 REFUSED = 1
@@ -14,10 +26,6 @@ INTERRUPTED = 130
 
 #: The first kind that fits decides; whatever else the queue refuses is ``REFUSED``.
 _CODES: tuple[tuple[type[QueueError], int], ...] = ((UsageError, WRONG_USAGE), (JobNotFound, NO_SUCH_JOB))
-
-
-class Refused(QueueError):
-    """The queue's state does not allow what was asked for, or there is nothing to act on."""
 
 
 def exit_code_of(error: QueueError) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from functools import partial
 
+from core.cli.numbers import decimal_number, whole_number
 from core.cli.parser import Parser
 from core.errors import UsageError
+from core.intake import MAX_PRIORITY
+from core.settings import SETTINGS
 from core.units import parse_duration, parse_instant
 
 TYPE_CHECKING = False
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 #: Given by a function, so that the clock is read when a job is made, which in a long batch may be later.
 Now = Callable[[], datetime]
+_MOST_ATTEMPTS = int(SETTINGS["max-attempts"].high)
 
 
 #: What holds when an option is not given, for a new job; the settings are those of the database.
@@ -44,7 +47,7 @@ def add_job_options(parser: Parser, defaults: Mapping[str, str] = _DEFAULTS) -> 
         "-p",
         "--priority",
         metavar="N",
-        type=partial(_whole, "--priority", 10),
+        type=whole_number("--priority", 10, -MAX_PRIORITY, MAX_PRIORITY),
         help=f"higher ones run first{shown['priority']}",
     )
     group.add_argument("--delay", metavar="TIME", help="run it later: 90s, 10m, 1h30m, 2d")
@@ -54,14 +57,14 @@ def add_job_options(parser: Parser, defaults: Mapping[str, str] = _DEFAULTS) -> 
         "--max-retries",
         dest="max_attempts",
         metavar="N",
-        type=partial(_whole, "--max-attempts", 3),
+        type=whole_number("--max-attempts", 3, 1, _MOST_ATTEMPTS),
         help=f"starts allowed before it is dead{shown['max-attempts']}",
     )
     group.add_argument("--timeout", metavar="TIME", help=f"time limit of an attempt; 0 for none{shown['timeout']}")
     group.add_argument(
         "--backoff-base",
         metavar="B",
-        type=partial(_number, "--backoff-base", 1.5),
+        type=decimal_number("--backoff-base", 1.5),
         help=f"wait B ** attempts seconds before a retry{shown['backoff-base']}",
     )
     group.add_argument("--cwd", metavar="DIR", help=f"where it runs{shown['cwd']}")
@@ -71,20 +74,6 @@ def add_job_options(parser: Parser, defaults: Mapping[str, str] = _DEFAULTS) -> 
     group.add_argument("--label", metavar="TEXT", help="a word to find it by")
     group.add_argument("--ok-exit", metavar="CODES", help="exit codes that count as success besides 0: 24,64-78")
     group.add_argument("--dead-exit", metavar="CODES", help="exit codes after which a retry is pointless")
-
-
-def _whole(option: str, example: int, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise UsageError(f"{option} is a whole number such as {example}, not {text!r}") from None
-
-
-def _number(option: str, example: float, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(f"{option} is a number such as {example}, not {text!r}") from None
 
 
 def fields_of_options(options: Namespace, now: Now) -> dict[str, Any]:

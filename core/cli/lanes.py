@@ -6,10 +6,12 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from core.cli.failures import DONE
+from core.cli.numbers import whole_number
 from core.cli.parser import Parser
 from core.cli.session import Session
 from core.cli.tables import Cell, Column, show_table
-from core.errors import QueueNotFound, UsageError
+from core.errors import QueueNotFound
+from core.intake import MAX_LIMIT
 from core.model import Lane, State
 from core.queue import Queue
 
@@ -74,10 +76,7 @@ def _set_paused(queue: Queue, names: Sequence[str], *, is_paused: bool) -> None:
 def _limit(text: str) -> int | None:
     if text.lower() in ("none", "-"):
         return None
-    try:
-        return int(text)
-    except ValueError:
-        raise UsageError(f"a limit is a whole number or none, not {text!r}") from None
+    return whole_number("a limit", 4, 0, MAX_LIMIT)(text)
 
 
 def _list(session: Session, queue: Queue) -> int:

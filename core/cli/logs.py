@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 
 from core.cli.failures import DONE
 from core.cli.holding import say_why
+from core.cli.numbers import whole_number
 from core.cli.parser import Parser
 from core.cli.session import Session
 from core.cli.showing import LOOK_S, Clean, Follower, Raw, pump
@@ -19,23 +20,15 @@ from core.queue import Queue
 def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
     parser.add_job()
-    parser.add_argument("--attempt", metavar="N", type=_positive, help="of this attempt (default: the newest)")
-    parser.add_argument("-n", "--lines", metavar="N", type=_positive, help="only the last lines")
+    parser.add_argument(
+        "--attempt", metavar="N", type=whole_number("--attempt", 1, 1), help="of this attempt (default: the newest)"
+    )
+    parser.add_argument("-n", "--lines", metavar="N", type=whole_number("--lines", 20, 1), help="only the last lines")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the job has ended")
     parser.add_argument(
         "--raw", action="store_true", help="the bytes as they are; by default control codes are removed"
     )
     parser.examples("queuectl logs 42", "queuectl logs -f nightly", "queuectl logs 42 --attempt 1 --raw > output.bin")
-
-
-def _positive(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return number
 
 
 def run(session: Session, options: Namespace) -> int:

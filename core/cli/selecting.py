@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 
+from core.cli.numbers import whole_number
 from core.cli.parser import Parser
 from core.errors import UsageError
 from core.filter import parse_filter, parse_state
@@ -12,6 +13,8 @@ from core.model import Job, State, Term, View
 from core.queue import Queue
 
 _PAGE = 500
+#: Reads ``--limit``: a number of jobs, 0 for all.
+limit_of = whole_number("--limit", 100)
 
 
 def add_filter_options(parser: Parser) -> None:
@@ -62,14 +65,3 @@ def walk(queue: Queue, view: View, *, limit: int | None = None, after: object = 
         key = rows[-1].key
         if left is not None:
             left -= len(rows)
-
-
-def limit_of(text: str) -> int:
-    """Return a number of jobs; 0 is all."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = -1
-    if number < 0:
-        raise UsageError(f"--limit is a whole number, 0 for all, not {text!r}")
-    return number

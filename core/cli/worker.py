@@ -9,12 +9,13 @@ from types import FrameType
 
 from core import events
 from core.cli.failures import DONE, INTERRUPTED, NOT_COMPLETED, Refused
+from core.cli.numbers import whole_number
 from core.cli.parser import Parser
 from core.cli.session import Session
 from core.cli.signals import Handler, handling
 from core.cli.wording import count
 from core.cli.worker_lines import WorkerLines
-from core.errors import QueueError, UsageError
+from core.errors import QueueError
 from core.intake import check_queue
 from core.model import State
 from core.queue import Queue
@@ -35,7 +36,7 @@ def configure(parser: Parser, name: str) -> None:
         "--count",
         dest="slots",
         metavar="N",
-        type=_slots,
+        type=whole_number("--concurrency", 4, 1, _MOST_SLOTS),
         default=1,
         help="how many jobs run at once (default: 1)",
     )
@@ -70,12 +71,6 @@ def configure(parser: Parser, name: str) -> None:
     parser.examples(
         "queuectl worker", "queuectl worker -c 4 --queue media mail", "queuectl worker --drain --on-stop detach"
     )
-
-
-def _slots(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST_SLOTS:
-        raise UsageError(f"--concurrency is a whole number from 1 to {_MOST_SLOTS}, not {text!r}")
-    return int(text)
 
 
 class _Signals:

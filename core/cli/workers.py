@@ -6,11 +6,12 @@ import time
 from argparse import Namespace
 
 from core.cli.failures import DONE, TIMED_OUT, Refused
+from core.cli.numbers import whole_number
 from core.cli.parser import Parser
 from core.cli.session import Session
 from core.cli.tables import Cell, Column, show_table
 from core.cli.wording import ago, count
-from core.errors import UsageError, WorkerNotFound
+from core.errors import WorkerNotFound
 from core.model import Presence, WorkerInfo
 from core.queue import Queue
 from core.units import parse_duration
@@ -122,11 +123,10 @@ def _chosen(queue: Queue, words: list[str]) -> list[WorkerInfo]:
         return alive
     chosen = []
     for word in dict.fromkeys(words):
-        if not word.isascii() or not word.isdigit():
-            raise UsageError(f"{word!r} is not a worker's number; see 'queuectl worker list'")
-        worker = known.get(int(word))
+        worker_id = whole_number("a worker's number, as 'worker list' shows it,", 3, 1)(word)
+        worker = known.get(worker_id)
         if worker is None:
-            raise WorkerNotFound(int(word))
+            raise WorkerNotFound(worker_id)
         if not worker.is_alive:
             raise Refused(f"worker {word} is dead; the next worker takes over its jobs")
         chosen.append(worker)

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from core.arguments import check_whole
 from core.database import Database, retry_on_full_disk
-from core.errors import InvalidTransition, NameTaken, UsageError
+from core.errors import InvalidTransition, NameTaken, Refused
 from core.intake import JobRow
 from core.lifecycle import ALLOWED, Verb, check
 from core.model import Act, State
@@ -219,7 +220,7 @@ def edit(db: Database, job_id: int, row: JobRow, *, run_at_given: bool, then_ret
             state = State(found[0])
             check(Verb.EDIT, job_id, state)
             if row.max_attempts < found[1] and not (then_retry and state is State.DEAD):
-                raise UsageError(f"job {job_id} has spent {found[1]} attempts; max-attempts cannot be less")
+                raise Refused(f"job {job_id} has spent {found[1]} attempts; max-attempts cannot be less")
             changes, before = _changes(row, found[3:])
             if run_at_given and state is State.PENDING and not then_retry and row.run_at != found[2]:
                 changes.update(run_at=row.run_at, due_at=max(row.run_at or now, now), backoff_ms=None)
@@ -243,7 +244,7 @@ def edit(db: Database, job_id: int, row: JobRow, *, run_at_given: bool, then_ret
     except sqlite3.IntegrityError as error:
         if row.name is not None and "jobs.name" in str(error):
             raise NameTaken(row.name) from error
-        raise UsageError(f"the edit was refused: {error}") from error
+        raise Refused(f"the edit was refused: {error}") from error
 
 
 def _changes(row: JobRow, old: Sequence[object]) -> tuple[dict[str, object], dict[str, object]]:
@@ -295,12 +296,13 @@ def last_purge(db: Database) -> int | None:
 
 def undo(db: Database, act_id: int, progress: Progress | None) -> Act:
     """Put the jobs of an act back as they were; jobs that moved on since are skipped."""
+    check_whole(act_id, "the number of the act")
     with db.read() as connection:
         row = connection.execute("SELECT verb, undone_at FROM acts WHERE id = ?", (act_id,)).fetchone()
         if row is None or row[0] not in _UNDOABLE:
-            raise UsageError(f"act {act_id} cannot be undone")
+            raise Refused(f"act {act_id} cannot be undone")
         if row[1] is not None:
-            raise UsageError(f"act {act_id} was undone already")
+            raise Refused(f"act {act_id} was undone already")
         verb = str(row[0])
         ids = [
             found[0]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from core.database import Database
 from core.environment import Captured
-from core.errors import DatabaseReadOnly, NameTaken, UsageError
+from core.errors import DatabaseReadOnly, NameTaken, Refused
 from core.intake import JobRow
 from core.store import names
 
@@ -43,7 +43,7 @@ def add(db: Database, row: JobRow, captured: Captured) -> int:
     except sqlite3.IntegrityError as error:
         if row.name is not None and "jobs.name" in str(error):
             raise NameTaken(row.name) from error
-        raise UsageError(f"the job was refused: {error}") from error
+        raise Refused(f"the job was refused: {error}") from error
 
 
 def add_many(db: Database, rows: Iterable[JobRow], captured: Captured) -> range:
@@ -82,7 +82,7 @@ def _copy(db: Database, captured: Captured) -> range:
         name = _taken_name(db.connection())
         if name is not None:
             raise NameTaken(name) from error
-        raise UsageError(f"a job was refused: {error}") from error
+        raise Refused(f"a job was refused: {error}") from error
 
 
 def _taken_name(connection: sqlite3.Connection) -> str | None:

@@ -7,10 +7,11 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+from core.arguments import check_kind, check_whole
 from core.database import Database
 from core.model import Job, Key, Known, Page, Row, Sort, State, View
 from core.store.rows import JOB_COLUMNS, SqlRow, job_of
-from core.store.views import DONE, Segment, filter_sql, segments_of
+from core.store.views import DONE, Segment, check_view, filter_sql, segments_of
 
 
 def rows(
@@ -32,6 +33,7 @@ def last_rows(db: Database, view: View, *, limit: int, known: Known | None = Non
 
 
 def _page(db: Database, view: View, after: Key | None, limit: int, known: Known | None) -> list[Row]:
+    check_whole(limit, "limit")
     segments = segments_of(view)
     count = len(segments)
     found: list[Row] = []
@@ -130,6 +132,7 @@ def _place(key: Key, view: View) -> int:
 
 
 def _flipped(view: View) -> View:
+    check_view(view)
     return View(view.states, view.terms, view.sort, not view.is_reversed)
 
 
@@ -160,6 +163,7 @@ def _segment_rows(
 
 def count(db: Database, view: View) -> int:
     """Return how many rows a view has; microseconds without a filter, a scan with one."""
+    check_view(view)
     with db.read() as connection:
         if not view.terms:
             states = [state.value for state in view.states or _ALL_BUT_PURGED]
@@ -183,8 +187,9 @@ def key_at(db: Database, view: View, position: int) -> Key | None:
 
     This walks the index (15 ms for a million rows): for far jumps only; from there on pages go by key.
     """
-    conditions, terms = filter_sql(view.terms)
+    check_whole(position, "position")
     segments = segments_of(view)
+    conditions, terms = filter_sql(view.terms)
     with db.read() as connection:
         for place, segment in enumerate(segments):
             number = len(segments) - 1 - place if view.is_reversed else place
@@ -203,8 +208,8 @@ def key_at(db: Database, view: View, position: int) -> Key | None:
 
 def position_of(db: Database, view: View, key: Key) -> int:
     """Return how many rows of a view come before a key."""
-    conditions, terms = filter_sql(view.terms)
     place = _place(key, view)
+    conditions, terms = filter_sql(view.terms)
     total = 0
     with db.read() as connection:
         for number, segment in enumerate(segments_of(view)[: place + 1]):
@@ -219,10 +224,11 @@ def position_of(db: Database, view: View, key: Key) -> int:
 
 def ids(db: Database, view: View) -> list[int]:
     """Return the ids of all rows of a view, in its order."""
+    segments = segments_of(view)
     conditions, terms = filter_sql(view.terms)
     found: list[int] = []
     with db.read() as connection:
-        for segment in segments_of(view):
+        for segment in segments:
             sql = f"SELECT id FROM {segment.source} WHERE {segment.where}{conditions} ORDER BY {segment.order}"
             found.extend(row[0] for row in connection.execute(sql, _parameters(db, terms, None)).fetchall())
     return found
@@ -230,6 +236,8 @@ def ids(db: Database, view: View) -> list[int]:
 
 def key_of(view: View, job: Job, now_ms: int) -> Key:
     """Return the key that a job has (or would have) in a view, whether or not it is in it."""
+    check_view(view)
+    check_kind(job, "job", Job, "a Job, as Queue.job returns it")
     if view.sort is Sort.COMMAND:
         return (0, job.command, job.id)
     if view.sort is Sort.DURATION:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from core.arguments import check_kind, check_whole, shown
 from core.clock import to_datetime
 from core.database import Database
 from core.errors import DatabaseCorrupt, JobNotFound
@@ -21,7 +22,11 @@ _NEWEST_ATTEMPT = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE job_id = ? ORDE
 
 def find(connection: sqlite3.Connection, reference: int | str) -> int:
     """Return the id of a job given by id or name; raise ``JobNotFound``."""
-    text = str(reference)
+    check_kind(reference, "a job", (int, str), "given by its number or name")
+    try:
+        text = str(reference)
+    except ValueError:  # a number with thousands of digits
+        raise JobNotFound(shown(reference)) from None
     if text.isascii() and text.isdigit() and len(text) <= 18:
         row = connection.execute("SELECT id FROM jobs WHERE id = ?", (int(text),)).fetchone()
     else:
@@ -57,6 +62,8 @@ def attempts(db: Database, reference: int | str) -> list[Attempt]:
 
 def attempt(db: Database, reference: int | str, number: int | None) -> Attempt | None:
     """Return one attempt by number, the newest without one, ``None`` if there is none."""
+    if number is not None:
+        check_whole(number, "the number of the attempt", 1)
     with db.read() as connection:
         job_id = find(connection, reference)
         if number is None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from core.arguments import check_kind, check_whole, shown
+from core.errors import UsageError
 from core.model import Sort, State, Term, View
 
 
@@ -69,8 +71,27 @@ _LARGEST_FIRST = {
 }
 
 
+def check_view(view: View) -> None:
+    """Raise ``UsageError`` unless ``view`` is a ``View`` of states, terms and an order that exist."""
+    check_kind(view, "view", View, "a View, as View((State.DEAD,))")
+    check_kind(view.states, "the states of a view", (tuple, list), "a tuple, as (State.DEAD,)")
+    for state in view.states:
+        check_kind(state, "each state of a view", State, "a State, as State.DEAD")
+    check_kind(view.terms, "the terms of a view", (tuple, list), "a tuple, as core.filter.parse_filter returns it")
+    for term in view.terms:
+        check_kind(term, "each term of a view", Term, "a Term, as core.filter.parse_filter returns them")
+        if term.field not in _CONDITIONS:
+            raise UsageError(f"no field {shown(term.field)} in a term; one of {', '.join(_CONDITIONS)}")
+        if term.field in _TEXT_FIELDS:
+            check_kind(term.value, f"the value of the term {term.field!r}", str, "a text")
+        else:
+            check_whole(term.value, f"the value of the term {term.field!r}")
+    check_kind(view.sort, "the order of a view", Sort, "a Sort, as Sort.ID")
+
+
 def segments_of(view: View) -> list[Segment]:
     """Return the segments of a view, first to last, without its filter."""
+    check_view(view)
     segments = _in_default_order(view) if view.sort is Sort.DEFAULT else [_sorted(view)]
     return [segment.flipped() for segment in reversed(segments)] if view.is_reversed else segments
 
@@ -132,6 +153,8 @@ _CONDITIONS = {
     "age_over": ":now - enqueued_at > {0}",
     "age_under": ":now - enqueued_at < {0}",
 }
+#: The others are compared with whole numbers.
+_TEXT_FIELDS = frozenset({"text", "queue", "label", "name", "state", "outcome"})
 _WITH_STARS = {"queue": "queue GLOB {0}", "label": "label GLOB {0}", "name": "name GLOB {0}"}
 
 

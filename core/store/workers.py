@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from core.arguments import check_whole
 from core.clock import to_datetime
 from core.database import Database
 from core.errors import WorkerNotFound
@@ -143,6 +144,7 @@ def _presence(db: Database, worker_id: int, lock_file: str | None, boot_id: str 
 
 def request_stop(db: Database, worker_id: int, mode: str) -> None:
     """Ask a worker to stop: ``drain`` or ``now``; raise ``WorkerNotFound``."""
+    check_whole(worker_id, "the number of a worker")
     with db.write(is_news=True) as connection:
         changed = connection.execute("UPDATE workers SET stop = ? WHERE id = ?", (mode, worker_id)).rowcount
         if changed != 1:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from core.arguments import check_number
 from core.errors import UsageError
-from core.intake import MAX_PRIORITY, check_command, check_name, check_number, check_queue, check_text, check_timeout
+from core.intake import MAX_PRIORITY, check_command, check_name, check_queue, check_text, check_timeout
 from core.model import Job, NewJob, State
 from core.settings import SETTINGS
 from core.text import clean_line, clean_lines

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 #: Modules whose functions are told everything that they know: no clock, no file, no process.
 PURE = [
+    "core/arguments.py",
     "core/errors.py",
     "core/model.py",
     "core/newjob.py",

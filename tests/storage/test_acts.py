@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import InvalidTransition, NameTaken, UsageError
+from core.errors import InvalidTransition, NameTaken, Refused, UsageError
 from core.model import NewJob, Outcome, State, Term, View
 from core.queue import Queue
 from tests.fakes import FakeClock
@@ -127,7 +127,7 @@ def test_restore_brings_the_last_purge_back(queue: Queue, hand: Hand) -> None:
     assert queue.restore().count == 2
     assert queue.restore().count == 1
     assert jobs_and_counts(queue) == before
-    with pytest.raises(UsageError, match="no purge"):
+    with pytest.raises(Refused, match="no purge"):
         queue.restore()
 
 
@@ -209,7 +209,7 @@ def test_an_edit_cannot_take_back_attempts_that_were_spent(queue: Queue, hand: H
     hand.do_next(Outcome.FAILED)
     queue.retry(1)
     hand.do_next(Outcome.FAILED)
-    with pytest.raises(UsageError, match="spent 2 attempts"):
+    with pytest.raises(Refused, match="spent 2 attempts"):
         queue.edit(1, max_attempts=1)
 
 
@@ -279,11 +279,11 @@ def test_an_act_is_undone_once(queue: Queue, hand: Hand) -> None:
     act = queue.purge(job_in(queue, hand, State.DEAD))
     queue.undo(act.id)
     before = dump(queue.path)
-    with pytest.raises(UsageError, match="undone already"):
+    with pytest.raises(Refused, match="undone already"):
         queue.undo(act.id)
-    with pytest.raises(UsageError, match="nothing to undo"):
+    with pytest.raises(Refused, match="nothing to undo"):
         queue.undo()
-    with pytest.raises(UsageError, match="cannot be undone"):
+    with pytest.raises(Refused, match="cannot be undone"):
         queue.undo(999)
     assert dump(queue.path) == before
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import DatabaseReadOnly, NameTaken, UsageError
+from core.errors import DatabaseReadOnly, NameTaken, Refused, UsageError
 from core.model import NewJob, State, View
 from core.queue import Queue
 from tests.fakes import FakeClock
@@ -249,9 +249,9 @@ def test_a_job_from_a_directory_that_is_gone_is_refused(
     doomed.mkdir()
     monkeypatch.chdir(doomed)
     doomed.rmdir()
-    with pytest.raises(UsageError, match="working directory no longer exists"):
+    with pytest.raises(Refused, match="working directory no longer exists"):
         queue.enqueue("true")
-    with pytest.raises(UsageError, match="working directory no longer exists"):
+    with pytest.raises(Refused, match="working directory no longer exists"):
         queue.enqueue_many([NewJob("true")])
     assert queue.count(View()) == 0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import DatabaseError, JobNotFound, OutputUnavailable, UsageError
+from core.errors import DatabaseError, JobNotFound, OutputUnavailable, Refused, UsageError
 from core.model import Ending, NewJob, Outcome, State, View
 from core.queue import Queue
 from core.recovery import remove_leftovers
@@ -212,9 +212,9 @@ def test_a_copy_never_replaces_a_file(queue: Queue, tmp_path: Path) -> None:
     (tmp_path / "there").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for target in (tmp_path / "there", tmp_path / "link", Path(queue.path)):
-        with pytest.raises(UsageError, match="exists"):
+        with pytest.raises(Refused, match="exists"):
             queue.backup(str(target))
-    with pytest.raises(UsageError, match="is not a directory"):
+    with pytest.raises(Refused, match="is not a directory"):
         queue.backup(str(tmp_path / "no" / "copy.db"))
     assert (tmp_path / "there").read_text() == "mine"
     assert not (tmp_path / "nowhere").exists()

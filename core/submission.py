@@ -1,0 +1,92 @@
+"""From what a caller wants added or changed to checked rows: the command alone, a ``NewJob``, fields by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from core.arguments import check_kind, shown
+from core.errors import Refused, UsageError
+from core.intake import JobRow, check_job, check_plain, check_text
+from core.newjob import NewJob
+from core.settings import Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from core.model import Job
+
+#: What a ``NewJob`` holds behind its command when nothing else was asked for.
+_NOTHING_ELSE = NewJob("")[1:]
+
+
+def row_of(job: NewJob | str, fields: Mapping[str, Any], settings: Settings) -> JobRow:
+    """Return the row of one job; ``fields`` replace those of ``NewJob``. Raises ``UsageError`` or ``Refused``."""
+    if isinstance(job, str) and not fields:
+        return check_plain(job, settings, _here())
+    return check_job(_with_fields(_new_job(job), fields), settings, _here())
+
+
+def rows_of(
+    jobs: Iterable[NewJob | str], settings: Settings, progress: Callable[[int, int], None] | None
+) -> Iterator[JobRow]:
+    """Yield the rows of many jobs; a refusal names the job's place, from 1. ``progress`` hears of each thousand."""
+    if isinstance(jobs, (str, NewJob)) or not isinstance(jobs, Iterable):
+        raise UsageError(f"jobs is a list of commands or NewJobs, not {shown(jobs)}")
+    cwd = _here()
+    number = 0
+    for number, one in enumerate(jobs, start=1):
+        try:
+            job = _new_job(one)
+            is_plain = job[1:] == _NOTHING_ELSE
+            row = check_plain(job.command, settings, cwd) if is_plain else check_job(job, settings, cwd)
+        except UsageError as error:
+            raise UsageError(f"job {number}: {error}") from None
+        yield row
+        if progress is not None and number % 1000 == 0:
+            progress(number, 0)
+    if progress is not None:
+        progress(number, 0)
+
+
+def edited_row(job: Job, fields: Mapping[str, Any], settings: Settings) -> JobRow:
+    """Return the row of a job in which ``fields`` of ``NewJob`` are replaced; ``None`` clears what can be absent."""
+    current = NewJob(
+        command=job.command,
+        name=job.name,
+        queue=job.queue,
+        priority=job.priority,
+        run_at=job.run_at,
+        max_attempts=job.max_attempts,
+        timeout_s=job.timeout_s or 0,
+        backoff_base=job.backoff_base,
+        cwd=job.cwd,
+        env=job.env,
+        label=job.label,
+        ok_exit=job.ok_exit,
+        dead_exit=job.dead_exit,
+    )
+    if fields.get("timeout_s", 0) is None:
+        fields = {**fields, "timeout_s": 0}
+    return check_job(_with_fields(current, fields), settings, job.cwd)
+
+
+def _new_job(job: NewJob | str) -> NewJob:
+    check_kind(job, "job", (str, NewJob), "a command or a NewJob")
+    return NewJob(job) if isinstance(job, str) else job
+
+
+def _with_fields(job: NewJob, fields: Mapping[str, Any]) -> NewJob:
+    unknown = fields.keys() - NewJob._fields
+    if unknown:
+        raise UsageError(f"a job has no field {', '.join(sorted(unknown))}; it has {', '.join(NewJob._fields)}")
+    return job._replace(**fields)
+
+
+def _here() -> str:
+    """Return the working directory, where new jobs run unless they say otherwise."""
+    try:
+        return check_text(os.getcwd(), "working directory", longest=4096)
+    except FileNotFoundError:
+        raise Refused("the working directory no longer exists; change to another one") from None
