@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
 import signal
-import threading
+from functools import partial
 from typing import ClassVar, cast
 
 from textual import events
@@ -26,12 +25,11 @@ from queuectl_tui.gateway.host import Leaving
 from queuectl_tui.keys import Action
 from queuectl_tui.preferences import Preferences, save
 from queuectl_tui.screens.dashboard import Dashboard
+from queuectl_tui.terminal_watch import TerminalWatch
 from queuectl_tui.themes import DEFAULT_THEME, OWN_THEMES, own_variables
 
 #: How often a worker that was asked to stop is looked at, in seconds.
 STOP_POLL_S = 0.1
-#: After a signal the screen is left at the latest after this long, whatever the terminal does.
-LAST_RESORT_S = 3.0
 
 
 def commands_of_dashboard() -> type[Provider]:
@@ -64,6 +62,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
         theme: str | None = None,
         is_ascii: bool = False,
         is_demo: bool = False,
+        watch: TerminalWatch | None = None,
     ) -> None:
         self._variables: tuple[Theme, dict[str, str]] | None = None
         self._is_theme_chosen = False
@@ -73,7 +72,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
         self._preferences_path = preferences_path
         self._is_demo = is_demo
         self._leaving: Leaving | None = None
-        self._last_resort: threading.Timer | None = None
+        self._watch = watch
         self.dashboard = Dashboard(
             gateway, actions, is_ascii=is_ascii or preferences.is_ascii, has_bell=preferences.has_bell
         )
@@ -220,23 +219,18 @@ class QueuectlApp(App[int], inherit_bindings=False):
             self.exit(0)
 
     def _catch_signals(self) -> None:
-        """End in order on SIGTERM and SIGHUP, and leave the jobs to whoever comes next."""
+        """End in order on SIGTERM, SIGHUP and the loss of the terminal; leave the jobs to the next worker."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
-                loop.add_signal_handler(number, self._end_on_signal, int(number))
+        if self._watch is not None:
+            self._watch.catch_signals()
+            self._watch.tell(partial(self._end_on_signal, loop))
         with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
             loop.add_signal_handler(signal.SIGINT, self.action_stay)
 
-    def _end_on_signal(self, number: int) -> None:
-        self._last_resort = threading.Timer(LAST_RESORT_S, os._exit, (128 + number,))
-        self._last_resort.daemon = True
-        self._last_resort.start()
+    def _end_on_signal(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
+        """Stop the worker and ask the event loop to end the application; called on a thread of the watch."""
         self._leaving = "stop" if self._is_demo else "leave"
         self.gateway.host.stop(self._leaving)
-        self.exit(128 + number, return_code=128 + number)
-
-    def left_the_screen(self) -> None:
-        """Take note that the terminal is as it was; what is left to do may take its time."""
-        if self._last_resort is not None:
-            self._last_resort.cancel()
+        code = 128 + number
+        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+            loop.call_soon_threadsafe(partial(self.exit, code, return_code=code))

@@ -148,6 +148,10 @@ class Demo:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(2.0)
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove all files."""
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _feed(self, queue: Queue) -> None:

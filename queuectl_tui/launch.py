@@ -16,6 +16,7 @@ from queuectl_tui import preferences as remembered
 from queuectl_tui.gateway.reader import Reader
 from queuectl_tui.keys import remapped
 from queuectl_tui.options import Options
+from queuectl_tui.terminal_watch import TerminalWatch
 
 if TYPE_CHECKING:
     from queuectl_tui.demo import Demo
@@ -41,11 +42,14 @@ def launch(options: Options) -> int:
 
         check_name(options.theme)
     demo = None
+    watch = TerminalWatch(sys.stdin.fileno())
+    watch.start()
     has_started()
     try:
         if options.is_demo:
             with _ending_in_order_on_signals():
                 demo = _make_demo()
+                watch.before_exit = demo.remove
         path = demo.path if demo is not None else options.database or default_database()
         with Queue(path, is_read_only=options.is_read_only) as queue:
             if demo is not None:
@@ -64,11 +68,12 @@ def launch(options: Options) -> int:
                 theme=options.theme,
                 is_ascii=options.is_ascii,
                 is_demo=demo is not None,
+                watch=watch,
             )
             try:
                 app.run()
             finally:
-                app.left_the_screen()
+                watch.terminal_is_restored()
                 gateway.host.stop("stop" if demo is not None else "leave")
                 gateway.host.has_ended(JOIN_S)
                 gateway.close()
