@@ -257,7 +257,8 @@ class Worker:
             self._could_claim = True
             settings = self._queue.settings()
             self._running.settings = settings
-            asked = workers.requested_stop(self._db, self.id)
+            own = self._stop_mode.value if self._stop_mode is not None and len(self._running) else None
+            asked = workers.requested_stop(self._db, self.id, own)
             if asked is not None:
                 self.stop(StopMode(asked))
                 self._is_looking = False
