@@ -40,6 +40,17 @@ class AttemptEnded(NamedTuple):
     decision: Decision
 
 
+class CommandOutOfReach(NamedTuple):
+    """A command is to be stopped that was started in another pid namespace (container): no signal can be sent to it.
+
+    It is watched until it ends.
+    """
+
+    job: Job
+    attempt_id: int
+    number: int
+
+
 class SpawningPaused(NamedTuple):
     """The system refuses new processes or files; claimed jobs went back.
 
@@ -105,6 +116,7 @@ WorkerEvent = Union[  # noqa: UP007 - an alias that 3.10 evaluates at import
     AttemptStarted,
     AttemptAdopted,
     AttemptEnded,
+    CommandOutOfReach,
     SpawningPaused,
     StorageTrouble,
     StorageRecovered,

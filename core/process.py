@@ -6,9 +6,10 @@ The run file of an attempt has three lines, each written when its fact is known:
     4711                    by the shim: its pid, which is also the session and the process group of the command
     7                       by the shim: the exit status of the command ("cwd" if its directory could not be entered)
 
-The first line ends in blanks: room for what the worker comes to know later. Its lock is held by every process of the
-command's tree. So an open attempt is, in this order: ended with the status in its file; running, if the lock is held
-(then the pid in the file cannot have been reused); lost.
+Its lock is held by every process of the
+command's tree. So an open attempt is, in this order: ended with the status in its file; running, if the lock is held,
+or if the session with the pid has members; lost. That the lock is held says nothing of the pid: a daemon of the
+command's may hold it, in a session of its own, when the number is another's. See ``Command.signal``.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from core.clock import since_boot_s
 from core.errors import UsageError
 from core.liveness import create_afresh, is_locked
 from core.paths import Spool
+from core.places import Place, here
+from core.processes import group_has, group_lives, session_lives
 from core.shim import LOCK_DESCRIPTOR, NO_DIRECTORY, Exit, Shim, off_targets
 
-#: What a run file begins with; the attempt's id follows, and so many blanks.
+#: What a run file begins with; the attempt's id follows.
 HEADING = "queuectl attempt "
-_BLANKS = 24
 
 #: Errors of the system's that pass: no processes, memory or descriptors left just now.
 PASSING_ERRORS = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
@@ -69,7 +71,7 @@ def read_status(spool: Spool, attempt_id: int) -> Status:
         ended_at_ms = os.fstat(descriptor).st_mtime_ns // 1_000_000
     finally:
         os.close(descriptor)
-    if not f"{lines[0]} ".startswith(f"{HEADING}{attempt_id} "):
+    if lines[0] != f"{HEADING}{attempt_id}":
         return Status()  # the power went before what an earlier attempt had written there was gone
     # the last element has no end of line: it is empty, or a line that was being written when the power went
     values = lines[1:-1]
@@ -98,7 +100,7 @@ class RunFile:
             self.lock = off_targets(os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
             fcntl.flock(self.lock, fcntl.LOCK_EX)
             # the shim writes on from here; the disk has room for that once it had room for this
-            os.write(self.writer, f"{HEADING}{attempt_id}{' ' * _BLANKS}\n".encode())
+            os.write(self.writer, f"{HEADING}{attempt_id}\n".encode())
             self.output = off_targets(create_afresh(self.output_path, os.O_WRONLY | os.O_APPEND))
         except BaseException:
             self.discard()
@@ -155,15 +157,18 @@ def start(
 class Command:
     """A command that runs: under a shim that this process started, or an adopted one, started by somebody else."""
 
-    def __init__(self, spool: Spool, attempt_id: int, pid: int | None, shim: Shim | None = None) -> None:
+    def __init__(
+        self, spool: Spool, attempt_id: int, pid: int | None, shim: Shim | None = None, *, is_here: bool = True
+    ) -> None:
         self._spool = spool
         self._attempt_id = attempt_id
         self.pid = pid
         self.shim = shim
+        self.is_here = is_here
         self._was_killed = False
         self._exit: Exit | None = None
         self._pidfd = -1
-        if shim is None and pid is not None and _HAS_PIDFD:
+        if shim is None and pid is not None and is_here and _HAS_PIDFD:
             with contextlib.suppress(OSError):  # no descriptor left, or gone already: it is looked at instead
                 self._pidfd = os.pidfd_open(pid)
 
@@ -175,6 +180,18 @@ class Command:
     def is_running(self) -> bool:
         """Tell whether some process of the command's tree holds the run file's lock."""
         return is_locked(self._spool.run_file(self._attempt_id))
+
+    def _has_tree(self, status: Status) -> bool:
+        """Return whether the command lives on: the lock is held or, after the shim was killed, its session has members.
+
+        Those closed all their descriptors, as sudo and daemons do, and the lock with them.
+        """
+        if self.is_running():
+            return True
+        has_told = status.exit_code is not None or (self._exit is not None and self._exit.code is not None)
+        if has_told or self.pid is None or not self.is_here:
+            return False
+        return session_lives(self._spool.run_file(self._attempt_id), self.pid)
 
     def has_ended(self) -> bool:
         """Tell whether the command's exit status is on record already."""
@@ -193,8 +210,10 @@ class Command:
         if status.exit_code is not None and not is_stopping:
             self.close()
             return status
-        if self.is_running() and not (self._was_killed and (status.exit_code is not None or self._is_group_gone())):
-            # the shim is gone and its command lives on: from now on only the lock tells
+        if self._has_tree(status) and not (
+            self._was_killed and (status.exit_code is not None or self._is_group_gone())
+        ):
+            # the shim is gone and its command lives on: from now on the lock tells, and the session
             self._exit = None
             self.close()
             return None
@@ -221,9 +240,16 @@ class Command:
         )
 
     def _reap(self, shim: Shim, is_stopping: bool) -> bool:
-        """Reap the shim if it ended; return whether it is gone. A zombie keeps its group's number from reuse."""
+        """Reap the shim if it ended; return whether it is gone. A zombie keeps its group's number from reuse.
+
+        So one that was killed stays a zombie for as long as its session has members: they can be signalled then.
+        """
         if is_stopping and (not shim.has_ended() or (not self._was_killed and self.is_running())):
             return False
+        if not self._was_killed and shim.was_killed():
+            has_told = read_status(self._spool, self._attempt_id).exit_code is not None
+            if not has_told and session_lives(self._spool.run_file(self._attempt_id), shim.pid):
+                return False
         self._exit = shim.reap()
         if self._exit is None:
             return False
@@ -241,43 +267,30 @@ class Command:
         """Send a signal to the command's whole process group; one that is gone is no error."""
         if self.pid is None:
             self.pid = read_status(self._spool, self._attempt_id).pid
-        # a child that was not reaped, or a lock that is held, keeps the number from being someone else's
-        if self.pid is not None and (self.shim is not None or self.is_running()):
+        if self._is_group_ours():
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, number)
-        self._was_killed = self._was_killed or number == signal.SIGKILL
+                os.killpg(self.pid or 0, number)
+        self._was_killed = self._was_killed or (self.is_here and number == signal.SIGKILL)
+
+    def _is_group_ours(self) -> bool:
+        """Return whether the group with the shim's number is known to be the command's, and no stranger's.
+
+        A child that was not reaped keeps its number. Else a member must have the run file open: the number may have
+        been given out again, although a process that left the group (a daemon) holds the lock.
+        """
+        if self.pid is None or not self.is_here:
+            return False
+        return self.shim is not None or group_has(self._spool.run_file(self._attempt_id), self.pid)
 
     def _is_group_gone(self) -> bool:
-        """Tell whether a killed command's group is empty; a process that left it (a daemon) may still hold the lock."""
-        if self.pid is None:
-            return False
-        try:
-            os.killpg(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            return False
-        return not _has_living_member(self.pid)
+        """Return whether a killed command's group is empty; a process that left it (a daemon) may hold the lock."""
+        return self.pid is not None and not group_lives(self._spool.run_file(self._attempt_id), self.pid)
 
     def close(self) -> None:
         """Let go of what announces the end."""
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
-
-
-def _has_living_member(group: int) -> bool:
-    """Tell whether a process group has more than zombies, which stay where nobody reaps orphans (some containers)."""
-    try:
-        pids = [name for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return True
-    for pid in pids:
-        with contextlib.suppress(OSError, IndexError), open(f"/proc/{pid}/stat", "rb") as file:
-            state, _, its_group = file.read().rpartition(b")")[2].split()[:3]
-            if int(its_group) == group and state not in (b"Z", b"X"):
-                return True
-    return not pids
 
 
 def age_of_leader_s(pid: int) -> float | None:
@@ -293,6 +306,9 @@ def age_of_leader_s(pid: int) -> float | None:
     return None
 
 
-def adopt(spool: Spool, attempt_id: int) -> Command:
-    """Return a command that another process started. Look at it with ``poll`` at once: it may have ended."""
-    return Command(spool, attempt_id, read_status(spool, attempt_id).pid)
+def adopt(spool: Spool, attempt_id: int, place: Place | None) -> Command:
+    """Return a command that another process started, in a ``place``; ``None`` is a place that was not kept.
+
+    Look at it with ``poll`` at once: it may have ended.
+    """
+    return Command(spool, attempt_id, read_status(spool, attempt_id).pid, is_here=place in (None, here()))

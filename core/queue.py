@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         WorkerInfo,
     )
     from core.output import Output
-    from core.store import acts, listing, reading, waiting, workers
+    from core.store import acts, listing, reading, workers
 
     #: A job is asked for by id or by name.
     JobRef = int | str
@@ -54,9 +54,8 @@ else:
         Late,
         ("core.environment", "core.metrics", "core.model", "core.output", "core.unwatched", "core.upkeep"),
     )
-    acts, listing, reading, waiting, workers = map(
-        Late,
-        ("core.store.acts", "core.store.listing", "core.store.reading", "core.store.waiting", "core.store.workers"),
+    acts, listing, reading, workers = map(
+        Late, ("core.store.acts", "core.store.listing", "core.store.reading", "core.store.workers")
     )
 
 # A selection of more ids than this comes from a list the caller was given; ids that are gone are skipped.
@@ -247,11 +246,15 @@ class Queue:
 
     def waiting(self, ref: JobRef) -> Waiting | None:
         """Return why a pending job is not running, ``None`` for a job in any other state."""
-        return waiting.waiting(self.database, ref, self.workers())
+        return reading.waiting(self.database, ref, has_worker=any(worker.is_alive for worker in self.workers()))
 
     def watched(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs with ``unwatched`` set on the running ones that no living worker watches."""
         return unwatched.watched(self.database, jobs)
+
+    def out_of_reach(self) -> set[int]:
+        """Return the running jobs that were started in another pid namespace than their worker's, by id."""
+        return unwatched.out_of_reach(self.database)
 
     def counts(self) -> Counts:
         """Return how many jobs stand where; microseconds, whatever their number."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from core import events
 from core.database import Database
 from core.liveness import Lock, look_at
 from core.model import Presence
 from core.places import here
 from core.process import Command, adopt
+from core.processes import reap_orphans
+from core.shim import own_pids
 from core.store import claims, workers
 from core.store.claims import Claim, OpenAttempt
 from core.upkeep import leftovers
@@ -33,17 +36,18 @@ class Adopted(NamedTuple):
 
 
 class Recovery:
-    """One worker's look at what others left. ``blocked`` says why some attempts are left alone, while they are."""
+    """One worker's look at what others left; ``emit`` is told why some attempts are left alone, while they are."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, emit: Callable[[events.WorkerEvent], None] = lambda event: None) -> None:
         self._db = db
-        self.blocked = ""
+        self._emit = emit
+        self._blocked = ""
         self._unknown_since: dict[int, float] = {}
 
     def adopt_from_the_dead(self, worker_id: int) -> Iterator[Adopted]:
         """Yield the open attempts of workers that are dead, each taken over in a transaction of its own.
 
-        A missing file proves nothing within one boot: what has none is left alone and named by ``blocked``. One of
+        A missing file proves nothing within one boot: what has none is left alone, and the listener told why. One of
         these that a person cancels is taken over; its worker, if it lives after all, had the time to make its file.
         """
         attempts = claims.open_elsewhere(self._db, worker_id)
@@ -62,10 +66,15 @@ class Recovery:
                     continue
             claim = claims.adopt(self._db, attempt.id, dead_worker=attempt.worker_id, worker_id=worker_id)
             if claim is not None:
-                yield Adopted(claim, adopt(self._db.spool, attempt.id), attempt.place == here())
+                yield Adopted(claim, adopt(self._db.spool, attempt.id, attempt.place), attempt.place == here())
         left = {attempt.id for found in unknown.values() for attempt in found}
         self._unknown_since = {one: since for one, since in self._unknown_since.items() if one in left}
-        self.blocked = "; ".join(_left_alone(reason, found) for reason, found in unknown.items())
+        self._tell(" ".join(_left_alone(reason, found) for reason, found in unknown.items()))
+
+    def _tell(self, blocked: str) -> None:
+        if blocked != self._blocked:
+            self._blocked = blocked
+            self._emit(events.RecoveryBlocked(blocked) if blocked else events.RecoveryUnblocked())
 
     def _doubt_about(self, attempt: OpenAttempt, presence: Presence) -> str:
         """Return why an attempt of a worker that is not alive may run all the same; empty when its lock tells."""
@@ -87,7 +96,7 @@ def _left_alone(reason: str, attempts: list[OpenAttempt]) -> str:
     jobs = " ".join(str(attempt.job_id) for attempt in attempts[:20]) + (" …" if len(attempts) > 20 else "")
     return (
         f"Job {jobs} may be running and is left alone: {reason}. Put the spool back where it was; or, when the command"
-        f" runs no more: queuectl cancel {jobs}"
+        f" runs no more: queuectl cancel {jobs}."
     )
 
 
@@ -102,6 +111,11 @@ def strike_dead_workers(db: Database, worker_id: int) -> int:
     for dead_id in dead:
         workers.forget(db, dead_id)
     return len(dead)
+
+
+def reap_if_init() -> int:
+    """Reap what became an orphan, if this process is the first of its pid namespace (container); return how many."""
+    return reap_orphans(own_pids) if os.getpid() == 1 else 0
 
 
 def remove_leftovers(db: Database) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from core import environment
+from core import environment, events
 from core.clock import since_boot_s
 from core.database import Database
 from core.lifecycle import describe, outcome_of_exit
@@ -58,7 +58,7 @@ class RunningSet:
     The latter are those whose command could not be started: the system had no room for another process.
     """
 
-    def __init__(self, db: Database, waiter: Waiter) -> None:
+    def __init__(self, db: Database, waiter: Waiter, emit: Callable[[events.WorkerEvent], None]) -> None:
         self._db = db
         self._waiter = waiter
         self._running: dict[int, _Running] = {}
@@ -66,6 +66,7 @@ class RunningSet:
         self._environments: dict[int, Mapping[bytes, bytes]] = {}
         self.endings: dict[int, tuple[Claim, Ending]] = {}
         self.refused: dict[int, Claim] = {}
+        self._emit = emit
         self.settings = Settings()
         reap_left_behind()
 
@@ -113,7 +114,7 @@ class RunningSet:
         return None
 
     def _did_not_start(self, claim: Claim, run: RunFile, error: str) -> None:
-        run.discard()
+        run.close()  # they stay until that is recorded: a run file that is missing proves nothing
         self.endings[claim.attempt_id] = (claim, Ending(Outcome.SPAWN_ERROR, error=error, run_ms=0, output=b""))
 
     def given_back(self, attempt_ids: Sequence[int]) -> None:
@@ -296,9 +297,12 @@ class RunningSet:
             running.kill_at_s = 0.0
 
     def interrupt_all(self) -> None:
-        """Stop every command because the worker has to stop."""
-        for running in self._running.values():
-            if running.stop is None:
+        """Stop every command because the worker has to stop; those out of its reach are left to run on."""
+        for attempt_id, running in list(self._running.items()):
+            if not running.command.is_here:
+                running.command.leave()
+                self._forget(attempt_id, running)
+            elif running.stop is None:
                 self._stop(running, Outcome.INTERRUPTED)
 
     def _kill(self, running: _Running) -> None:
@@ -312,6 +316,9 @@ class RunningSet:
             return
         running.stop = outcome
         running.kill_at_s = self._db.clock.monotonic_s() + self.settings.kill_grace_s
+        if not running.command.is_here:
+            claim = running.claim
+            self._emit(events.CommandOutOfReach(claim.job, claim.attempt_id, claim.number))
         running.command.signal(signal.SIGTERM)
         running.command.signal(signal.SIGCONT)  # a stopped command takes its TERM only when it goes on
 

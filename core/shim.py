@@ -69,6 +69,9 @@ _withheld: set[int] = set()
 # zombies from their end until it collects them.
 _left_behind: list[tuple[int, Shim]] = []
 
+# The pids of the shims that this process has to reap itself.
+_own_pids: set[int] = set()
+
 
 def withhold(descriptor: int) -> None:
     """Have no shim hold a descriptor of this process's for even a moment; ``release`` ends that."""
@@ -118,6 +121,7 @@ class Shim:
         script, words = _script(shell, command, variables)
         with _end_pipe() as (reader, end):
             self.pid = _spawn((_SHELL, "-c", script, _SHELL, cwd, *words), variables, lock, writer, output, end)
+        _own_pids.add(self.pid)
         self._reader = self.descriptor = reader
         if _HAS_PIDFD:
             with contextlib.suppress(OSError):
@@ -130,6 +134,16 @@ class Shim:
         except ChildProcessError:
             return True  # somebody else in this process reaped it
 
+    def was_killed(self) -> bool:
+        """Return whether a signal ended it, which only KILL can; it is not reaped by this look."""
+        if not hasattr(os, "waitid"):
+            return False
+        try:
+            found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return False  # somebody else in this process reaped it
+        return found is not None and found.si_code != os.CLD_EXITED
+
     def reap(self) -> Exit | None:
         """Return how it ended, ``None`` while it runs. It is reaped then, and its number may become another's."""
         try:
@@ -139,6 +153,7 @@ class Shim:
             return Exit(None)  # somebody else in this process reaped it
         if pid == 0:
             return None
+        _own_pids.discard(self.pid)
         self.close()
         if not os.WIFEXITED(status):
             return Exit(None)  # what its command used went to whoever reaps that
@@ -161,6 +176,11 @@ class Shim:
         for descriptor in {self._reader, self.descriptor} - {-1}:
             os.close(descriptor)
         self._reader = self.descriptor = -1
+
+
+def own_pids() -> frozenset[int]:
+    """Return the pids of the shims that this process has not reaped yet."""
+    return frozenset(_own_pids)
 
 
 def reap_left_behind() -> None:

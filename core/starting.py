@@ -91,7 +91,7 @@ class Starter:
             raise
         finally:
             for late in waiting:
-                opened[late.attempt_id].discard()
+                opened[late.attempt_id].close()  # they stay until that is recorded
         return refusal
 
     def give_back_refused(self) -> bool:

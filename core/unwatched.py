@@ -9,7 +9,9 @@ from core.clock import to_datetime
 from core.database import Database
 from core.liveness import Lock, look_at
 from core.model import Job, Phase, Presence, State, Unwatched, WorkerInfo
+from core.places import here
 from core.process import read_status
+from core.processes import session_lives
 from core.store import claims, workers
 from core.store.claims import OpenAttempt
 
@@ -37,6 +39,19 @@ def unwatched(db: Database, known: Sequence[WorkerInfo]) -> dict[int, Unwatched]
     }
 
 
+def out_of_reach(db: Database) -> set[int]:
+    """Return the running jobs that were started in another pid namespace or boot than their worker's, by id.
+
+    A process number means another process there: no signal is sent.
+    """
+    with db.read() as connection:
+        found = connection.execute(
+            "SELECT job_id FROM attempts INDEXED BY attempts_open JOIN workers ON workers.id = worker_id"
+            " WHERE ended_at IS NULL AND attempts.place_id <> workers.place_id"
+        ).fetchall()
+    return {row[0] for row in found}
+
+
 def _look_at(db: Database, attempt: OpenAttempt, presence: Presence) -> Unwatched:
     phase, reason, ended_at = _what_is_known(db, attempt, presence)
     return Unwatched(phase, reason, ended_at, attempt.stop_requested is not None)
@@ -59,4 +74,6 @@ def _what_is_known(db: Database, attempt: OpenAttempt, presence: Presence) -> tu
         return Phase.UNWATCHED, f"no living worker watches it; it will {will} once there is one", None
     if lock is Lock.GONE:
         return Phase.UNWATCHED, "it may be running: its run file is missing, and so is its worker", None
+    if status.pid is not None and attempt.place == here() and session_lives(db.spool.run_file(attempt.id), status.pid):
+        return Phase.UNWATCHED, "no living worker watches it, and its shim was killed", None
     return Phase.ENDED, "its command is gone without a result; a worker starts it again, once one is alive", None

@@ -22,7 +22,7 @@ from core.errors import DatabaseClosed, DatabaseCorrupt, DatabaseReplaced, Queue
 from core.model import Ending
 from core.process import RunFile, check_descriptors, keep_descriptors_from_commands
 from core.queue import Queue
-from core.recovery import Recovery, remove_leftovers, strike_dead_workers
+from core.recovery import Recovery, reap_if_init, remove_leftovers, strike_dead_workers
 from core.running import RunningSet
 from core.shim import release, withhold
 from core.starting import Starter
@@ -107,7 +107,7 @@ class Worker:
         self._ended = threading.Event()
         self._lock_descriptor = -1
         self._bell: Bell | None = None
-        self._running = RunningSet(self._db, self._waiter)
+        self._running = RunningSet(self._db, self._waiter, self._emit)
         self._starter = Starter(self._db, self._running, self._emit)
         self._rollups = Rollups()
         self._calendar = CalendarWatch()
@@ -116,8 +116,7 @@ class Worker:
         self._is_looking = True
         self._could_claim = True
         self._is_first_recovery = True
-        self._recovery = Recovery(self._db)
-        self._told_blocked = ""
+        self._recovery = Recovery(self._db, self._emit)
         self._prune_at = 0.0
         self._has_more_due = False
         self._next_due_ms: int | None = None
@@ -257,8 +256,7 @@ class Worker:
             self._could_claim = True
             settings = self._queue.settings()
             self._running.settings = settings
-            own = self._stop_mode.value if self._stop_mode is not None and len(self._running) else None
-            asked = workers.requested_stop(self._db, self.id, own)
+            asked = workers.requested_stop(self._db, self.id)
             if asked is not None:
                 self.stop(StopMode(asked))
                 self._is_looking = False
@@ -343,24 +341,19 @@ class Worker:
     def _recover(self) -> None:
         self._recover_at = self._db.clock.monotonic_s() + RECOVER_S
         self._keep_lock()
+        reap_if_init()
         found_any = False
         if self._stop_mode is None:  # one that is about to go takes nothing more on
             for adopted in self._recovery.adopt_from_the_dead(self.id):
                 found_any = True
                 self._running.adopt(adopted)
                 self._emit(events.AttemptAdopted(adopted.claim.job, adopted.claim.attempt_id, adopted.claim.number))
-            self._tell_blocked()
         if strike_dead_workers(self._db, self.id) or found_any or self._is_first_recovery:
             self._is_first_recovery = False
             remove_leftovers(self._db)
         self._prune()
         if self._unsynced_since is None and not self._running.endings:
             self._storage_works()
-
-    def _tell_blocked(self) -> None:
-        if self._recovery.blocked != self._told_blocked:
-            self._told_blocked = self._recovery.blocked
-            self._emit(events.RecoveryBlocked(self._told_blocked) if self._told_blocked else events.RecoveryUnblocked())
 
     def _keep_lock(self) -> None:
         """Make the lock file and the bell again if they were removed: until then others cannot see that this lives."""

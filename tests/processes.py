@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 T = TypeVar("T")
 
-_WORKER = """
+WORKER = """
 import sys
 from core import Queue, Worker
 from core.events import LoopFailed, WorkerStarted
@@ -96,7 +96,7 @@ class WorkerProcess:
     """A worker in a process of its own, which a test may kill."""
 
     def __init__(self, path: str, slots: int = 1) -> None:
-        self.process = start_python(_WORKER, path, slots)
+        self.process = start_python(WORKER, path, slots)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:

@@ -10,7 +10,7 @@ from core.cli.failures import DONE, REFUSED
 from core.cli.helper import Helper, is_orphaned
 from core.cli.parser import Parser
 from core.cli.session import Session
-from core.cli.wording import count, pause, title
+from core.cli.wording import OUT_OF_REACH, count, pause, title
 from core.errors import UsageError
 from core.model import Act, Job, State
 from core.queue import Queue
@@ -51,7 +51,11 @@ def run(session: Session, options: Namespace) -> int:
         return _code(act, jobs, is_waiting=not options.no_wait)
     if len(jobs) > 20:
         return report(session, act, "cancelled")
+    away = queue.out_of_reach() if any(job.state is State.RUNNING for job in jobs) else set()
     for job in jobs:
+        if job.id in away and job.state is State.RUNNING:
+            session.say(f"Job {title(job)} {OUT_OF_REACH}")
+            continue
         session.say(_fate(job, before[job.id], is_waiting=not options.no_wait))
     return _code(act, jobs, is_waiting=not options.no_wait)
 

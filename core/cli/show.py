@@ -9,9 +9,9 @@ from core.cli.failures import DONE
 from core.cli.parser import Parser
 from core.cli.session import Session
 from core.cli.tables import Cell, Column, show_pairs, show_table
-from core.cli.wording import COLOURS, ago, cpu, local, phase, result, size, took, used
+from core.cli.wording import COLOURS, OUT_OF_REACH, ago, cpu, local, phase, result, size, took, used
 from core.environment import masked
-from core.model import Attempt, Event, Job, Waiting
+from core.model import Attempt, Event, Job, State, Waiting
 from core.units import format_duration
 
 
@@ -32,6 +32,8 @@ def run(session: Session, options: Namespace) -> int:
         _print_json(session, job, attempts, history, waiting, environment)
         return DONE
     _show_job(session, job, waiting)
+    if job.state is State.RUNNING and job.id in queue.out_of_reach():
+        session.note(f"queuectl: job {job.id} {OUT_OF_REACH}")
     if attempts:
         session.say("")
         _show_attempts(session, attempts)

@@ -25,6 +25,10 @@ COLOURS = {
 }
 
 
+#: What is said of a running job that is to be stopped and whose worker may send it no signal.
+OUT_OF_REACH = "runs in another container (pid namespace), where its worker cannot stop it; stop it there"
+
+
 def count(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 job``, ``12,482 jobs``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -9,7 +9,7 @@ from typing import Any
 from core import events
 from core.cli.session import Session
 from core.cli.streams import forget
-from core.cli.wording import count, pause, title, took
+from core.cli.wording import OUT_OF_REACH, count, pause, title, took
 from core.errors import QueueError
 from core.model import Outcome, State
 from core.output import text_of
@@ -40,6 +40,7 @@ class WorkerLines:
             events.AttemptStarted: self._started,
             events.AttemptAdopted: self._adopted,
             events.AttemptEnded: self._ended,
+            events.CommandOutOfReach: lambda event: [self._warning(f"Job {title(event.job)} {OUT_OF_REACH}")],
             events.SpawningPaused: self._paused,
             events.StorageTrouble: lambda event: [self._warning(f"{event.message}; trying again")],
             events.StorageRecovered: lambda event: ["The database takes writes again"],

@@ -151,14 +151,8 @@ def request_stop(db: Database, worker_id: int, mode: str) -> None:
             raise WorkerNotFound(worker_id)
 
 
-def requested_stop(db: Database, worker_id: int, own: str | None = None) -> str | None:
-    """Return what a worker was asked: ``drain``, ``now`` or nothing.
-
-    ``own`` is how it stops of its own accord (a signal): noted if nothing is, so that others know that it is stopping.
-    """
+def requested_stop(db: Database, worker_id: int) -> str | None:
+    """Return what a worker was asked: ``drain``, ``now`` or nothing."""
     with db.read() as connection:
         row = connection.execute("SELECT stop FROM workers WHERE id = ?", (worker_id,)).fetchone()
-        asked = None if row is None else row[0]
-    if own is not None and row is not None and asked is None:
-        request_stop(db, worker_id, own)
-    return asked
+        return None if row is None else row[0]

@@ -327,7 +327,7 @@ def test_a_run_file_names_its_attempt_and_its_shim(queue: Queue) -> None:
         wait_for_state(queue, job_id, State.RUNNING)
         path = Path(queue.database.spool.run_file(1))
         heading, pid = wait_for(lambda: len(lines := path.read_text().splitlines()) == 2 and lines)  # type: ignore[misc]
-        assert heading.rstrip(" ") == "queuectl attempt 1"
+        assert heading == "queuectl attempt 1"
         assert os.getsid(int(pid)) == int(pid)
 
 
@@ -337,7 +337,7 @@ def test_a_run_file_with_another_attempts_words_says_nothing(queue: Queue) -> No
     for heading in ("queuectl attempt 7", "queuectl attempt 17 1", "queuectl attemp"):
         Path(spool.run_file(1)).write_text(f"{heading}\n4711\n0\n")
         assert read_status(spool, 1) == Status()
-    Path(spool.run_file(1)).write_text("queuectl attempt 1 1   \n4711\n0\n")
+    Path(spool.run_file(1)).write_text("queuectl attempt 1\n4711\n0\n")
     assert read_status(spool, 1)[:2] == (4711, 0)
 
 
