@@ -11,7 +11,7 @@ from core.cli.parser import Parser
 from core.cli.selecting import add_filter_options, limit_of, view_of, walk
 from core.cli.session import Session
 from core.cli.tables import Cell, Column, show_table
-from core.cli.wording import COLOURS, ago, phase, result
+from core.cli.wording import COLOURS, ago, due, phase, result
 from core.errors import UsageError
 from core.model import Job, Sort, State, View
 from core.queue import Queue
@@ -117,7 +117,9 @@ def _show(session: Session, jobs: Sequence[Job], *, has_header: bool) -> None:
                 job.label or "",
                 str(job.priority),
                 f"{job.attempts}/{job.max_attempts}",
-                ago(job.run_at if word in ("delayed", "retrying") else _since(job), now),
+                due(job.run_at, now)
+                if job.run_at is not None and word in ("delayed", "retrying")
+                else ago(_since(job), now),
                 Cell(result(job), "red" if job.state is State.DEAD else "dim"),
                 job.command,
             )

@@ -9,7 +9,7 @@ from core.cli.failures import DONE
 from core.cli.parser import Parser
 from core.cli.session import Session
 from core.cli.tables import Cell, Column, show_pairs, show_table
-from core.cli.wording import COLOURS, OUT_OF_REACH, ago, cpu, local, phase, result, size, took, used
+from core.cli.wording import COLOURS, OUT_OF_REACH, ago, cpu, due, local, phase, result, size, took, used
 from core.environment import masked
 from core.model import Attempt, Event, Job, State, Waiting
 from core.units import format_duration
@@ -81,7 +81,7 @@ def _show_job(session: Session, job: Job, waiting: Waiting | None) -> None:
             ("state", Cell(f"{shown} (since {local(job.since)}, {ago(job.since, now)})", COLOURS[word])),
             ("not watched", None if job.unwatched is None else job.unwatched.reason),
             ("not running", None if waiting is None else waiting.reason),
-            ("next run", None if job.run_at is None else f"{local(job.run_at)} ({ago(job.run_at, now)})"),
+            ("next run", None if job.run_at is None else f"{local(job.run_at)} ({due(job.run_at, now)})"),
             ("last result", result(job) or None),
             ("used", used(job.cpu_s, job.max_rss_bytes) or None),
             ("attempts", f"{job.attempts} of {job.max_attempts}"),

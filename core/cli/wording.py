@@ -68,11 +68,17 @@ def span(seconds: float) -> str:
 
 
 def ago(at: datetime | None, now: datetime) -> str:
-    """Return how long ago an instant was, or in how long it will be; nothing for none."""
-    if at is None:
-        return ""
-    seconds = (now - at).total_seconds()
-    return f"in {span(1 - seconds)}" if seconds < 0 else f"{span(seconds)} ago"
+    """Return how long ago something happened; nothing for none.
+
+    What lies ahead happened just now: the calendar was set back since.
+    """
+    return "" if at is None else f"{span(max(0.0, (now - at).total_seconds()))} ago"
+
+
+def due(at: datetime, now: datetime) -> str:
+    """Return in how long an instant will be, or how long ago it was."""
+    seconds = (at - now).total_seconds()
+    return f"in {span(1 + seconds)}" if seconds > 0 else ago(at, now)
 
 
 def local(at: datetime | None) -> str:

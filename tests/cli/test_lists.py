@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from core.clock import to_datetime
 from core.model import NewJob
 from core.queue import Queue
 from tests.cli.conftest import ROOT, Cli, Terminal, drain
+from tests.fakes import FakeClock
 
 #: A text with everything in it that a terminal could act on, and what rich would take for markup.
 HOSTILE = "[red]x[/red] [/] [@click=app.bell]y[/] \x1b[31m\x1b]52;c;aGk=\x07 \x9b2J \u202eabc\u2069 \t\x7f \r\nz"
@@ -180,6 +182,20 @@ def test_values_of_secrets_are_never_shown(cli: Cli, monkeypatch: pytest.MonkeyP
         assert "hunter2" not in out
         assert "API_KEY" in out
     assert re.search(r"MY_PASSWORD +\*\*\*", cli.ok("show", "1", "--environment"))
+
+
+def test_what_happened_is_not_shown_as_lying_ahead(cli: Cli, database: Path) -> None:
+    """The calendar was set back by years since; a time that is still to come is one."""
+    with Queue(database, clock=FakeClock()) as queue:
+        queue.enqueue("true")
+        queue.enqueue("true", run_at=to_datetime(queue.database.clock.now_ms() + 60_000))
+    for arguments in (("show", "1"), ("status",), ("list", "pending")):
+        text = cli.ok(*arguments)
+        assert "0s ago" in text
+    assert not re.search(r"\bin \d", cli.ok("show", "1") + cli.ok("status"))
+    assert re.search(r"next run .*\(in \d+d\)", cli.ok("show", "2"))
+    assert re.search(r"delayed .* in \d+d ", cli.ok("list"))
+    assert cli("status", "--json").json["oldest_pending_s"] == 0
 
 
 def make_hostile(queue: Queue) -> None:
