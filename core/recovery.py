@@ -28,11 +28,13 @@ class Adopted(NamedTuple):
     """An attempt that is ours now, with the command to watch; whether it runs, ended or is lost ``poll`` tells.
 
     ``is_of_here`` says that the command's pid is one of this boot and pid namespace.
+    ``was_told_to_stop`` is about the dead worker: whether it had been asked to stop before it died.
     """
 
     claim: Claim
     command: Command
     is_of_here: bool = False
+    was_told_to_stop: bool = False
 
 
 class Recovery:
@@ -51,11 +53,12 @@ class Recovery:
         these that a person cancels is taken over; its worker, if it lives after all, had the time to make its file.
         """
         attempts = claims.open_elsewhere(self._db, worker_id)
-        presences = {worker.id: worker.presence for worker in workers.workers(self._db)} if attempts else {}
+        known = {worker.id: worker for worker in workers.workers(self._db)} if attempts else {}
         now = self._db.clock.monotonic_s()
         unknown: dict[str, list[OpenAttempt]] = {}
         for attempt in attempts:
-            presence = presences.get(attempt.worker_id, Presence.DEAD)
+            worker = known.get(attempt.worker_id)
+            presence = Presence.DEAD if worker is None else worker.presence
             if presence is Presence.ALIVE:
                 continue
             reason = self._doubt_about(attempt, presence)
@@ -66,7 +69,9 @@ class Recovery:
                     continue
             claim = claims.adopt(self._db, attempt.id, dead_worker=attempt.worker_id, worker_id=worker_id)
             if claim is not None:
-                yield Adopted(claim, adopt(self._db.spool, attempt.id, attempt.place), attempt.place == here())
+                was_told = worker is not None and worker.stop_requested is not None
+                command = adopt(self._db.spool, attempt.id, attempt.place)
+                yield Adopted(claim, command, attempt.place == here(), was_told)
         left = {attempt.id for found in unknown.values() for attempt in found}
         self._unknown_since = {one: since for one, since in self._unknown_since.items() if one in left}
         self._tell(" ".join(_left_alone(reason, found) for reason, found in unknown.items()))

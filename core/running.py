@@ -29,6 +29,10 @@ _POLL_S = 0.05
 _STOP_POLL_S = 0.01
 #: Stands for the limit of outputs when there is none, in bytes.
 _NO_LIMIT = 1 << 63
+#: The signals by which a service manager ends what it stops.
+_STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGKILL})
+#: How long the ending by one of them waits for this worker's own signal to come, in seconds: it may be the later one.
+_HOLD_S = 0.5
 #: How many captured environments are kept in memory.
 _ENVIRONMENTS = 256
 
@@ -50,6 +54,8 @@ class _Running:
     is_announced: bool = True
     look_at_s: float = 0.0
     is_start_known: bool = True
+    held: Ending | None = None
+    held_until_s: float = 0.0
 
 
 class RunningSet:
@@ -151,7 +157,10 @@ class RunningSet:
         if status is not None:
             if claim.stop_requested is not None:
                 running.stop = Outcome.CANCELLED
-            self.endings[claim.attempt_id] = (claim, self._ending_of(running, status, now))
+            ending = self._ending_of(running, status, now)
+            if adopted.was_told_to_stop and _is_by_stop_signal(running, ending):
+                ending = ending._replace(outcome=Outcome.INTERRUPTED)
+            self.endings[claim.attempt_id] = (claim, ending)
             return
         self._watch(running)
         if claim.stop_requested is not None:
@@ -212,8 +221,11 @@ class RunningSet:
             running.is_announced = False
             running.look_at_s = 0.0
 
-    def collect(self) -> None:
-        """Move the commands that ended to ``endings``; act on timeouts, graces and oversized outputs."""
+    def collect(self, *, is_told_to_stop: bool = False) -> None:
+        """Move the commands that ended to ``endings``; act on timeouts, graces and oversized outputs.
+
+        With ``is_told_to_stop`` those that ended by a signal which nobody asked for are interrupted.
+        """
         now = self._db.clock.monotonic_s()
         for attempt_id, running in list(self._running.items()):
             self._check_times(running, now)
@@ -224,6 +236,8 @@ class RunningSet:
             try:
                 status = running.command.poll(is_stopping=running.stop is not None)
                 ending = None if status is None else self._ending_of(running, status, now)
+                if ending is not None:
+                    ending = _settled(running, ending, now, is_told_to_stop)
             except OSError as error:
                 if error.errno not in PASSING_ERRORS:
                     raise
@@ -380,6 +394,25 @@ class RunningSet:
         for attempt_id, running in list(self._running.items()):
             running.command.leave()
             self._forget(attempt_id, running)
+
+
+def _is_by_stop_signal(running: _Running, ending: Ending) -> bool:
+    """Return whether a command ended by a service manager's kind of signal that did not come from this program."""
+    return running.stop is None and ending.outcome is Outcome.SIGNALLED and ending.signal in _STOP_SIGNALS
+
+
+def _settled(running: _Running, ending: Ending, now: float, is_told_to_stop: bool) -> Ending | None:
+    """Return the ending to record, ``None`` while it waits: a service manager signals the worker and its commands.
+
+    The command may end before the worker's own signal has come. ``is_told_to_stop`` says that it has.
+    """
+    if not _is_by_stop_signal(running, ending):
+        return ending
+    if running.held is None:
+        running.held, running.held_until_s = ending, now + _HOLD_S
+    if is_told_to_stop:
+        return running.held._replace(outcome=Outcome.INTERRUPTED)
+    return running.held if now >= running.held_until_s else None
 
 
 def _encoded(variables: Mapping[str, str]) -> dict[bytes, bytes]:

@@ -228,7 +228,7 @@ class Worker:
         self._announce_stop()
         if self._stop_mode is StopMode.DETACH:
             return True
-        self._running.collect()
+        self._running.collect(is_told_to_stop=self._stop_mode is not None)
         self._look_for_changes()
         if self._db.clock.monotonic_s() >= self._recover_at:
             self._recover()
@@ -448,6 +448,9 @@ class Worker:
     def _announce_stop(self) -> None:
         if self._stop_mode is not self._announced_stop and self._stop_mode is not None:
             self._announced_stop = self._stop_mode
+            if len(self._running):
+                with contextlib.suppress(QueueError):  # it stops all the same
+                    workers.note_stop(self._db, self.id, "now" if self._stop_mode is StopMode.NOW else "drain")
             self._emit(events.WorkerStopping(self._stop_mode.value, len(self._running)))
             if self._stop_mode is StopMode.NOW:
                 self._running.interrupt_all()

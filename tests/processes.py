@@ -11,7 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from core.queue import Queue
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -90,6 +93,12 @@ def run_python(program: str, *arguments: object, timeout_s: float = 60.0, **opti
         out, err = process.communicate(timeout=timeout_s)
     assert process.returncode == 0, err
     return out
+
+
+def group_of(queue: Queue, job_id: int) -> int:
+    """Return the process group of a running job: the pid that its shim wrote."""
+    path = Path(queue.database.spool.run_file(queue.attempts(job_id)[-1].id))
+    return int(wait_for(lambda: path.read_text().splitlines()[1:], "the pid is written")[0])
 
 
 class WorkerProcess:

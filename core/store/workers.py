@@ -151,6 +151,17 @@ def request_stop(db: Database, worker_id: int, mode: str) -> None:
             raise WorkerNotFound(worker_id)
 
 
+def note_stop(db: Database, worker_id: int, mode: str) -> None:
+    """Record that a worker was told to stop by a signal or its program, unless a request for it is there already.
+
+    Others see that it is stopping; and who adopts its commands knows why one was ended by a signal.
+    """
+    with db.write(is_durable=False) as connection:
+        connection.execute(
+            "UPDATE workers SET stop = ? WHERE id = ? AND (stop IS NULL OR stop = 'drain')", (mode, worker_id)
+        )
+
+
 def requested_stop(db: Database, worker_id: int) -> str | None:
     """Return what a worker was asked: ``drain``, ``now`` or nothing."""
     with db.read() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from core.model import Decision, Ending, NewJob, Outcome, State
 from core.queue import Queue
 from core.worker import Worker
 from tests.cli.conftest import ROOT, Cli, Terminal, wait_for
+from tests.processes import group_of, processes_of_group
 from tests.worker.at_work import UNTIL_GO
 
 
@@ -370,3 +372,21 @@ def test_files_are_private_whatever_the_umask(terminal: Terminal, database: Path
         os.umask(before)
     paths = [database, *Path(f"{database}.spool").rglob("*"), Path(f"{database}.spool")]
     assert [path for path in paths if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.parametrize("on_stop", ["wait", "detach", "kill"])
+def test_a_service_managers_stop_costs_no_attempt(terminal: Terminal, open_queue: Queue, on_stop: str) -> None:
+    """It signals the worker and every process of its commands, in no order that anyone promises."""
+    open_queue.add("echo begun; sleep 600; true", max_attempts=1)
+    worker = terminal.worker("--on-stop", on_stop)
+    wait_for(lambda: is_running(open_queue, 1))
+    group = group_of(open_queue, 1)
+    for pid in (*processes_of_group(group), worker.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    assert worker.end().code == 0
+    wait_for(lambda: not processes_of_group(group))
+    open_queue.pause()
+    terminal.run("worker", "--drain", check=True)
+    job = open_queue.job(1)
+    assert (job.state, job.attempts, job.last_outcome) == (State.PENDING, 0, Outcome.INTERRUPTED)

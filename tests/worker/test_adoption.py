@@ -15,7 +15,7 @@ from core.events import AttemptAdopted, AttemptEnded
 from core.model import Outcome, State
 from core.queue import Queue
 from core.worker import StopMode
-from tests.processes import WorkerProcess, is_alive, start_python, wait_for
+from tests.processes import WorkerProcess, group_of, is_alive, start_python, wait_for
 from tests.worker.at_work import UNTIL_GO, drain, output, wait_for_state, working
 
 
@@ -23,12 +23,6 @@ def started(queue: Queue, job_id: int, text: bytes) -> None:
     """Wait until a job runs and has written a text."""
     wait_for_state(queue, job_id, State.RUNNING)
     wait_for(lambda: text in output(queue, job_id), f"it wrote {text!r}")
-
-
-def group_of(queue: Queue, job_id: int) -> int:
-    """Return the pid of a running job's shim."""
-    path = Path(queue.database.spool.run_file(queue.attempts(job_id)[-1].id))
-    return int(wait_for(lambda: path.read_text().splitlines()[1:], "the pid is written")[0])
 
 
 def test_a_killed_workers_command_is_adopted_with_its_true_end(queue: Queue, tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from core.events import AttemptAdopted, AttemptEnded, LockFileRemoved, RecoveryB
 from core.model import Outcome, Presence, State
 from core.queue import Queue
 from core.worker import StopMode
-from tests.processes import WorkerProcess, processes_of_group, wait_for
+from tests.processes import WorkerProcess, group_of, processes_of_group, wait_for
 from tests.worker.at_work import wait_for_state, working
-from tests.worker.test_adoption import group_of, started
+from tests.worker.test_adoption import started
 
 #: Says in a ledger that it runs, until it is let go.
 COMMAND = "echo run >> ledger; echo begun; while ! test -e go; do sleep 0.02; done"

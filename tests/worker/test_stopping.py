@@ -16,18 +16,11 @@ from core.model import NewJob, Outcome, State, View
 from core.queue import Queue
 from core.units import parse_size
 from core.worker import StopMode, Worker
-from tests.processes import is_alive, processes_of_group, wait_for
+from tests.processes import group_of, is_alive, processes_of_group, wait_for
 from tests.worker.at_work import UNTIL_GO, Told, drain, endings, output, run, wait_for_state, working
 
 #: A command whose whole family does not care about TERM; it writes their pids.
 STUBBORN = "trap '' TERM; (trap '' TERM; sleep 60) & echo $!; echo $$; sleep 60; wait"
-
-
-def group_of(queue: Queue, job_id: int) -> int:
-    """Return the process group of a running job: the pid that its shim wrote."""
-    attempt = queue.attempts(job_id)[-1]
-    path = Path(queue.database.spool.run_file(attempt.id))
-    return int(wait_for(lambda: path.read_text().splitlines()[1:], "the pid is written")[0])
 
 
 # --- one command: timeouts
@@ -73,10 +66,11 @@ def test_a_result_that_was_there_before_the_timeout_was_noticed_counts(queue: Qu
     job_id = queue.enqueue("echo quick", timeout_s=0.2).id
     collect = worker._running.collect
 
-    def be_late() -> None:
+    def be_late(*, is_told_to_stop: bool = False) -> None:
         if len(worker._running):
-            time.sleep(0.5)
-        collect()
+            wait_for(lambda: b"\n0\n" in Path(queue.database.spool.run_file(1)).read_bytes(), "it has ended")
+            time.sleep(0.3)
+        collect(is_told_to_stop=is_told_to_stop)
 
     worker._running.collect = be_late  # type: ignore[method-assign]
     worker.start()
@@ -257,11 +251,11 @@ def test_a_result_that_was_there_before_the_stop_counts(queue: Queue) -> None:
     job_id = queue.enqueue("echo once").id
     collect = worker._running.collect
 
-    def be_late() -> None:
+    def be_late(*, is_told_to_stop: bool = False) -> None:
         if len(worker._running):
             wait_for(lambda: b"\n0\n" in Path(queue.database.spool.run_file(1)).read_bytes(), "it has ended")
             worker._running.interrupt_all()
-        collect()
+        collect(is_told_to_stop=is_told_to_stop)
 
     worker._running.collect = be_late  # type: ignore[method-assign]
     worker.start()
