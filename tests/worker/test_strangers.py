@@ -25,10 +25,10 @@ from core.queue import Queue
 from core.running import RunningSet
 from core.waiter import Waiter
 from core.worker import StopMode
-from tests.processes import ROOT, WORKER, WorkerProcess, is_alive, processes_of_group, wait_for
+from tests.processes import ROOT, WORKER, WorkerProcess, group_of, is_alive, processes_of_group, wait_for
 from tests.storage.by_hand import Hand
 from tests.worker.at_work import Told, wait_for_state, working
-from tests.worker.test_adoption import group_of, started
+from tests.worker.test_adoption import started
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a pid namespace")
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="only /proc tells of other processes")
