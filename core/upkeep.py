@@ -13,7 +13,7 @@ from core.arguments import check_kind
 from core.database import Database, retry_on_full_disk
 from core.errors import DatabaseError, Refused, UsageError
 from core.liveness import create_private, is_locked
-from core.model import Finding
+from core.model import Finding, Presence
 from core.paths import Spool
 from core.schema import SCHEMA_VERSION
 from core.settings import Settings, find_setting
@@ -208,12 +208,22 @@ def _check_settings(db: Database) -> Iterator[Finding]:
 
 
 def _check_attempts(db: Database) -> Iterator[Finding]:
-    alive = {worker.id for worker in workers.workers(db) if worker.is_alive}
+    known = workers.workers(db)
+    alive = {worker.id for worker in known if worker.is_alive}
+    in_doubt = {worker.id for worker in known if worker.presence in (Presence.HIDDEN, Presence.ELSEWHERE)}
     with db.read() as connection:
         found = connection.execute(
             "SELECT id, worker_id FROM attempts INDEXED BY attempts_open WHERE ended_at IS NULL"
         ).fetchall()
-    orphans = [attempt_id for attempt_id, worker_id in found if worker_id not in alive]
+    orphans = [attempt_id for attempt_id, worker_id in found if worker_id not in alive | in_doubt]
+    doubtful = sum(worker_id in in_doubt for _, worker_id in found)
+    if doubtful:
+        yield Finding(
+            "warning",
+            "in doubt",
+            f"{doubtful} attempts may be running: the lock files of their workers are not in {db.spool.workers}",
+            "put the spool back where it was, or cancel their jobs when nothing of them runs any more",
+        )
     if orphans:
         running = sum(is_locked(db.spool.run_file(attempt_id)) for attempt_id in orphans)
         yield Finding(
@@ -222,7 +232,7 @@ def _check_attempts(db: Database) -> Iterator[Finding]:
             f"{len(orphans)} attempts have no living worker ({running} of their commands still run)",
             "start a worker: it adopts them",
         )
-    else:
+    elif not doubtful:
         yield Finding("ok", "attempts", f"{len(found)} running, each with a living worker")
 
 

@@ -148,6 +148,7 @@ def test_a_copy_leaves_what_the_original_runs_alone(
         shutil.copytree(queue.database.spool.root, f"{copy}.spool", ignore=shutil.ignore_patterns("*.bell"))
     with Queue(copy) as other, working(other) as (_, told):
         assert "another copy of this database" in told.wait_for(RecoveryBlocked).message
+        assert [finding.level for finding in other.doctor() if finding.check == "in doubt"] == ["warning"]
         other.enqueue("true")
         wait_for_state(other, 2, State.COMPLETED)
         assert other.job(1).state is State.RUNNING
