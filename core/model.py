@@ -191,7 +191,7 @@ class Counts(NamedTuple):
 
     @property
     def delayed(self) -> int:
-        """Return how many pending jobs have a ``run_at`` that no worker has found due yet."""
+        """Return how many pending jobs have a ``run_at`` that is still to come."""
         return sum(self.delayed_by_queue.values())
 
 

@@ -359,11 +359,11 @@ class Queue:
         return reading.is_paused(self.database)
 
     def pause(self, lane: str | None = None) -> None:
-        """Claim no more jobs of one queue, or of any; running ones go on. Raises ``QueueNotFound``."""
+        """Claim no more jobs of one queue, or of any; running ones go on. A queue need not have jobs yet."""
         self._set_paused(lane, True)
 
     def resume(self, lane: str | None = None) -> None:
-        """Claim again."""
+        """Claim again; raise ``QueueNotFound`` for a queue that has no jobs, pause flag or limit."""
         self._set_paused(lane, False)
 
     def _set_paused(self, lane: str | None, is_paused: bool) -> None:

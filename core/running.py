@@ -21,6 +21,7 @@ from core.settings import Settings
 from core.shim import reap_left_behind, why_no_shell, why_not_entered
 from core.store import claims
 from core.store.claims import Claim, Recorded
+from core.text import system_bytes
 from core.waiter import Waiter
 
 #: How often a command that no descriptor announces is looked at, in seconds.
@@ -200,10 +201,10 @@ class RunningSet:
             **captured,
             **_encoded(job.env),
             b"QUEUECTL_JOB_ID": b"%d" % job.id,
-            b"QUEUECTL_JOB_NAME": os.fsencode(job.name or ""),
+            b"QUEUECTL_JOB_NAME": system_bytes(job.name or ""),
             b"QUEUECTL_ATTEMPT": b"%d" % job.attempts,
             b"QUEUECTL_MAX_ATTEMPTS": b"%d" % job.max_attempts,
-            b"QUEUECTL_QUEUE": os.fsencode(job.queue),
+            b"QUEUECTL_QUEUE": system_bytes(job.queue),
             b"QUEUECTL_DB": os.fsencode(self._db.path),
         }
 
@@ -417,4 +418,4 @@ def _settled(running: _Running, ending: Ending, now: float, is_told_to_stop: boo
 
 def _encoded(variables: Mapping[str, str]) -> dict[bytes, bytes]:
     """Return variables as the system takes them: encoded once, not at each start."""
-    return {os.fsencode(name): os.fsencode(value) for name, value in variables.items()}
+    return {system_bytes(name): system_bytes(value) for name, value in variables.items()}

@@ -19,6 +19,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from core.text import system_bytes
+
 #: Where the lock sits in the command's tree; scripts use low numbers, shells 10 to 63 and 255.
 LOCK_DESCRIPTOR = 99
 _STATUS_DESCRIPTOR = 9
@@ -117,10 +119,11 @@ class Shim:
 
         ``lock`` and ``writer`` are descriptors of the run file, ``output`` one of the output file.
         """
-        variables = {**environment, _COMMAND.encode(): os.fsencode(command)}
+        variables = {**environment, _COMMAND.encode(): system_bytes(command)}
         script, words = _script(shell, command, variables)
         with _end_pipe() as (reader, end):
-            self.pid = _spawn((_SHELL, "-c", script, _SHELL, cwd, *words), variables, lock, writer, output, end)
+            arguments = tuple(map(system_bytes, (_SHELL, "-c", script, _SHELL, cwd, *words)))
+            self.pid = _spawn(arguments, variables, lock, writer, output, end)
         _own_pids.add(self.pid)
         self._reader = self.descriptor = reader
         if _HAS_PIDFD:
@@ -293,7 +296,7 @@ def _end_pipe() -> Iterator[tuple[int, int]]:
 
 
 def _spawn(
-    arguments: tuple[str, ...],
+    arguments: tuple[bytes, ...],
     environment: Mapping[bytes, bytes],
     lock: int,
     writer: int,

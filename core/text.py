@@ -115,3 +115,8 @@ def _columns(text: str) -> int:
     from unicodedata import combining, east_asian_width  # not for the many lines that need neither
 
     return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def system_bytes(text: str) -> bytes:
+    """Return a stored text as a command is given it: in UTF-8, whatever the worker's locale."""
+    return text.encode("utf-8", "surrogateescape")

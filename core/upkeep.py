@@ -17,6 +17,7 @@ from core.model import Finding, Presence
 from core.paths import Spool
 from core.schema import SCHEMA_VERSION
 from core.settings import Settings, find_setting
+from core.shim import why_no_shell
 from core.store import lanes, workers
 
 #: Jobs removed for good per transaction.
@@ -204,6 +205,15 @@ def _check_settings(db: Database) -> Iterator[Finding]:
     if bad:
         yield Finding(
             "warning", "settings", "; ".join(bad), "the default holds; set or unset it with 'queuectl config'"
+        )
+    shell = Settings(lanes.stored_settings(db)).shell
+    reason = why_no_shell(shell, os.environ.get("PATH"))
+    if reason is not None:
+        yield Finding(
+            "error",
+            "shell",
+            f"the shell {shell} of the setting 'shell' cannot be run: {reason}; every job fails",
+            "name another with 'queuectl config set shell', or go back with 'queuectl config unset shell'",
         )
 
 

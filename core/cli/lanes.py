@@ -14,6 +14,7 @@ from core.errors import QueueNotFound
 from core.intake import MAX_LIMIT
 from core.model import Lane, State
 from core.queue import Queue
+from core.text import clean_line
 
 _SHOWN = (State.PENDING, State.RUNNING, State.COMPLETED, State.DEAD, State.CANCELLED)
 
@@ -45,7 +46,7 @@ def run(session: Session, options: Namespace) -> int:
         done = f"Queue {options.queue}: " + ("no limit" if limit is None else f"at most {limit} at once")
     else:
         names = list(dict.fromkeys(options.words))
-        _set_paused(queue, names, is_paused=verb == "pause")
+        _set_paused(session, queue, names, is_paused=verb == "pause")
         done = f"{', '.join(names) or 'Everything'} {'paused' if verb == 'pause' else 'resumed'}"
         if names:
             done = f"Queue {done}" if len(names) == 1 else f"Queues {done}"
@@ -53,22 +54,22 @@ def run(session: Session, options: Namespace) -> int:
     if session.is_json:
         _print_json(queue, names)
     else:
-        from core.text import clean_line
-
         session.say(clean_line(done))
         if verb == "resume" and names and queue.is_paused():
             session.note("queuectl: everything is paused too; 'queuectl queue resume' lifts that")
     return DONE
 
 
-def _set_paused(queue: Queue, names: Sequence[str], *, is_paused: bool) -> None:
+def _set_paused(session: Session, queue: Queue, names: Sequence[str], *, is_paused: bool) -> None:
     known = {lane.name for lane in queue.lanes()}
     for name in names:
-        if name not in known:
+        if name not in known and not is_paused:
             raise QueueNotFound(name)
     change = queue.pause if is_paused else queue.resume
     for name in names:
         change(name)
+        if name not in known:
+            session.note(f"queuectl: queue {clean_line(name)} has no jobs yet; those to come will wait")
     if not names:
         change()
 

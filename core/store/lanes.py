@@ -16,13 +16,13 @@ def set_all_paused(db: Database, is_paused: bool) -> None:
 
 
 def set_paused(db: Database, name: str, is_paused: bool) -> None:
-    """Pause or resume one queue; raise ``QueueNotFound`` for one that has no jobs, pause flag or limit."""
+    """Pause or resume one queue; raise ``QueueNotFound`` on resuming one that has no jobs, pause flag or limit."""
     with db.write(is_news=True) as connection:
         known = connection.execute(
             "SELECT 1 FROM counts WHERE queue = :q AND n > 0 UNION ALL SELECT 1 FROM queues WHERE name = :q",
             {"q": name},
         ).fetchone()
-        if known is None:
+        if known is None and not is_paused:
             raise QueueNotFound(name)
         connection.execute(
             "INSERT INTO queues (name, is_paused) VALUES (:q, :v) ON CONFLICT DO UPDATE SET is_paused = :v",

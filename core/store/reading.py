@@ -108,10 +108,16 @@ def environment(db: Database, reference: int | str) -> tuple[dict[str, str], Seq
 def counts(db: Database) -> Counts:
     """Return how many jobs of each queue stand where."""
     with db.read() as connection:
-        return _counts(connection)
+        return _counts(connection, db.clock.now_ms())
 
 
-def _counts(connection: sqlite3.Connection) -> Counts:
+# what is due is due by the clock, also before a worker has found it so; there are as many as no worker had time for
+_OVERDUE = (
+    "SELECT queue, count(*) FROM jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND run_at <= ? GROUP BY queue"
+)
+
+
+def _counts(connection: sqlite3.Connection, now_ms: int) -> Counts:
     by_queue: dict[str, dict[State, int]] = {}
     delayed: dict[str, int] = {}
     for queue, state, is_delayed, number in connection.execute(
@@ -123,13 +129,17 @@ def _counts(connection: sqlite3.Connection) -> Counts:
         states[State(state)] = states.get(State(state), 0) + number
         if is_delayed:
             delayed[queue] = number
+    for queue, number in connection.execute(_OVERDUE, (now_ms,)).fetchall() if delayed else ():
+        delayed[queue] = max(0, delayed.get(queue, 0) - number)
+        if not delayed[queue]:
+            del delayed[queue]
     return Counts(by_queue, delayed)
 
 
 def lanes(db: Database, numbers: Counts | None = None) -> list[Lane]:
     """Return every queue that has jobs, a pause flag or a limit, by name; ``numbers`` if they were read already."""
     with db.read() as connection:
-        numbers = _counts(connection) if numbers is None else numbers
+        numbers = _counts(connection, db.clock.now_ms()) if numbers is None else numbers
         stored = {
             row[0]: (bool(row[1]), row[2])
             for row in connection.execute("SELECT name, is_paused, running_limit FROM queues").fetchall()
@@ -165,7 +175,13 @@ def oldest_pending_at(db: Database) -> int | None:
             "SELECT min(due_at) FROM (SELECT due_at FROM jobs INDEXED BY jobs_ready"
             " WHERE state = 'pending' AND run_at IS NULL ORDER BY priority DESC, id LIMIT 1000)"
         ).fetchone()
-        return None if row is None or row[0] is None else int(row[0])
+        overdue = connection.execute(
+            "SELECT run_at FROM jobs INDEXED BY jobs_delayed"
+            " WHERE run_at IS NOT NULL AND run_at <= ? ORDER BY run_at LIMIT 1",
+            (db.clock.now_ms(),),
+        ).fetchone()
+        found = [int(one[0]) for one in (row, overdue) if one is not None and one[0] is not None]
+        return min(found, default=None)
 
 
 def waiting(db: Database, reference: int | str, *, has_worker: bool) -> Waiting | None:

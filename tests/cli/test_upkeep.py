@@ -72,13 +72,17 @@ def test_a_queue_is_paused_resumed_and_limited(cli: Cli, open_queue: Queue) -> N
     assert not open_queue.is_paused()
 
 
-def test_an_unknown_queue_cannot_be_paused(cli: Cli, open_queue: Queue) -> None:
-    """A misspelt name would pause nothing; then none of the others is paused either."""
+def test_a_queue_is_paused_before_its_first_job(cli: Cli, open_queue: Queue) -> None:
+    """A misspelt name is noticed by the note; to resume a queue that is not there is refused."""
     open_queue.add("true", queue="media")
-    result = cli("queue", "pause", "media", "nowhere")
+    result = cli("queue", "pause", "media", "new")
+    assert (result.code, result.out) == (0, "Queues media, new paused\n")
+    assert result.err == "queuectl: queue new has no jobs yet; those to come will wait\n"
+    assert [lane.is_paused for lane in open_queue.lanes()] == [True, True]
+    result = cli("queue", "resume", "media", "nowhere")
     assert result.code == 1
     assert result.err == "queuectl: error: no queue 'nowhere'; see 'queuectl queue list'\n"
-    assert not open_queue.lanes()[0].is_paused
+    assert open_queue.lanes()[0].is_paused
 
 
 def test_settings_are_listed_set_and_unset(cli: Cli, open_queue: Queue) -> None:

@@ -390,3 +390,18 @@ def test_a_service_managers_stop_costs_no_attempt(terminal: Terminal, open_queue
     terminal.run("worker", "--drain", check=True)
     job = open_queue.job(1)
     assert (job.state, job.attempts, job.last_outcome) == (State.PENDING, 0, Outcome.INTERRUPTED)
+
+
+def test_a_worker_in_a_locale_without_utf8_runs_what_needs_it(terminal: Terminal, open_queue: Queue) -> None:
+    """Command, name, variables and directory reach the job as they were added."""
+    directory = Path(open_queue.path).parent / "caf\u00e9"
+    directory.mkdir()
+    open_queue.add(
+        'printf "%s " \u00e9 "$WORD" "$QUEUECTL_JOB_NAME"; basename "$PWD"',
+        name="na\u00efve",
+        env={"WORD": "\u00fc"},
+        cwd=str(directory),
+    )
+    terminal.environment.update(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    terminal.run("worker", "--once", check=True)
+    assert open_queue.output(1).read(0, 100).decode() == "\u00e9 \u00fc na\u00efve caf\u00e9\n"

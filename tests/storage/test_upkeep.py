@@ -364,12 +364,38 @@ def test_why_a_job_waits(queue: Queue, hand: Hand, clock: FakeClock) -> None:
     assert told(job_id) == (Phase.READY, "no worker is alive; start one with 'queuectl worker'")
 
 
+def test_doctor_says_that_the_shell_is_gone(queue: Queue, tmp_path: Path) -> None:
+    """Every job would fail; the default is always there."""
+    assert "shell" not in findings(queue, "error")
+    shell = tmp_path / "shell"
+    shell.write_text("#!/bin/sh\n")
+    shell.chmod(0o755)
+    queue.set("shell", str(shell))
+    assert "shell" not in findings(queue, "error")
+    shell.unlink()
+    assert "shell" in findings(queue, "error")
+
+
+def test_what_is_due_is_due_by_the_clock(queue: Queue, clock: FakeClock) -> None:
+    """No worker lives to find it so: it is not delayed any more, and it waits since it was due."""
+    from core.clock import to_datetime
+
+    due = to_datetime(clock.now_ms() + 1000)
+    queue.enqueue_many(NewJob("true", queue=name, run_at=due) for name in ("a", "a", "b"))
+    queue.enqueue("true", queue="b", run_at=to_datetime(clock.now_ms() + 3_600_000))
+    assert (queue.counts().delayed, queue.oldest_pending_at()) == (4, None)
+    clock.advance(2.0)
+    assert queue.counts().delayed_by_queue == {"b": 1}
+    assert [(lane.name, lane.delayed) for lane in queue.lanes()] == [("a", 0), ("b", 1)]
+    assert queue.oldest_pending_at() == due
+
+
 def test_lanes_come_and_go_with_what_they_hold(queue: Queue) -> None:
     """A lane that has neither jobs nor a flag nor a limit is not kept."""
     from core.errors import QueueNotFound
 
     with pytest.raises(QueueNotFound):
-        queue.pause("media")
+        queue.resume("media")
     queue.limit("media", 2)
     queue.pause("media")
     (lane,) = queue.lanes()
