@@ -121,8 +121,9 @@ def test_the_environment_of_a_job_does_not_change_its_shim(
 ) -> None:
     """Where /bin/sh is bash: it takes options and functions from the environment."""
     monkeypatch.setattr(shim, "_SHELL", "/bin/bash")
-    fields: Any = {"env": env, "max_attempts": 1}
-    ids = _run(queue, *[NewJob(f"exit {code}", **fields) for code in (3, 0, 12, 0, 1)])
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    ids = _run(queue, *[NewJob(f"exit {code}", max_attempts=1) for code in (3, 0, 12, 0, 1)])
     assert [queue.job(job_id).last_exit_code for job_id in ids] == [3, 0, 12, 0, 1]
 
 
