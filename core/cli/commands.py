@@ -42,6 +42,10 @@ COMMANDS: dict[str, Command] = {
         Command("worker start", "worker", "[OPTIONS]", "run jobs in the foreground; also just: worker"),
         Command("worker list", "workers", "[OPTIONS]", "show which workers are alive"),
         Command("worker stop", "workers", "[ID…] [OPTIONS]", "ask workers to stop and wait until they have"),
+        Command("service install", "service", "[OPTIONS]", "have the system start a worker, at login or at boot"),
+        Command("service status", "service", "[OPTIONS]", "say whether it is installed and runs; also: service"),
+        Command("service print", "service", "[OPTIONS]", "print the file that install would write"),
+        Command("service uninstall", "service", "[OPTIONS]", "stop that worker and remove its file"),
         Command("list", "listing", "[STATE] [OPTIONS]", "list jobs"),
         Command("show", "show", "JOB [OPTIONS]", "show all there is to know about a job"),
         Command("logs", "logs", "JOB [OPTIONS]", "show what a job wrote"),
@@ -76,7 +80,7 @@ COMMANDS: dict[str, Command] = {
 }
 
 #: What a family's name alone means.
-DEFAULTS: dict[str, str] = {"worker": "start", "dlq": "list", "queue": "list", "config": "list"}
+DEFAULTS: dict[str, str] = {"worker": "start", "service": "status", "dlq": "list", "queue": "list", "config": "list"}
 #: Other names that are taken.
 ALIASES: dict[str, str] = {"dlq retry": "dlq replay", "config show": "config list"}
 

@@ -68,14 +68,20 @@ class Session:
             from core.queue import Queue
 
             has_started()
-            path = self._database
-            if path is None:
-                from core.paths import default_database
-
-                path = default_database()
-                create = create or not os.environ.get("QUEUECTL_DB")
-            self._queue = Queue(os.path.expanduser(path), create=create)
+            create = create or (self._database is None and not os.environ.get("QUEUECTL_DB"))
+            self._queue = Queue(self._named_path(), create=create)
         return self._queue
+
+    def database_path(self) -> str:
+        """Return the absolute path of the database, whether it is there or not."""
+        return os.path.abspath(self._named_path())
+
+    def _named_path(self) -> str:
+        if self._database is not None:
+            return os.path.expanduser(self._database)
+        from core.paths import default_database
+
+        return default_database()
 
     def now(self) -> datetime:
         """Return what time it is."""
