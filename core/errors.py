@@ -19,7 +19,7 @@
         ├── DatabaseClosed       used after close()
         ├── DatabaseReadOnly     file, directory or connection cannot be written
         ├── DatabaseBusy         another process held the write lock for longer than the busy timeout
-        └── DiskFull             no room left; nothing was added
+        └── DiskFull             no room left; nothing was changed
 
 Each message is one line that a person can act on.
 """
@@ -131,4 +131,4 @@ class DatabaseBusy(DatabaseError):
 
 
 class DiskFull(DatabaseError):
-    """No room is left on the disk; nothing was added."""
+    """No room is left on the disk; nothing was changed."""

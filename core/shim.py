@@ -66,6 +66,7 @@ _IDENTIFIER = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*")
 # The kernel lets a process that starts another go on a moment before it closes what the new one is not to inherit. If
 # the worker is killed in that moment, its lock must not be held by a shim: it would look alive.
 _withheld: set[int] = set()
+_hooks: list[bool] = []
 
 # Shims that ran on when their worker left, with the process whose children they are (a fork has a copy of this list):
 # zombies from their end until it collects them.
@@ -76,8 +77,18 @@ _own_pids: set[int] = set()
 
 
 def withhold(descriptor: int) -> None:
-    """Have no shim hold a descriptor of this process's for even a moment; ``release`` ends that."""
+    """Have no shim, and no process that is forked off, hold a descriptor of this one's; ``release`` ends that."""
+    if not _hooks:
+        _hooks.append(True)
+        os.register_at_fork(after_in_child=_let_go_in_child)
     _withheld.add(descriptor)
+
+
+def _let_go_in_child() -> None:
+    for descriptor in _withheld:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+    _withheld.clear()
 
 
 def release(descriptor: int) -> None:

@@ -33,6 +33,8 @@ class Starter:
         self._running = running
         self._emit = emit
         self.pause_s = 0.0
+        #: Why the last pause was, until there is room again.
+        self.refusal: str | None = None
         self._paused_until = 0.0
         # how many may run during a pause; how many have run at once, to their ends, since the last refusal
         self._room = self._peak = 0
@@ -58,6 +60,7 @@ class Starter:
         """
         if not turn.claimed or (turn.recorded and not self.is_pausing()):
             self.pause_s = 0.0
+            self.refusal = None
 
     def start(self, claimed: Sequence[Claim], opened: dict[int, RunFile]) -> OSError | None:
         """Start what was claimed; what the system refuses goes back: return why it did.
@@ -118,4 +121,5 @@ class Starter:
             return
         self.pause_s = min(_LONGEST_PAUSE_S, self.pause_s * 2 or _FIRST_PAUSE_S)
         self._paused_until = self._db.clock.monotonic_s() + self.pause_s
+        self.refusal = f"no room for more commands: {os.strerror(refusal.errno or 0)}"
         self._emit(events.SpawningPaused(os.strerror(refusal.errno or 0), self.pause_s))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _FULL = (
-    "the disk of {path} is full; nothing was added; make room, also with 'queuectl purge --all' and then"
+    "the disk of {path} is full; nothing was changed; make room, also with 'queuectl purge --all' and then"
     " 'queuectl prune --trash'"
 )
 #: With less than this left, in bytes, what SQLite could not do was for want of room: it takes files in such pieces.

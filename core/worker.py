@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 from collections.abc import Callable, Sequence
 from enum import Enum
 
 from core import events
 from core.arguments import check_kind, check_texts, check_whole
-from core.bell import Bell
 from core.clock import CalendarWatch
 from core.errors import DatabaseClosed, DatabaseCorrupt, DatabaseReplaced, QueueError, UsageError
 from core.model import Ending
+from core.presence import Presence
 from core.process import RunFile, check_descriptors, keep_descriptors_from_commands
 from core.queue import Queue
 from core.recovery import Recovery, reap_if_init, remove_leftovers, strike_dead_workers
 from core.running import RunningSet
-from core.shim import release, withhold
 from core.starting import Starter
+from core.storage_state import StorageState
 from core.store import claims, workers
 from core.store.claims import Claim
 from core.store.draining import Drain
@@ -73,8 +72,8 @@ class Worker:
     it ends when nothing runs and nothing is due. Both together raise ``UsageError``. ``on_event`` is called in the
     worker's thread with the facts of ``core.events``; it must be quick and must not raise.
 
-    Its locks belong to open files, which ``os.fork`` copies: a program that forks while a worker runs (multiprocessing
-    with "fork") hands them on, and a dead worker looks alive until those children end. Use "spawn" there.
+    A process that is forked off while a worker runs has no part in it: there the worker is not alive, and its lock is
+    not held.
     """
 
     def __init__(
@@ -105,8 +104,7 @@ class Worker:
         self._waiter = Waiter()
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
-        self._lock_descriptor = -1
-        self._bell: Bell | None = None
+        self._presence = Presence(self._db, self._waiter)
         self._running = RunningSet(self._db, self._waiter, self._emit)
         self._starter = Starter(self._db, self._running, self._emit)
         self._rollups = Rollups()
@@ -125,8 +123,7 @@ class Worker:
         self._recover_at = 0.0
         self._unsynced_since: float | None = None
         self._roll_up_at = 0.0
-        self._is_storage_troubled = False
-        self._storage_retry_s = 0.1
+        self._storage = StorageState(self._emit)
         self._registered_slots = slots
 
     # --- from any thread
@@ -143,8 +140,19 @@ class Worker:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the loop runs."""
-        return self.id != 0 and not self._ended.is_set()
+        """Whether the loop runs, in this process: one that was forked off has no part in it."""
+        return self.id != 0 and not self._ended.is_set() and not self._presence.is_elsewhere()
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps this worker from recording results or starting commands, for as long as it does; else ``None``."""
+        error = self._storage.error
+        return self._starter.refusal if error is None else str(error)
+
+    @property
+    def unrecorded_count(self) -> int:
+        """How many results wait to be recorded: of commands that ended while the database could not be written."""
+        return len(self._running.endings)
 
     @property
     def running_count(self) -> int:
@@ -172,6 +180,8 @@ class Worker:
 
     def join(self, timeout_s: float | None = None) -> bool:
         """Wait until the loop has ended; return whether it has."""
+        if self._presence.is_elsewhere():
+            return True
         if not self._ended.wait(timeout_s):
             return False
         if self._thread is not None and self._thread is not threading.current_thread():
@@ -180,6 +190,8 @@ class Worker:
 
     def wake(self) -> None:
         """Have the loop look at the database now."""
+        if self._presence.is_elsewhere():
+            return
         self._is_looking = True
         self._waiter.wake()
 
@@ -190,9 +202,8 @@ class Worker:
             raise UsageError("this worker was started already; make another one")
         check_descriptors()
         keep_descriptors_from_commands()
-        self.id, self._lock_descriptor = workers.register(self._db, slots=self._slots, queues=self._queues)
-        withhold(self._lock_descriptor)
-        self._hang_bell()
+        self._presence.register(self._slots, self._queues)
+        self.id = self._presence.id
 
     def _run_registered(self) -> None:
         self._emit(events.WorkerStarted(self.id, self._slots))
@@ -205,7 +216,8 @@ class Worker:
                         break
                     failures = 0
                 except QueueError as error:
-                    self._storage_failed(error)
+                    self._is_looking = True  # what was seen of the database may not have been acted on
+                    self._storage.failed(error)
                     if self._is_hopeless(error):
                         self.error = error
                         break
@@ -237,6 +249,8 @@ class Worker:
         free = self._free_slots()
         if self._running.endings or free > 0 or self._has_more_due or self._is_due():
             self._transact(free)
+        elif self._storage.error is not None:
+            self._sync()  # a write that tells whether the trouble is over
         self._sync_if_needed()
         return self._is_done()
 
@@ -270,6 +284,8 @@ class Worker:
         """Return how many jobs to claim in this turn."""
         if self._stop_mode is not None:
             return 0
+        if self._storage.is_full and self._running.endings:
+            return 0  # the room that is left is for what is known
         # recorded endings free their slots and may free a queue's limit, so they make it worth asking
         if not (self._could_claim or self._running.endings or self._is_due()):
             return 0
@@ -305,7 +321,7 @@ class Worker:
             for run in opened.values():
                 run.discard()
             raise
-        self._storage_works()
+        self._storage.works()
         if is_rolled_up:
             self._roll_up_at = now + ROLL_UP_S
         if is_durable:
@@ -340,7 +356,8 @@ class Worker:
 
     def _recover(self) -> None:
         self._recover_at = self._db.clock.monotonic_s() + RECOVER_S
-        self._keep_lock()
+        if self._presence.keep():
+            self._emit(events.LockFileRemoved(self._db.spool.root, self._running.live_count()))
         reap_if_init()
         found_any = False
         if self._stop_mode is None:  # one that is about to go takes nothing more on
@@ -352,29 +369,6 @@ class Worker:
             self._is_first_recovery = False
             remove_leftovers(self._db)
         self._prune()
-        if self._unsynced_since is None and not self._running.endings:
-            self._storage_works()
-
-    def _keep_lock(self) -> None:
-        """Make the lock file and the bell again if they were removed: until then others cannot see that this lives."""
-        again = workers.lock_again(self._db, self.id, self._lock_descriptor)
-        if again is None:
-            return
-        release(self._lock_descriptor)
-        os.close(self._lock_descriptor)
-        self._lock_descriptor = again
-        withhold(again)
-        self._hang_bell()
-        self._emit(events.LockFileRemoved(self._db.spool.root, self._running.live_count()))
-
-    def _hang_bell(self) -> None:
-        with contextlib.suppress(OSError):  # a file system without named pipes: it looks often enough by itself
-            bell = Bell(self._db.spool.worker_bell(self.id))
-            if self._bell is not None:
-                self._waiter.remove(self._bell.descriptor)
-                os.close(self._bell.descriptor)
-            self._bell = bell
-            self._waiter.add(bell.descriptor)
 
     def _prune(self) -> None:
         """Remove a chunk of what is too old; with more to do the next look comes in a second, else in minutes."""
@@ -391,18 +385,14 @@ class Worker:
     def _sync_if_needed(self) -> None:
         wait_s = SYNC_S if self._running.live_count() else IDLE_SYNC_S
         if self._is_sync_due(self._db.clock.monotonic_s(), wait_s):
-            claims.make_durable(self._db, self._rollups)
-            self._unsynced_since = None
-            self._storage_works()
+            self._sync()
+
+    def _sync(self) -> None:
+        claims.make_durable(self._db, self._rollups)
+        self._unsynced_since = None
+        self._storage.works()
 
     # --- trouble
-
-    def _storage_failed(self, error: QueueError) -> None:
-        self._is_looking = True  # what was seen of the database may not have been acted on
-        self._storage_retry_s = min(1.0, self._storage_retry_s * 2)
-        if not self._is_storage_troubled:
-            self._is_storage_troubled = True
-            self._emit(events.StorageTrouble(str(error)))
 
     def _is_hopeless(self, error: QueueError) -> bool:
         """Tell whether to leave although the storage fails: the results are in the run files, for the next worker."""
@@ -412,28 +402,19 @@ class Worker:
             return False
         return self._stop_mode is not None or isinstance(error, (DatabaseReplaced, DatabaseCorrupt))
 
-    def _storage_works(self) -> None:
-        if self._is_storage_troubled:
-            self._is_storage_troubled = False
-            self._storage_retry_s = 0.1
-            self._emit(events.StorageRecovered())
-
     # --- sleeping and leaving
 
     def _sleep(self, seconds: float | None) -> None:
         if seconds is None:
             seconds = self._sleep_s()
         ready = self._waiter.wait(seconds)
-        if self._bell is not None and self._bell.descriptor in ready:
-            ready.discard(self._bell.descriptor)
-            self._bell.silence()
-            self._is_looking = True
+        self._is_looking = self._presence.was_rung(ready) or self._is_looking
         self._running.announce(ready)
 
     def _sleep_s(self) -> float:
         """Return how long nothing can need this worker, as far as it knows itself."""
-        if self._is_storage_troubled:
-            return self._storage_retry_s
+        if self._storage.error is not None:
+            return self._storage.retry_s
         if self._has_more_due or (self._could_claim and self._free_slots() > 0):
             return 0.0
         now = self._db.clock.monotonic_s()
@@ -471,6 +452,8 @@ class Worker:
 
     def _leave(self) -> None:
         """Give up the lock: what still runs is for others to adopt."""
+        if self._presence.is_elsewhere():
+            return
         detached = len(self._running)
         try:
             if self.error is None:
@@ -481,10 +464,7 @@ class Worker:
             self._emit(events.StorageTrouble(str(error)))
         finally:
             self._running.close()
-            release(self._lock_descriptor)
-            os.close(self._lock_descriptor)
-            if self._bell is not None:
-                self._bell.close()
+            self._presence.close()
             self._db.close_thread()
             self._waiter.close()
             self._ended.set()
@@ -495,3 +475,5 @@ class Worker:
             self._on_event(event)
         except Exception:
             _LOG.exception("a listener of the worker failed")
+        if self._presence.is_elsewhere():
+            raise SystemExit("a listener of the worker forked, and this is the child: the worker is its parent's")

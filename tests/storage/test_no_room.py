@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +12,11 @@ import pytest
 from core.errors import DatabaseReadOnly, DiskFull
 from core.model import Ending, NewJob, Outcome, State, View
 from core.queue import Queue
+from tests.full_disk import enqueue_until_full, fill, mounted, needs_root
 from tests.processes import run_python
 from tests.storage.by_hand import Hand, job_in
 
 NOBODY = 65534
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk or become another user")
 
 
 # --- a full disk
@@ -29,40 +25,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Mount a disk of 32 MB."""
-    point = tmp_path / "disk"
-    point.mkdir()
-    if not sys.platform.startswith("linux"):
-        pytest.skip("needs tmpfs")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", point], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"cannot mount a small disk: {mounted.stderr.strip()}")
-    try:
+    with mounted(tmp_path / "disk", "32m") as point:
         yield point
-    finally:
-        subprocess.run(["umount", "-l", point], check=False)
-
-
-def fill(disk: Path) -> Path:
-    """Write to a disk until there is no room; return the file to remove to make room again."""
-    filler = disk / "filler"
-    with contextlib.suppress(OSError), filler.open("ab", buffering=0) as file:
-        while True:
-            file.write(bytes(1 << 20))
-    with contextlib.suppress(OSError), filler.open("ab", buffering=0) as file:
-        while True:
-            file.write(bytes(512))
-    return filler
-
-
-def enqueue_until_full(queue: Queue) -> list[int]:
-    """Enqueue until the disk is full; return the ids that were acknowledged."""
-    acknowledged = []
-    with pytest.raises(DiskFull, match=r"disk of .* is full; nothing was added"):  # noqa: PT012 - the n-th raises
-        for _ in range(10_000):
-            acknowledged += [queue.add("echo " + "x" * 5000)]
-    return acknowledged
 
 
 @needs_root

@@ -1,0 +1,112 @@
+"""A worker on a full disk: the trouble is there to see for as long as it lasts, and nothing is lost by it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import DiskFull
+from core.events import AttemptEnded, SpawningPaused, StorageRecovered, StorageTrouble
+from core.model import State
+from core.process import RunFile
+from core.queue import Queue
+from core.running import RunningSet
+from core.store import claims
+from tests.full_disk import enqueue_until_full, fill, mounted, needs_root
+from tests.processes import wait_for
+from tests.worker.at_work import UNTIL_GO, working
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk of 32 MB."""
+    with mounted(tmp_path / "disk", "32m") as point:
+        yield point
+
+
+@pytest.fixture
+def tries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows with each of the worker's transactions."""
+    seen: list[int] = []
+    turn = claims.turn
+
+    def counted(*arguments: Any, **options: Any) -> claims.Turn:
+        seen.append(1)
+        return turn(*arguments, **options)
+
+    monkeypatch.setattr(claims, "turn", counted)
+    return seen
+
+
+@needs_root
+def test_results_that_cannot_be_recorded_are_a_lasting_trouble(
+    small_disk: Path, tmp_path: Path, tries: list[int]
+) -> None:
+    """The worker says so whenever it is asked, until there is room; then it records them."""
+    with Queue(small_disk / "queue.db") as queue, working(queue, slots=2) as (worker, told):
+        assert (worker.trouble, worker.unrecorded_count) == (None, 0)
+        ids = [queue.add(f"cd {tmp_path}; {UNTIL_GO}") for _ in range(2)]
+        wait_for(lambda: worker.running_count == 2, "both run")
+        filler = fill(small_disk)
+        enqueue_until_full(queue)
+        (tmp_path / "go").touch()
+        told.wait_for(StorageTrouble)
+        tries.clear()
+        wait_for(lambda: len(tries) >= 5, "it tries again")
+        assert worker.trouble is not None
+        assert "is full" in worker.trouble
+        assert worker.unrecorded_count == 2
+        assert (len(told.of(StorageTrouble)), told.of(StorageRecovered), told.of(AttemptEnded)) == (1, [], [])
+        filler.unlink()
+        wait_for(lambda: {queue.job(job_id).state for job_id in ids} == {State.COMPLETED}, "both are recorded")
+        wait_for(lambda: worker.trouble is None, "the trouble is over")
+        assert worker.unrecorded_count == 0
+        assert len(told.of(StorageRecovered)) == 1
+
+
+def test_jobs_that_cannot_be_claimed_are_a_lasting_trouble(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not come and go with each look that needs no room."""
+    turn, tries, has_room = claims.turn, [], False
+
+    def full(*arguments: Any, **options: Any) -> claims.Turn:
+        if has_room or options["room"].slots == 0:
+            return turn(*arguments, **options)
+        tries.append(1)
+        raise DiskFull("the disk is full")
+
+    monkeypatch.setattr(claims, "turn", full)
+    job_id = queue.add("true")
+    with working(queue) as (worker, told):
+        wait_for(lambda: len(tries) >= 5, "it tries again")
+        assert worker.trouble == "the disk is full"
+        assert (len(told.of(StorageTrouble)), told.of(StorageRecovered)) == (1, [])
+        has_room = True
+        wait_for(lambda: queue.job(job_id).state is State.COMPLETED, "it goes on")
+        assert len(told.of(StorageRecovered)) == 1
+        wait_for(lambda: worker.trouble is None, "the trouble is over")
+
+
+def test_commands_that_cannot_be_started_are_a_lasting_trouble(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system has no room for the files of an attempt: the reason stays until a command could be started."""
+    start = RunningSet.start
+    refusals: list[int] = []
+
+    def refuse(self: RunningSet, claim: claims.Claim, run: RunFile) -> OSError | None:
+        if len(refusals) < 2:
+            refusals.append(1)
+            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return start(self, claim, run)
+
+    monkeypatch.setattr(RunningSet, "start", refuse)
+    with working(queue) as (worker, told):
+        job_id = queue.add("true")
+        wait_for(lambda: worker.trouble, "there is trouble")
+        assert worker.trouble == "no room for more commands: No space left on device"
+        wait_for(lambda: queue.job(job_id).state is State.COMPLETED, "it goes on")
+        wait_for(lambda: worker.trouble is None, "the trouble is over")
+        assert len(told.of(SpawningPaused)) == 2
