@@ -177,6 +177,28 @@ class Act(NamedTuple):
     unnamed: int = 0
 
 
+class LastAct(NamedTuple):
+    """The newest act that was not undone, made at ``at``; ``sample`` is the command of one of its jobs.
+
+    ``obstacle`` is why it cannot be undone, ``None`` when it can.
+    """
+
+    act: Act
+    at: datetime
+    sample: str
+    obstacle: str | None
+
+    @property
+    def title(self) -> str:
+        """The act as it is named in a sentence: ``purge of 17 jobs``."""
+        return f"{self.act.verb} of {self.act.count:,} {'job' if self.act.count == 1 else 'jobs'}"
+
+    @property
+    def refusal(self) -> str:
+        """Why ``undo`` does nothing, in one line."""
+        return f"the last act, {self.title}, cannot be undone: {self.obstacle}"
+
+
 class Counts(NamedTuple):
     """How many jobs there are: ``by_queue[queue][state]``, and of the pending ones how many are delayed."""
 

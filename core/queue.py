@@ -319,18 +319,21 @@ class Queue:
     def undo(self, act_id: int | None = None, *, progress: Progress | None = None) -> Act:
         """Undo an act (purge, replay, retry, edit, cancel of a waiting job), without an id the last one.
 
-        Jobs that moved on since are skipped and counted. Raises ``Refused`` when there is nothing to undo.
+        Jobs that moved on since are skipped and counted. Raises ``Refused`` when there is nothing to undo, and when
+        the last act cannot be undone: an older one is undone only by its id.
         """
         if act_id is None:
-            last = self.last_undoable()
+            last = self.last_act()
             if last is None:
                 raise Refused("there is nothing to undo")
-            act_id = last.id
+            if last.obstacle is not None:
+                raise Refused(last.refusal)
+            act_id = last.act.id
         return acts.undo(self.database, act_id, progress)
 
-    def last_undoable(self) -> Act | None:
-        """Return the newest act that ``undo`` would undo."""
-        return acts.last_undoable(self.database)
+    def last_act(self) -> model.LastAct | None:
+        """Return the act that ``undo`` without an id undoes, or refuses to."""
+        return acts.last_act(self.database)
 
     def _chosen(self, jobs: Selection) -> acts.Chosen:
         if isinstance(jobs, model.View):

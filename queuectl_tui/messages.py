@@ -10,6 +10,7 @@ from queuectl_tui.snapshot import Pane
 
 if TYPE_CHECKING:
     from core.events import WorkerEvent
+    from core.model import LastAct
 
 
 class SnapshotTaken(Message, bubble=False):
@@ -22,6 +23,14 @@ class JobEnqueued(Message):
     def __init__(self, job_id: int) -> None:
         super().__init__()
         self.job_id = job_id
+
+
+class UndoOffered(Message):
+    """The newest act that was not undone, if there is one."""
+
+    def __init__(self, last: LastAct | None) -> None:
+        super().__init__()
+        self.last = last
 
 
 class ActDone(Message):

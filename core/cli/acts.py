@@ -9,7 +9,7 @@ from core.cli.numbers import whole_number
 from core.cli.parser import Parser
 from core.cli.progress import Progress
 from core.cli.session import Session
-from core.errors import UsageError
+from core.errors import Refused, UsageError
 
 
 def configure(parser: Parser, name: str) -> None:
@@ -59,6 +59,12 @@ def _restore(session: Session, options: Namespace) -> int:
 
 def _undo(session: Session, options: Namespace) -> int:
     queue = session.queue()
+    act_id = options.act
+    if act_id is None and (last := queue.last_act()) is not None:
+        if last.obstacle is not None:
+            older = "'queuectl undo --act N' undoes an older one; 'queuectl show JOB' numbers them"
+            raise Refused(f"{last.refusal}; {older}")
+        act_id = last.act.id
     with Progress(session, "undoing") as progress:
-        act = queue.undo(options.act, progress=progress)
+        act = queue.undo(act_id, progress=progress)
     return report(session, act, f"put back as before the {act.verb.removeprefix('undo ')}")

@@ -58,7 +58,7 @@ COMMANDS: dict[str, Command] = {
         Command("dlq purge", "dlq", "JOB… | --all [OPTIONS]", "put dead jobs out of sight"),
         Command("purge", "purge", "JOB… | --state STATE | --all [OPTIONS]", "put finished jobs out of sight"),
         Command("restore", "acts", "JOB… | --last [OPTIONS]", "bring purged jobs back"),
-        Command("undo", "acts", "[OPTIONS]", "undo the last purge, retry, replay, edit or cancel"),
+        Command("undo", "acts", "[OPTIONS]", "undo the last act, if it was a purge, retry, replay, edit or cancel"),
         Command("status", "status", "[OPTIONS]", "show how many jobs stand where, and who works"),
         Command("metrics", "status", "[OPTIONS]", "show throughput, success rate, wait and run times"),
         Command("queue list", "lanes", "[OPTIONS]", "list the queues; also just: queue"),

@@ -13,11 +13,12 @@ from functools import partial
 from typing import NamedTuple
 
 from core.arguments import check_whole
+from core.clock import to_datetime
 from core.database import Database, retry_on_full_disk
 from core.errors import InvalidTransition, NameTaken, Refused
 from core.intake import JobRow
 from core.lifecycle import ALLOWED, Verb, check
-from core.model import Act, State
+from core.model import Act, LastAct, State
 from core.store import names
 from core.store.reading import find
 
@@ -272,17 +273,33 @@ def _set_columns(connection: sqlite3.Connection, job_id: int, columns: Mapping[s
 _UNDOABLE = ("purge", "replay", "retry", "edit", "cancel")
 
 
-def last_undoable(db: Database) -> Act | None:
-    """Return the newest act that can be undone, if any."""
+def last_act(db: Database) -> LastAct | None:
+    """Return the newest act that changed something and was not undone, whether it can be undone or not."""
     with db.read() as connection:
         row = connection.execute(
-            "SELECT id, verb, n FROM acts WHERE undone_at IS NULL AND n > 0"
-            " AND verb IN ('purge', 'replay', 'retry', 'edit', 'cancel')"
-            # jobs that were removed for good took their history along; a request to stop running ones stands
-            " AND EXISTS (SELECT 1 FROM history WHERE act_id = acts.id"
-            " AND (verb <> 'cancel' OR json_extract(before, '$.state') = 'pending')) ORDER BY id DESC LIMIT 1"
+            "SELECT id, verb, n, at FROM acts WHERE undone_at IS NULL AND n > 0 ORDER BY id DESC LIMIT 1"
         ).fetchone()
-    return None if row is None else Act(*row)
+        if row is None:
+            return None
+        sample = connection.execute(
+            "SELECT command FROM history JOIN jobs ON jobs.id = job_id WHERE act_id = ? ORDER BY job_id LIMIT 1",
+            (row[0],),
+        ).fetchone()
+        obstacle = _obstacle(connection, row[0], row[1])
+    return LastAct(Act(*row[:3]), to_datetime(row[3]), sample[0] if sample else "", obstacle)
+
+
+def _obstacle(connection: sqlite3.Connection, act_id: int, verb: str) -> str | None:
+    """Return why an act cannot be undone, ``None`` when it can, for one of its jobs at least."""
+    if verb not in _UNDOABLE:
+        return "purge those jobs again" if verb == "restore" else "there is no way back"
+    kept = connection.execute(
+        "SELECT max(:verb <> 'cancel' OR json_extract(before, '$.state') = 'pending') FROM history WHERE act_id = :act",
+        {"act": act_id, "verb": verb},
+    ).fetchone()[0]
+    if kept is None:
+        return "its jobs were removed for good"
+    return None if kept else "running jobs were asked to stop"
 
 
 def last_purge(db: Database) -> int | None:

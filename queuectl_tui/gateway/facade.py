@@ -14,7 +14,7 @@ from queuectl_tui.gateway.host import WorkerHost
 from queuectl_tui.gateway.reader import FocusRequest, Reader
 from queuectl_tui.gateway.window import Wanted, next_sort
 from queuectl_tui.gateway.writer import Order, Writer
-from queuectl_tui.messages import JobEnqueued, RangeRead, SnapshotTaken
+from queuectl_tui.messages import JobEnqueued, RangeRead, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, Snapshot
 
 __all__ = ["FocusRequest", "Gateway", "Selected", "Wanted", "next_sort"]
@@ -180,9 +180,17 @@ class Gateway:
         """Change a job's settings and, if asked, try it again."""
         self._act("edit", lambda _: self._queue.edit(job_id, then_retry=then_retry, **fields))
 
-    def undo(self) -> None:
-        """Undo the last act that can be undone, whoever did it."""
-        self._writer.give(Order("undo", lambda progress: self._queue.undo(progress=progress), undone))
+    def offer_undo(self) -> None:
+        """Look what the last act is, whoever did it; ``UndoOffered`` brings it."""
+
+        def look(_: Progress) -> None:
+            self._post(UndoOffered(self._queue.last_act()))
+
+        self._writer.give(Order("undo", look, lambda _: ""))
+
+    def undo(self, act_id: int) -> None:
+        """Undo an act."""
+        self._writer.give(Order("undo", lambda progress: self._queue.undo(act_id, progress=progress), undone))
 
     def pause(self, lane: str | None, is_paused: bool) -> None:
         """Pause or resume a lane; ``None`` means everything."""

@@ -100,7 +100,7 @@ class GeneralKeys(Keys):
 
     def undo(self) -> None:
         if not self._is_read_only("z"):
-            self._board.gateway.undo()
+            self._board.gateway.offer_undo()
 
     def _is_read_only(self, key: str) -> bool:
         if self._board.gateway.is_read_only:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from queuectl_tui.format import span
 from queuectl_tui.messages import (
     ActDone,
     ActProgressed,
     ActRefused,
     JobEnqueued,
     RangeRead,
+    UndoOffered,
     WorkerEnded,
     WorkerReported,
 )
@@ -23,6 +25,17 @@ class Telling(Board, inherit_bindings=False):
         """Stay with the new job, through all panes, until the person looks at another."""
         self.toast(f"Job {message.job_id} enqueued.")
         self.stay_with(message.job_id)
+
+    def on_undo_offered(self, message: UndoOffered) -> None:
+        """Ask before the last act is undone, or say why it cannot be."""
+        last = message.last
+        if last is None:
+            self.toast("z: there is nothing to undo", "warning")
+        elif last.obstacle is not None:
+            self.toast(f"z: {last.refusal}", "warning")
+        else:
+            ago, act = span((self.now() - last.at).total_seconds()), last.act
+            self.ask(f"Undo {last.title}, {ago} ago?", last.sample, act.count, lambda: self.gateway.undo(act.id))
 
     def on_act_done(self, message: ActDone) -> None:
         """Tell what was done."""

@@ -134,7 +134,7 @@ class ConfirmBar(Widget, can_focus=True):
 
     def _type(self, event: events.Key) -> None:
         if event.key == "enter":
-            self.answer(self._typed == str(self._count))
+            self._enter()
         elif event.key == "backspace":
             self._typed = self._typed[:-1]
         elif event.key == "ctrl+u":
@@ -145,6 +145,15 @@ class ConfirmBar(Widget, can_focus=True):
             said = f"Type {self._count}, then Enter: for more than {MAX_BY_KEY} jobs a key is not enough."
             self.notify(said, severity="warning", markup=False)
         self.refresh()
+
+    def _enter(self) -> None:
+        """Answer with the count that was typed: nothing is No, a wrong one is said and leaves the question."""
+        if self._typed and self._typed != str(self._count):
+            said = f"{self._typed} is not the count: type {self._count}, or Esc leaves everything as it is."
+            self.notify(said, severity="warning", markup=False)
+            self._typed = ""
+        else:
+            self.answer(bool(self._typed))
 
     def on_blur(self) -> None:
         """Take a click elsewhere as No; another window of the terminal's desktop is not elsewhere."""

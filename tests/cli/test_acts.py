@@ -262,6 +262,22 @@ def test_nothing_to_restore_or_undo_is_exit_1(cli: Cli, open_queue: Queue) -> No
     assert cli("undo", "--act", "5").code == 1
 
 
+def test_undo_refuses_to_reach_past_an_act_that_cannot_be_undone(cli: Cli, open_queue: Queue) -> None:
+    """It names the act and says how to undo an older one."""
+    dead_jobs(open_queue, 2)
+    first, second = 1, 2
+    act = open_queue.purge([first])
+    open_queue.purge([second])
+    open_queue.restore([second])
+    refused = cli("undo")
+    assert refused.code == 1
+    assert "the last act, restore of 1 job, cannot be undone: purge those jobs again; " in refused.err
+    assert "undo --act N" in refused.err
+    assert state(open_queue, first) == "purged"
+    cli.ok("undo", "--act", str(act.id))
+    assert state(open_queue, first) == "dead"
+
+
 def test_undo_takes_back_the_last_act(cli: Cli, open_queue: Queue) -> None:
     """A purge, a replay, a cancel."""
     dead_jobs(open_queue, 2)

@@ -161,7 +161,7 @@ def test_an_edit_of_nothing_is_no_act(queue: Queue) -> None:
     job_id = queue.enqueue("true", name="n").id
     act = queue.edit(job_id, command="true", name="n")
     assert (act.id, act.count, act.skipped) == (0, 0, 1)
-    assert queue.last_undoable() is None
+    assert queue.last_act() is None
 
 
 @pytest.mark.parametrize(
@@ -293,25 +293,37 @@ def test_the_last_act_is_undone_first(queue: Queue, hand: Hand) -> None:
     job_id = job_in(queue, hand, State.DEAD)
     queue.replay(job_id)
     queue.cancel(job_id)
-    last = queue.last_undoable()
+    last = queue.last_act()
     assert last is not None
-    assert last.verb == "cancel"
+    assert (last.act.verb, last.sample, last.obstacle) == ("cancel", queue.job(job_id).command, None)
     queue.undo()
     assert queue.job(job_id).state is State.PENDING
     queue.undo()
     assert queue.job(job_id).state is State.DEAD
 
 
-def test_a_request_to_stop_is_nothing_to_undo(queue: Queue, hand: Hand) -> None:
-    """After a cancel of running jobs alone, undo goes to the act before it."""
-    dead = job_in(queue, hand, State.DEAD)
+@pytest.mark.parametrize("last", ["cancel", "kill", "restore", "a removed purge"])
+def test_undo_does_not_reach_past_an_act_that_cannot_be_undone(queue: Queue, hand: Hand, last: str) -> None:
+    """The act before it is not what was meant; by its number it can be undone all the same."""
+    dead, gone = job_in(queue, hand, State.DEAD), job_in(queue, hand, State.DEAD)
     running = job_in(queue, hand, State.RUNNING)
     act = queue.purge(dead)
-    queue.cancel(running)
-    assert queue.last_undoable() == act
-    queue.undo()
+    if last == "restore":
+        queue.purge(gone)
+        queue.restore(gone)
+    elif last == "a removed purge":
+        queue.purge(gone)
+        with queue.database.write() as connection:
+            connection.execute("DELETE FROM history WHERE job_id = ?", (gone,))
+    else:
+        queue.cancel(running, kill=last == "kill")
+    before = dump(queue.path)
+    with pytest.raises(Refused, match=r"the last act, \w+ of 1 job, cannot be undone: "):
+        queue.undo()
+    assert dump(queue.path) == before
+    assert queue.job(dead).state is State.PURGED
+    queue.undo(act.id)
     assert queue.job(dead).state is State.DEAD
-    assert queue.last_undoable() is None
 
 
 def test_undo_of_a_renaming_does_not_steal_a_name(queue: Queue) -> None:

@@ -66,7 +66,8 @@ class Bench:
         self.one(lambda job_id: self.queue.edit(job_id, queue=QUEUES[number % 2], priority=number), number)
 
     def undo(self, number: int) -> None:
-        if self.queue.last_undoable() is not None:
+        last = self.queue.last_act()
+        if last is not None and last.obstacle is None:
             self.queue.undo()
 
     def purge_all(self, number: int) -> None:

@@ -185,11 +185,11 @@ class Model:
         self.change(job, **fields)
 
     def last_undoable(self) -> Act | None:
-        """Return the newest act that can be undone."""
-        for act in reversed(self.acts):
-            if not act.is_undone and act.verb != "restore" and self._has_something_to_undo(act):
-                return act
-        return None
+        """Return the newest act, unless it cannot be undone."""
+        act = next((act for act in reversed(self.acts) if not act.is_undone), None)
+        if act is None or act.verb == "restore" or not self._has_something_to_undo(act):
+            return None
+        return act
 
     def _has_something_to_undo(self, act: Act) -> bool:
         """Tell whether a job of the act is still there; a request to stop a running one stands."""

@@ -8,10 +8,10 @@ from typing import Any
 from textual.message import Message
 
 from core.clock import to_ms
-from core.model import Job, Key, NewJob, View
+from core.model import Act, Job, Key, LastAct, NewJob, View
 from queuectl_tui.gateway.facade import FocusRequest, Gateway, Selected, Wanted
 from queuectl_tui.gateway.host import Leaving
-from queuectl_tui.messages import RangeRead, SnapshotTaken
+from queuectl_tui.messages import RangeRead, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot
 from tests.tui.scene import MAKERS, NOW, focus_of, rows
 
@@ -57,6 +57,7 @@ class FakeGateway(Gateway):
         self._fake_host = FakeHost()
         self._fixed_clock = FixedClock()
         self._tell: Callable[[Message], bool] = lambda _: False
+        self.last_act: LastAct | None = LastAct(Act(7, "purge", 17), NOW, "python etl.py", None)
         self.focus_maker: Callable[[Job], Any] = focus_of
 
     path = property(lambda self: self._shown_path)
@@ -137,8 +138,11 @@ class FakeGateway(Gateway):
     def edit(self, job_id: int, fields: dict[str, Any], *, then_retry: bool) -> None:
         self.asked.append(("edit", job_id, fields, then_retry))
 
-    def undo(self) -> None:
-        self.asked.append(("undo",))
+    def offer_undo(self) -> None:
+        self._tell(UndoOffered(self.last_act))
+
+    def undo(self, act_id: int) -> None:
+        self.asked.append(("undo", act_id))
 
     def pause(self, lane: str | None, is_paused: bool) -> None:
         self.asked.append(("pause", lane, is_paused))

@@ -9,7 +9,7 @@ import pytest
 from textual.widgets._toast import Toast
 
 from core.events import StorageTrouble
-from core.model import NewJob, Sort, Term, View
+from core.model import Act, LastAct, NewJob, Sort, Term, View
 from queuectl_tui.keys import remapped
 from queuectl_tui.messages import JobEnqueued, WorkerReported
 from queuectl_tui.screens.enqueue import EnqueueScreen
@@ -73,11 +73,15 @@ async def test_purge_asks_and_no_leaves_everything_as_it_is() -> None:
 
 
 async def test_more_than_fifty_jobs_want_their_count_typed() -> None:
-    """A yes is not enough for 98,201 jobs."""
-    async with staged(busy_snapshot()) as stage:
+    """A yes is not enough for 98,201 jobs; a wrong count is said and the question stays."""
+    async with staged(busy_snapshot(), has_toasts=True) as stage:
         await stage.press("3", "D", "y", "enter")
         assert stage.asked("purge") == []
-        await stage.press("D", *"98201", "enter")
+        await stage.press("D", *"98202", "enter")
+        assert stage.asked("purge") == []
+        assert stage.board.place == "confirm"
+        assert any("98202 is not the count: type 98201" in said for said in stage.toasts())
+        await stage.press(*"98201", "enter")
         assert stage.asked("purge") == [(View(states=Pane.COMPLETED.states),)]
 
 
@@ -121,10 +125,34 @@ async def test_a_waiting_job_is_cancelled_at_once_and_a_running_one_after_asking
         assert stage.asked("kill") == [([10408],)]
 
 
-async def test_undo_pause_and_slots_are_one_key_each() -> None:
+async def test_z_names_what_it_undoes_and_asks() -> None:
     async with staged(busy_snapshot()) as stage:
-        await stage.press("z", "p", ")", "(")
-        assert stage.gateway.asked[-4:] == [("undo",), ("pause", None, True), ("resize", 1), ("resize", -1)]
+        await stage.press("z")
+        assert "Undo purge of 17 jobs, 0s ago?" in stage.board.confirm_bar.text
+        assert "python etl.py +16" in stage.board.confirm_bar.text
+        assert stage.asked("undo") == []
+        await stage.press("n", "z")
+        await stage.press("y")
+        assert stage.asked("undo") == [(7,)]
+
+
+async def test_z_says_when_there_is_nothing_it_can_undo() -> None:
+    """It does not go on to an older act."""
+    async with staged(busy_snapshot(), has_toasts=True) as stage:
+        act = LastAct(Act(8, "cancel", 1), scene.NOW, "sleep 9", "running jobs were asked to stop")
+        stage.gateway.last_act = act
+        await stage.press("z")
+        assert stage.toasts() == ["z: the last act, cancel of 1 job, cannot be undone: running jobs were asked to stop"]
+        stage.gateway.last_act = None
+        await stage.press("z")
+        assert stage.toasts()[-1] == "z: there is nothing to undo"
+        assert stage.board.place == "lists"
+
+
+async def test_pause_and_slots_are_one_key_each() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("p", ")", "(")
+        assert stage.gateway.asked[-3:] == [("pause", None, True), ("resize", 1), ("resize", -1)]
         stage.gateway.show(stage.gateway.scene._replace(is_paused=True))
         await stage.press("p")
         assert stage.gateway.asked[-1] == ("pause", None, False)

@@ -16,7 +16,7 @@ from core.model import NewJob, State, Term, View
 from core.queue import Queue
 from queuectl_tui.gateway import reader
 from queuectl_tui.gateway.facade import FocusRequest, Gateway, said_of
-from queuectl_tui.messages import ActDone, ActRefused, JobEnqueued, SnapshotTaken
+from queuectl_tui.messages import ActDone, ActRefused, JobEnqueued, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, Snapshot
 
 
@@ -152,9 +152,14 @@ def test_an_act_says_what_it_did_and_undo_takes_it_back(idle: Listener, queue: Q
     first, second = queue.add(NewJob("true")), queue.add(NewJob("true"))
     idle.gateway.cancel([first, second])
     idle.until(lambda: ids(idle, Pane.PENDING) == [] and idle.has(ActDone))
-    idle.gateway.undo()
+    idle.gateway.offer_undo()
+    idle.until(lambda: idle.has(UndoOffered))
+    [offer] = [message.last for message in idle.messages if isinstance(message, UndoOffered)]
+    assert offer is not None
+    assert (offer.title, offer.sample, offer.obstacle) == ("cancel of 2 jobs", "true", None)
+    idle.gateway.undo(offer.act.id)
     idle.until(lambda: sorted(ids(idle, Pane.PENDING)) == [first, second])
-    said = [message.said for message in idle.messages if isinstance(message, ActDone)]
+    said = [message.said for message in idle.messages if isinstance(message, ActDone) and message.said]
     assert said == ["Cancelled 2 jobs. z undoes it.", "Undone: cancel of 2 jobs."]
 
 
