@@ -171,8 +171,8 @@ class Board(Screen[None], inherit_bindings=False):
         return "lists"
 
     def target_job(self) -> Job | None:
-        """Return the one job that keys act on when none is marked."""
-        if self.place in ("output", "detail"):
+        """Return the one job that keys act on when none is marked: the one that detail and output show."""
+        if self.place in ("output", "detail") or self.is_staying_alone:
             return self.shown.job if self.shown is not None else self._wanted_job
         return self.table.cursor_job
 
@@ -229,11 +229,27 @@ class Board(Screen[None], inherit_bindings=False):
         self.lay_out()
 
     def _follow_cursor(self) -> None:
-        """Show the job under the cursor, unless the person stays with another."""
+        """Show the job under the cursor, none in an empty list, unless the person stays with another."""
         job = self.table.cursor_job
-        if job is not None and not self._is_staying:
+        if self._is_staying:
+            return
+        if job is not None:
             self._wanted_job = job
             self.show_job(job.id)
+        elif self.focus_request is not None and self.is_list_empty:
+            self._wanted_job = self.focus_request = None
+            self.gateway.focus(None)
+
+    @property
+    def is_list_empty(self) -> bool:
+        """Whether the current list is known to have no job."""
+        data = self.snapshot.panes[self.current]
+        return data.is_counted and data.total == 0 and self.table.cursor_job is None
+
+    @property
+    def is_staying_alone(self) -> bool:
+        """Whether another job than one of the current list is shown because that list has none."""
+        return self._is_staying and self.is_list_empty
 
     def stay_with(self, job_id: int) -> None:
         """Show a job, and do not follow the cursor until the person moves it."""

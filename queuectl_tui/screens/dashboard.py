@@ -105,7 +105,8 @@ class Dashboard(Telling, inherit_bindings=False):
         action = self.roster.find(self.place, event.key, event.character)
         if action is None:
             return False
-        if self._is_staying and (action.context != "everywhere" or "pane" in action.id):
+        is_elsewhere = "pane" in action.id
+        if self._is_staying and (is_elsewhere or (action.context != "everywhere" and not self.is_staying_alone)):
             self._is_staying = False
             if self.place == "lists":
                 self._follow_cursor()  # what is acted on is what is shown
@@ -190,7 +191,7 @@ class Dashboard(Telling, inherit_bindings=False):
         if snapshot.focus is not old.focus or snapshot.focus is None:
             self._show_focus(now)
         self._tell_error(snapshot.error)
-        if self.focus_request is None:
+        if self.focus_request is None or (self.place == "lists" and self.is_list_empty):
             self._follow_cursor()
         self._has_loaded = True
 

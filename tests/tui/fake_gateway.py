@@ -112,6 +112,7 @@ class FakeGateway(Gateway):
     def focus(self, request: FocusRequest | None) -> None:
         self.asked.append(("focus", request))
         if request is None:
+            self.show(self.scene._replace(focus=None))
             return
         for data in self.scene.panes.values():
             for row in data.rows:

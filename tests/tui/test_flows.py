@@ -131,7 +131,8 @@ async def test_z_names_what_it_undoes_and_asks() -> None:
         assert "Undo purge of 17 jobs, 0s ago?" in stage.board.confirm_bar.text
         assert "python etl.py +16" in stage.board.confirm_bar.text
         assert stage.asked("undo") == []
-        await stage.press("n", "z")
+        await stage.press("n")
+        await stage.press("z")
         await stage.press("y")
         assert stage.asked("undo") == [(7,)]
 
@@ -518,3 +519,29 @@ async def test_a_question_does_not_wait_for_its_row(monkeypatch: pytest.MonkeyPa
         stage.board._add_rows()
         await stage.be_whole()
         assert len(stage.board.query(ConfirmBar)) == 1
+
+
+async def test_an_empty_list_has_no_detail_and_no_output_of_another_jobs() -> None:
+    """What they would invite to could not be done: no job is under the cursor."""
+    full = busy_snapshot()
+    dlq = full.panes[Pane.DLQ]._replace(total=0, rows=())
+    async with staged(full._replace(panes={**full.panes, Pane.DLQ: dlq})) as stage:
+        await stage.press("3")
+        assert stage.board.shown is not None
+        await stage.press("4")
+        assert (stage.board.shown, stage.board.target_job()) == (None, None)
+        assert "dead" not in stage.board.output_box.title.text
+        await stage.press("3")
+        assert stage.board.shown is not None
+
+
+async def test_a_list_that_becomes_empty_empties_the_panes_beside_it() -> None:
+    full = busy_snapshot()
+    async with staged(full) as stage:
+        await stage.press("4")
+        assert stage.board.shown is not None
+        dlq = full.panes[Pane.DLQ]._replace(total=0, rows=())
+        stage.gateway.show(stage.gateway.scene._replace(panes={**full.panes, Pane.DLQ: dlq}))
+        await stage.press()
+        await stage.press()
+        assert stage.board.shown is None
