@@ -92,6 +92,18 @@ class WorkerHost:
         """Return how many jobs this process runs now."""
         return self._worker.running_count if self._worker is not None and self._worker.is_alive else 0
 
+    @property
+    def trouble(self) -> str | None:
+        """Return what keeps the worker from recording or starting jobs, in one line, for as long as it lasts."""
+        worker = self._worker
+        if worker is None or not worker.is_alive or worker.trouble is None:
+            return None
+        waiting = worker.unrecorded_count
+        results = (
+            f"; {waiting:,} {'result waits' if waiting == 1 else 'results wait'} to be recorded" if waiting else ""
+        )
+        return f"{worker.trouble}{results}"
+
     def resize(self, change: int) -> None:
         """Change the number of slots, within 0 to ``MAX_SLOTS``."""
         self._slots = min(MAX_SLOTS, max(0, self._slots + change))

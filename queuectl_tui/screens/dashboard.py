@@ -229,7 +229,7 @@ class Dashboard(Telling, inherit_bindings=False):
 
     def _show_time(self, now: datetime) -> None:
         """Write what moves on with time alone."""
-        self.header.show(self.snapshot, now)
+        self.header.show(self.snapshot, now, self.gateway.host.trouble)
         self.strip_bar.show(self.snapshot, self.current)
         self.throughput.show(self.snapshot, now)
 

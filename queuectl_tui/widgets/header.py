@@ -8,7 +8,7 @@ from datetime import datetime
 
 from core.model import State, WorkerInfo
 from core.text import clean_line
-from queuectl_tui.format import clip_middle, span, span_up
+from queuectl_tui.format import clip_middle, count, span, span_up
 from queuectl_tui.snapshot import Snapshot
 from queuectl_tui.widgets.bar import Bar, Part
 
@@ -56,20 +56,24 @@ class Header(Bar):
         self._is_read_only = is_read_only
         self.is_ascii = is_ascii
 
-    def show(self, snapshot: Snapshot, now: datetime) -> None:
-        """Say how things are."""
+    def show(self, snapshot: Snapshot, now: datetime, trouble: str | None = None) -> None:
+        """Say how things are; ``trouble`` is what ails this process's worker. With any, nothing is green."""
+        is_well = trouble is None and snapshot.error is None
         left = [
             Part(" queuectl", "strong"),
             Part("  "),
             Part(clip_middle(self._file_name, 24), "muted", 6),
             Part("   ", "", 6),
         ]
-        left += worker_parts(snapshot.workers, self.is_ascii)
+        workers = worker_parts(snapshot.workers, self.is_ascii)
+        left += (
+            workers if is_well else [part._replace(style="bad") if part.style == "good" else part for part in workers]
+        )
         left += self._rate_parts(snapshot)
         left += self._waiting_parts(snapshot, now)
-        if snapshot.error is not None:  # it takes the room that it needs: half a name or number tells nothing
+        if not is_well:  # what is wrong takes the room that it needs: half a name or number tells nothing
             left = [part._replace(rank=max(part.rank, 1)) for part in left]
-        self.show_parts(left, self._alarms(snapshot, now))
+        self.show_parts(left, self._alarms(snapshot, now, trouble))
 
     def _rate_parts(self, snapshot: Snapshot) -> list[Part]:
         rates = snapshot.rates
@@ -93,8 +97,13 @@ class Header(Bar):
             parts.append(Part(f"   ETA {span_up(snapshot.rates.eta_s)}", "muted", 4))
         return parts
 
-    def _alarms(self, snapshot: Snapshot, now: datetime) -> list[Part]:
+    def _alarms(self, snapshot: Snapshot, now: datetime, trouble: str | None) -> list[Part]:
         alarms = []
+        has_worker = any(worker.is_alive for worker in snapshot.workers)
+        if trouble is not None and snapshot.error is None:
+            alarms.append(Part(f" {clean_line(trouble.replace(self._path, self._file_name))} ", "alarm"))
+        elif not has_worker and (waiting := snapshot.counts.of(State.PENDING)):
+            alarms.append(Part(f" no worker for {count(waiting)} waiting ", "alarm", 1))
         if snapshot.error is not None:
             old = span((now - snapshot.taken_at).total_seconds())
             said = clean_line(snapshot.error.replace(self._path, self._file_name))  # the end is what tells

@@ -33,6 +33,7 @@ class FakeHost:
         self.slots = slots
         self.running_count = 0
         self.worker_id = 1
+        self.trouble: str | None = None
         self.stopped: list[Leaving] = []
 
     def stop(self, leaving: Leaving) -> None:

@@ -529,7 +529,8 @@ async def test_an_empty_list_has_no_detail_and_no_output_of_another_jobs() -> No
         await stage.press("3")
         assert stage.board.shown is not None
         await stage.press("4")
-        assert (stage.board.shown, stage.board.target_job()) == (None, None)
+        assert stage.board.focus_request is None
+        assert stage.board.target_job() is None
         assert "dead" not in stage.board.output_box.title.text
         await stage.press("3")
         assert stage.board.shown is not None
@@ -545,3 +546,20 @@ async def test_a_list_that_becomes_empty_empties_the_panes_beside_it() -> None:
         await stage.press()
         await stage.press()
         assert stage.board.shown is None
+
+
+async def test_trouble_of_the_worker_is_shown_for_as_long_as_it_lasts_and_nothing_is_green() -> None:
+    async with staged(busy_snapshot()) as stage:
+        stage.gateway.host.trouble = "the disk is full; 2 results wait to be recorded"
+        stage.board._tick()
+        assert "the disk is full; 2 results wait to be recorded" in stage.board.header.text
+        assert "good" not in [part.style for part in stage.board.header._left]
+        stage.gateway.host.trouble = None
+        stage.board._tick()
+        assert "the disk is full" not in stage.board.header.text
+        assert "good" in [part.style for part in stage.board.header._left]
+
+
+async def test_jobs_that_wait_without_a_worker_are_an_alarm() -> None:
+    async with staged(busy_snapshot()._replace(workers=())) as stage:
+        assert "no worker for" in stage.board.header.text
