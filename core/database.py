@@ -24,7 +24,14 @@ from core.errors import (
     QueueError,
 )
 from core.file_identity import check_name, check_owner, claim_spool
-from core.liveness import WriteLock, create_afresh, create_private, make_private_directory
+from core.liveness import (
+    WriteLock,
+    create_afresh,
+    create_private,
+    make_private_directories,
+    make_private_directory,
+    sync_directory,
+)
 from core.paths import Spool
 from core.trouble import translated
 
@@ -108,11 +115,10 @@ class Database:
         if not create or self.is_read_only:
             raise DatabaseMissing(f"no database at {self.path}; enqueue a job to create it, or pass --db")
         directory = os.path.dirname(self.path)
-        if not os.path.isdir(directory):
-            os.makedirs(directory, mode=0o700)
+        make_private_directories(directory)
         with contextlib.suppress(FileExistsError):
             os.close(create_private(self.path, os.O_RDWR, is_new=True))
-            _sync_directory(directory)
+            sync_directory(directory)
 
     def _refuse_foreign_file(self, size: int) -> None:
         """Look at the header first, without a lock or a journal: opening another's file could already change it.
@@ -234,7 +240,7 @@ class Database:
         finally:
             backup.close()
         os.replace(partial, target)
-        _sync_directory(os.path.dirname(target))
+        sync_directory(os.path.dirname(target))
 
     def keep_reserve(self) -> bool:
         """Set room aside for a purge on a full disk, as much as there is; return whether that is all it should be."""
@@ -466,15 +472,6 @@ class Database:
         except sqlite3.Error:
             with translated(self.path):  # only now: idle workers ask fifty times a second
                 raise
-
-
-def _sync_directory(path: str) -> None:
-    """Make a new file's name survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _text_of(data: bytes) -> str:

@@ -36,6 +36,29 @@ def make_private_directory(path: str, *, owner: tuple[int, int]) -> None:
             os.chmod(path, 0o700)
 
 
+def make_private_directories(path: str) -> None:
+    """Create a directory and what is missing above it, each 0700 and synced with the directory that holds its name."""
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    make_private_directories(parent)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+        os.chmod(path, 0o700)
+        give_to_owner_of_directory(path)
+    sync_directory(path)
+    sync_directory(parent)
+
+
+def sync_directory(path: str) -> None:
+    """Make a new file's name survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def create_private(path: str, flags: int, *, is_new: bool) -> int:
     """Open (and create) a file 0600 whatever the umask, never through a symlink; return its descriptor.
 

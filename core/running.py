@@ -15,6 +15,7 @@ from core.lifecycle import describe, outcome_of_exit
 from core.model import Ending, Outcome
 from core.output import collect, cut
 from core.output_limit import OutputWatch
+from core.output_sync import OutputSync
 from core.process import PASSING_ERRORS, Command, RunFile, Status, age_of_leader_s, start
 from core.recovery import Adopted
 from core.settings import Settings
@@ -73,17 +74,18 @@ class RunningSet:
         self._environments: dict[int, Mapping[bytes, bytes]] = {}
         self.endings: dict[int, tuple[Claim, Ending]] = {}
         self.refused: dict[int, Claim] = {}
+        self._outputs = OutputSync(db.spool, waiter.wake)
         self._emit = emit
         self.settings = Settings()
         reap_left_behind()
 
     def __len__(self) -> int:
         """Return how many attempts are open here: running ones, and those that wait to be recorded or given back."""
-        return len(self._running) + len(self.endings) + len(self.refused)
+        return len(self._running) + len(self._outputs) + len(self.endings) + len(self.refused)
 
     def live_count(self) -> int:
-        """Return how many commands run."""
-        return len(self._running)
+        """Return how many commands run, and how many ended whose long outputs are being synced."""
+        return len(self._running) + len(self._outputs)
 
     def has_live(self) -> bool:
         """Tell whether any command runs."""
@@ -161,7 +163,7 @@ class RunningSet:
             ending = self._ending_of(running, status, now)
             if adopted.was_told_to_stop and _is_by_stop_signal(running, ending):
                 ending = ending._replace(outcome=Outcome.INTERRUPTED)
-            self.endings[claim.attempt_id] = (claim, ending)
+            self._note(claim, ending)
             return
         self._watch(running)
         if claim.stop_requested is not None:
@@ -228,6 +230,7 @@ class RunningSet:
         With ``is_told_to_stop`` those that ended by a signal which nobody asked for are interrupted.
         """
         now = self._db.clock.monotonic_s()
+        self.endings.update((claim.attempt_id, (claim, ending)) for claim, ending in self._outputs.take())
         for attempt_id, running in list(self._running.items()):
             self._check_times(running, now)
             if now >= running.output.look_at_s:
@@ -252,7 +255,14 @@ class RunningSet:
             if status is not None and status.is_refused and running.stop is None:
                 self.refused[attempt_id] = running.claim
             else:
-                self.endings[attempt_id] = (running.claim, ending)
+                self._note(running.claim, ending)
+
+    def _note(self, claim: Claim, ending: Ending) -> None:
+        """Take an ending in, to be recorded at once or, with its output in a file, once that is synced."""
+        if ending.output is None and ending.output_bytes:
+            self._outputs.hold(claim, ending)
+        else:
+            self.endings[claim.attempt_id] = (claim, ending)
 
     def _forget(self, attempt_id: int, running: _Running) -> None:
         del self._running[attempt_id]

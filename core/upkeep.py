@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from core.arguments import check_kind
 from core.database import Database, retry_on_full_disk
 from core.errors import DatabaseError, Refused, UsageError
-from core.liveness import create_private, is_locked
+from core.liveness import create_private, is_locked, sync_directory
 from core.model import Finding, Presence
 from core.paths import Spool
 from core.schema import SCHEMA_VERSION
@@ -120,13 +120,25 @@ def backup(db: Database, path: str | os.PathLike[str]) -> int:
             left_out = len(_in_files(copy))
         finally:
             copy.close()
-        os.link(partial, target)
+        _rename_new(partial, target)
+        sync_directory(os.path.dirname(target))
         return left_out
     except (OSError, sqlite3.Error) as error:
         raise DatabaseError(f"the backup to {target} failed: {error}") from error
     finally:
         with contextlib.suppress(OSError):
             os.unlink(partial)
+
+
+def _rename_new(partial: str, target: str) -> None:
+    """Give a file its name, never in place of another file."""
+    try:
+        os.link(partial, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: the name is taken first, and then replaced
+        os.close(create_private(target, os.O_RDWR, is_new=True))
+        os.replace(partial, target)
 
 
 def _in_files(connection: sqlite3.Connection) -> list[int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from core import schema
+from core import liveness, schema
 from core.errors import (
     DatabaseCorrupt,
     DatabaseError,
@@ -57,7 +57,16 @@ def test_directories_on_the_way_are_made(tmp_path: Path) -> None:
     """A first use needs no preparation."""
     with Queue(tmp_path / "a" / "b" / "queue.db") as queue:
         assert queue.enqueue("true").id == 1
-    assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o700
+    for directory in (tmp_path / "a", tmp_path / "a" / "b"):
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
+def test_each_new_directory_is_synced_with_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut after the first job takes none of the names on the way to it back."""
+    synced: list[str] = []
+    monkeypatch.setattr(liveness, "sync_directory", lambda path: synced.append(path))
+    Queue(tmp_path / "a" / "b" / "queue.db").close()
+    assert synced[:4] == [str(tmp_path / path) for path in ("a", "", "a/b", "a")]
 
 
 def test_asking_not_to_create_creates_nothing(tmp_path: Path) -> None:
@@ -290,7 +299,7 @@ def test_ours_by_name_but_without_tables_is_called_damaged(tmp_path: Path) -> No
 
 _DIE_IN_MIGRATION = """
 import os, signal, sys
-from core import database, schema
+from core import database, liveness, schema
 place, real = int(sys.argv[2]), schema.statements
 
 def die():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import sqlite3
@@ -417,3 +418,28 @@ def test_reading_from_many_threads_at_once(queue: Queue) -> None:
     for thread in threads:
         thread.join(60)
     assert seen == [100] * 10
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.EXDEV])
+def test_a_backup_needs_no_hard_links(
+    queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """On a file system that has none it gets its name otherwise, and never in place of another file."""
+
+    def refuse(*arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    queue.enqueue("true")
+    copy = tmp_path / "copy.db"
+    queue.backup(str(copy))
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with Queue(copy) as copied:
+        assert copied.job(1).command == "true"
+    taken = tmp_path / "taken.db"
+    taken.write_text("mine")
+    monkeypatch.setattr(os.path, "lexists", lambda path: False)  # it comes to be while the copy is made
+    with pytest.raises(DatabaseError, match="failed"):
+        queue.backup(str(taken))
+    assert taken.read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
