@@ -229,8 +229,9 @@ class Dashboard(Telling, inherit_bindings=False):
 
     def _show_time(self, now: datetime) -> None:
         """Write what moves on with time alone."""
-        self.header.show(self.snapshot, now, self.gateway.host.trouble)
-        self.strip_bar.show(self.snapshot, self.current)
+        trouble = self.gateway.host.trouble
+        self.header.show(self.snapshot, now, trouble)
+        self.strip_bar.show(self.snapshot, self.current, trouble)
         self.throughput.show(self.snapshot, now)
 
     def _tick(self) -> None:
@@ -346,7 +347,7 @@ class Dashboard(Telling, inherit_bindings=False):
         if isinstance(event.widget, JobTable):
             self.current = event.widget.pane
             self.footer.show_marked(self.table.mark_count)
-            self.strip_bar.show(self.snapshot, self.current)
+            self.strip_bar.show(self.snapshot, self.current, self.gateway.host.trouble)
             self._follow_cursor()
         place = self.place
         if place != "typing":

@@ -28,9 +28,9 @@ class StripBar(Bar):
         self._is_read_only = is_read_only
         self._shown: tuple[Counts, list[Part], Pane] | None = None
 
-    def show(self, snapshot: Snapshot, current: Pane) -> None:
+    def show(self, snapshot: Snapshot, current: Pane, trouble: str | None = None) -> None:
         """Say how many there are, and what ails the whole: there is no header beside it."""
-        alarms = self._alarms(snapshot)
+        alarms = self._alarms(snapshot, trouble)
         shown = (snapshot.counts, alarms, current)
         if shown == self._shown:
             return  # most terminals have room for the panes: this must not cost them anything
@@ -44,10 +44,12 @@ class StripBar(Bar):
             parts.append(Part(f"{compact(number)}{alarm}  ", "bad" if alarm else "", action=pane.name))
         self.show_parts(parts, alarms)
 
-    def _alarms(self, snapshot: Snapshot) -> list[Part]:
+    def _alarms(self, snapshot: Snapshot, trouble: str | None) -> list[Part]:
         alarms = []
         if snapshot.error is not None:
             alarms.append(Part(" OLD DATA ", "alarm", 1))
+        elif trouble is not None:
+            alarms.append(Part(" TROUBLE ", "alarm", 1))
         elif snapshot.is_paused:
             alarms.append(Part(" PAUSED ", "alarm", 1))
         if self._is_read_only:

@@ -553,6 +553,7 @@ async def test_trouble_of_the_worker_is_shown_for_as_long_as_it_lasts_and_nothin
         stage.gateway.host.trouble = "the disk is full; 2 results wait to be recorded"
         stage.board._tick()
         assert "the disk is full; 2 results wait to be recorded" in stage.board.header.text
+        assert "TROUBLE" in stage.board.strip_bar.text
         assert "good" not in [part.style for part in stage.board.header._left]
         stage.gateway.host.trouble = None
         stage.board._tick()
