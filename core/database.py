@@ -83,7 +83,7 @@ class Database:
         try:
             with self._connections.opening, self._reader_first():
                 try:
-                    self._open()
+                    self._open_with_room()
                 except BaseException:
                     self._connections.close_thread()
                     raise
@@ -127,6 +127,8 @@ class Database:
         """
         try:
             with contextlib.closing(self._sqlite("ro&immutable=1")) as reader:
+                # a file that is shorter than it says waits for its log: what a full disk or a power cut leaves
+                reader.execute("PRAGMA writable_schema = ON")
                 number = reader.execute("PRAGMA application_id").fetchone()[0]
         except sqlite3.DatabaseError as error:
             if "not a database" not in str(error):
@@ -147,6 +149,14 @@ class Database:
         except FileNotFoundError:
             return False
         return header[:8] == _JOURNAL_HEADER and header[16:] == bytes(4)
+
+    def _open_with_room(self) -> None:
+        """Open the database; on a disk so full that SQLite has no room for its shared memory, with the reserve's."""
+        try:
+            self._open()
+        except DiskFull:
+            self.release_reserve()
+            self._open()
 
     def _open(self) -> None:
         with translated(self.path), self.using() as connection:

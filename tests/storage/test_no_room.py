@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -215,3 +217,23 @@ def test_a_reader_never_writes(queue: Queue) -> None:
             with pytest.raises(DatabaseReadOnly, match="read-only"):
                 verb()
     assert queue.job(1).state is State.PENDING
+
+
+@needs_root
+@pytest.mark.parametrize("size", ["8m", "32m"])
+def test_the_advice_for_a_full_disk_makes_room(tmp_path: Path, size: str) -> None:
+    """As given: on a disk with no room at all, by programs that open the database only then."""
+    with mounted(tmp_path / "disk", size) as disk:
+        path = disk / "queue.db"
+        with Queue(path) as queue, Hand(queue) as hand:
+            assert Path(queue.database.spool.reserve).exists()
+            for _ in range(50):
+                job_in(queue, hand, State.COMPLETED, "echo " + "x" * 5000)
+            fill(disk)
+            enqueue_until_full(queue)
+        fill(disk)
+        for words in (["purge", "--all", "--yes"], ["prune", "--trash", "--yes"], ["enqueue", "true"]):
+            done = subprocess.run(
+                [sys.executable, "-m", "core", "--db", str(path), *words], capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, (words, done.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -299,7 +300,7 @@ def test_ours_by_name_but_without_tables_is_called_damaged(tmp_path: Path) -> No
 
 _DIE_IN_MIGRATION = """
 import os, signal, sys
-from core import database, liveness, schema
+from core import database, schema
 place, real = int(sys.argv[2]), schema.statements
 
 def die():
@@ -395,3 +396,18 @@ def test_a_path_may_hold_any_character(tmp_path: Path) -> None:
     assert path.stat().st_size > 0
     with Queue(path, is_read_only=True) as queue:
         assert queue.count(View()) == 1
+
+
+def test_a_file_that_waits_for_its_log_is_opened(tmp_path: Path) -> None:
+    """A power cut, or a full disk, while the log is copied back leaves a file that is shorter than it says."""
+    path = tmp_path / "queue.db"
+    with Queue(path) as queue:
+        before = path.stat().st_size
+        queue.enqueue_many(["echo " + "x" * 3000] * 50)
+        copied = tmp_path / "copied" / "queue.db"
+        copied.parent.mkdir()
+        shutil.copy(f"{path}-wal", f"{copied}-wal")
+    os.truncate(path, before)
+    shutil.copy(path, copied)
+    with Queue(copied) as queue:
+        assert queue.count(View()) == 50
