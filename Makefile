@@ -16,7 +16,7 @@ FITS := import sqlite3, sys; sys.exit(sys.version_info < (3, 10) or sqlite3.sqli
 CLEAN := .venv .venv-* dist build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
 	snapshot_report.html
 
-.PHONY: help run demo test check lint format bench bench-short torture torture-short torture-mutants screenshots docs dist clean
+.PHONY: help run demo test check lint format bench bench-short fuzz torture torture-short torture-mutants screenshots docs dist clean
 .NOTPARALLEL:
 
 help: ## show this list
@@ -48,6 +48,9 @@ bench: $(READY) ## measure the queue and the dashboard against their targets
 
 bench-short: $(READY) ## the same in a minute or two, without a verdict
 	$(BIN)/python -m bench --quick $(ARGS)
+
+fuzz: $(READY) ## press 20 times 500 random keys in the dashboard while jobs run
+	QUEUECTL_FUZZ_SEEDS=20 QUEUECTL_FUZZ_KEYS=500 $(BIN)/python -m pytest tests/tui/test_fuzz.py
 
 torture: $(READY) ## kill, starve and corrupt the queue for minutes
 	$(BIN)/python -m tests.torture $(ARGS)
