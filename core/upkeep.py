@@ -15,6 +15,7 @@ from core.errors import DatabaseError, Refused, UsageError
 from core.liveness import create_private, is_locked, sync_directory
 from core.model import Finding, Presence
 from core.paths import Spool
+from core.reserve import RESERVE_BYTES
 from core.schema import SCHEMA_VERSION
 from core.settings import Settings, find_setting
 from core.shim import why_no_shell
@@ -159,6 +160,7 @@ def doctor(db: Database) -> list[Finding]:
         *_check_workers(db),
         *_check_leftovers(leftovers(db)),
         *_check_permissions(db),
+        *_check_room(db),
         *_check_filesystem(db),
     ]
 
@@ -311,6 +313,16 @@ def _check_permissions(db: Database) -> Iterator[Finding]:
         yield Finding("warning", "permissions", f"others may use {', '.join(open_to_others)}", "chmod go= them")
     else:
         yield Finding("ok", "permissions", "yours alone")
+
+
+def _check_room(db: Database) -> Iterator[Finding]:
+    room = os.statvfs(os.path.dirname(db.path))
+    free = room.f_bavail * room.f_frsize
+    if free < RESERVE_BYTES:
+        advice = "make room, also with 'queuectl purge --all' and then 'queuectl prune --trash'"
+        yield Finding("warning", "disk", f"{free:,} bytes are free; results may have to wait to be recorded", advice)
+    else:
+        yield Finding("ok", "disk", f"{free:,} bytes are free")
 
 
 def _check_filesystem(db: Database) -> Iterator[Finding]:

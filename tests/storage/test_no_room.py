@@ -231,6 +231,8 @@ def test_the_advice_for_a_full_disk_makes_room(tmp_path: Path, size: str) -> Non
                 job_in(queue, hand, State.COMPLETED, "echo " + "x" * 5000)
             fill(disk)
             enqueue_until_full(queue)
+            (said,) = [finding for finding in queue.doctor() if finding.check == "disk"]
+            assert (said.level, "prune --trash" in said.advice) == ("warning", True)
         fill(disk)
         for words in (["purge", "--all", "--yes"], ["prune", "--trash", "--yes"], ["enqueue", "true"]):
             done = subprocess.run(
