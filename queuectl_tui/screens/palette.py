@@ -61,7 +61,7 @@ class CommandsOfDashboard(Provider):
             return
         contexts = ALIVE_TOGETHER.get(board.place, ALIVE_TOGETHER["lists"])
         for action in board.actions:
-            if action.context in contexts and action.id != "palette":
+            if action.context in contexts and action.id in board.handlers and action.id != "palette":
                 keys = " ".join(key_name(key) for key in action.keys)
                 yield action.help.rstrip("."), keys, partial(board.run_handler, action.id)
         for lane in board.snapshot.lanes:
