@@ -117,17 +117,22 @@ def _make_due(connection: sqlite3.Connection, now: int) -> int:
     ).rowcount
 
 
+_LATE_BACKOFFS = "SELECT id FROM jobs INDEXED BY jobs_delayed WHERE run_at > :now AND backoff_ms < run_at - :now"
+
+
 def shorten_backoffs(db: Database) -> int:
     """Let no back-off end later than its whole length from now, which happens when the calendar was set back.
 
     Return how many would have. Times that a person gave stay.
     """
-    now = db.clock.now_ms()
+    now = {"now": db.clock.now_ms()}
+    with db.read() as connection:
+        if connection.execute(f"SELECT EXISTS ({_LATE_BACKOFFS})", now).fetchone() == (0,):
+            return 0
     with db.write(is_durable=False) as connection:
         return connection.execute(
-            "UPDATE jobs SET run_at = :now + backoff_ms, due_at = :now + backoff_ms WHERE id IN (SELECT id FROM jobs"
-            " INDEXED BY jobs_delayed WHERE run_at > :now AND backoff_ms < run_at - :now)",
-            {"now": now},
+            f"UPDATE jobs SET run_at = :now + backoff_ms, due_at = :now + backoff_ms WHERE id IN ({_LATE_BACKOFFS})",
+            now,
         ).rowcount
 
 

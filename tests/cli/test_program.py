@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -257,7 +259,10 @@ def test_a_named_database_that_is_missing_is_refused_by_all_that_do_not_fill_it(
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"just some text " * 10, "is not an SQLite database"), (b"SQLite format 3\0" + bytes(84), "another application")],
+    [
+        (b"just some text " * 10, "is not an SQLite database"),
+        (b"SQLite format 3\0" + bytes(84), "is not an SQLite database"),
+    ],
 )
 def test_a_foreign_file_is_refused_and_not_touched(cli: Cli, database: Path, content: bytes, words: str) -> None:
     """The message says whose it is not; the file stays byte for byte."""
@@ -266,6 +271,19 @@ def test_a_foreign_file_is_refused_and_not_touched(cli: Cli, database: Path, con
         result = cli(*arguments)
         assert (result.code, result.err.count("\n")) == (1, 1)
         assert words in result.err
+    assert database.read_bytes() == content
+
+
+def test_the_database_of_another_application_is_refused_and_not_touched(cli: Cli, database: Path) -> None:
+    """One that SQLite could open and write to."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE books (title TEXT)")
+        connection.commit()
+    content = database.read_bytes()
+    for arguments in (("list",), ("enqueue", "true")):
+        result = cli(*arguments)
+        assert (result.code, result.err.count("\n")) == (1, 1)
+        assert "another application" in result.err
     assert database.read_bytes() == content
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import UsageError
 from core.events import AttemptStarted
 from core.model import NewJob, State, View
 from core.queue import Queue
@@ -121,7 +122,7 @@ def test_slots_may_change_while_the_worker_runs(queue: Queue, tmp_path: Path) ->
         assert queue.count(View(states=(State.PENDING,))) == 8
         worker.slots = 12
         wait_for(lambda: queue.counts().of(State.COMPLETED) == 12)
-    with pytest.raises(ValueError, match="slots"):
+    with pytest.raises(UsageError, match="slots"):
         Worker(queue, slots=-1)
 
 
