@@ -416,7 +416,8 @@ class _Machine(RuleBasedStateMachine):
         counts = self.queues[0].counts()
         for state in State:
             assert counts.of(state) == len(self.model.in_state(state)), state
-        assert counts.delayed == sum(job.run_at is not None for job in self.model.jobs.values())
+        now = self.clock.now_ms()
+        assert counts.delayed == sum(job.run_at is not None and job.run_at > now for job in self.model.jobs.values())
 
 
 def _job(row: tuple[object, ...]) -> Job:

@@ -472,7 +472,7 @@ def test_a_loop_that_cannot_go_on_gives_up_its_lock(
     worker.start()
     wait_for_state(queue, job_id, State.RUNNING)
 
-    def fail() -> None:
+    def fail(**options: object) -> None:
         raise RuntimeError("unforeseen")
 
     monkeypatch.setattr(worker._running, "collect", fail)
@@ -489,7 +489,7 @@ def test_run_raises_what_ended_the_loop(queue: Queue, monkeypatch: pytest.Monkey
     monkeypatch.setattr(worker_module, "MAX_FAILED_TURNS", 1)
     worker = Worker(queue)
 
-    def fail() -> None:
+    def fail(**options: object) -> None:
         raise RuntimeError("unforeseen")
 
     monkeypatch.setattr(worker._running, "collect", fail)
