@@ -313,11 +313,15 @@ Known = dict[int, tuple[object, Row]]
 
 
 class Waiting(NamedTuple):
-    """Why a pending job is not running: the phase and one line for a person; ``until`` when time alone mends it."""
+    """Why a pending job is not running: the phase and one line for a person; ``until`` when time alone mends it.
+
+    ``is_stuck`` when no living worker takes jobs of its queue.
+    """
 
     phase: Phase
     reason: str
     until: datetime | None = None
+    is_stuck: bool = False
 
 
 class Minute(NamedTuple):

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         WorkerInfo,
     )
     from core.output import Output
-    from core.store import acts, listing, reading, workers
+    from core.store import acts, listing, reading, waiting, workers
 
     #: A job is asked for by id or by name.
     JobRef = int | str
@@ -54,8 +54,9 @@ else:
         Late,
         ("core.environment", "core.metrics", "core.model", "core.output", "core.unwatched", "core.upkeep"),
     )
-    acts, listing, reading, workers = map(
-        Late, ("core.store.acts", "core.store.listing", "core.store.reading", "core.store.workers")
+    acts, listing, reading, waiting, workers = map(
+        Late,
+        ("core.store.acts", "core.store.listing", "core.store.reading", "core.store.waiting", "core.store.workers"),
     )
 
 # A selection of more ids than this comes from a list the caller was given; ids that are gone are skipped.
@@ -246,7 +247,7 @@ class Queue:
 
     def waiting(self, ref: JobRef) -> Waiting | None:
         """Return why a pending job is not running, ``None`` for a job in any other state."""
-        return reading.waiting(self.database, ref, has_worker=any(worker.is_alive for worker in self.workers()))
+        return waiting.waiting(self.database, ref, self.workers())
 
     def watched(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs with ``unwatched`` set on the running ones that no living worker watches."""

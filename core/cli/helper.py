@@ -6,6 +6,7 @@ from types import TracebackType
 
 from core.model import State
 from core.queue import Queue
+from core.takers import takers
 from core.worker import StopMode, Worker
 
 
@@ -40,17 +41,9 @@ class Helper:
             self._worker.start()
 
 
-def has_living_worker(queue: Queue, lane: str | None = None) -> bool:
-    """Tell whether a worker is alive that is not about to stop and, with ``lane``, serves this queue."""
-    return any(
-        worker.is_alive
-        and (lane is None or (worker.slots > 0 and worker.stop_requested is None and _serves(worker.queues, lane)))
-        for worker in queue.workers()
-    )
-
-
-def _serves(queues: tuple[str, ...], lane: str) -> bool:
-    return not queues or lane in queues
+def has_living_worker(queue: Queue, lane: str) -> bool:
+    """Return whether a living worker takes jobs of a queue."""
+    return bool(takers(queue.workers(), lane))
 
 
 def is_orphaned(queue: Queue, job_id: int) -> bool:

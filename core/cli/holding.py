@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from core.cli.session import Session
 from core.errors import JobNotFound
 from core.model import Phase, Waiting
@@ -12,20 +14,20 @@ from core.text import clean_line
 _LOOK_S = 0.5
 
 
-def say_why(session: Session, job_id: int, waiting: Waiting | None) -> None:
-    """Say why a job is not running."""
-    reason = waiting.reason if waiting else "it is about to"
-    session.note(f"queuectl: job {job_id} is not running: {clean_line(reason)}")
-
-
 class Holding:
-    """Says what holds a job back, a pause or a limit: once, and again when the reason has become another."""
+    """Says what holds a job back, a pause, a limit or the lack of a worker: once, and again for another reason."""
 
     def __init__(self, session: Session, queue: Queue) -> None:
         self._session = session
         self._queue = queue
         self._said: str | None = None
         self._next_s = 0.0
+
+    def say_first(self, job_id: int) -> None:
+        """Say why a pending job is not running, also if it only waits for its turn or its time."""
+        waiting = self._queue.waiting(job_id)
+        if waiting is not None:
+            self._say(job_id, waiting)
 
     def look(self, job_id: int) -> None:
         """Say why the job is held, if it is; a loop may ask at each of its turns."""
@@ -36,11 +38,16 @@ class Holding:
             waiting = self._queue.waiting(job_id)
         except JobNotFound:  # removed since; whoever waits for it finds out
             return
-        if waiting is None or waiting.phase is not Phase.HELD:
+        if waiting is None or not (waiting.is_stuck or waiting.phase is Phase.HELD):
             self._said = None
-            return
-        # the jobs that use up a limit follow one another; that is no other reason
-        reason = waiting.reason.partition(" used by ")[0]
-        if reason != self._said:
-            self._said = reason
-            say_why(self._session, job_id, waiting)
+        elif _lasting(waiting) != self._said:
+            self._say(job_id, waiting)
+
+    def _say(self, job_id: int, waiting: Waiting) -> None:
+        self._said = _lasting(waiting)
+        self._session.note(f"queuectl: job {job_id} is not running: {clean_line(waiting.reason)}")
+
+
+def _lasting(waiting: Waiting) -> str:
+    """Return a reason without the jobs that use up a limit: they follow one another, and it is still that reason."""
+    return re.sub(" used by [^;]*", "", waiting.reason)

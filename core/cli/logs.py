@@ -6,13 +6,12 @@ import time
 from argparse import Namespace
 
 from core.cli.failures import DONE
-from core.cli.holding import say_why
+from core.cli.holding import Holding
 from core.cli.numbers import whole_number
 from core.cli.parser import Parser
 from core.cli.session import Session
 from core.cli.showing import LOOK_S, Clean, Follower, Raw, pump
 from core.errors import UsageError
-from core.model import State
 from core.output import Output
 from core.queue import Queue
 
@@ -61,8 +60,9 @@ def _print_json(output: Output, lines: int | None) -> None:
 
 
 def _follow(session: Session, queue: Queue, job_id: int, options: Namespace) -> int:
-    if queue.job(job_id).state is State.PENDING and options.attempt is None:
-        say_why(session, job_id, queue.waiting(job_id))
+    holding = Holding(session, queue)
+    if options.attempt is None:
+        holding.say_first(job_id)
 
     def announce(number: int) -> None:
         if number > 1:
@@ -80,5 +80,7 @@ def _follow(session: Session, queue: Queue, job_id: int, options: Namespace) -> 
     if options.lines is not None:
         follower.begin_with(options.lines)
     while not follower.step():
+        if options.attempt is None:
+            holding.look(job_id)
         time.sleep(LOOK_S)
     return DONE

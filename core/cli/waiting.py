@@ -7,7 +7,6 @@ from argparse import Namespace
 from collections import deque
 
 from core.cli.failures import DONE, NOT_COMPLETED, TIMED_OUT
-from core.cli.helper import has_living_worker
 from core.cli.holding import Holding
 from core.cli.parser import Parser
 from core.cli.progress import Progress
@@ -115,11 +114,11 @@ def _wait(session: Session, queue: Queue, waited: Waited, limit_s: float | None)
                 continue
             if until_s is not None and session.monotonic_s() >= until_s:
                 return False
-            if not is_warned and not has_living_worker(queue):
-                is_warned = True
-                session.note("queuectl: no worker is alive; start one with 'queuectl worker'")
             if waited.next is not None:
                 holding.look(waited.next)
+            elif not is_warned and not any(worker.is_alive for worker in queue.workers()):
+                is_warned = True
+                session.note("queuectl: no worker is alive to see the running jobs to their ends; start one")
             time.sleep(_REST_S)
     return True
 

@@ -9,7 +9,7 @@ from core.arguments import check_kind, check_whole, shown
 from core.clock import to_datetime
 from core.database import Database
 from core.errors import DatabaseCorrupt, JobNotFound
-from core.model import Attempt, Counts, Event, Job, Lane, Phase, State, Waiting
+from core.model import Attempt, Counts, Event, Job, Lane, State
 from core.store.rows import ATTEMPT_COLUMNS, JOB_COLUMNS, attempt_of, instant, job_of, names_of, variables_of
 
 _STATES = frozenset(state.value for state in State)
@@ -42,7 +42,12 @@ def find(connection: sqlite3.Connection, reference: int | str) -> int:
 def job(db: Database, reference: int | str) -> Job:
     """Return a job given by id or name."""
     with db.read() as connection:
-        return job_of(connection.execute(_JOB, (find(connection, reference),)).fetchone())
+        return job_in(connection, reference)
+
+
+def job_in(connection: sqlite3.Connection, reference: int | str) -> Job:
+    """Return a job given by id or name, read in a transaction that is open."""
+    return job_of(connection.execute(_JOB, (find(connection, reference),)).fetchone())
 
 
 def purged_from(db: Database, reference: int | str) -> State | None:
@@ -182,45 +187,3 @@ def oldest_pending_at(db: Database) -> int | None:
         ).fetchone()
         found = [int(one[0]) for one in (row, overdue) if one is not None and one[0] is not None]
         return min(found, default=None)
-
-
-def waiting(db: Database, reference: int | str, *, has_worker: bool) -> Waiting | None:
-    """Return why a pending job is not running; ``None`` for a job in any other state."""
-    with db.read() as connection:
-        found = job_of(connection.execute(_JOB, (find(connection, reference),)).fetchone())
-        if found.state is not State.PENDING:
-            return None
-        now = to_datetime(db.clock.now_ms())
-        phase = found.phase(now)
-        if phase is Phase.RETRYING:
-            return Waiting(phase, "it waits for its next attempt", found.run_at)
-        if phase is Phase.DELAYED:
-            return Waiting(phase, "it was scheduled for later", found.run_at)
-        held = _held_reason(connection, found)
-        if held is not None:
-            return Waiting(Phase.HELD, held)
-        if not has_worker:
-            return Waiting(Phase.READY, "no worker is alive; start one with 'queuectl worker'")
-        return Waiting(Phase.READY, "it is due; the next free slot takes it in its turn")
-
-
-def _held_reason(connection: sqlite3.Connection, found: Job) -> str | None:
-    if (row := connection.execute("SELECT value FROM facts WHERE key = 'is_paused'").fetchone()) and row[0]:
-        return "everything is paused"
-    row = connection.execute("SELECT is_paused, running_limit FROM queues WHERE name = ?", (found.queue,)).fetchone()
-    if row is None:
-        return None
-    if row[0]:
-        return f"queue {found.queue} is paused"
-    if row[1] is None:
-        return None
-    running = connection.execute(
-        "SELECT id FROM jobs INDEXED BY jobs_running WHERE state = 'running' AND queue = ? ORDER BY started_at, id",
-        (found.queue,),
-    ).fetchall()
-    if len(running) < row[1]:
-        return None
-    used_by = ", ".join(str(job_id) for (job_id,) in running[:5]) + (", …" if len(running) > 5 else "")
-    if not running:
-        return f"queue {found.queue} has a limit of 0"
-    return f"limit {len(running)} of {row[1]} used by {used_by}"

@@ -19,6 +19,7 @@ PURE = [
     "core/newjob.py",
     "core/retry.py",
     "core/lifecycle.py",
+    "core/takers.py",
     "core/units.py",
     "core/settings.py",
     "core/filter.py",

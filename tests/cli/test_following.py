@@ -220,9 +220,55 @@ def test_wait_says_both_that_nobody_works_and_that_nobody_may(cli: Cli, open_que
     open_queue.add("true")
     open_queue.limit("default", 0)
     assert cli("wait", "1", "--timeout", "100ms").err == (
-        "queuectl: no worker is alive; start one with 'queuectl worker'\n"
-        "queuectl: job 1 is not running: queue default has a limit of 0\n"
+        "queuectl: job 1 is not running: queue default has a limit of 0;"
+        " also, no worker is alive; start one with 'queuectl worker'\n"
     )
+
+
+def test_who_waits_is_told_that_no_worker_takes_the_job(terminal: Terminal, open_queue: Queue) -> None:
+    """The only worker serves another queue: show, wait, run and logs -f say so, in the same words."""
+    terminal.worker("--queue", "media")
+    open_queue.add("true")
+    why = "no worker takes jobs of queue default: worker 1 serves media; start one with 'queuectl worker'"
+    assert why in " ".join(terminal.run("show", "1").out.split())
+    assert terminal.run("show", "1", "--json").json["waiting_for"] == why
+    assert terminal.run("wait", "1", "--timeout", "300ms").err == f"queuectl: job 1 is not running: {why}\n"
+    follower = terminal.start("logs", "-f", "1")
+    assert follower.error_line() == f"queuectl: job 1 is not running: {why}"
+    follower.signal(signal.SIGINT)
+    assert follower.end().code == 130
+
+
+def test_a_worker_that_is_stopping_takes_nothing(terminal: Terminal, open_queue: Queue) -> None:
+    """Whether another terminal asked it to stop or a signal."""
+    open_queue.add("echo begun; sleep 60")
+    worker = terminal.worker("-c", "2")
+    wait_for(lambda: is_running(open_queue, 1))
+    worker.signal(signal.SIGTERM)
+    worker.until("Stopping")
+    open_queue.add("true")
+    why = "no worker takes jobs of queue default: worker 1 is stopping"
+    wait_for(lambda: why in str(open_queue.waiting(2)), "the worker is known to be stopping")
+    process = terminal.start("wait", "2")
+    assert why in process.error_line()
+    process.signal(signal.SIGINT)
+    process.end()
+
+
+def test_run_says_that_its_job_is_left_without_a_worker(terminal: Terminal, open_queue: Queue) -> None:
+    """The worker that was to run it has stopped before it did."""
+    worker = terminal.worker()
+    open_queue.pause()
+    process = terminal.start("run", "true")
+    process.error_line()
+    assert "everything is paused" in process.error_line()
+    worker.signal(signal.SIGTERM)
+    worker.end()
+    open_queue.resume()
+    while "no worker is alive" not in (line := process.error_line()):
+        assert line
+    process.signal(signal.SIGINT)
+    assert process.end().code == 130
 
 
 def test_wait_for_all_ends_when_all_have(terminal: Terminal, open_queue: Queue) -> None:

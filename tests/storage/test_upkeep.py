@@ -361,8 +361,15 @@ def test_why_a_job_waits(queue: Queue, hand: Hand, clock: FakeClock) -> None:
     hand.do_next(Outcome.FAILED)
     assert told(job_id) == (Phase.RETRYING, "it waits for its next attempt")
     queue.retry(job_id)
+    running = queue.enqueue("true", priority=1).id
+    hand.claim()
+    assert told(job_id) == (Phase.READY, "it is due, and every slot is busy; the next free one takes it in its turn")
     hand.die()
-    assert told(job_id) == (Phase.READY, "no worker is alive; start one with 'queuectl worker'")
+    no_one = "no worker is alive; start one with 'queuectl worker'"
+    assert told(job_id) == (Phase.READY, no_one)
+    assert told(later) == (Phase.DELAYED, f"it was scheduled for later; also, {no_one}")
+    queue.pause()
+    assert told(job_id) == (Phase.HELD, f"everything is paused; also, {no_one}")
 
 
 def test_doctor_says_that_the_shell_is_gone(queue: Queue, tmp_path: Path) -> None:
