@@ -1,4 +1,4 @@
-"""Other queues on the same work: ``true`` jobs, first enqueue to last end, 2 slots where they have slots; and one job.
+"""Other queues on the same work: ``/bin/true`` jobs, first enqueue to last end, 2 slots where there are slots; one job.
 
 ``task-spooler``, ``nq`` and GNU ``parallel`` are measured where they are installed; the Python ones where
 ``--peers-venv`` names an environment that has them (``python -m bench.install_peers DIR`` makes one).
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from bench.lines import Line, Scale, middle_ratio
+from bench.lines import Line, Scale, Target, middle_ratio
 from bench.place import run as run_program
 from bench.place import scratch
 from bench.throughput import our_rate, xargs_rate
@@ -28,12 +28,14 @@ SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peer_scripts
 
 @dataclass(frozen=True, slots=True)
 class _Peer:
-    """A contender: how to run so many jobs in a directory, which share of the usual number it is given, a remark."""
+    """A contender: how to run so many jobs in a directory, which share of the usual number it is given, a remark; the
+    least ratio of our rate to its own."""
 
     name: str
     drain: Callable[[str, int], object]
     share: float = 1.0
     note: str = ""
+    at_least: float | None = None
 
 
 def run(scale: Scale, venv: str | None = None) -> Iterable[Line]:
@@ -45,19 +47,20 @@ def run(scale: Scale, venv: str | None = None) -> Iterable[Line]:
         theirs: list[float] = []
         xargs: list[float] = []
         for _ in range(rounds):
-            ours.append(our_rate("true", scale.peer_jobs))
+            ours.append(our_rate("/bin/true", scale.peer_jobs))
             theirs.append(_rate(peer, jobs))
-            xargs.append(xargs_rate("true", scale.peer_jobs))
+            xargs.append(xargs_rate("/bin/true", scale.peer_jobs))
         note = f"{middle_ratio(theirs, xargs):.2f} of xargs" + (f"; {peer.note}" if peer.note else "")
         yield Line(
             "peers",
-            f"`true` jobs beside {peer.name}",
+            f"`/bin/true` jobs beside {peer.name}",
             median(ours),
             "jobs/s",
             peer.name,
             median(theirs),
             middle_ratio(ours, theirs),
-            note=note,
+            None if peer.at_least is None else Target(True, peer.at_least),
+            note,
         )
 
 
@@ -73,18 +76,18 @@ def _rate(peer: _Peer, jobs: int) -> float:
 
 def _debian() -> Iterable[_Peer]:
     if shutil.which("tsp"):
-        yield _Peer("task-spooler", _task_spooler, note="one process a job to enqueue")
+        yield _Peer("task-spooler", _task_spooler, 1.0, "one process a job to enqueue", 1.4)
     if shutil.which("nq"):
-        yield _Peer("nq", _nq, note="one process a job to enqueue; runs one at a time")
+        yield _Peer("nq", _nq, 1.0, "one process a job to enqueue; runs one at a time", 1.9)
     if shutil.which("parallel"):
-        yield _Peer("GNU parallel --joblog", _parallel)
+        yield _Peer("GNU parallel --joblog", _parallel, at_least=3.0)
 
 
 def _task_spooler(directory: str, jobs: int) -> None:
     environment = {"TS_SOCKET": os.path.join(directory, "socket"), "TS_SLOTS": "2", "TMPDIR": directory}
     try:
         for _ in range(jobs):
-            last = run_program(["tsp", "true"], environment=environment)
+            last = run_program(["tsp", "/bin/true"], environment=environment)
         for job_id in (int(last) - 1, int(last)):
             run_program(["tsp", "-w", str(job_id)], environment=environment)
     finally:
@@ -94,13 +97,13 @@ def _task_spooler(directory: str, jobs: int) -> None:
 def _nq(directory: str, jobs: int) -> None:
     environment = {"NQDIR": directory}
     for _ in range(jobs):
-        run_program(["nq", "true"], environment=environment)
+        run_program(["nq", "/bin/true"], environment=environment)
     run_program(["nq", "-w"], environment=environment)
 
 
 def _parallel(directory: str, jobs: int) -> None:
     argv = ["parallel", "--will-cite", "-j2", "--joblog", os.path.join(directory, "log")]
-    run_program(argv, input_text="true\n" * jobs, environment={"TMPDIR": directory})
+    run_program(argv, input_text="/bin/true\n" * jobs, environment={"TMPDIR": directory})
 
 
 # --- libraries

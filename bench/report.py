@@ -40,14 +40,14 @@ def for_readme(lines: Sequence[Line]) -> list[str]:
     """Return the few numbers that README shows, each as the comment that it takes them from."""
     found = {line.what: line for line in lines}
     said = []
-    if (true := found.get("`true` jobs, 2 slots")) and true.ratio is not None:
+    if (true := found.get("`/bin/true` jobs, 2 slots")) and true.ratio is not None:
         peers = [
             f"{line.ratio:.1f} times {line.against}"
             for line in lines
-            if line.what.startswith("`true` jobs beside") and line.ratio is not None
+            if line.what.startswith("`/bin/true` jobs beside") and line.ratio is not None
         ]
         beside = f"; beside {', '.join(peers)}" if peers else ""
-        said.append(f"{_number(true.ours)} `true` jobs a second, {true.ratio:.2f} of bare `xargs -P2`{beside}")
+        said.append(f"{_number(true.ours)} `/bin/true` jobs a second, {true.ratio:.2f} of bare `xargs -P2`{beside}")
     if (start := next((line for line in lines if line.what.startswith("commit to start, p50")), None)) is not None:
         said.append(f"{_number(start.ours)} ms from enqueue in one process to the command's start in another (median)")
     if (claim := found.get("one claim, 1,000,000 waiting")) and claim.ratio is not None:

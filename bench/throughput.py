@@ -1,4 +1,4 @@
-"""``true`` jobs a second with 2 and with many slots, from the enqueue to the last durable result, against ``xargs``."""
+"""Jobs a second with 2 and with many slots, from the enqueue to the last durable result, against ``xargs``."""
 
 from __future__ import annotations
 
@@ -19,47 +19,50 @@ from core.worker import Worker
 _MEMORY = "/dev/shm"
 #: Far more slots than processors, as a queue of downloads has.
 _MANY_SLOTS = 64
+#: What is run is a program, as people's jobs are: a shell has ``true`` inside and needs no process for it.
+_PROGRAM = "/bin/true"
+#: Other commands: what the line says, the command, which part of the usual number of jobs, the least ratio.
+_OTHERS = (
+    ("`sleep 0.01` jobs, 2 slots", "sleep 0.01", 4, 0.9),
+    ("`sleep 0.15` jobs, 2 slots", "sleep 0.15", 20, 0.98),
+    ("`true && true`, which needs a second shell", "true && true", 2, 0.45),
+)
 
 
 def run(scale: Scale) -> Iterable[Line]:
-    """Yield the lines of the library, of the program, of a command that is a program, and of one that needs a shell."""
-    plain = _alternate("true", scale.throughput_jobs, 2 * scale.rounds - 1)
+    """Yield the lines of a program that ends at once, of commands that take a while, and of one that needs a shell."""
+    plain = _alternate(_PROGRAM, scale.throughput_jobs, 2 * scale.rounds - 1)
     note = (
-        "every shell has `true` inside: it needs no process; the limits: our shells without a database,"
-        f" {_times(plain.bare, plain.xargs)} of xargs;"
+        f"a shim each; the limits: our shims without a database, {_times(plain.bare, plain.xargs)} of xargs;"
         f" with one table and one index in bare sqlite3, {_times(plain.table, plain.xargs)};"
         f" with our tables in bare sqlite3 and no checks, {_times(plain.schema, plain.xargs)};"
         f" best rounds: {max(plain.ours):,.0f}, {max(plain.xargs):,.0f}, the limits {max(plain.bare):,.0f},"
         f" {max(plain.table):,.0f}, {max(plain.schema):,.0f} jobs/s"
     )
-    target = Target(True, 0.8)
-    yield _line("`true` jobs, 2 slots", plain.ours, plain.xargs, target, note)
+    yield _line(f"`{_PROGRAM}` jobs, 2 slots", plain.ours, plain.xargs, Target(True, 0.7), note)
     yield _processor_line(plain, limits.transaction_us(scale.throughput_jobs), limits.enqueue_us(scale.throughput_jobs))
     yield _line("the same, `queuectl worker` as a process", plain.program, plain.xargs, None, "its start included")
     if os.path.isdir(_MEMORY):
         with using(_MEMORY):
-            memory = _alternate("true", scale.throughput_jobs, scale.rounds, has_program=False)
+            memory = _alternate(_PROGRAM, scale.throughput_jobs, scale.rounds, has_program=False)
         note = f"the limit: {_times(memory.bare, memory.xargs)} of xargs"
         yield _line("the same, files in memory (tmpfs)", memory.ours, memory.xargs, None, note)
-    program = _alternate("/bin/true", scale.throughput_jobs // 2, max(1, scale.rounds // 2), has_program=False)
-    note = (
-        f"a program, so a process each; the limit, our shells without a database: {_times(program.bare, program.xargs)}"
-    )
-    yield _line("`/bin/true` jobs, 2 slots", program.ours, program.xargs, target, f"{note} of xargs")
-    shell = _alternate("true && true", scale.throughput_jobs // 2, max(1, scale.rounds // 2), has_program=False)
-    note = f"a second shell each; the limit, without a database: {_times(shell.bare, shell.xargs)} of xargs"
-    yield _line("`true && true`, which needs a shell", shell.ours, shell.xargs, None, note)
+    for what, command, share, bound in _OTHERS:
+        jobs = max(4, scale.throughput_jobs // share)
+        rates = _alternate(command, jobs, max(1, scale.rounds // 2), has_program=False)
+        note = f"the limit, our shims without a database: {_times(rates.bare, rates.xargs)} of xargs"
+        yield _line(what, rates.ours, rates.xargs, Target(True, bound), note)
     yield _many_slots_line(scale.throughput_jobs, scale.rounds)
 
 
 def _many_slots_line(jobs: int, rounds: int) -> Line:
     ours, xargs, few = [], [], []
     for _ in range(rounds):
-        xargs.append(xargs_rate("true", jobs, _MANY_SLOTS))
-        ours.append(our_rate("true", jobs, _MANY_SLOTS))
-        few.append(our_rate("true", jobs))
-    note = f"as many shells are kept as there are slots; {_times(ours, few)} of our rate with {SLOTS} slots"
-    return _line(f"`true` jobs, {_MANY_SLOTS} slots", ours, xargs, None, note, _MANY_SLOTS)
+        xargs.append(xargs_rate(_PROGRAM, jobs, _MANY_SLOTS))
+        ours.append(our_rate(_PROGRAM, jobs, _MANY_SLOTS))
+        few.append(our_rate(_PROGRAM, jobs))
+    note = f"{_times(ours, few)} of our rate with {SLOTS} slots"
+    return _line(f"`{_PROGRAM}` jobs, {_MANY_SLOTS} slots", ours, xargs, None, note, _MANY_SLOTS)
 
 
 def _processor_line(rates: _Rates, transaction_us: float, enqueue_us: float) -> Line:
@@ -67,7 +70,7 @@ def _processor_line(rates: _Rates, transaction_us: float, enqueue_us: float) -> 
     ours, bare, xargs = median(rates.ours_us), median(rates.bare_us), median(rates.xargs_us)
     return Line(
         "throughput",
-        "processor time a `true` job, worker and command",
+        f"processor time a `{_PROGRAM}` job, worker and command",
         ours,
         "µs",
         "xargs and command",
