@@ -1,10 +1,9 @@
-"""Durations, sizes, instants and exit codes as people write them. Pure: ``now`` is an argument."""
+"""Durations, sizes and exit codes as people write them. Pure."""
 
 from __future__ import annotations
 
 import math
 import re
-from datetime import datetime, timedelta
 
 from core.errors import UsageError
 
@@ -56,27 +55,6 @@ def parse_size(text: str, what: str = "size") -> int:
     if size > MAX_SIZE_BYTES:
         raise UsageError(f"{what} {text!r} is too large; the most is {MAX_SIZE_BYTES >> 40}T")
     return int(size)
-
-
-def parse_instant(text: str, now: datetime) -> datetime:
-    """Return an aware datetime: ISO 8601 (local time without a zone), or ``HH:MM[:SS]``, the next such time of day."""
-    cleaned = text.strip()
-    of_day = re.fullmatch(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", cleaned)
-    try:
-        if of_day:
-            hour, minute, second = (int(part or 0) for part in of_day.groups())
-            # without its zone, so that each day's own offset applies when the clocks change in between
-            today = now.astimezone().replace(hour=hour, minute=minute, second=second, microsecond=0, tzinfo=None)
-            instant = today.astimezone()
-            return instant if instant > now else (today + timedelta(days=1)).astimezone()
-        # Python 3.10 does not read a trailing Z
-        instant = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", cleaned))
-    except ValueError:
-        raise UsageError(f"time {text!r} is not understood; write 2026-01-31T18:30, 18:30 or use --delay") from None
-    try:
-        return instant.astimezone()
-    except (ValueError, OverflowError, OSError):  # in another zone it is before year 1 or after 9999
-        raise UsageError(f"time {text!r} is out of range; the years 2 to 9998 are taken") from None
 
 
 def parse_exit_codes(text: str, what: str = "exit codes") -> str:

@@ -13,6 +13,7 @@ from core.newjob import NewJob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 
@@ -22,9 +23,10 @@ def configure(parser: Parser, name: str) -> None:
         "words",
         metavar="COMMAND",
         nargs="*",
-        help="one word is a line for the shell (or a JSON object whose keys are the options' names);"
-        " several are a program and its arguments, whatever they look like",
+        help="one word is a line for the shell (or a JSON object whose keys are the options' names, or an array of"
+        " them); several are a program and its arguments, whatever they look like",
     )
+    parser.add_argument("--command", metavar="COMMAND", help="the line for the shell, as other queues take it")
     parser.add_argument("--stdin", action="store_true", help="add a job for each line of the standard input")
     parser.add_argument("--file", metavar="FILE", help="add a job for each line of a file")
     parser.add_argument("--null", action="store_true", help="the lines end with a NUL character")
@@ -50,6 +52,12 @@ def run(session: Session, options: Namespace) -> int:
         return add_lines(session, options)
     if options.null:
         raise UsageError("-0 goes with --stdin or --file")
+    if len(options.words) == 1 and options.words[0].lstrip()[:1] == "[":
+        from core.cli.batch import add_array
+        from core.cli.joblines import is_array
+
+        if is_array(options.words[0]):
+            return add_array(session, options)
     job = job_of(session, options)
     queue = session.queue(create=True)
     job_id = queue.add(job)
@@ -60,6 +68,8 @@ def run(session: Session, options: Namespace) -> int:
         print_object(job_object(queue.job(job_id), session.now()))
     else:
         session.say(str(job_id) if options.quiet else f"Job added successfully (ID: {job_id})")
+    if job.cwd is not None:
+        note_missing_directories(session, [job.cwd])
     if not options.quiet:
         session.note_left_out()
     return DONE
@@ -69,6 +79,10 @@ def job_of(session: Session, options: Namespace, **defaults: Any) -> NewJob:
     """Return the job of a command line: its words are a shell line, a JSON object, or a program and its arguments."""
     fields = {**defaults, **fields_of_options(options, session.now)}
     words: list[str] = options.words
+    if vars(options).get("command") is not None:
+        if words:
+            raise UsageError("give the command behind the options or as --command, only one of them")
+        words = [options.command]
     if not words:
         raise UsageError(
             f"nothing to {options.command_name}; give a command, as in: queuectl {options.command_name} 'sleep 5'"
@@ -77,8 +91,19 @@ def job_of(session: Session, options: Namespace, **defaults: Any) -> NewJob:
         import shlex
 
         return NewJob(shlex.join(words), **fields)
-    if words[0].lstrip()[:1] == "{":
+    if words[0].lstrip()[:1] in ("{", "["):
         from core.cli.joblines import new_job
 
         return new_job(words[0], fields, session.now)
     return NewJob(words[0], **fields)
+
+
+def note_missing_directories(session: Session, directories: Iterable[str]) -> None:
+    """Note on stderr which directories of new jobs are not there: they may be when the jobs start, or never."""
+    import os
+
+    for directory in directories:
+        path = os.path.abspath(os.path.expanduser(directory))
+        if not os.path.isdir(path):
+            what = "is not a directory" if os.path.lexists(path) else "does not exist"
+            session.note(f"queuectl: note: {path} {what}; if that is so when the job starts, it fails")

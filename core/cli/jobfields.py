@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from core.cli.numbers import decimal_number, whole_number
 from core.cli.parser import Parser
 from core.errors import UsageError
+from core.instants import parse_future, parse_run_at
 from core.intake import MAX_PRIORITY
 from core.settings import SETTINGS
-from core.units import parse_duration, parse_instant
+from core.units import parse_duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ def add_job_options(parser: Parser, defaults: Mapping[str, str] = _DEFAULTS) -> 
     """Add the options that say how a job is to run; ``defaults`` are named in their help."""
     shown = {name: f" (default: {defaults[name]})" if name in defaults else "" for name in _DEFAULTS}
     group = parser.add_argument_group("the job")
-    group.add_argument("--name", metavar="NAME", help="a unique name, to speak of the job by")
+    # what other queues call it; not for "edit", where an id is the job's that is changed
+    names = ("--name", "--id") if defaults else ("--name",)
+    group.add_argument(*names, dest="name", metavar="NAME", help="a unique name, to speak of the job by")
     group.add_argument("--queue", metavar="QUEUE", help=f"the queue it waits in{shown['queue']}")
     group.add_argument(
         "-p",
@@ -51,10 +54,19 @@ def add_job_options(parser: Parser, defaults: Mapping[str, str] = _DEFAULTS) -> 
         help=f"higher ones run first{shown['priority']}",
     )
     group.add_argument("--delay", metavar="TIME", help="run it later: 90s, 10m, 1h30m, 2d")
-    group.add_argument("--at", metavar="TIME", help="run it then: 18:30, 2026-01-31T18:30")
+    group.add_argument(
+        "--at", metavar="TIME", help="run it then: 18:30, 9am, noon, 'tomorrow 9:00', +5m, 2026-01-31T18:30, now"
+    )
+    group.add_argument("--run-at", metavar="TIME", help="the same; also seconds since 1970, and the past is now")
+    group.add_argument(
+        "--max-retries",
+        dest="max_attempts",
+        metavar="N",
+        type=_max_retries,
+        help="another spelling of --max-attempts, in which 0 is one try",
+    )
     group.add_argument(
         "--max-attempts",
-        "--max-retries",
         dest="max_attempts",
         metavar="N",
         type=whole_number("--max-attempts", 3, 1, _MOST_ATTEMPTS),
@@ -96,15 +108,22 @@ def fields_of_options(options: Namespace, now: Now) -> dict[str, Any]:
     }
     if options.timeout is not None:
         fields["timeout_s"] = parse_duration(options.timeout, "timeout")
-    if options.delay is not None and options.at is not None:
-        raise UsageError("--delay and --at exclude each other; give one of them")
+    given_times = [f"--{name.replace('_', '-')}" for name in ("delay", "at", "run_at") if given[name] is not None]
+    if len(given_times) > 1:
+        raise UsageError(f"{' and '.join(given_times)} exclude each other; give one of them")
     if options.delay is not None:
         fields["run_at"] = _later(now, parse_duration(options.delay, "delay"))
     if options.at is not None:
-        fields["run_at"] = parse_instant(options.at, now())
+        fields["run_at"] = parse_future(options.at, now())
+    if options.run_at is not None:
+        fields["run_at"] = parse_run_at(options.run_at, now())
     if options.env is not None:
         fields["env"] = dict(_variable(text) for text in options.env)
     return fields
+
+
+def _max_retries(text: str) -> int:
+    return max(1, whole_number("--max-retries", 3, 0, _MOST_ATTEMPTS)(text))
 
 
 def _later(now: Now, seconds: float) -> datetime:
@@ -131,9 +150,11 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "priority": ((int,), "a whole number"),
     "delay": ((str, int, float), "a duration such as 10m, or seconds"),
     "at": ((str,), "a time such as 2026-01-31T18:30"),
+    "run-at": ((str, int, float), "a time such as 2026-01-31T18:30, or seconds since 1970"),
     "max-attempts": ((int,), "a whole number"),
     "max-retries": ((int,), "a whole number"),
     "timeout": ((str, int, float), "a duration such as 5m, or seconds"),
+    "timeout-seconds": ((str, int, float), "a number of seconds"),
     "backoff-base": ((int, float), "a number"),
     "cwd": ((str,), "a text"),
     "env": ((dict,), "an object of texts"),
@@ -141,23 +162,43 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "ok-exit": ((str, int), "exit codes such as 0,24"),
     "dead-exit": ((str, int), "exit codes such as 64-78"),
 }
-_FIELDS = {"id": "name", "max-retries": "max_attempts", "timeout": "timeout_s", "delay": "run_at", "at": "run_at"}
+_FIELDS = {
+    "id": "name",
+    "max-retries": "max_attempts",
+    "timeout": "timeout_s",
+    "timeout-seconds": "timeout_s",
+    "delay": "run_at",
+    "at": "run_at",
+}
+#: What other queues keep in a job besides, and a new one has from us.
+_IGNORED = frozenset({"state", "attempts", "created-at", "updated-at"})
 
 
 def fields_of_json(text: str, now: Now) -> dict[str, Any]:
     """Return the fields of ``NewJob`` that a JSON object gives; its keys are options' names, with ``-`` or ``_``."""
+    return fields_of_object(json_of(text), now)
+
+
+def json_of(text: str) -> Any:
+    """Return the value of a JSON text; raise ``UsageError`` if it is none, or if an object has a key twice."""
     import json
 
     try:
-        value = json.loads(text, object_pairs_hook=_without_doubles)
-    except (json.JSONDecodeError, RecursionError) as error:
+        return json.loads(text, object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError) as error:  # a number with thousands of digits is a ValueError
         place = f" (character {error.pos + 1}: {error.msg})" if isinstance(error, json.JSONDecodeError) else ""
         raise UsageError(f"this is not valid JSON{place}; put the keys and texts in double quotes") from None
+
+
+def fields_of_object(value: Any, now: Now) -> dict[str, Any]:
+    """Return the fields of ``NewJob`` that an object, read from JSON, gives."""
     if not isinstance(value, dict):
         raise UsageError("this is not a JSON object")
     fields: dict[str, Any] = {}
     for key, one in value.items():
         name = key.replace("_", "-")
+        if name in _IGNORED:
+            continue
         field = _FIELDS.get(name, name.replace("-", "_"))
         converted = _converted(key, name, one, now)
         if converted is None:
@@ -191,10 +232,14 @@ def _converted(key: str, name: str, value: Any, now: Now) -> Any:
         raise UsageError(f"the key {key!r} takes {wanted}")
     if name in ("ok-exit", "dead-exit"):
         return str(value)
-    if name in ("delay", "timeout"):
+    if name == "max-retries":
+        return value or 1  # another spelling of max-attempts, in which 0 is one try
+    if name in ("delay", "timeout", "timeout-seconds"):
         seconds = parse_duration(_decimal(value), name)
         return _later(now, seconds) if name == "delay" else seconds
-    return parse_instant(value, now()) if name == "at" else value
+    if name == "run-at":
+        return parse_run_at(value, now())
+    return parse_future(value, now()) if name == "at" else value
 
 
 def _decimal(value: str | float) -> str:

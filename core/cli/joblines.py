@@ -15,6 +15,8 @@ from core.newjob import NewJob
 _BLOCK = 1 << 16
 #: A line longer than this is no command that a system would take.
 _LONGEST = 4 << 20
+#: So many directories are kept in mind, to note those that do not exist.
+_MOST_DIRECTORIES = 100
 
 
 def is_json(text: str) -> bool:
@@ -22,10 +24,19 @@ def is_json(text: str) -> bool:
     return re.match(r'\s*\{(?!\s)|\s*\{\s*(?:"|\}|$)', text) is not None
 
 
+def is_array(text: str) -> bool:
+    """Return whether a text means a JSON array of jobs; a shell's ``[ test ]`` has a word behind the bracket."""
+    return re.match(r"\s*\[\s*(?:\{|\]|$)", text) is not None
+
+
 def new_job(text: str, defaults: Mapping[str, Any], now: Now) -> NewJob:
     """Return the job that a text means: a shell command or a JSON object; ``defaults`` hold where it says nothing."""
     if is_json(text):
         return NewJob(**{**defaults, **fields_of_json(text, now)})
+    if is_array(text):
+        raise UsageError(
+            "a JSON array is no single job; give it to 'queuectl enqueue' as one word, or an object a line"
+        )
     return NewJob(text, **defaults)
 
 
@@ -39,14 +50,16 @@ class JobLines:
         self._now = now
         self.number = 0
         self._lines_of_names: dict[str, int] = {}
+        #: The directories that jobs named, each once.
+        self.directories: dict[str, None] = {}
 
     def __iter__(self) -> Iterator[NewJob]:
         for line in self._lines():
             self.number += 1
             if self.number == 1:
                 line = line.removeprefix(BOM_UTF8)  # editors on Windows write it; no shell would find the command
-            if not line.strip():
-                continue
+            if not line.strip() or (line.lstrip()[:1] == b"#" and self._separator == b"\n"):
+                continue  # a comment is for lines that people write
             try:
                 text = line.decode()
             except UnicodeDecodeError:
@@ -54,6 +67,8 @@ class JobLines:
             job = new_job(text, self._defaults, self._now)
             if job.name is not None:
                 self._note_name(job.name)
+            if job.cwd is not None and len(self.directories) < _MOST_DIRECTORIES:
+                self.directories.setdefault(job.cwd)
             yield job
 
     def _note_name(self, name: str) -> None:

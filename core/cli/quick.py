@@ -21,7 +21,7 @@ def is_plain_enqueue(arguments: Sequence[str]) -> bool:
     ):
         return False
     command = arguments[-1].lstrip()
-    return bool(command) and command[0] not in "-{"
+    return bool(command) and command[0] not in "-{["
 
 
 def enqueue(arguments: Sequence[str]) -> int:

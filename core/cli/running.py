@@ -9,7 +9,7 @@ import time
 from argparse import Namespace
 from types import FrameType
 
-from core.cli.enqueue import job_of
+from core.cli.enqueue import job_of, note_missing_directories
 from core.cli.failures import INTERRUPTED, NOT_COMPLETED, REFUSED, TIMED_OUT, Refused
 from core.cli.helper import Helper, has_living_worker
 from core.cli.holding import Holding
@@ -54,6 +54,8 @@ def run(session: Session, options: Namespace) -> int:
     with handling(stops.table()):
         job_id = queue.add(job, queue=lane)
         session.done = f"job {job_id} was added"
+        if job.cwd is not None:
+            note_missing_directories(session, [job.cwd])
         if not session.is_json:
             where = "no worker is alive, so it runs here" if is_alone else "a worker will run it"
             session.note(f"queuectl: job {job_id}: {where}")

@@ -44,7 +44,7 @@ def command_line(job: Job) -> str:
     # with "=", so that a value that begins with a dash is no option
     words += [shlex.quote(f"{name}={value}") for name, value in options.items() if value is not None]
     command = job.command
-    if command.lstrip().startswith("{"):  # a group of commands, which would be read as a JSON object
+    if command.lstrip().startswith(("{", "[")):  # a group of commands, a test: they would be read as JSON
         command = json.dumps({"command": command}, ensure_ascii=False)
     return " ".join([*words, "--", shlex.quote(command)])
 

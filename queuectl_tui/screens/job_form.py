@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from core.arguments import check_number
 from core.errors import UsageError
+from core.instants import parse_future
 from core.intake import MAX_PRIORITY, check_command, check_name, check_queue, check_text, check_timeout
 from core.model import Job, NewJob, State
 from core.settings import SETTINGS
 from core.text import clean_line, clean_lines
-from core.units import format_duration, parse_duration, parse_instant
+from core.units import format_duration, parse_duration
 
 Texts = Mapping[str, str]
 
@@ -105,7 +106,7 @@ def _when(text: str, now: datetime) -> datetime | None:
     if text.lower() in ("", "now"):
         return None
     if ":" in text or "-" in text:
-        return parse_instant(text, now)
+        return parse_future(text, now)
     return now + timedelta(seconds=parse_duration(text.removeprefix("+").removeprefix("in "), "delay"))
 
 
@@ -166,7 +167,7 @@ def told_of(field_id: str, text: str, now: datetime) -> str:
     if field_id != "when" or not (at := _when(text.strip(), now)):
         return ""
     local = at.astimezone(now.tzinfo)
-    return f"runs {local:%a} {local.day} {local:%b %Y %H:%M:%S}" if at > now else "that is past: it runs at once"
+    return f"runs {local:%a} {local.day} {local:%b %Y %H:%M:%S}"
 
 
 def new_job(base: NewJob, before: Texts, texts: Texts, now: datetime) -> NewJob:

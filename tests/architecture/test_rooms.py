@@ -20,6 +20,7 @@ PURE = [
     "core/retry.py",
     "core/lifecycle.py",
     "core/takers.py",
+    "core/instants.py",
     "core/units.py",
     "core/settings.py",
     "core/filter.py",

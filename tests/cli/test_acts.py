@@ -287,3 +287,17 @@ def test_undo_takes_back_the_last_act(cli: Cli, open_queue: Queue) -> None:
     cli.ok("purge", "--all", "--yes")
     assert cli("undo", "--json").json["verb"] == "undo purge"
     assert open_queue.counts().of(State.DEAD) == 2
+
+
+def test_an_edit_leaves_the_variables_that_it_does_not_name(cli: Cli, open_queue: Queue) -> None:
+    """Also one whose value is never shown; ``--unset-env`` takes one out, an undo brings all back."""
+    cli.ok("enqueue", "--env", "A=1", "--env", "B=1", "--env", "DB_PASS=hush", "true")
+    cli.ok("edit", "1", "--env", "B=2")
+    assert open_queue.job(1).env == {"A": "1", "B": "2", "DB_PASS": "hush"}
+    cli.ok("edit", "1", "--unset-env", "B", "--env", "C=3")
+    assert open_queue.job(1).env == {"A": "1", "C": "3", "DB_PASS": "hush"}
+    refused = cli("edit", "1", "--unset-env", "NOPE")
+    assert (refused.code, "no variable 'NOPE'" in refused.err) == (1, True)
+    assert cli("edit", "1", "--env", "A=2", "--unset-env", "A").code == 2
+    cli.ok("undo")
+    assert open_queue.job(1).env == {"A": "1", "B": "2", "DB_PASS": "hush"}

@@ -325,12 +325,68 @@ def test_a_missing_file_is_one_line(cli: Cli) -> None:
 
 
 def test_a_line_is_a_job(cli: Cli, open_queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands and JSON objects, blank lines left out, the last line with or without its end, CR LF or LF."""
+    """Commands and JSON objects, no blank lines and comments, the last line with or without its end, CR LF or LF."""
     feed(monkeypatch, b'echo 1\n\n  \n{"command": "echo 2", "label": "own"}\r\n# echo 3\necho 4\r\necho 5')
-    assert cli.ok("enqueue", "--stdin", "--label", "all", "-p", "2") == "5 jobs added successfully (IDs: 1-5)\n"
-    assert commands(open_queue) == ["echo 1", "echo 2", "# echo 3", "echo 4", "echo 5"]
-    assert [job.label for job in open_queue.jobs(View(sort=Sort.ID))] == ["all", "own", "all", "all", "all"]
+    assert cli.ok("enqueue", "--stdin", "--label", "all", "-p", "2") == "4 jobs added successfully (IDs: 1-4)\n"
+    assert commands(open_queue) == ["echo 1", "echo 2", "echo 4", "echo 5"]
+    assert [job.label for job in open_queue.jobs(View(sort=Sort.ID))] == ["all", "own", "all", "all"]
     assert open_queue.job(4).priority == 2
+
+
+def test_lines_that_end_with_nul_have_no_comments(cli: Cli, open_queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs write those; a number of a refused line counts comments and blank lines, too."""
+    feed(monkeypatch, b"# echo 1\0echo 2\0")
+    cli.ok("enqueue", "--stdin", "-0")
+    assert commands(open_queue) == ["# echo 1", "echo 2"]
+    feed(monkeypatch, b'# one\n\necho 3\n{"command": 4}\n')
+    refused = cli("enqueue", "--stdin")
+    assert (refused.code, "line 4" in refused.err) == (2, True)
+    assert open_queue.count(View()) == 2
+
+
+def test_a_json_array_is_a_batch(cli: Cli, open_queue: Queue) -> None:
+    """All of it or nothing; options hold where an object says nothing; a shell's test is no array."""
+    out = cli.ok("enqueue", "--label", "all", '[{"command": "echo 1"}, {"command": "echo 2", "label": "own"}]')
+    assert out == "2 jobs added successfully (IDs: 1-2)\n"
+    assert [(job.command, job.label) for job in open_queue.jobs(View(sort=Sort.ID))] == [
+        ("echo 1", "all"),
+        ("echo 2", "own"),
+    ]
+    for text in (
+        '[{"command": "echo 3"}, {"label": "x"}]',
+        '[{"command": "a", "id": "n"}, {"command": "b", "id": "n"}]',
+    ):
+        refused = cli("enqueue", text)
+        assert refused.code in (1, 2)
+        assert "nothing was added" in refused.err
+    assert open_queue.count(View()) == 2
+    cli.ok("enqueue", "[ -e /tmp ]")
+    assert open_queue.job(3).command == "[ -e /tmp ]"
+
+
+def test_what_other_queues_call_it(cli: Cli, open_queue: Queue) -> None:
+    """Keys and options of the common exercise; what it keeps in a job besides is ignored."""
+    cli.ok(
+        "enqueue",
+        '{"id": "j1", "command": "true", "max_retries": 0, "run_at": 4102444800, "timeout_seconds": 9,'
+        ' "state": "pending", "attempts": 2, "created_at": "2026-01-01T00:00:00Z", "updated_at": null}',
+    )
+    job = open_queue.job("j1")
+    assert (job.max_attempts, job.timeout_s, job.attempts) == (1, 9, 0)
+    assert job.run_at is not None
+    assert job.run_at.year == 2100
+    cli.ok("enqueue", "--id", "j2", "--command", "echo hi", "--max-retries", "0", "--run-at", "2100-01-01T00:00:00Z")
+    assert (open_queue.job("j2").command, open_queue.job("j2").max_attempts) == ("echo hi", 1)
+    cli.ok("enqueue", "--run-at", "2020-01-01", "true")
+    assert cli("enqueue", "--at", "2020-01-01", "true").code == 2
+
+
+def test_a_directory_that_is_not_there_is_noted(cli: Cli, open_queue: Queue, tmp_path: Path) -> None:
+    """On stderr, and the job is added: the directory may be there when it starts."""
+    result = cli("enqueue", "--cwd", str(tmp_path / "later"), "true")
+    assert (result.code, result.out) == (0, "Job added successfully (ID: 1)\n")
+    assert f"{tmp_path / 'later'} does not exist" in result.err
+    assert "does not exist" not in cli("enqueue", "--cwd", str(tmp_path), "true").err
 
 
 @pytest.mark.parametrize("text", [b"echo 1", b'{"command": "echo 1"}', b"\necho 1"])

@@ -19,6 +19,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from core.clock import to_datetime
+from core.errors import UsageError
 from core.model import Job, NewJob
 from queuectl_tui.keys import ACTIONS, CONTEXTS
 from queuectl_tui.screens.copy_menu import CopyMenu, command_line
@@ -305,8 +306,9 @@ def test_when_is_a_delay_or_a_time(text: str, at: datetime | None) -> None:
     assert made.run_at == at
 
 
-def test_a_time_that_is_past_is_said_to_run_at_once() -> None:
-    assert told_of("when", "2020-01-01", NOW) == "that is past: it runs at once"
+def test_a_time_that_is_past_is_refused() -> None:
+    with pytest.raises(UsageError, match="is in the past"):
+        told_of("when", "2020-01-01", NOW)
 
 
 def test_unchanged_texts_give_the_same_job() -> None:

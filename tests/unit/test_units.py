@@ -1,11 +1,8 @@
-"""Durations, sizes, instants and exit codes as people write them."""
+"""Durations, sizes and exit codes as people write them."""
 
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -19,21 +16,8 @@ from core.units import (
     format_duration,
     parse_duration,
     parse_exit_codes,
-    parse_instant,
     parse_size,
 )
-
-NOON = datetime(2026, 1, 31, 12, 0, tzinfo=timezone.utc)
-
-
-@pytest.fixture
-def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Put the process into a zone that changes its clocks: forward on 29 March 2026, back on 25 October 2026."""
-    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 @pytest.mark.parametrize(
@@ -174,92 +158,6 @@ def test_a_plain_number_of_bytes_reads_back(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "instant"),
-    [
-        ("2026-02-01T06:30:00Z", datetime(2026, 2, 1, 6, 30, tzinfo=timezone.utc)),
-        ("2026-02-01T06:30z", datetime(2026, 2, 1, 6, 30, tzinfo=timezone.utc)),
-        ("2026-02-01T06:30+02:00", datetime(2026, 2, 1, 4, 30, tzinfo=timezone.utc)),
-        ("2026-02-01T06:30", datetime(2026, 2, 1, 5, 30, tzinfo=timezone.utc)),
-        (" 2026-02-01 06:30:15 ", datetime(2026, 2, 1, 5, 30, 15, tzinfo=timezone.utc)),
-        ("2026-08-01", datetime(2026, 7, 31, 22, 0, tzinfo=timezone.utc)),
-        ("18:30", datetime(2026, 1, 31, 17, 30, tzinfo=timezone.utc)),
-        ("18:30:15", datetime(2026, 1, 31, 17, 30, 15, tzinfo=timezone.utc)),
-        ("13:00", datetime(2026, 2, 1, 12, 0, tzinfo=timezone.utc)),
-        ("13:00:01", datetime(2026, 1, 31, 12, 0, 1, tzinfo=timezone.utc)),
-        ("9:05", datetime(2026, 2, 1, 8, 5, tzinfo=timezone.utc)),
-    ],
-)
-@pytest.mark.usefixtures("berlin")
-def test_an_instant_is_read(text: str, instant: datetime) -> None:
-    """Without a zone it is local time; a time of day is the next one, tomorrow when it is now or has passed."""
-    parsed = parse_instant(text, NOON)
-    assert parsed == instant
-    assert parsed.tzinfo is not None
-
-
-@pytest.mark.parametrize(
-    ("now", "text", "instant"),
-    [
-        ("2026-03-28T12:00+01:00", "09:00", "2026-03-29T09:00+02:00"),
-        ("2026-03-29T00:30+01:00", "09:00", "2026-03-29T09:00+02:00"),
-        ("2026-10-24T12:00+02:00", "09:00", "2026-10-25T09:00+01:00"),
-        ("2026-10-25T00:30+02:00", "09:00", "2026-10-25T09:00+01:00"),
-    ],
-)
-@pytest.mark.usefixtures("berlin")
-def test_a_time_of_day_holds_when_the_clocks_change(now: str, text: str, instant: str) -> None:
-    """Nine o'clock is nine o'clock on the wall, also when summer time begins or ends before it."""
-    assert parse_instant(text, datetime.fromisoformat(now)) == datetime.fromisoformat(instant)
-
-
-@given(
-    st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(timezone.utc)),
-    st.times().map(lambda time_of_day: time_of_day.replace(microsecond=0)),
-)
-def test_a_time_of_day_is_within_the_next_day(now: datetime, time_of_day: datetime) -> None:
-    """The next such time is in the future and at most a day (and a change of clocks) away."""
-    instant = parse_instant(time_of_day.strftime("%H:%M:%S"), now)
-    assert now < instant <= now + timedelta(hours=25)
-
-
-@given(st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=st.just(timezone.utc)))
-def test_an_iso_instant_reads_back(instant: datetime) -> None:
-    """What isoformat writes is understood to the microsecond."""
-    assert parse_instant(instant.isoformat(), NOON) == instant
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "tomorrow",
-        "25:00",
-        "12:60",
-        "12:00:60",
-        "2026-02-30",
-        "2026-13-01T00:00",
-        "31.01.2026",
-        "10m",
-        "12:00 pm",
-        "-1",
-    ],
-)
-def test_what_is_no_instant_is_refused(text: str) -> None:
-    """The refusal repeats the text and shows how a time is written."""
-    with pytest.raises(
-        UsageError, match=r"^time '.*' is not understood; write 2026-01-31T18:30, 18:30 or use --delay$"
-    ):
-        parse_instant(text, NOON)
-
-
-@pytest.mark.parametrize("text", ["0001-01-01T00:00", "0001-01-01T00:00+05:00", "9999-12-31T23:59-05:00"])
-def test_an_instant_beyond_the_calendar_is_told_so(text: str) -> None:
-    """It is well formed: the refusal says which years there are."""
-    with pytest.raises(UsageError, match=r"^time '.*' is out of range; the years 2 to 9998 are taken$"):
-        parse_instant(text, NOON)
-
-
-@pytest.mark.parametrize(
     ("text", "canonical"),
     [
         ("0", "0"),
@@ -308,6 +206,6 @@ def test_the_canonical_list_of_exit_codes_reads_back_as_itself(chosen: list[list
 @given(st.text(max_size=20) | st.text("0123456789.,:+- TZsmhdwkMGiB", max_size=20))
 def test_any_text_is_read_or_refused_in_words(text: str) -> None:
     """Nothing that a person can type makes a parser fail in another way."""
-    for parse in (parse_duration, parse_size, parse_exit_codes, lambda typed: parse_instant(typed, NOON)):
+    for parse in (parse_duration, parse_size, parse_exit_codes):
         with contextlib.suppress(UsageError):
             parse(text)
