@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import signal
 from types import FrameType
-from typing import Final
 
-INTERRUPTED: Final = 130
+INTERRUPTED = 130
 
 
 def end_at_once(number: int, frame: FrameType | None) -> None:

@@ -8,17 +8,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from core.arguments import check_kind, shown
 from core.errors import Refused, UsageError
 from core.intake import JobRow, check_job, check_plain, check_text
-from core.newjob import NewJob
+from core.late import Late
 from core.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from core import newjob
     from core.model import Job
-
-#: What a ``NewJob`` holds behind its command when nothing else was asked for.
-_NOTHING_ELSE = NewJob("")[1:]
+    from core.newjob import NewJob
+else:
+    newjob = Late("core.newjob")  # one command alone, the fast way in, needs none
 
 
 def row_of(job: NewJob | str, fields: Mapping[str, Any], settings: Settings) -> JobRow:
@@ -32,14 +33,15 @@ def rows_of(
     jobs: Iterable[NewJob | str], settings: Settings, progress: Callable[[int, int], None] | None
 ) -> Iterator[JobRow]:
     """Yield the rows of many jobs; a refusal names the job's place, from 1. ``progress`` hears of each thousand."""
-    if isinstance(jobs, (str, NewJob)) or not isinstance(jobs, Iterable):
+    if isinstance(jobs, (str, newjob.NewJob)) or not isinstance(jobs, Iterable):
         raise UsageError(f"jobs is a list of commands or NewJobs, not {shown(jobs)}")
     cwd = _here()
+    nothing_else = newjob.NewJob("")[1:]
     number = 0
     for number, one in enumerate(jobs, start=1):
         try:
             job = _new_job(one)
-            is_plain = job[1:] == _NOTHING_ELSE
+            is_plain = job[1:] == nothing_else
             row = check_plain(job.command, settings, cwd) if is_plain else check_job(job, settings, cwd)
         except UsageError as error:
             raise UsageError(f"job {number}: {error}") from None
@@ -52,7 +54,7 @@ def rows_of(
 
 def edited_row(job: Job, fields: Mapping[str, Any], settings: Settings) -> JobRow:
     """Return the row of a job in which ``fields`` of ``NewJob`` are replaced; ``None`` clears what can be absent."""
-    current = NewJob(
+    current = newjob.NewJob(
         command=job.command,
         name=job.name,
         queue=job.queue,
@@ -73,14 +75,14 @@ def edited_row(job: Job, fields: Mapping[str, Any], settings: Settings) -> JobRo
 
 
 def _new_job(job: NewJob | str) -> NewJob:
-    check_kind(job, "job", (str, NewJob), "a command or a NewJob")
-    return NewJob(job) if isinstance(job, str) else job
+    check_kind(job, "job", (str, newjob.NewJob), "a command or a NewJob")
+    return newjob.NewJob(job) if isinstance(job, str) else job
 
 
 def _with_fields(job: NewJob, fields: Mapping[str, Any]) -> NewJob:
-    unknown = fields.keys() - NewJob._fields
+    unknown = fields.keys() - job._fields
     if unknown:
-        raise UsageError(f"a job has no field {', '.join(sorted(unknown))}; it has {', '.join(NewJob._fields)}")
+        raise UsageError(f"a job has no field {', '.join(sorted(unknown))}; it has {', '.join(job._fields)}")
     return job._replace(**fields)
 
 

@@ -346,7 +346,7 @@ def test_colour_is_for_terminals_and_for_those_who_ask(cli: Cli, monkeypatch: py
 def _loaded_after(terminal: Terminal, *arguments: str) -> set[str]:
     """Return the modules that a process holds after it ran a command."""
     program = (
-        f"import sys\nfrom core.cli import main\ncode = main({list(arguments)!r})\n"
+        f"import sys\nfrom queuectl_entry import queuectl\nsys.argv = {['queuectl', *arguments]!r}\ncode = queuectl()\n"
         "print('\\n'.join(sys.modules), file=sys.stderr)\nsys.exit(code)"
     )
     done = subprocess.run(
@@ -368,7 +368,7 @@ def test_a_plain_enqueue_loads_no_more_than_it_needs(terminal: Terminal) -> None
     loaded = _loaded_after(terminal, "enqueue", "true")
     unneeded = {"shlex", "shutil", "pathlib", "subprocess", "difflib", "core.worker", "core.text", "core.cli.jsonable"}
     assert loaded & unneeded == set()
-    assert loaded & {"argparse", "dataclasses", "inspect", "core.model"} == set()
+    assert loaded & {"argparse", "dataclasses", "inspect", "typing", "core.model", "core.newjob"} == set()
     assert {name for name in loaded if name.startswith("core.cli.")} == {
         "core.cli.failures",
         "core.cli.program",
