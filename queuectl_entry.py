@@ -42,8 +42,19 @@ except KeyboardInterrupt:
     os._exit(_INTERRUPTED)
 
 
+def _read_words_as_utf8() -> None:
+    """Start this process again in Python's UTF-8 mode if its locale has ASCII only, as ``LC_ALL=C`` may.
+
+    Words, paths and variables in UTF-8 are then what they are in any other locale. Python goes there by itself, except
+    where PYTHONUTF8=0 forbids it; that variable stays as it is, for the jobs.
+    """
+    if sys.getfilesystemencoding() == "ascii" and sys.executable:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+
+
 def queuectl() -> int:
     """Run the command line of this process and return its exit code."""
+    _read_words_as_utf8()
     from core.cli import main
 
     return main()
@@ -51,6 +62,7 @@ def queuectl() -> int:
 
 def queuectl_tui() -> int:
     """Open the dashboard as the command line of this process says and return the exit code."""
+    _read_words_as_utf8()
     from queuectl_tui import main
 
     return main()

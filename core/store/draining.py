@@ -19,13 +19,13 @@ _DUE_OR_RUNNING = (
     "SELECT 1 FROM counts WHERE n > 0 AND (state = 'running' OR (state = 'pending' AND is_delayed = 0))"
     f" AND {_OPEN.format(queue='counts.queue')} LIMIT 1"
 )
-# a time that a person gave has no back-off
-_IS_BACKING_OFF = f"run_at IS NOT NULL AND backoff_ms IS NOT NULL AND {_OPEN.format(queue='jobs.queue')}"
-_BACKING_OFF = (
-    "run_at IS NOT NULL AND attempts > 0 AND outcome IN ('failed', 'signalled', 'timed_out', 'spawn_error')"
-    f" AND {_OPEN.format(queue='jobs.queue')}"
+# a time that a person gave has no back-off; nor has one from before the database kept it, which the last outcome shows
+_IS_BACKING_OFF = (
+    f"run_at IS NOT NULL AND {_OPEN.format(queue='jobs.queue')}"
+    " AND (backoff_ms IS NOT NULL OR (attempts > 0"
+    " AND outcome IN ('failed', 'signalled', 'timed_out', 'spawn_error')"
     " AND NOT EXISTS (SELECT 1 FROM history JOIN acts ON acts.id = act_id WHERE job_id = jobs.id AND verb = 'edit'"
-    " AND undone_at IS NULL AND at >= finished_at AND json_extract(before, '$.run_at') IS NOT jobs.run_at)"
+    " AND undone_at IS NULL AND at >= finished_at AND json_extract(before, '$.run_at') IS NOT jobs.run_at)))"
 )
 _BACKING_OFF = f"SELECT id FROM jobs INDEXED BY jobs_delayed WHERE {_IS_BACKING_OFF} ORDER BY run_at, id LIMIT 1"
 _STILL_BACKING_OFF = f"SELECT id FROM jobs WHERE id = :id AND {_IS_BACKING_OFF}"

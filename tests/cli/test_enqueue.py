@@ -6,16 +6,19 @@ import io
 import json
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from core.cli.parser import parse
 from core.model import Sort, View
 from core.queue import Queue
-from tests.cli.conftest import Cli, Terminal, drain
+from tests.cli.conftest import ROOT, Cli, Terminal, drain
 
 
 def commands(queue: Queue) -> list[str]:
@@ -49,6 +52,21 @@ def test_the_short_way_and_the_long_way_are_the_same(cli: Cli, command: str, qui
     times = {"enqueued_at", "since"}
     assert short[0] == long[0]
     assert {**short[1], **dict.fromkeys(times)} == {**long[1], **dict.fromkeys(times)}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text("-{[]}\"'=:#aq1 \t\n\0\ufeff\u2028é\udcff", max_size=6) | st.text(max_size=20))
+def test_any_single_word_is_the_same_job_both_ways(cli: Cli, word: str) -> None:
+    """The parser and the way without it store the same, or refuse it in the same words."""
+    answers, jobs = [], []
+    for path, before in (("short.db", ()), ("long.db", ("--color", "auto"))):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("QUEUECTL_DB", path)
+            answers.append(cli(*before, "enqueue", word))
+        with Queue(path) as queue:
+            jobs.append([(job.id, job.command, job.queue, job.cwd) for job in queue.jobs(View(), limit=10_000)])
+    assert answers[0] == answers[1]
+    assert jobs[0] == jobs[1]
 
 
 @pytest.mark.parametrize("words", [("--", "printf", "%s\\n", "b c", "$x"), ("printf", "%s\\n", "b c", "$x")])
@@ -496,6 +514,23 @@ def test_the_answer_is_the_same_from_a_process_of_its_own(terminal: Terminal, op
     assert terminal.run("enqueue", "echo Hello Queue").out == "Job added successfully (ID: 1)\n"
     assert terminal.run("enqueue", "--", "echo", "a  b").code == 0
     assert commands(open_queue) == ["echo Hello Queue", "echo 'a  b'"]
+
+
+def test_words_are_utf8_in_a_locale_that_has_ascii_only(terminal: Terminal, open_queue: Queue) -> None:
+    """Also where Python may not help itself; what is printed loses nothing."""
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for words in (("enqueue", "echo é"), ("show", "1"), ("list",)):
+        done = subprocess.run(
+            [sys.executable, "-m", "queuectl_entry", *words],
+            capture_output=True,
+            cwd=ROOT,
+            env={**terminal.environment, **ascii_only},
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert open_queue.job(1).command == "echo é"
+    assert "echo é" in done.stdout.decode()
 
 
 def test_an_argument_that_is_no_utf8_is_refused(terminal: Terminal) -> None:

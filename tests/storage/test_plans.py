@@ -15,7 +15,8 @@ from core.filter import parse_filter
 from core.model import NewJob, Outcome, Page, Sort, State, View
 from core.queue import Queue
 from core.recovery import Recovery, remove_leftovers, strike_dead_workers
-from core.store import claims, workers
+from core.store import claims, draining, workers
+from core.store.draining import Drain
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand, job_in
 
@@ -111,6 +112,10 @@ def _work(queue: Queue, hand: Hand, clock: FakeClock) -> None:
     claimed = hand.claim(3)
     hand.record(claimed[0], Outcome.FAILED)
     hand.record(claimed[1])
+    drain = Drain(db, ())
+    drain._is_any_backing_off(db.connection())
+    drain._is_any(db.connection(), draining._STILL_BACKING_OFF)
+    drain.is_over()
     claims.give_back(db, [claimed[2].attempt_id])
     claims.make_durable(db, hand.rollups)
     claims.shorten_backoffs(db)
@@ -248,6 +253,8 @@ HOT = [
     (r"SELECT act_id, .* FROM history JOIN acts", "history_by_job (job_id=?"),
     (r"SELECT id FROM environments WHERE digest", "environments_by_digest (digest=?"),
     (r"SELECT id FROM jobs INDEXED BY jobs_finished WHERE .* since <= ", "jobs_finished (state=? AND since<?)"),
+    (r"SELECT id FROM jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND NOT EXISTS", "jobs_delayed"),
+    (r"SELECT id FROM jobs WHERE id = \d+ AND run_at IS NOT NULL", "SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"),
     (r"DELETE FROM workers", "SEARCH workers USING INTEGER PRIMARY KEY (rowid=?)"),
     (r"SELECT kind, bucket", "SEARCH durations USING PRIMARY KEY (minute>?)"),
     (r"SELECT minute, enqueued", "SEARCH minutes USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),

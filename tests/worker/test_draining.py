@@ -11,6 +11,7 @@ from core.errors import UsageError
 from core.events import AttemptEnded
 from core.model import State
 from core.queue import Queue
+from core.store.draining import Drain
 from core.worker import StopMode, Worker
 from tests.processes import wait_for
 from tests.worker.at_work import Told, wait_for_state, working
@@ -127,6 +128,20 @@ def test_a_job_that_is_cancelled_while_it_backs_off_is_waited_for_no_more(queue:
     assert not worker.join(0.3)
     queue.cancel(job_id)
     assert worker.join(_DEADLINE_S)
+
+
+def test_a_back_off_from_before_it_was_kept_is_waited_for(queue: Queue) -> None:
+    """A database that was upgraded while a job backed off does not know how long that was to take."""
+    job_id = queue.add("exit 3", max_attempts=2, backoff_base=1000)
+    worker = Worker(queue, once=True)
+    worker.start()
+    assert worker.join(_DEADLINE_S)
+    with queue.database.write() as connection:
+        connection.execute("UPDATE jobs SET backoff_ms = NULL")
+    drain = Drain(queue.database, ())
+    assert not drain.is_over()
+    queue.edit(job_id, run_at=_later(queue))
+    assert drain.is_over()
 
 
 def test_drain_and_once_exclude_each_other(queue: Queue) -> None:
