@@ -42,8 +42,16 @@ class TerminalWatch:
         self._thread = threading.Thread(target=self._run, name="queuectl-terminal", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch the terminal."""
-        self._thread.start()
+        """Begin to watch the terminal.
+
+        The thread blocks the signals: whoever blocks them in the main thread while it makes something must not get
+        them by way of this one, since Python runs their handlers in the main thread all the same.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGHUP))
+        try:
+            self._thread.start()  # it inherits the mask
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def catch_signals(self) -> None:
         """Take SIGTERM and SIGHUP from now on; to be called in the main thread.

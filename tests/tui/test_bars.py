@@ -103,7 +103,8 @@ async def test_a_question_is_answered_by_keys(keys: list[str], confirmed: int) -
     ("keys", "confirmed"),
     [
         (["y"], None),
-        (["1", "2", "enter"], 0),
+        (["1", "2", "enter"], None),
+        (["1", "2", "enter", "escape"], 0),
         (["1", "2", "3", "enter"], 1),
         (["1", "2", "4", "backspace", "3", "enter"], 1),
         (["enter"], 0),

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sqlite3
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -268,6 +269,24 @@ def test_a_demo_that_is_told_to_end_while_it_starts_leaves_nothing_behind(tmp_pa
         os.kill(program.pid, signal.SIGHUP)
         assert program.wait(60) == 128 + signal.SIGHUP
     assert [path.name for path in tmp_path.iterdir() if path.name != "config"] == []
+
+
+def test_a_signal_that_the_main_thread_blocks_waits_while_the_terminal_is_watched() -> None:
+    """Else a thread takes it, and Python runs its handler in the main thread in the middle of what was to be whole."""
+    program = """if True:
+        import os, signal
+        from queuectl_tui.terminal_watch import TerminalWatch
+        TerminalWatch(os.openpty()[1]).start()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda number, _: print("taken", number))
+            signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+            os.kill(os.getpid(), number)
+            print(number in signal.sigpending())
+        print(flush=True)
+        os._exit(0)
+    """
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert result.stdout.split() == ["True", "True"]
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.01, 0.03])
