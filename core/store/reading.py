@@ -116,10 +116,20 @@ def counts(db: Database) -> Counts:
         return _counts(connection, db.clock.now_ms())
 
 
-# what is due is due by the clock, also before a worker has found it so; there are as many as no worker had time for
-_OVERDUE = (
-    "SELECT queue, count(*) FROM jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND run_at <= ? GROUP BY queue"
-)
+# What is due is due by the clock, also before a worker has found it so. There are as many as no worker had time for:
+# where all are due or all of one queue, no row of theirs is read.
+_LATER = "SELECT 1 FROM jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND run_at > ? LIMIT 1"
+_OVERDUE = "SELECT count(*) FROM jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND run_at <= ?"
+_OVERDUE_BY_QUEUE = _OVERDUE.replace("count(*)", "queue, count(*)") + " GROUP BY queue"
+
+
+def _overdue(connection: sqlite3.Connection, delayed: dict[str, int], now_ms: int) -> dict[str, int]:
+    """Return how many of each queue's delayed jobs are due."""
+    if not delayed or connection.execute(_LATER, (now_ms,)).fetchone() is None:
+        return dict(delayed)
+    if len(delayed) == 1:
+        return dict.fromkeys(delayed, connection.execute(_OVERDUE, (now_ms,)).fetchone()[0])
+    return dict(connection.execute(_OVERDUE_BY_QUEUE, (now_ms,)).fetchall())
 
 
 def _counts(connection: sqlite3.Connection, now_ms: int) -> Counts:
@@ -134,11 +144,9 @@ def _counts(connection: sqlite3.Connection, now_ms: int) -> Counts:
         states[State(state)] = states.get(State(state), 0) + number
         if is_delayed:
             delayed[queue] = number
-    for queue, number in connection.execute(_OVERDUE, (now_ms,)).fetchall() if delayed else ():
-        delayed[queue] = max(0, delayed.get(queue, 0) - number)
-        if not delayed[queue]:
-            del delayed[queue]
-    return Counts(by_queue, delayed)
+    overdue = _overdue(connection, delayed, now_ms)
+    later = {queue: number - overdue.get(queue, 0) for queue, number in delayed.items()}
+    return Counts(by_queue, {queue: number for queue, number in later.items() if number > 0})
 
 
 def lanes(db: Database, numbers: Counts | None = None) -> list[Lane]:

@@ -159,3 +159,38 @@ def test_doctor_sees_counters_that_are_wrong(queue: Queue, damage: str) -> None:
     connection.commit()
     connection.close()
     assert [finding.check for finding in queue.doctor() if finding.level == "error"] == ["counters"]
+
+
+def test_what_is_due_costs_nothing_to_count_however_much_it_is(queue: Queue, clock: FakeClock) -> None:
+    """While no worker lives thousands of retries may become due: where all delayed jobs are, none is looked at."""
+    steps = []
+    for number in (10, 3000):
+        due = to_datetime(clock.now_ms() + 1000)
+        queue.enqueue_many(NewJob("true", queue=QUEUES[each % 2], run_at=due) for each in range(number))
+        clock.advance(2)
+        steps.append(_steps(queue))
+        assert queue.counts().delayed == 0
+    assert steps[1] <= steps[0] * 1.3
+
+
+def test_what_is_due_of_one_queue_is_told_from_the_rest(queue: Queue, clock: FakeClock) -> None:
+    """Its rows are counted in the index."""
+    for after_ms in (1000, 1000, 9000):
+        queue.enqueue(NewJob("true", run_at=to_datetime(clock.now_ms() + after_ms)))
+    clock.advance(2)
+    assert queue.counts().delayed_by_queue == {"default": 1}
+
+
+def _steps(queue: Queue) -> int:
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    connection = queue.database.connection()
+    connection.set_progress_handler(count, 1)
+    queue.counts()
+    connection.set_progress_handler(None, 1)
+    return steps
