@@ -152,6 +152,8 @@ class Attempt(NamedTuple):
 class Event(NamedTuple):
     """One thing that a person did to a job; ``before`` holds the fields that changed, as they were.
 
+    Times in it are instants, durations are in seconds.
+
     ``undone_at`` is when the act was undone, for all of its jobs that had not moved on since.
     """
 

@@ -57,7 +57,7 @@ def run(session: Session, options: Namespace) -> int:
         if job.cwd is not None:
             note_missing_directories(session, [job.cwd])
         if not session.is_json:
-            where = "no worker is alive, so it runs here" if is_alone else "a worker will run it"
+            where = f"{_without_worker(queue, lane)}, so it runs here" if is_alone else "a worker will run it"
             session.note(f"queuectl: job {job_id}: {where}")
         if not is_alone:
             session.note_left_out()
@@ -71,6 +71,11 @@ def run(session: Session, options: Namespace) -> int:
     if session.is_json:
         _print_json(session, ended)
     return INTERRUPTED if stops.count else _exit_code(session, ended, queue.purged_from(job_id) or ended.state)
+
+
+def _without_worker(queue: Queue, lane: str) -> str:
+    is_any_alive = any(worker.is_alive for worker in queue.workers())
+    return f"no worker takes jobs of queue {lane}" if is_any_alive else "no worker is alive"
 
 
 def _print_json(session: Session, job: Job) -> None:

@@ -152,5 +152,5 @@ def _show_history(session: Session, history: list[Event]) -> None:
 
 def _before(event: Event) -> list[tuple[str, object]]:
     """Return the fields worth showing: not those that only undo needs."""
-    hidden = {"since", "due_at", "starts", "run_at", "backoff_ms", "interrupts", "env"}
+    hidden = {"since", "due_at", "starts", "run_at", "backoff_s", "interrupts", "env"}
     return [(key, value) for key, value in event.before.items() if key not in hidden and value is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from core.arguments import check_kind, check_whole, shown
 from core.clock import to_datetime
@@ -12,6 +12,8 @@ from core.errors import DatabaseCorrupt, JobNotFound
 from core.model import Attempt, Counts, Event, Job, Lane, State
 from core.store.rows import ATTEMPT_COLUMNS, JOB_COLUMNS, attempt_of, instant, job_of, names_of, variables_of
 
+#: Columns of a job's row that hold unix milliseconds; those that end in _ms hold durations.
+_INSTANTS = frozenset({"since", "run_at", "due_at"})
 _STATES = frozenset(state.value for state in State)
 
 _JOB = f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?"
@@ -96,7 +98,21 @@ def history(db: Database, reference: int | str) -> list[Event]:
             " WHERE job_id = ? ORDER BY act_id",
             (job_id,),
         ).fetchall()
-    return [Event(row[0], row[1], to_datetime(row[2]), row[3], variables_of(row[4]), instant(row[5])) for row in found]
+    return [Event(row[0], row[1], to_datetime(row[2]), row[3], _before(row[4]), instant(row[5])) for row in found]
+
+
+def _before(text: str) -> dict[str, object]:
+    """Return the columns that history keeps of a job as a program reads them: instants, and durations in seconds."""
+    before: dict[str, object] = {}
+    kept: Mapping[str, object] = variables_of(text)
+    for column, value in kept.items():
+        if column in _INSTANTS and isinstance(value, int):
+            before[column] = to_datetime(value)
+        elif column.endswith("_ms"):
+            before[column.removesuffix("_ms") + "_s"] = value / 1000 if isinstance(value, int) else value
+        else:
+            before[column] = value
+    return before
 
 
 def environment(db: Database, reference: int | str) -> tuple[dict[str, str], Sequence[str]]:

@@ -337,14 +337,14 @@ def _before(event: Event) -> list[str]:
 
 
 def _field_name(name: str) -> str:
-    return clean_line(name.removesuffix("_ms").removesuffix("_s").replace("_", " "))
+    return clean_line(name.removesuffix("_s").replace("_", " "))
 
 
 def _field_value(name: str, value: object) -> str:
     if value is None:
         return "not set"
-    if isinstance(value, int | float) and name.endswith(("_ms", "_s")):
-        return format_duration(value / 1000 if name.endswith("_ms") else value)
+    if isinstance(value, int | float) and name.endswith("_s"):
+        return format_duration(value)
     return clean_line(str(value)[:_VALUE_MAX])
 
 

@@ -109,6 +109,13 @@ def test_run_leaves_the_work_to_a_living_worker(terminal: Terminal, open_queue: 
     assert open_queue.job(1).queue == "default"
 
 
+def test_run_beside_a_worker_of_other_queues_says_why_it_runs_here(terminal: Terminal) -> None:
+    """A worker is alive; it is another queue's."""
+    terminal.worker("--queue", "media")
+    result = terminal.run("run", "--queue", "mail", "exit 4")
+    assert (result.code, result.err) == (4, "queuectl: job 1: no worker takes jobs of queue mail, so it runs here\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

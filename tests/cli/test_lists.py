@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,23 @@ def test_show_as_json_holds_attempts_and_history(cli: Cli, open_queue: Queue) ->
     assert [attempt["outcome"] for attempt in job["attempt_list"]] == ["failed"]
     assert [event["verb"] for event in job["history"]] == ["replay"]
     assert job["environment"]["PATH"]
+
+
+def test_the_history_as_json_has_instants_as_text_and_durations_in_seconds(cli: Cli, open_queue: Queue) -> None:
+    """As everything else in JSON has them: whatever the act kept of the row."""
+    open_queue.add("true", run_at=datetime.now(timezone.utc) + timedelta(hours=1), timeout_s=1.5)
+    cli.ok("edit", "1", "--timeout", "2s", "--delay", "2h")
+    cli.ok("retry", "1")
+    open_queue.add("exit 1", max_attempts=2)
+    drain(open_queue)
+    cli.ok("cancel", "1", "2")
+    shown = [event["before"] for job in ("1", "2") for event in cli("show", job, "--json").json["history"]]
+    assert shown[0]["timeout_s"] == 1.5
+    assert shown[-1]["backoff_s"] == 2
+    for before in shown:
+        assert not [key for key in before if key.endswith("_ms")]
+        for key in {"since", "run_at", "due_at"} & {key for key, value in before.items() if value is not None}:
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", before[key])
 
 
 def test_show_tells_which_acts_were_undone(cli: Cli, open_queue: Queue) -> None:

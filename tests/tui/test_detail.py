@@ -139,7 +139,7 @@ def test_nothing_is_wider_than_the_inspector_nor_acts_on_the_terminal(width: int
     told = facts(
         job,
         attempts=(attempt(1, Outcome.SPAWN_ERROR, error=HOSTILE),),
-        history=(Event(1, 9, NOW, "edit", {"command": HOSTILE, "timeout_ms": 1500, "label": None}),),
+        history=(Event(1, 9, NOW, "edit", {"command": HOSTILE, "timeout_s": 1.5, "label": None}),),
         environment={HOSTILE: HOSTILE},
     )
     for lines in (overview(told, NOW, width), environment(told, width), history(told, NOW, width)):
@@ -164,7 +164,7 @@ def test_history_says_how_the_job_was_before() -> None:
     told = facts(
         history=(
             Event(1, 9, NOW - timedelta(hours=2), "replay", {"state": "dead", "attempts": 3}),
-            Event(2, 9, NOW - timedelta(minutes=5), "edit", {"command": "false", "timeout_ms": 1500}),
+            Event(2, 9, NOW - timedelta(minutes=5), "edit", {"command": "false", "timeout_s": 1.5}),
             Event(3, 9, NOW - timedelta(minutes=3), "purge", {"state": "dead"}, NOW - timedelta(minutes=2)),
         )
     )
