@@ -8,8 +8,10 @@ from core.cli.acting import report, report_named
 from core.cli.numbers import whole_number
 from core.cli.parser import Parser
 from core.cli.progress import Progress
+from core.cli.selecting import add_filter_options, chosen
 from core.cli.session import Session
 from core.errors import Refused, UsageError
+from core.model import State
 
 
 def configure(parser: Parser, name: str) -> None:
@@ -27,8 +29,10 @@ def configure(parser: Parser, name: str) -> None:
     else:
         parser.description = (
             "Try jobs again now: dead, completed and cancelled ones get a fresh start, delayed ones become due."
+            " A group is of dead and pending jobs, unless --state names others."
         )
-        parser.examples("queuectl retry 42", "queuectl retry nightly 7 8")
+        add_filter_options(parser)
+        parser.examples("queuectl retry 42", "queuectl retry nightly 7 8", "queuectl retry --queue media --grep exit:1")
 
 
 def run(session: Session, options: Namespace) -> int:
@@ -37,11 +41,12 @@ def run(session: Session, options: Namespace) -> int:
 
 
 def _retry(session: Session, options: Namespace) -> int:
-    if not options.words:
-        raise UsageError("retry which job? give numbers or names")
     queue = session.queue()
+    jobs = chosen(queue, options, "retry", (State.DEAD, State.PENDING))
     with Progress(session, "retrying") as progress:
-        act = queue.retry(options.words, progress=progress)
+        act = queue.retry(jobs, progress=progress)
+    if not options.words:
+        return report(session, act, "will run again")
     return report_named(session, queue, act, options.words, "will run again")
 
 

@@ -9,9 +9,9 @@ from core.cli.acting import note_done, report
 from core.cli.failures import DONE, REFUSED
 from core.cli.helper import Helper, is_orphaned
 from core.cli.parser import Parser
+from core.cli.selecting import add_filter_options, chosen
 from core.cli.session import Session
 from core.cli.wording import OUT_OF_REACH, count, pause, title
-from core.errors import UsageError
 from core.model import Act, Job, State
 from core.queue import Queue
 
@@ -22,21 +22,20 @@ _MARGIN_S = 5.0
 def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
     parser.add_argument("words", metavar="JOB", nargs="*", help="numbers or names")
+    add_filter_options(parser)
     parser.add_argument("--kill", action="store_true", help="kill running ones at once instead of asking them to end")
     parser.add_argument("--no-wait", action="store_true", help="do not wait until running ones have ended")
     parser.description = (
         "Cancel jobs. A running one gets TERM, after the setting kill-grace KILL, and the command waits until it ended;"
-        " if its worker is dead, the command does the worker's part."
+        " if its worker is dead, the command does the worker's part. A group is of jobs that wait or run."
     )
-    parser.examples("queuectl cancel 42", "queuectl cancel --kill nightly")
+    parser.examples("queuectl cancel 42", "queuectl cancel --kill nightly", "queuectl cancel --label nightly")
 
 
 def run(session: Session, options: Namespace) -> int:
     """Cancel the jobs and report what became of each."""
-    if not options.words:
-        raise UsageError("cancel which job? give numbers or names")
     queue = session.queue()
-    ids = list(dict.fromkeys(queue.job(reference).id for reference in options.words))
+    ids = chosen(queue, options, "cancel", (State.PENDING, State.RUNNING))
     before = {job_id: queue.job(job_id).state for job_id in ids}
     act = queue.cancel(ids, kill=options.kill)
     note_done(session, act, "cancelled or asked to stop")

@@ -6,7 +6,7 @@ from __future__ import annotations
 class Command:
     """One command. ``module`` is the file of this package with its ``configure`` and ``run``."""
 
-    __slots__ = ("has_json", "module", "name", "summary", "takes_command_line", "usage")
+    __slots__ = ("has_json", "is_reading", "module", "name", "summary", "takes_command_line", "usage")
 
     def __init__(
         self,
@@ -17,6 +17,7 @@ class Command:
         *,
         takes_command_line: bool = False,
         has_json: bool = True,
+        is_reading: bool = False,
     ) -> None:
         self.name = name
         self.module = module
@@ -26,6 +27,8 @@ class Command:
         self.takes_command_line = takes_command_line
         #: Whether it has an answer that could be JSON.
         self.has_json = has_json
+        #: Whether it changes nothing: a database that is not there is an empty queue to it, and is not made.
+        self.is_reading = is_reading
 
 
 COMMANDS: dict[str, Command] = {
@@ -40,33 +43,35 @@ COMMANDS: dict[str, Command] = {
             takes_command_line=True,
         ),
         Command("worker start", "worker", "[OPTIONS]", "run jobs in the foreground; also just: worker"),
-        Command("worker list", "workers", "[OPTIONS]", "show which workers are alive"),
+        Command("worker list", "workers", "[OPTIONS]", "show which workers are alive", is_reading=True),
         Command("worker stop", "workers", "[ID…] [OPTIONS]", "ask workers to stop and wait until they have"),
         Command("service install", "service", "[OPTIONS]", "have the system start a worker, at login or at boot"),
         Command("service status", "service", "[OPTIONS]", "say whether it is installed and runs; also: service"),
         Command("service print", "service", "[OPTIONS]", "print the file that install would write"),
         Command("service uninstall", "service", "[OPTIONS]", "stop that worker and remove its file"),
-        Command("list", "listing", "[STATE] [OPTIONS]", "list jobs"),
-        Command("show", "show", "JOB [OPTIONS]", "show all there is to know about a job"),
-        Command("logs", "logs", "JOB [OPTIONS]", "show what a job wrote"),
-        Command("wait", "waiting", "JOB… | --all [OPTIONS]", "wait until jobs have finished"),
-        Command("retry", "acts", "JOB… [OPTIONS]", "try jobs again now"),
-        Command("cancel", "cancel", "JOB… [OPTIONS]", "cancel jobs, and stop those that run"),
+        Command("list", "listing", "[STATE] [OPTIONS]", "list jobs", is_reading=True),
+        Command("show", "show", "JOB [OPTIONS]", "show all there is to know about a job", is_reading=True),
+        Command("logs", "logs", "JOB… [OPTIONS]", "show what a job wrote", is_reading=True),
+        Command(
+            "wait", "waiting", "JOB… | --queue Q | --all [OPTIONS]", "wait until jobs have finished", is_reading=True
+        ),
+        Command("retry", "acts", "JOB… | --queue Q [OPTIONS]", "try jobs again now"),
+        Command("cancel", "cancel", "JOB… | --queue Q [OPTIONS]", "cancel jobs, and stop those that run"),
         Command("edit", "edit", "JOB [OPTIONS]", "change a job that waits or is dead"),
-        Command("dlq list", "dlq", "[OPTIONS]", "list the dead letter queue; also just: dlq"),
+        Command("dlq list", "dlq", "[OPTIONS]", "list the dead letter queue; also just: dlq", is_reading=True),
         Command("dlq replay", "dlq", "JOB… | --all [OPTIONS]", "give dead jobs a fresh start; also: dlq retry"),
         Command("dlq purge", "dlq", "JOB… | --all [OPTIONS]", "put dead jobs out of sight"),
         Command("purge", "purge", "JOB… | --state STATE | --all [OPTIONS]", "put finished jobs out of sight"),
         Command("restore", "acts", "JOB… | --last [OPTIONS]", "bring purged jobs back"),
         Command("undo", "acts", "[OPTIONS]", "undo the last act, if it was a purge, retry, replay, edit or cancel"),
-        Command("status", "status", "[OPTIONS]", "show how many jobs stand where, and who works"),
-        Command("metrics", "status", "[OPTIONS]", "show throughput, success rate, wait and run times"),
-        Command("queue list", "lanes", "[OPTIONS]", "list the queues; also just: queue"),
+        Command("status", "status", "[OPTIONS]", "show how many jobs stand where, and who works", is_reading=True),
+        Command("metrics", "status", "[OPTIONS]", "show throughput, success rate, wait and run times", is_reading=True),
+        Command("queue list", "lanes", "[OPTIONS]", "list the queues; also just: queue", is_reading=True),
         Command("queue pause", "lanes", "[QUEUE…] [OPTIONS]", "start no more jobs of a queue, or of any"),
         Command("queue resume", "lanes", "[QUEUE…] [OPTIONS]", "start jobs again"),
         Command("queue limit", "lanes", "QUEUE N|none [OPTIONS]", "limit how many of a queue's jobs run at once"),
-        Command("config list", "config", "[OPTIONS]", "list the settings; also just: config"),
-        Command("config get", "config", "KEY [OPTIONS]", "print a setting"),
+        Command("config list", "config", "[OPTIONS]", "list the settings; also just: config", is_reading=True),
+        Command("config get", "config", "KEY [OPTIONS]", "print a setting", is_reading=True),
         Command("config set", "config", "KEY VALUE [OPTIONS]", "change a setting"),
         Command("config unset", "config", "KEY [OPTIONS]", "go back to a setting's default"),
         Command("prune", "upkeep", "[OPTIONS]", "remove for good what is older than the settings allow"),

@@ -41,6 +41,10 @@ def job_object(job: Job, now: datetime) -> dict[str, Any]:
     del shown["unwatched"]
     shown["env"] = masked(job.env)
     shown["phase"] = plain(job.phase(now))
+    # what other queues call them
+    shown["max_retries"] = job.max_attempts
+    shown["created_at"] = plain(job.enqueued_at)
+    shown["updated_at"] = plain(job.since)
     return shown
 
 

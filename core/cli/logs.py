@@ -9,16 +9,20 @@ from core.cli.failures import DONE
 from core.cli.holding import Holding
 from core.cli.numbers import whole_number
 from core.cli.parser import Parser
+from core.cli.selecting import add_filter_options, chosen, is_selecting
 from core.cli.session import Session
 from core.cli.showing import LOOK_S, Clean, Follower, Raw, pump
+from core.cli.wording import count
 from core.errors import UsageError
+from core.model import State
 from core.output import Output
 from core.queue import Queue
 
 
 def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
-    parser.add_job()
+    parser.add_argument("words", metavar="JOB", nargs="*", help="its number or name; with --follow several")
+    add_filter_options(parser)
     parser.add_argument(
         "--attempt", metavar="N", type=whole_number("--attempt", 1, 1), help="of this attempt (default: the newest)"
     )
@@ -27,18 +31,29 @@ def configure(parser: Parser, name: str) -> None:
     parser.add_argument(
         "--raw", action="store_true", help="the bytes as they are; by default control codes are removed"
     )
-    parser.examples("queuectl logs 42", "queuectl logs -f nightly", "queuectl logs 42 --attempt 1 --raw > output.bin")
+    parser.description = (
+        "Show what a job wrote. With --follow also of several jobs, or of a group that waits or runs: each line then"
+        " begins with the number of its job."
+    )
+    parser.examples(
+        "queuectl logs 42",
+        "queuectl logs -f nightly",
+        "queuectl logs -f --queue media",
+        "queuectl logs 42 --attempt 1 --raw > output.bin",
+    )
 
 
 def run(session: Session, options: Namespace) -> int:
     """Print or follow the output."""
+    if options.follow and session.is_json:
+        raise UsageError("--follow and --json exclude each other; leave out one of them")
+    if not options.follow and (len(options.words) != 1 or is_selecting(options)):
+        raise UsageError("logs which job? give its number or name; with -f several can be followed")
     queue = session.queue()
-    job = queue.job(options.job)
+    ids = chosen(queue, options, "follow", (State.PENDING, State.RUNNING))
     if options.follow:
-        if session.is_json:
-            raise UsageError("--follow and --json exclude each other; leave out one of them")
-        return _follow(session, queue, job.id, options)
-    output = queue.output(job.id, options.attempt)
+        return _follow(session, queue, ids[0], options) if len(ids) == 1 else _follow_all(session, queue, ids, options)
+    output = queue.output(ids[0], options.attempt)
     if session.is_json:
         _print_json(output, options.lines)
         return DONE
@@ -83,4 +98,26 @@ def _follow(session: Session, queue: Queue, job_id: int, options: Namespace) -> 
         if options.attempt is None:
             holding.look(job_id)
         time.sleep(LOOK_S)
+    return DONE
+
+
+def _follow_all(session: Session, queue: Queue, ids: list[int], options: Namespace) -> int:
+    """Follow several jobs until all have ended, each line behind the number of its job."""
+    if options.raw or options.attempt is not None:
+        raise UsageError("--raw and --attempt are for one job; leave them out, or name one")
+    width = len(str(max(ids)))
+    session.note(f"queuectl: following {count(len(ids), 'job')}")
+    followers = {}
+    for job_id in ids:
+        followers[job_id] = Follower(queue, job_id, Clean(session, f"{job_id:>{width}} | "))
+        if options.lines is not None:
+            followers[job_id].begin_with(options.lines)
+    holding = Holding(session, queue)
+    while followers:
+        for job_id in [job_id for job_id, follower in followers.items() if follower.step()]:
+            del followers[job_id]
+        if followers:
+            if not any(queue.job(job_id).state is State.RUNNING for job_id in followers):
+                holding.look(next(iter(followers)))
+            time.sleep(LOOK_S)
     return DONE

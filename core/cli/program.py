@@ -57,7 +57,7 @@ def _run(arguments: Sequence[str]) -> int:
         return DONE
     from core.cli.session import Session
 
-    with Session(options.db, is_json=options.json, color=options.color) as session:
+    with Session(options.db, is_json=options.json, color=options.color, is_reading=command.is_reading) as session:
         code = int(import_module(f"core.cli.{command.module}").run(session, options))
         session.flush()
         return code

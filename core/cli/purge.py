@@ -10,7 +10,7 @@ from core.cli.acting import report
 from core.cli.failures import DONE, REFUSED, Refused
 from core.cli.parser import Parser
 from core.cli.progress import Progress
-from core.cli.selecting import add_filter_options, selection_of, walk
+from core.cli.selecting import add_filter_options, is_selecting, selection_of, walk
 from core.cli.session import Session
 from core.cli.wording import count
 from core.errors import UsageError
@@ -47,10 +47,8 @@ def add_consent_options(parser: Parser) -> None:
 
 def run(session: Session, options: Namespace) -> int:
     """Purge the jobs that were listed or selected."""
-    is_selecting = options.all or any(
-        value is not None for value in (options.state, options.queue, options.grep, options.older_than)
-    )
-    if bool(options.words) is bool(is_selecting):
+    has_selected = options.all or is_selecting(options) or options.older_than is not None
+    if bool(options.words) is bool(has_selected):
         raise UsageError("purge which jobs? give numbers or names, or select with --state, --older-than … or --all")
     older_than_s = None if options.older_than is None else parse_duration(options.older_than, "older-than")
     view = selection_of(options, states=_FINISHED)

@@ -10,7 +10,7 @@ from argparse import Namespace
 from types import FrameType
 
 from core.cli.enqueue import job_of, note_missing_directories
-from core.cli.failures import INTERRUPTED, NOT_COMPLETED, REFUSED, TIMED_OUT, Refused
+from core.cli.failures import INTERRUPTED, Refused
 from core.cli.helper import Helper, has_living_worker
 from core.cli.holding import Holding
 from core.cli.jobfields import RUN_DEFAULTS, add_job_options
@@ -19,8 +19,9 @@ from core.cli.session import Session
 from core.cli.showing import LOOK_S, Clean, Follower, Raw, Sink
 from core.cli.signals import Handler, handling
 from core.cli.streams import has_unread_input
+from core.cli.waiting import exit_code_of
 from core.errors import InvalidTransition
-from core.model import Job, Outcome, State
+from core.model import Job
 from core.queue import Queue
 
 _INPUT_ADVICE = "put it into the command, as in: queuectl run 'cat file | …', or add </dev/null"
@@ -70,7 +71,7 @@ def run(session: Session, options: Namespace) -> int:
         session.note(f"queuectl: input came that job {job_id} was not given; {_INPUT_ADVICE}")
     if session.is_json:
         _print_json(session, ended)
-    return INTERRUPTED if stops.count else _exit_code(session, ended, queue.purged_from(job_id) or ended.state)
+    return INTERRUPTED if stops.count else exit_code_of(session, ended, queue.purged_from(job_id) or ended.state)
 
 
 def _without_worker(queue: Queue, lane: str) -> str:
@@ -159,13 +160,3 @@ def _cancel(session: Session, queue: Queue, job_id: int, *, is_kill: bool) -> No
     session.note(f"queuectl: {'killing' if is_kill else 'cancelling'} job {job_id}")
     with contextlib.suppress(InvalidTransition):  # it has just ended by itself
         queue.cancel(job_id, kill=is_kill)
-
-
-def _exit_code(session: Session, job: Job, state: State) -> int:
-    if state is State.COMPLETED or job.last_outcome in (Outcome.FAILED, Outcome.SIGNALLED):
-        return REFUSED if job.last_exit_code is None else job.last_exit_code
-    if job.last_outcome is Outcome.TIMED_OUT:
-        session.note(f"queuectl: job {job.id} timed out")
-        return TIMED_OUT
-    session.note(f"queuectl: job {job.id} is {job.state.value}{f': {job.last_error}' if job.last_error else ''}")
-    return NOT_COMPLETED

@@ -13,6 +13,7 @@ from core.errors import QueueError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
+    from tempfile import TemporaryDirectory
     from types import TracebackType
 
     from core.queue import Queue
@@ -32,8 +33,10 @@ _SGR = {
 class Session:
     """The surroundings of one command: its database, whether it speaks JSON, and whether a person reads along."""
 
-    def __init__(self, database: str | None, *, is_json: bool, color: str) -> None:
+    def __init__(self, database: str | None, *, is_json: bool, color: str, is_reading: bool = False) -> None:
         self.is_json = is_json
+        self._is_reading = is_reading
+        self._empty: TemporaryDirectory[str] | None = None
         #: What the command has changed, as a sentence without its end: said if what it should print cannot be.
         self.done = ""
         self._database = database
@@ -50,6 +53,8 @@ class Session:
     ) -> None:
         if self._queue is not None:
             self._queue.close()
+        if self._empty is not None:
+            self._empty.cleanup()
         if not self.done:
             return
         if isinstance(error, OSError) and error.filename is None:
@@ -62,15 +67,29 @@ class Session:
     # --- the database
 
     def queue(self, *, create: bool = False) -> Queue:
-        """Open the database, once. Without ``create`` one that was named must exist; the user's own always may."""
+        """Return the queue, opened once. Without ``create`` a database that was named must exist.
+
+        To a command that only reads, one that does not exist is an empty queue, which is said if it was named.
+        """
         if self._queue is None:
             from core.interrupt import has_started
             from core.queue import Queue
 
             has_started()
-            create = create or (self._database is None and not os.environ.get("QUEUECTL_DB"))
-            self._queue = Queue(self._named_path(), create=create)
+            is_named = self._database is not None or bool(os.environ.get("QUEUECTL_DB"))
+            path = self._named_path()
+            if self._is_reading and not create and not os.path.lexists(path):
+                if is_named:
+                    self.note(f"queuectl: note: there is no database at {path}; it reads as an empty queue")
+                path, is_named = self._empty_database(), False
+            self._queue = Queue(path, create=create or not is_named)
         return self._queue
+
+    def _empty_database(self) -> str:
+        from tempfile import TemporaryDirectory
+
+        self._empty = TemporaryDirectory(prefix="queuectl-", ignore_cleanup_errors=True)
+        return os.path.join(self._empty.name, "queue.db")
 
     def database_path(self) -> str:
         """Return the absolute path of the database, whether it is there or not."""

@@ -41,10 +41,11 @@ class Raw:
 
 
 class Clean:
-    """Writes whole lines, each made inert; colours stay when stdout shows colours."""
+    """Writes whole lines, each made inert, behind a prefix; colours stay when stdout shows colours."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, prefix: str = "") -> None:
         self._session = session
+        self._prefix = prefix
         self._rest = b""
 
     def feed(self, data: bytes) -> None:
@@ -65,7 +66,7 @@ class Clean:
             sys.stdout.flush()
 
     def _write(self, line: bytes) -> None:
-        self._session.say(clean_lines(text_of(line), keep_colour=self._session.has_colour))
+        self._session.say(self._prefix + clean_lines(text_of(line), keep_colour=self._session.has_colour))
 
 
 def pump(output: Output, sink: Sink, offset: int = 0) -> int:

@@ -59,7 +59,7 @@ def _status(session: Session) -> int:
                 "is_paused": is_paused,
                 "oldest_pending_at": plain(oldest),
                 "oldest_pending_s": None if oldest is None else max(0.0, (now - oldest).total_seconds()),
-                "database": queue.path,
+                "database": session.database_path(),
             }
         )
         return DONE
@@ -77,7 +77,7 @@ def _status(session: Session) -> int:
         ("oldest waiting", None if oldest is None else f"due {ago(oldest, now)}"),
         ("workers", f"{len(alive)} alive, {count(slots, 'slot')}" if alive else Cell("none alive", "yellow")),
         ("paused", Cell("everything; 'queuectl queue resume' goes on", "yellow") if is_paused else None),
-        ("database", queue.path),
+        ("database", session.database_path()),
     ]
     show_pairs(session, pairs)
     _show_details(session, queue)

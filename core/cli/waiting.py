@@ -6,14 +6,15 @@ import time
 from argparse import Namespace
 from collections import deque
 
-from core.cli.failures import DONE, NOT_COMPLETED, TIMED_OUT
+from core.cli.failures import DONE, NOT_COMPLETED, REFUSED, TIMED_OUT
 from core.cli.holding import Holding
 from core.cli.parser import Parser
 from core.cli.progress import Progress
+from core.cli.selecting import add_filter_options, chosen, is_selecting
 from core.cli.session import Session
 from core.cli.wording import count, result, title
 from core.errors import JobNotFound, UsageError
-from core.model import Job, State, View
+from core.model import Job, Outcome, State, View
 from core.queue import Queue
 from core.units import parse_duration
 
@@ -27,11 +28,19 @@ def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
     parser.add_argument("words", metavar="JOB", nargs="*", help="numbers or names")
     parser.add_argument("--all", action="store_true", help="all jobs that wait or run now")
+    add_filter_options(parser)
+    parser.add_argument("--exit-code", action="store_true", help="end with the exit code of the one job")
     parser.add_argument("--timeout", metavar="TIME", help="give up after this long: 90s, 10m")
     parser.description = (
-        "Wait until jobs have finished. Exit code 0: all completed; 3: some did not; 124: the time was up."
+        "Wait until jobs have finished. Exit code 0: all completed; 3: some did not; 124: the time was up. A group is"
+        " of the jobs that wait or run now. With --exit-code: the job's own, 128 + N after signal N."
     )
-    parser.examples("queuectl wait 42", "queuectl wait --all --timeout 1h && echo 'all completed'")
+    parser.examples(
+        "queuectl wait 42",
+        "queuectl wait --all --timeout 1h && echo 'all completed'",
+        "queuectl wait --queue media",
+        "queuectl wait 42 --exit-code",
+    )
 
 
 class Waited:
@@ -78,20 +87,33 @@ def _next(jobs: list[Job]) -> int | None:
 
 def run(session: Session, options: Namespace) -> int:
     """Wait, and say what became of the jobs."""
-    if bool(options.words) is options.all:
-        raise UsageError("wait for which job? give numbers or names, or --all")
+    if options.all and (options.words or is_selecting(options)):
+        raise UsageError("--all goes without jobs and without a selection")
+    if options.exit_code and len(options.words) != 1:
+        raise UsageError("--exit-code is that of one job; give its number or name")
     limit_s = None if options.timeout is None else parse_duration(options.timeout, "timeout")
     queue = session.queue()
-    if options.all:
-        ids = queue.ids(View(_OPEN))
-    else:
-        ids = list(dict.fromkeys(queue.job(reference).id for reference in options.words))
+    ids = queue.ids(View(_OPEN)) if options.all else chosen(queue, options, "wait for", _OPEN)
     waited = Waited(ids)
     is_in_time = _wait(session, queue, waited, limit_s)
     _report(session, waited)
     if not is_in_time:
         return TIMED_OUT
+    if options.exit_code:
+        job = queue.job(ids[0])
+        return exit_code_of(session, job, queue.purged_from(job.id) or job.state)
     return NOT_COMPLETED if waited.failed else DONE
+
+
+def exit_code_of(session: Session, job: Job, state: State) -> int:
+    """Return the exit code of a job that ended, as its shell gave it; a code of ours when something else ended it."""
+    if state is State.COMPLETED or job.last_outcome in (Outcome.FAILED, Outcome.SIGNALLED):
+        return REFUSED if job.last_exit_code is None else job.last_exit_code
+    if job.last_outcome is Outcome.TIMED_OUT:
+        session.note(f"queuectl: job {job.id} timed out")
+        return TIMED_OUT
+    session.note(f"queuectl: job {job.id} is {job.state.value}{f': {job.last_error}' if job.last_error else ''}")
+    return NOT_COMPLETED
 
 
 def _wait(session: Session, queue: Queue, waited: Waited, limit_s: float | None) -> bool:

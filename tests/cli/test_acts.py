@@ -301,3 +301,21 @@ def test_an_edit_leaves_the_variables_that_it_does_not_name(cli: Cli, open_queue
     assert cli("edit", "1", "--env", "A=2", "--unset-env", "A").code == 2
     cli.ok("undo")
     assert open_queue.job(1).env == {"A": "1", "B": "2", "DB_PASS": "hush"}
+
+
+def test_a_group_is_retried_or_cancelled_by_what_its_jobs_share(cli: Cli, open_queue: Queue) -> None:
+    """By queue, label or filter, as they are at that moment; ``retry`` takes what is dead or waits."""
+    open_queue.enqueue_many(NewJob("exit 1", queue="media", max_attempts=1) for _ in range(3))
+    open_queue.enqueue_many(NewJob("true", queue="media", label="nightly") for _ in range(2))
+    drain(open_queue)
+    assert cli.ok("retry", "--queue", "media", "--grep", "exit:1") == "3 jobs will run again\n"
+    assert [state(open_queue, job) for job in range(1, 6)] == ["pending"] * 3 + ["completed"] * 2
+    assert cli.ok("retry", "--label", "nightly", "--state", "completed") == "2 jobs will run again\n"
+    assert "Job 4 cancelled" in cli.ok("cancel", "--label", "nightly")
+    assert [state(open_queue, job) for job in range(1, 6)] == ["pending"] * 3 + ["cancelled"] * 2
+    for verb in ("retry", "cancel", "wait"):
+        nothing = cli(verb, "--queue", "nowhere")
+        assert (nothing.code, "matches" in nothing.err) == (1, True)
+        assert cli(verb, "1", "--queue", "media").code == 2
+        assert cli(verb).code == 2
+        assert "nothing to look for" in cli(verb, "--grep", "").err

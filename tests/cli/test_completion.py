@@ -78,7 +78,8 @@ def test_bash_completes_commands_options_states_and_jobs(terminal: Terminal, scr
     assert complete(terminal, script, "worker", "stop", "--n") == ["--now"]
     assert complete(terminal, script, "config", "set", "backoff") == ["backoff-base", "backoff-cap"]
     assert complete(terminal, script, "cancel", "") == [
-        "--color", "--colour", "--db", "--help", "--json", "--kill", "--no-wait", "1", "nightly"
+        "--color", "--colour", "--db", "--grep", "--help", "--json", "--kill", "--label", "--no-wait", "--queue",
+        "--state", "1", "nightly"
     ]  # fmt: skip
     assert complete(terminal, script, "--db", "x", "show", "nig") == []
 

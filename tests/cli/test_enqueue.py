@@ -49,7 +49,7 @@ def test_the_short_way_and_the_long_way_are_the_same(cli: Cli, command: str, qui
         short = cli("enqueue", *quiet, command), cli("list", "--json").json[-1]
         patch.setenv("QUEUECTL_DB", "long.db")
         long = cli("--color", "auto", "enqueue", *quiet, command), cli("list", "--json").json[-1]
-    times = {"enqueued_at", "since"}
+    times = {"enqueued_at", "since", "created_at", "updated_at"}
     assert short[0] == long[0]
     assert {**short[1], **dict.fromkeys(times)} == {**long[1], **dict.fromkeys(times)}
 

@@ -353,3 +353,26 @@ def test_a_job_that_was_removed_does_not_complete(cli: Cli, open_queue: Queue, m
 def test_nothing_is_left_running(open_queue: Queue, database: Path) -> None:
     """The fixtures promise it; so does an empty queue."""
     assert open_queue.count(View((State.RUNNING,))) == 0
+
+
+def test_wait_is_for_a_group_and_has_the_exit_code_of_one_job(cli: Cli, open_queue: Queue) -> None:
+    """Of a job that was ended by a signal as a shell gives it; several jobs have no one code."""
+    for command in ("true", "exit 7", "kill -9 $$"):
+        open_queue.add(command, max_attempts=1, label="some")
+    assert (cli("wait", "--label", "some", "--timeout", "0.1s").code, cli("wait", "--queue", "other").code) == (124, 1)
+    drain(open_queue)
+    assert [cli("wait", str(job), "--exit-code").code for job in (1, 2, 3)] == [0, 7, 137]
+    assert cli("wait", "1", "2", "--exit-code").code == 2
+
+
+def test_several_jobs_are_followed_at_once(terminal: Terminal, open_queue: Queue) -> None:
+    """Each line begins with the number of its job; it ends when all have."""
+    for number in (1, 2):
+        open_queue.add(f"echo from {number}; sleep 0.2; echo again {number}", label="some")
+    following = terminal.start("logs", "-f", "--label", "some")
+    assert "following 2 jobs" in following.error_line()
+    terminal.worker("-c", "2")
+    result = following.end()
+    assert result.code == 0
+    assert sorted(result.out.splitlines()) == ["1 | again 1", "1 | from 1", "2 | again 2", "2 | from 2"]
+    assert terminal.run("logs", "1", "2").code == 2

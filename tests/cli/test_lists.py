@@ -127,7 +127,9 @@ def test_json_of_a_job_is_flat_and_in_units(cli: Cli, open_queue: Queue) -> None
         *("backoff_base", "ok_exit", "dead_exit", "state", "phase", "run_at", "attempts", "interrupts"),
         *("enqueued_at", "since", "started_at", "finished_at", "run_s", "cpu_s", "max_rss_bytes"),
         *("last_outcome", "last_exit_code", "last_signal", "last_error"),
+        *("max_retries", "created_at", "updated_at"),  # what other queues call them
     }
+    assert (job["max_retries"], job["created_at"]) == (job["max_attempts"], job["enqueued_at"])
     assert (job["state"], job["last_outcome"], job["last_exit_code"], job["phase"]) == ("dead", "failed", 7, None)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", job["finished_at"])
 
@@ -314,3 +316,30 @@ def test_no_color_is_honoured(terminal: Terminal, open_queue: Queue) -> None:
     assert "\x1b[" not in _on_a_terminal(terminal, "list", "--color", "never")
     terminal.environment["NO_COLOR"] = "1"
     assert "\x1b[" not in _on_a_terminal(terminal, "list")
+
+
+def test_failed_is_what_waits_for_its_next_attempt(cli: Cli, open_queue: Queue) -> None:
+    """Other queues' word; a fresh job and a dead one are not among them."""
+    some_jobs(open_queue)
+    open_queue.add("true")
+    found = cli("list", "--state", "failed", "--json").json
+    assert [(job["state"], job["phase"]) for job in found] == [("pending", "retrying")]
+    assert cli("list", "failed", "--json").json == found
+    assert cli("list", "failed,dead").code == 2
+
+
+def test_a_list_is_of_one_label(cli: Cli, open_queue: Queue) -> None:
+    """As of one queue."""
+    open_queue.add("true", label="nightly")
+    open_queue.add("true", label="nightly", queue="media")
+    open_queue.add("true")
+    assert [job["id"] for job in cli("list", "--label", "nightly", "--json").json] == [1, 2]
+    assert [job["id"] for job in cli("list", "--label", "nightly", "--queue", "media", "--json").json] == [2]
+
+
+def test_the_instants_of_the_history_are_text(cli: Cli, open_queue: Queue) -> None:
+    """As everywhere in JSON."""
+    some_jobs(open_queue)
+    open_queue.retry("bad")
+    before = cli("show", "bad", "--json").json["history"][0]["before"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", before["since"])

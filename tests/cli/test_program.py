@@ -212,7 +212,7 @@ def test_an_unknown_option_is_no_name_where_no_job_is_asked_for(cli: Cli, argume
     assert result.err.endswith(" --help'\n")
 
 
-@pytest.mark.parametrize("command", ["show", "logs", "edit"])
+@pytest.mark.parametrize("command", ["show", "edit"])
 def test_a_job_that_was_not_given_is_asked_for(cli: Cli, command: str) -> None:
     """As the commands do that take several."""
     result = cli(command)
@@ -246,8 +246,8 @@ def test_each_kind_of_error_has_its_exit_code(error: Exception, code: int) -> No
     assert exit_code_of(error) == code
 
 
-@pytest.mark.parametrize("arguments", [("list",), ("status",), ("retry", "1"), ("worker", "list"), ("doctor",)])
-def test_a_named_database_that_is_missing_is_refused_by_all_that_do_not_fill_it(
+@pytest.mark.parametrize("arguments", [("retry", "1"), ("cancel", "1"), ("doctor",), ("prune",)])
+def test_a_named_database_that_is_missing_is_refused_by_all_that_would_act_on_it(
     cli: Cli, database: Path, arguments: tuple[str, ...]
 ) -> None:
     """A misspelt path must not become an empty queue."""
@@ -255,6 +255,34 @@ def test_a_named_database_that_is_missing_is_refused_by_all_that_do_not_fill_it(
     assert result.code == 1
     assert "no database at" in result.err
     assert not database.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "json"),
+    [
+        (("list",), 0, []),
+        (("dlq",), 0, []),
+        (("worker", "list"), 0, []),
+        (("queue", "list"), 0, []),
+        (("wait", "--all"), 0, {"completed": 0, "not_completed": 0, "unfinished": 0, "not_completed_ids": []}),
+        (("show", "1"), 4, None),
+        (("logs", "1"), 4, None),
+        (("wait", "1"), 4, None),
+    ],
+)
+def test_a_database_that_is_missing_reads_as_an_empty_queue(
+    cli: Cli, database: Path, arguments: tuple[str, ...], code: int, json: object
+) -> None:
+    """And is not made; that it is missing is noted on stderr."""
+    result = cli(*arguments, "--json")
+    assert result.code == code
+    assert f"there is no database at {database}" in result.err
+    if code == 0:
+        assert result.json == json
+    status = cli("status", "--json").json
+    assert (status["pending"], status["database"]) == (0, str(database))
+    assert not database.exists()
+    assert not Path(f"{database}.spool").exists()
 
 
 @pytest.mark.parametrize(
