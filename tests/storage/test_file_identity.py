@@ -118,15 +118,6 @@ def test_a_directory_that_is_mounted_is_let_in(path: Path) -> None:
 # --- root and others
 
 
-@pytest.fixture
-def open_directory() -> Iterator[Path]:
-    """Return a directory that another user can come to: pytest's own are closed to others."""
-    directory = Path("/dev/shm" if os.path.isdir("/dev/shm") else "/tmp") / f"queuectl-test-{os.getpid()}"
-    directory.mkdir()
-    yield directory
-    shutil.rmtree(directory)
-
-
 def owners(directory: Path) -> set[int]:
     """Return the users that own a directory and what is in it."""
     return {found.lstat().st_uid for found in [directory, *directory.rglob("*")]}

@@ -107,7 +107,7 @@ def test_many_processes_may_create_one_database_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
-def test_files_are_private_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+def test_files_are_private_whatever_the_umask(open_directory: Path, umask: int) -> None:
     """Everything that is ours is 0600, directories 0700; also for a user whose umask takes all rights away."""
     program = f"""
 import os, sys, tempfile
@@ -128,11 +128,9 @@ if os.geteuid() == 0:
     os.setgid(65534); os.setuid(65534)
 print(*use(sys.argv[1]))
 """
-    home = tmp_path / "home"
+    home = open_directory / "home"
     home.mkdir()
     if os.geteuid() == 0:
-        for directory in (home, *tmp_path.parents[:-2], tmp_path):
-            directory.chmod(0o755)
         os.chown(home, 65534, 65534)
     assert run_python(program, home / "queue.db", cwd="/").split() == ["0o600", "0o600", "0o600"]
     for found in [
