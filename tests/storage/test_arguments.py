@@ -161,7 +161,8 @@ def test_many_jobs_may_be_given_by_their_commands(queue: Queue) -> None:
 def test_the_working_directory_may_be_a_path(queue: Queue, tmp_path: Path) -> None:
     """As everywhere in Python."""
     assert queue.enqueue("true", cwd=tmp_path).cwd == str(tmp_path)
-    assert Queue(tmp_path / "other.db").backup(tmp_path / "copy.db") == 0
+    with Queue(tmp_path / "other.db") as other:
+        assert other.backup(tmp_path / "copy.db") == 0
 
 
 def test_a_worker_runs_once(queue: Queue) -> None:

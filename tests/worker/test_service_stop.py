@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -30,9 +31,16 @@ def begun(queue: Queue, job_id: int) -> int:
 def end_command(queue: Queue, job_id: int, group: int, number: signal.Signals) -> None:
     """Signal a command as a stop does, all its processes (its shim survives TERM), and wait until it has ended."""
     attempt_id = queue.attempts(job_id)[-1].id
-    os.killpg(group, number)
     path = Path(queue.database.spool.run_file(attempt_id))
-    wait_for(lambda: not path.exists() or len(path.read_text().splitlines()) == 3, "it has ended")
+
+    def has_ended() -> bool:
+        if not path.exists() or len(path.read_text().splitlines()) == 3:
+            return True
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, number)  # again and again: it may have been about to start the process that runs now
+        return False
+
+    wait_for(has_ended, "it has ended")
 
 
 def outcomes(queue: Queue, job_id: int) -> list[Outcome | None]:

@@ -102,7 +102,8 @@ def test_the_cli_says_so(queue: Queue, orphan: int, capsys: pytest.CaptureFixtur
 
 def test_the_dashboard_says_so(queue: Queue, orphan: int) -> None:
     """Without a commit of anybody's; the line has a sign of its own, and its clock stops with the command."""
-    gateway = Gateway(Queue(queue.path), slots=0)
+    own = Queue(queue.path)
+    gateway = Gateway(own, slots=0)
     listener = Listener(gateway)
     try:
         assert orphan_of(listener, Phase.UNWATCHED) == orphan
@@ -125,6 +126,7 @@ def test_the_dashboard_says_so(queue: Queue, orphan: int) -> None:
         assert any("◌ ended" in line and ":" not in line.split("ended")[1][:20] for line in lines)
     finally:
         gateway.close()
+        own.close()
 
 
 def orphan_of(listener: Listener, phase: Phase) -> int:
