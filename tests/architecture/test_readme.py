@@ -82,3 +82,21 @@ def test_every_file_that_the_text_links_to_exists() -> None:
     """No picture or page that README names is missing."""
     for target in re.findall(r"\]\(([^)#:]+)\)", TEXT):
         assert (generate_docs.ROOT / target).exists(), target
+
+
+def ways_from_other_queues() -> list[str]:
+    """Return the commands of the table for those who come from another queue."""
+    table = TEXT.partition("## Coming from another queue")[2].partition("\n## ")[0]
+    return re.findall(r"`(queuectl [^`]*)` \|$", table, re.M)
+
+
+def test_what_other_queues_users_are_told_works(environment: dict[str, str]) -> None:
+    """Each command of the table, in its order; what would go on for ever is only read."""
+    commands = ways_from_other_queues()
+    assert len(commands) == 11
+    for command in commands:
+        if command.startswith(("queuectl worker", "queuectl logs -f", "queuectl wait")):
+            command += " --help"
+        done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=60)
+        # nothing has finished yet, so there is nothing to clear
+        assert done.returncode == ("purge" in command), (command, done.stderr)
