@@ -20,12 +20,14 @@ from core.errors import DatabaseBusy, DatabaseError
 def make_private_directory(path: str, *, owner: tuple[int, int]) -> None:
     """Create a directory 0700 whatever the umask; refuse a symlink, a stranger's, or anything else in its place.
 
-    ``owner`` is the user and group of the database; root makes the directory theirs.
+    Its name is synced: what is synced inside would be lost with it in a power cut. ``owner`` is the user and group of
+    the database; root makes the directory theirs.
     """
     try:
         os.mkdir(path, 0o700)
         os.chmod(path, 0o700)
         _give(path, owner)
+        sync_directory(os.path.dirname(path))
     except FileExistsError:
         status = os.lstat(path)
         if not stat.S_ISDIR(status.st_mode):
@@ -51,10 +53,13 @@ def make_private_directories(path: str) -> None:
 
 
 def sync_directory(path: str) -> None:
-    """Make a new file's name survive a power cut."""
+    """Make a new file's name survive a power cut, where the file system syncs directories."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
     finally:
         os.close(descriptor)
 

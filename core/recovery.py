@@ -43,7 +43,7 @@ class Recovery:
     def __init__(self, db: Database, emit: Callable[[events.WorkerEvent], None] = lambda event: None) -> None:
         self._db = db
         self._emit = emit
-        self._blocked = ""
+        self.blocked = ""
         self._unknown_since: dict[int, float] = {}
 
     def adopt_from_the_dead(self, worker_id: int) -> Iterator[Adopted]:
@@ -77,8 +77,8 @@ class Recovery:
         self._tell(" ".join(_left_alone(reason, found) for reason, found in unknown.items()))
 
     def _tell(self, blocked: str) -> None:
-        if blocked != self._blocked:
-            self._blocked = blocked
+        if blocked != self.blocked:
+            self.blocked = blocked
             self._emit(events.RecoveryBlocked(blocked) if blocked else events.RecoveryUnblocked())
 
     def _doubt_about(self, attempt: OpenAttempt, presence: Presence) -> str:

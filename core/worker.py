@@ -145,9 +145,12 @@ class Worker:
 
     @property
     def trouble(self) -> str | None:
-        """What keeps this worker from recording results or starting commands, for as long as it does; else ``None``."""
+        """What ails this worker, for as long as it does; else ``None``.
+
+        That is what keeps it from recording results, from starting commands, or from taking over those of others.
+        """
         error = self._storage.error
-        return self._starter.refusal if error is None else str(error)
+        return str(error) if error is not None else self._starter.refusal or self._recovery.blocked or None
 
     @property
     def unrecorded_count(self) -> int:

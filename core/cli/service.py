@@ -10,38 +10,17 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from core.cli.failures import DONE, Refused
-from core.cli.numbers import whole_number
 from core.cli.parser import Parser
 from core.cli.service_files import is_ours, launchd_agent, service_name, systemd_unit, worker_command
 from core.cli.session import Session
-from core.intake import check_queue
+from core.cli.worker import add_capacity_options
 from core.text import clean_line
-
-_MOST_SLOTS = 1024
 
 
 def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
     if name in ("service install", "service print"):
-        parser.add_argument(
-            "-c",
-            "--concurrency",
-            "--count",
-            dest="slots",
-            metavar="N",
-            type=whole_number("--concurrency", 4, 1, _MOST_SLOTS),
-            default=1,
-            help="how many jobs run at once (default: 1)",
-        )
-        parser.add_argument(
-            "--queue",
-            metavar="QUEUE",
-            type=check_queue,
-            nargs="+",
-            action="extend",
-            default=[],
-            help="only these queues",
-        )
+        add_capacity_options(parser)
     verb = name.partition(" ")[2]
     parser.description = {
         "install": "Write a systemd user unit (macOS: launchd agent) for a worker on this database; start it."

@@ -30,19 +30,7 @@ _MOST_SLOTS = 1024
 
 def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
-    parser.add_argument(
-        "-c",
-        "--concurrency",
-        "--count",
-        dest="slots",
-        metavar="N",
-        type=whole_number("--concurrency", 4, 1, _MOST_SLOTS),
-        default=1,
-        help="how many jobs run at once (default: 1)",
-    )
-    parser.add_argument(
-        "--queue", metavar="QUEUE", type=check_queue, nargs="+", action="extend", default=[], help="only these queues"
-    )
+    add_capacity_options(parser)
     until = parser.add_mutually_exclusive_group()
     until.add_argument(
         "--drain",
@@ -108,6 +96,23 @@ class _Deaths:
             else:  # replayed since
                 self.job_ids.discard(event.job.id)
         self._listener(event)
+
+
+def add_capacity_options(parser: Parser) -> None:
+    """Add the options that say how much a worker does: its slots and its queues."""
+    parser.add_argument(
+        "-c",
+        "--concurrency",
+        "--count",
+        dest="slots",
+        metavar="N",
+        type=whole_number("--concurrency", 4, 1, _MOST_SLOTS),
+        default=1,
+        help="how many jobs run at once (default: 1)",
+    )
+    parser.add_argument(
+        "--queue", metavar="QUEUE", type=check_queue, nargs="+", action="extend", default=[], help="only these queues"
+    )
 
 
 def run(session: Session, options: Namespace) -> int:

@@ -42,7 +42,7 @@ class WorkerLines:
             events.AttemptEnded: self._ended,
             events.CommandOutOfReach: lambda event: [self._warning(f"Job {title(event.job)} {OUT_OF_REACH}")],
             events.SpawningPaused: self._paused,
-            events.StorageTrouble: lambda event: [self._warning(f"{event.message}; trying again")],
+            events.StorageTrouble: self._storage_trouble,
             events.StorageRecovered: lambda event: ["The database takes writes again"],
             events.LockFileRemoved: lambda event: [self._warning(_lock_file_removed(event))],
             events.RecoveryBlocked: lambda event: [self._warning(event.message)],
@@ -147,6 +147,9 @@ class WorkerLines:
         if event.mode == "now":
             return [f"Stopping now: ending {running} (press Ctrl+C again to leave them running)"]
         return [f"Leaving {running} to the next worker"]
+
+    def _storage_trouble(self, event: events.StorageTrouble) -> list[str]:
+        return [self._warning(f"{event.message.removesuffix('; try again')}; trying again")]
 
     def _stopped(self, event: events.WorkerStopped) -> list[str]:
         left = f"; {count(event.detached, 'job')} still running, the next worker adopts them" if event.detached else ""

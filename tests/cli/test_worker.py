@@ -318,7 +318,7 @@ def test_what_a_worker_cannot_help_is_told(cli: Cli, open_queue: Queue, capsys: 
     lost = events.AttemptEnded(job, 1, 1, Ending(Outcome.LOST), Decision(State.PENDING, 0, 1))
     for event in (
         events.SpawningPaused("Resource temporarily unavailable", 1.0),
-        events.StorageTrouble("the disk of \x1b[31mx is full"),
+        events.StorageTrouble("the disk of \x1b[31mx is full; try again"),
         events.StorageRecovered(),
         events.LoopFailed(ValueError("oops")),
         lost,

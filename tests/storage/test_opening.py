@@ -67,7 +67,9 @@ def test_each_new_directory_is_synced_with_its_parent(tmp_path: Path, monkeypatc
     synced: list[str] = []
     monkeypatch.setattr(liveness, "sync_directory", lambda path: synced.append(path))
     Queue(tmp_path / "a" / "b" / "queue.db").close()
-    assert synced[:4] == [str(tmp_path / path) for path in ("a", "", "a/b", "a")]
+    # those of the spool, too: outputs that are synced there would be lost with them
+    spool = "a/b/queue.db.spool"
+    assert synced == [str(tmp_path / path) for path in ("a", "", "a/b", "a", "a/b", spool, spool)]
 
 
 def test_asking_not_to_create_creates_nothing(tmp_path: Path) -> None:

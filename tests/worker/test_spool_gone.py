@@ -86,9 +86,10 @@ def test_an_attempt_without_a_run_file_is_not_lost(queue: Queue, doomed: WorkerP
     """Its worker is dead and its command may run: it is left alone, which is said once with what to do."""
     remove(queue, "run")
     doomed.kill()
-    with working(queue) as (_, told):
+    with working(queue) as (worker, told):
         blocked = told.wait_for(RecoveryBlocked)
         assert "Job 1 may be running and is left alone" in blocked.message
+        assert worker.trouble == blocked.message, "it is there to see for as long as it lasts"
         assert "queuectl cancel 1" in blocked.message
         queue.enqueue("true")
         wait_for_state(queue, 2, State.COMPLETED)
