@@ -90,7 +90,8 @@ def insert_raw(connection: sqlite3.Connection, commands: Iterable[str]) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("BEGIN IMMEDIATE")
     environment = connection.execute(
-        "INSERT INTO environments (digest, mode, variables) VALUES (0, 'safe', ?)", (captured("safe", os.environ),)
+        "INSERT INTO environments (digest, mode, variables) VALUES (0, 'safe', ?)",
+        (captured("safe", os.environ).variables,),
     ).lastrowid
     now = time.time_ns() // 1_000_000
     here = os.getcwd()
