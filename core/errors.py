@@ -62,7 +62,7 @@ class NameTaken(QueueError):
     """A job of this name exists already."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"a job named {name!r} exists already; choose another --name")
+        super().__init__(f"a job named {name!r} exists already; choose another name")
         self.name = name
 
 

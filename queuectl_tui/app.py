@@ -135,6 +135,8 @@ class QueuectlApp(App[int], inherit_bindings=False):
         """
         if self.return_code is not None and isinstance(event, events.InputEvent):
             return  # what is typed while the program ends finds no screen to work on
+        if isinstance(event, events.Key) and self.dashboard.held_keys.take(event):
+            return
         is_there = bool(self.screen_stack) and self.screen is self.dashboard
         if is_there and isinstance(event, events.Key) and self.dashboard.takes_key(event):
             return

@@ -34,21 +34,23 @@ class UndoOffered(Message):
 
 
 class ActDone(Message):
-    """A write ended well. ``said`` is one line for a toast ("" says nothing)."""
+    """A write ended well. ``said`` is one line for a toast ("" says nothing); ``ticket`` is the order's number."""
 
-    def __init__(self, verb: str, said: str) -> None:
+    def __init__(self, verb: str, said: str, ticket: int = 0) -> None:
         super().__init__()
         self.verb = verb
         self.said = said
+        self.ticket = ticket
 
 
 class ActRefused(Message):
-    """A write was refused or failed; nothing changed. ``reason`` is one line for a toast."""
+    """A write was refused or failed; nothing changed. ``reason`` is one line; ``ticket`` is the order's number."""
 
-    def __init__(self, verb: str, reason: str) -> None:
+    def __init__(self, verb: str, reason: str, ticket: int = 0) -> None:
         super().__init__()
         self.verb = verb
         self.reason = reason
+        self.ticket = ticket
 
 
 class ActProgressed(Message):

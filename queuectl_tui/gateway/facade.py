@@ -136,13 +136,13 @@ class Gateway:
 
     # --- writing
 
-    def enqueue(self, job: NewJob) -> None:
-        """Add a job."""
+    def enqueue(self, job: NewJob) -> int:
+        """Add a job; return the ticket that ``ActDone`` or ``ActRefused`` will carry."""
 
         def add(_: Progress) -> None:
             self._post(JobEnqueued(self._queue.add(job)))
 
-        self._writer.give(Order("enqueue", add, lambda _: ""))
+        return self._writer.give(Order("enqueue", add, lambda _: ""))
 
     def retry(self, jobs: Selected) -> None:
         """Replay finished jobs, make delayed ones due now."""
@@ -176,9 +176,9 @@ class Gateway:
         """Remove finished jobs from sight."""
         self._act("purge", lambda progress: self._queue.purge(jobs, progress=progress))
 
-    def edit(self, job_id: int, fields: dict[str, Any], *, then_retry: bool) -> None:
-        """Change a job's settings and, if asked, try it again."""
-        self._act("edit", lambda _: self._queue.edit(job_id, then_retry=then_retry, **fields))
+    def edit(self, job_id: int, fields: dict[str, Any], *, then_retry: bool) -> int:
+        """Change a job's settings and, if asked, try it again; return the ticket as ``enqueue`` does."""
+        return self._act("edit", lambda _: self._queue.edit(job_id, then_retry=then_retry, **fields))
 
     def offer_undo(self) -> None:
         """Look what the last act is, whoever did it; ``UndoOffered`` brings it."""
@@ -218,8 +218,8 @@ class Gateway:
         self._host.resize(change)
         self._reader.wake()
 
-    def _act(self, verb: str, do: Callable[[Progress], Act]) -> None:
-        self._writer.give(Order(verb, do, lambda act: said_of(verb, act)))
+    def _act(self, verb: str, do: Callable[[Progress], Act]) -> int:
+        return self._writer.give(Order(verb, do, lambda act: said_of(verb, act)))
 
 
 def said_of(verb: str, act: Act | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue as fifo
 import threading
 import time
@@ -33,16 +34,19 @@ class Writer:
     def __init__(self, post: Callable[[Message], object], on_commit: Callable[[], None]) -> None:
         self._post = post
         self._on_commit = on_commit
-        self._orders: fifo.SimpleQueue[Order | None] = fifo.SimpleQueue()
+        self._orders: fifo.SimpleQueue[tuple[int, Order] | None] = fifo.SimpleQueue()
+        self._tickets = itertools.count(1)
         self._thread = threading.Thread(target=self._run, name="queuectl-writer", daemon=True)
 
     def start(self) -> None:
         """Begin to take orders."""
         self._thread.start()
 
-    def give(self, order: Order) -> None:
-        """Queue an order; returns at once."""
-        self._orders.put(order)
+    def give(self, order: Order) -> int:
+        """Queue an order and return its ticket, the number that the message about its end carries; at once."""
+        ticket = next(self._tickets)
+        self._orders.put((ticket, order))
+        return ticket
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Finish the orders given so far and end the thread."""
@@ -51,15 +55,16 @@ class Writer:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        while (order := self._orders.get()) is not None:
+        while (given := self._orders.get()) is not None:
+            ticket, order = given
             try:
                 act = order.do(self._progress(order.verb))
             except QueueError as error:
-                self._post(ActRefused(order.verb, str(error)))
+                self._post(ActRefused(order.verb, str(error), ticket))
             except Exception as error:  # the gateway's boundary: a write that fails must not end the thread
-                self._post(ActRefused(order.verb, f"{type(error).__name__}: {error}"))
+                self._post(ActRefused(order.verb, f"{type(error).__name__}: {error}", ticket))
             else:
-                self._post(ActDone(order.verb, order.say(act)))
+                self._post(ActDone(order.verb, order.say(act), ticket))
             self._on_commit()
 
     def _progress(self, verb: str) -> Progress:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -22,6 +22,7 @@ from core.text import clean_line
 from queuectl_tui.gateway.facade import FocusRequest, Gateway
 from queuectl_tui.keys import Action
 from queuectl_tui.screens.arrangement import HEIGHTS, WIDTHS, Mode, arranged, classes_for, mode_of
+from queuectl_tui.screens.held_keys import HeldKeys
 from queuectl_tui.snapshot import Focus, Pane, Snapshot, empty_snapshot
 from queuectl_tui.widgets.confirm_bar import MAX_BY_KEY, ConfirmBar
 from queuectl_tui.widgets.detail import Detail
@@ -35,6 +36,9 @@ from queuectl_tui.widgets.pane_box import PaneBox
 from queuectl_tui.widgets.strip_bar import StripBar
 from queuectl_tui.widgets.throughput import Throughput
 from queuectl_tui.widgets.title import Title
+
+if TYPE_CHECKING:
+    from queuectl_tui.screens.enqueue import EnqueueScreen
 
 
 class Board(Screen[None], inherit_bindings=False):
@@ -70,6 +74,9 @@ class Board(Screen[None], inherit_bindings=False):
         #: What the key that quits does, at once: what is typed behind it is meant for the question that it asks.
         self.ask_to_quit: Callable[[], None] = lambda: None
         self.is_zoomed = False
+        self.held_keys = HeldKeys()
+        # the form that waits for its order to be carried out, and the order's ticket
+        self._awaited: tuple[int, EnqueueScreen] | None = None
 
     class ThemeWanted(Message, namespace="dashboard"):
         """The person wants the next theme."""
@@ -192,19 +199,35 @@ class Board(Screen[None], inherit_bindings=False):
         self.footer.asks_for_count = number > MAX_BY_KEY
         self.confirm_bar.ask(question, sample, number, on_yes)
 
-    def open_form(self, edited: Job | None, on_done: Callable[[NewJob | None], None]) -> None:
-        """Let the person fill in a new job, or change one."""
+    def open_form(self, edited: Job | None, give: Callable[[NewJob], int]) -> None:
+        """Let the person fill in a new job, or change one; ``give`` orders it and returns the ticket of the order.
+
+        The form stays open until the order is carried out: one that is refused goes back to the person.
+        """
         from queuectl_tui.screens.enqueue import EnqueueScreen
+
+        def submit(job: NewJob) -> None:
+            self._awaited = give(job), form
 
         def done(job: NewJob | None) -> None:
             if job is not None and edited is None and job.cwd:
                 self.post_message(self.DirectoryUsed(job.cwd))
-            on_done(job)
 
         directory = self.last_directory if self.last_directory and os.path.isdir(self.last_directory) else os.getcwd()
         queues = [lane.name for lane in self.snapshot.lanes] or ["default"]
-        form = EnqueueScreen(NewJob("", cwd=directory), queues, edit=edited, clock=self.gateway.clock)
+        new, clock = NewJob("", cwd=directory), self.gateway.clock
+        form = EnqueueScreen(new, queues, submit, self.held_keys, edit=edited, clock=clock)
         self.app.push_screen(form, done)
+
+    def answer_form(self, ticket: int, reason: str | None) -> bool:
+        """Give the form that waits for an order its end, a ``reason`` if it was refused; return whether it took it."""
+        if self._awaited is None or self._awaited[0] != ticket:
+            return False
+        form, self._awaited = self._awaited[1], None
+        if not form.is_active:
+            return False
+        form.answer(reason)
+        return True
 
     # --- going about
 

@@ -52,7 +52,7 @@ class Dialog(ModalScreen[ScreenResultType]):
 
     BINDINGS: ClassVar[list[BindingType]] = [QUIT]
 
-    def takes_key(self, key: str) -> bool:
+    def takes_key(self, event: events.Key) -> bool:
         """Do at once what a key means that was pressed in a widget for text; return whether it means anything."""
         return False
 
@@ -67,7 +67,7 @@ class Dialog(ModalScreen[ScreenResultType]):
 
 def offer_key(widget: Widget, event: events.Key) -> bool:
     """Offer a key to the dialog that a widget for text stands in; return whether the dialog has taken it."""
-    is_taken = isinstance(widget.screen, Dialog) and widget.screen.takes_key(event.key)
+    is_taken = isinstance(widget.screen, Dialog) and widget.screen.takes_key(event)
     if is_taken:
         event.stop()
         event.prevent_default()

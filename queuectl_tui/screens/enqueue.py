@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import ClassVar
@@ -16,18 +16,24 @@ from textual.widgets import Button, Input, Static, TextArea
 from core.clock import Clock, SystemClock, to_datetime
 from core.errors import UsageError
 from core.model import Job, NewJob
+from core.text import clean_line
 from queuectl_tui.screens.dialog import Dialog, dialog_css
 from queuectl_tui.screens.form_widgets import CommandArea, DirectorySuggester, FieldBox, FieldRow, queue_box
+from queuectl_tui.screens.held_keys import HeldKeys
 from queuectl_tui.screens.job_form import FIELD, FIELDS, Field, as_new, error_of, new_job, texts_of_new
 
 _ONE_LINE = "⏎ {verb} · ^j new line · Esc cancel"
 _MORE_LINES = "^s {verb} · ⏎ new line · Esc cancel"
 _ELSEWHERE = "⏎ {verb} · Tab next field · Esc cancel"
 _DISCARD = "Esc again discards what you typed"
+_WAITING = "{verb}: waiting for the database… · Esc leaves"
 
 
 class EnqueueScreen(Dialog[NewJob | None]):
-    """Asks for a job; gives the job asked for, or ``None``. When editing, the job with the changes."""
+    """Asks for a job, orders it with ``submit`` and stays until ``answer`` tells what became of that.
+
+    It gives the job that was ordered, ``None`` if the person left. When editing, the job with the changes.
+    """
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (64, "-roomy")]  # noqa: RUF012 - the base class declares it so
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -57,6 +63,8 @@ class EnqueueScreen(Dialog[NewJob | None]):
     EnqueueScreen .note { height: 1; padding: 0 0 0 11; color: $text-muted; }
     EnqueueScreen .note.-wrong { color: $error; height: auto; max-height: 3; }
     EnqueueScreen #command-note { padding: 0; }
+    EnqueueScreen #refusal { padding: 0; text-style: bold; display: none; }
+    EnqueueScreen #refusal.-wrong { display: block; }
     EnqueueScreen .buttons { height: 1; align-horizontal: right; }
     EnqueueScreen .buttons Static { width: 1fr; color: $text-muted; }
     EnqueueScreen .buttons Static.-warning { color: $warning; text-style: bold; }
@@ -68,7 +76,14 @@ class EnqueueScreen(Dialog[NewJob | None]):
     )
 
     def __init__(
-        self, defaults: NewJob, queues: Sequence[str], *, edit: Job | None = None, clock: Clock | None = None
+        self,
+        defaults: NewJob,
+        queues: Sequence[str],
+        submit: Callable[[NewJob], None],
+        held_keys: HeldKeys,
+        *,
+        edit: Job | None = None,
+        clock: Clock | None = None,
     ) -> None:
         super().__init__()
         self._base = defaults if edit is None else as_new(edit)
@@ -79,8 +94,13 @@ class EnqueueScreen(Dialog[NewJob | None]):
         self._heading = "Enqueue a job" if edit is None else f"Edit job {edit.id}, then retry"
         self._verb = "enqueue" if edit is None else "retry"
         self._clock: Clock = clock or SystemClock()
+        self._submit = submit
+        self._submitted: NewJob | None = None
+        self._refused_texts: dict[str, str] | None = None
+        self._held_keys = held_keys
         self._was_warned = False
         self._has_tried = False
+        self._refusal = Static("", id="refusal", classes="note", markup=False)
         self._command = CommandArea(self._before["command"])
         self._command_note = Static("", id="command-note", classes="note", markup=False)
         self._footer = Static("", markup=False)
@@ -92,6 +112,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
             yield self._command
             yield self._command_note
             yield from self._rows()
+            yield self._refusal
             with Horizontal(classes="buttons"):
                 yield self._footer
                 yield Button(self._verb.capitalize(), id="submit", variant="primary", compact=True)
@@ -127,6 +148,8 @@ class EnqueueScreen(Dialog[NewJob | None]):
     @on(TextArea.Changed)
     def _on_typed(self) -> None:
         self._was_warned = False
+        if self.texts() != self._refused_texts:
+            self._say_refusal("")
         self._judge()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
@@ -142,7 +165,9 @@ class EnqueueScreen(Dialog[NewJob | None]):
         wrong = error_of("command", command, now) if command or self._has_tried else None
         self._command_note.set_class(wrong is not None, "-wrong")
         self._command_note.update(wrong or (FIELD["command"].hint if focused_id == "command" else ""))
-        if self._was_warned:
+        if self._submitted is not None:
+            hint = _WAITING
+        elif self._was_warned:
             hint = _DISCARD
         elif focused_id == "command":
             hint = _MORE_LINES if self._command.has_lines else _ONE_LINE
@@ -153,12 +178,14 @@ class EnqueueScreen(Dialog[NewJob | None]):
 
     # --- the way out
 
-    def takes_key(self, key: str) -> bool:
-        """Submit or cancel."""
-        if key in ("enter", "ctrl+s", "ctrl+enter"):
-            self.action_submit()
-        elif key == "escape":
+    def takes_key(self, event: events.Key) -> bool:
+        """Submit or cancel; keep what is typed behind an order for the time after it."""
+        if event.key == "escape":
             self.action_cancel()
+        elif self._submitted is not None:
+            self._held_keys.keep(event)
+        elif event.key in ("enter", "ctrl+s", "ctrl+enter"):
+            self.action_submit()
         else:
             return False
         return True
@@ -172,8 +199,11 @@ class EnqueueScreen(Dialog[NewJob | None]):
         self.dismiss(None)
 
     def action_submit(self) -> None:
-        """Give the job, or go to the first field that is wrong."""
+        """Order the job, or go to the first field that is wrong."""
+        if self._submitted is not None:
+            return
         self._has_tried = True
+        self._was_warned = False
         texts = self.texts()
         now = self._now
         for field_id, text in texts.items():
@@ -182,13 +212,45 @@ class EnqueueScreen(Dialog[NewJob | None]):
                 self._judge()
                 return
         try:
-            self.dismiss(new_job(self._base, self._before, texts, now))
+            job = new_job(self._base, self._before, texts, now)
         except UsageError as error:
-            self.notify(str(error), severity="error", markup=False)
+            self._say_refusal(str(error))
+            return
+        self._submitted = job
+        self._say_refusal("")
+        self._judge()
+        self._submit(job)
+
+    def answer(self, reason: str | None) -> None:
+        """Close because the order was carried out, or say the ``reason`` why it was refused and keep what was typed."""
+        # behind the keys of the same burst, which wait in the queue of the widget that they were sent to
+        (self.focused or self).call_later(self._settle, reason)
+
+    def _settle(self, reason: str | None) -> None:
+        job, self._submitted = self._submitted, None
+        if not self.is_active:
+            if reason is not None:  # left meanwhile
+                self.app.notify(clean_line(reason), severity="error", markup=False)
+        elif reason is None:
+            self._held_keys.hold()
+            self.dismiss(job)
+            self._held_keys.give_back(self.app)
+        else:
+            self._held_keys.drop()
+            self._refused_texts = self.texts()
+            self._say_refusal(reason)
+            self._judge()
+
+    def _say_refusal(self, reason: str) -> None:
+        self._refusal.set_class(bool(reason), "-wrong")
+        self._refusal.update(clean_line(reason))
+        if reason:
+            self.call_after_refresh(self._refusal.scroll_visible, animate=False)
 
     def action_cancel(self) -> None:
-        """Close; what was typed is given up only at the second time."""
-        if self.texts() == self._before or self._was_warned:
+        """Close; what was typed is given up only at the second time, or when it has been ordered."""
+        if self.texts() == self._before or self._was_warned or self._submitted is not None:
+            self._held_keys.drop()
             self.dismiss(None)
             return
         self._was_warned = True

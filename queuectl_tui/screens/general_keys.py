@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from core.model import NewJob
 from queuectl_tui.screens.board import Board
 from queuectl_tui.screens.roster import Keys
 from queuectl_tui.snapshot import Pane
@@ -65,14 +64,8 @@ class GeneralKeys(Keys):
 
     def enqueue(self) -> None:
         """Ask for a job in a form and add it."""
-        if self._is_read_only("e"):
-            return
-
-        def asked(job: NewJob | None) -> None:
-            if job is not None:
-                self._board.gateway.enqueue(job)
-
-        self._board.open_form(None, asked)
+        if not self._is_read_only("e"):
+            self._board.open_form(None, self._board.gateway.enqueue)
 
     def pause(self) -> None:
         """Pause or resume everything."""
@@ -100,6 +93,7 @@ class GeneralKeys(Keys):
 
     def undo(self) -> None:
         if not self._is_read_only("z"):
+            self._board.held_keys.hold()
             self._board.gateway.offer_undo()
 
     def _is_read_only(self, key: str) -> bool:

@@ -69,8 +69,9 @@ class HelpScreen(Dialog[None]):
             with VerticalScroll(id="keys", can_focus=False):
                 yield self._list
 
-    def takes_key(self, key: str) -> bool:
+    def takes_key(self, event: events.Key) -> bool:
         """Close on q or ? when nothing is typed, on Esc and F1 as soon as nothing is."""
+        key = event.key
         is_end = key in ("escape", "f1") or (key in ("q", "question_mark") and not self._search.value)
         if is_end:
             self.action_close()

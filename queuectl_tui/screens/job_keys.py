@@ -58,11 +58,10 @@ class JobKeys(Keys):
         if self._is_refused("E", job, Verb.EDIT) or job is None:
             return
 
-        def edited(changed: NewJob | None) -> None:
-            if changed is not None:
-                self._board.gateway.edit(job.id, changed_fields(job, changed), then_retry=True)
+        def edit(changed: NewJob) -> int:
+            return self._board.gateway.edit(job.id, changed_fields(job, changed), then_retry=True)
 
-        self._board.open_form(job, edited)
+        self._board.open_form(job, edit)
 
     def cancel(self) -> None:
         """Cancel waiting jobs at once; ask before running ones are stopped."""

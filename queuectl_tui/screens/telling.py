@@ -36,17 +36,22 @@ class Telling(Board, inherit_bindings=False):
         else:
             ago, act = span((self.now() - last.at).total_seconds()), last.act
             self.ask(f"Undo {last.title}, {ago} ago?", last.sample, act.count, lambda: self.gateway.undo(act.id))
+        self.held_keys.give_back(self.app)
 
     def on_act_done(self, message: ActDone) -> None:
-        """Tell what was done."""
+        """Tell what was done, and close the form that asked for it."""
         self.footer.clear_progress()
+        self.answer_form(message.ticket, None)
         if message.said:
             self.toast(message.said)
 
     def on_act_refused(self, message: ActRefused) -> None:
-        """Tell why something was not done."""
+        """Tell why something was not done, in the form that asked for it if there is one."""
         self.footer.clear_progress()
-        self.toast(message.reason, "error")
+        if message.verb == "undo":
+            self.held_keys.give_back(self.app)
+        if not self.answer_form(message.ticket, message.reason):
+            self.toast(message.reason, "error")
 
     def on_act_progressed(self, message: ActProgressed) -> None:
         """Show how far a bulk act is."""

@@ -11,7 +11,7 @@ from core.clock import to_ms
 from core.model import Act, Job, Key, LastAct, NewJob, View
 from queuectl_tui.gateway.facade import FocusRequest, Gateway, Selected, Wanted
 from queuectl_tui.gateway.host import Leaving
-from queuectl_tui.messages import RangeRead, SnapshotTaken, UndoOffered
+from queuectl_tui.messages import ActDone, ActRefused, RangeRead, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot
 from tests.tui.scene import MAKERS, NOW, focus_of, rows
 
@@ -51,6 +51,7 @@ class FakeGateway(Gateway):
 
     def __init__(self, snapshot: Snapshot, *, is_read_only: bool = False, path: str = "/home/ada/jobs.db") -> None:
         self.asked: list[tuple[Any, ...]] = []
+        self.refusals: list[str | None] = []
         self.scene = snapshot
         self._totals = {pane: data.total for pane, data in snapshot.panes.items()}
         self._is_read_only = is_read_only
@@ -125,8 +126,15 @@ class FakeGateway(Gateway):
     def read_range(self, pane: Pane, start: int, length: int) -> None:
         self._tell(RangeRead(pane, start, [MAKERS[pane](index).id for index in range(start, start + length)]))
 
-    def enqueue(self, job: NewJob) -> None:
+    def enqueue(self, job: NewJob) -> int:
         self.asked.append(("enqueue", job))
+        return self._answer("enqueue")
+
+    def _answer(self, verb: str) -> int:
+        ticket = len(self.asked)
+        refusal = self.refusals.pop(0) if self.refusals else None
+        self._tell(ActDone(verb, "", ticket) if refusal is None else ActRefused(verb, refusal, ticket))
+        return ticket
 
     def retry(self, jobs: Selected) -> None:
         self.asked.append(("retry", jobs))
@@ -137,8 +145,9 @@ class FakeGateway(Gateway):
     def purge(self, jobs: Selected) -> None:
         self.asked.append(("purge", jobs))
 
-    def edit(self, job_id: int, fields: dict[str, Any], *, then_retry: bool) -> None:
+    def edit(self, job_id: int, fields: dict[str, Any], *, then_retry: bool) -> int:
         self.asked.append(("edit", job_id, fields, then_retry))
+        return self._answer("edit")
 
     def offer_undo(self) -> None:
         self._tell(UndoOffered(self.last_act))

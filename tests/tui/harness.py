@@ -16,6 +16,14 @@ from queuectl_tui.snapshot import Snapshot
 from tests.tui.fake_gateway import FakeGateway
 
 
+def press(app: QueuectlApp, key: str) -> None:
+    """Have a key (``"j"``, ``"/"``, ``"ctrl+s"``) arrive, and do not wait for what it does."""
+    if len(key) == 1:
+        app.post_message(events.Key(_character_to_key(key), key))
+    else:
+        app.post_message(events.Key(key, {"space": " ", "enter": "\r", "tab": "\t"}.get(key)))
+
+
 class Stage:
     """A dashboard that runs, the gateway it talks to, and the hand that presses its keys."""
 
@@ -28,10 +36,7 @@ class Stage:
     async def press(self, *keys: str) -> None:
         """Press keys (``"j"``, ``"/"``, ``"ctrl+s"``) one after the other and wait until all is done."""
         for key in keys:
-            if len(key) == 1:
-                self.app.post_message(events.Key(_character_to_key(key), key))
-            else:
-                self.app.post_message(events.Key(key, {"space": " ", "enter": "\r", "tab": "\t"}.get(key)))
+            press(self.app, key)
         await self.pilot.pause()
         await self.pilot.pause()
 

@@ -25,6 +25,7 @@ from queuectl_tui.keys import ACTIONS, CONTEXTS
 from queuectl_tui.screens.copy_menu import CopyMenu, command_line
 from queuectl_tui.screens.enqueue import EnqueueScreen
 from queuectl_tui.screens.form_widgets import CommandArea, DirectorySuggester, FieldBox, LineInput
+from queuectl_tui.screens.held_keys import HeldKeys
 from queuectl_tui.screens.help import HelpScreen
 from queuectl_tui.screens.job_form import as_new, error_of, inert, new_job, texts_of_new, told_of
 from queuectl_tui.screens.quit import QuitScreen
@@ -67,7 +68,8 @@ async def asking(
 
 def form(edit: Job | None = None, **defaults: object) -> ModalScreen[Any]:
     new = NewJob("", cwd="/")._replace(**defaults)  # type: ignore[arg-type]
-    return EnqueueScreen(new, ["default", "media"], edit=edit, clock=CLOCK)
+    screen = EnqueueScreen(new, ["default", "media"], lambda _: screen.answer(None), HeldKeys(), edit=edit, clock=CLOCK)
+    return screen
 
 
 async def type_into(pilot: Pilot[None], field_id: str, text: str) -> None:

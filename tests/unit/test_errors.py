@@ -64,7 +64,7 @@ def test_every_error_is_a_queue_error(name: str) -> None:
             InvalidTransition(42, "running", "purge", "cancel it first"),
             "cannot purge job 42: it is running; cancel it first",
         ),
-        (NameTaken("etl"), "a job named 'etl' exists already; choose another --name"),
+        (NameTaken("etl"), "a job named 'etl' exists already; choose another name"),
         (QueueNotFound("media"), "no queue 'media'; see 'queuectl queue list'"),
         (WorkerNotFound(7), "no worker 7; see 'queuectl worker list'"),
     ],

@@ -1,0 +1,166 @@
+"""Orders to a real queue: a form waits for what becomes of its own, and keys typed meanwhile act afterwards."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from core.model import NewJob, State, View
+from core.queue import Queue
+from queuectl_tui.app import QueuectlApp
+from queuectl_tui.gateway.facade import Gateway
+from queuectl_tui.keys import ACTIONS
+from queuectl_tui.preferences import Preferences
+from queuectl_tui.screens.enqueue import EnqueueScreen
+from queuectl_tui.screens.form_widgets import CommandArea, LineInput
+from tests.tui.harness import press
+
+SIZES = [(60, 18), (80, 24), (120, 40)]
+
+
+@asynccontextmanager
+async def dashboard(queue: Queue, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Pilot[int]]:
+    gateway = Gateway(queue, slots=0)
+    app = QueuectlApp(gateway, ACTIONS, Preferences())
+    try:
+        async with app.run_test(size=size) as pilot:
+            await until(pilot, lambda: app.dashboard._has_loaded)
+            yield pilot
+    finally:
+        gateway.host.stop("leave")
+        gateway.host.has_ended(10)
+        gateway.close()
+
+
+async def until(pilot: Pilot[int], is_true: Callable[[], bool]) -> None:
+    for _ in range(3000):
+        if is_true():
+            return
+        await pilot.pause(0.01)
+    raise AssertionError("it did not become true")
+
+
+def burst(pilot: Pilot[int], *keys: str) -> None:
+    """Have the keys arrive at once, before the first has had its effect."""
+    app = pilot.app
+    assert isinstance(app, QueuectlApp)
+    for key in keys:
+        press(app, key)
+
+
+def form(pilot: Pilot[int]) -> EnqueueScreen:
+    screen = pilot.app.screen
+    assert isinstance(screen, EnqueueScreen)
+    return screen
+
+
+def refusal(pilot: Pilot[int]) -> str:
+    return str(form(pilot).query_one("#refusal", Static).content)
+
+
+def is_alone(pilot: Pilot[int]) -> bool:
+    return len(pilot.app.screen_stack) == 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_name_that_is_taken_leaves_the_form_open(size: tuple[int, int], tmp_path: Path) -> None:
+    """What was typed stays; the reason is seen; another name is taken, and the job is added once."""
+    with Queue(tmp_path / "queue.db") as queue:
+        queue.add(NewJob("true", name="etl"))
+        async with dashboard(queue, size) as pilot:
+            await pilot.press("e", *"echo hi")
+            form(pilot).query_one("#name", LineInput).value = "etl"
+            burst(pilot, "ctrl+s", "enter", "enter")
+            await until(pilot, lambda: bool(refusal(pilot)))
+            assert "etl" in refusal(pilot)
+            dialog, note = form(pilot).query_one(".dialog"), form(pilot).query_one("#refusal")
+            await until(pilot, lambda: note.region.height > 0 and dialog.region.contains_region(note.region))
+            assert form(pilot).query_one(CommandArea).text == "echo hi"
+            form(pilot).query_one("#name", LineInput).value = "etl2"
+            await pilot.pause()
+            assert not refusal(pilot)
+            await pilot.press("ctrl+s")
+            await until(pilot, lambda: is_alone(pilot))
+        assert [job.name for job in queue.jobs(View(states=(State.PENDING,)))] == ["etl", "etl2"]
+
+
+async def test_a_database_that_takes_no_writes_leaves_the_form_open(tmp_path: Path) -> None:
+    """A lock that another program holds for longer than a write waits; Esc leaves meanwhile."""
+    with Queue(tmp_path / "queue.db", busy_timeout_s=0.2) as queue:
+        async with dashboard(queue) as pilot:
+            with closing(sqlite3.connect(queue.path)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                await pilot.press("e", *"echo hi")
+                burst(pilot, "enter")
+                await until(pilot, lambda: bool(refusal(pilot)))
+                other.rollback()
+            await pilot.press("enter")
+            await until(pilot, lambda: is_alone(pilot))
+        assert [job.command for job in queue.jobs(View())] == ["echo hi"]
+
+
+async def test_an_edit_that_comes_too_late_leaves_the_form_open(tmp_path: Path) -> None:
+    with Queue(tmp_path / "queue.db") as queue:
+        job_id = queue.add(NewJob("true"))
+        async with dashboard(queue) as pilot:
+            await pilot.press("E", *" x")
+            queue.cancel([job_id])
+            queue.purge([job_id])
+            burst(pilot, "ctrl+s")
+            await until(pilot, lambda: bool(refusal(pilot)))
+            assert form(pilot).query_one(CommandArea).text == "true x"
+            await pilot.press("escape", "escape")
+            await until(pilot, lambda: is_alone(pilot))
+
+
+async def test_while_an_order_waits_escape_leaves_and_no_key_is_typed(tmp_path: Path) -> None:
+    with Queue(tmp_path / "queue.db", busy_timeout_s=600) as queue:
+        async with dashboard(queue) as pilot:
+            with closing(sqlite3.connect(queue.path)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                await pilot.press("e", *"echo hi", "enter", *"abc", "enter")
+                assert form(pilot).query_one(CommandArea).text == "echo hi"
+                await pilot.press("escape")
+                await until(pilot, lambda: is_alone(pilot))
+                await pilot.press("e", "x")
+                assert form(pilot).query_one(CommandArea).text == "x"
+                other.rollback()
+            await until(pilot, lambda: len(queue.jobs(View())) == 1)
+            await pilot.pause()
+            assert form(pilot).query_one(CommandArea).text == "x"  # the first order's end is not this form's
+        assert [job.command for job in queue.jobs(View())] == ["echo hi"]
+
+
+async def test_two_forms_in_one_burst_add_both(tmp_path: Path) -> None:
+    with Queue(tmp_path / "queue.db") as queue:
+        async with dashboard(queue) as pilot:
+            burst(pilot, "e", *"true", "enter", "e", *"false", "enter")
+            await until(pilot, lambda: len(queue.jobs(View())) == 2 and is_alone(pilot))
+        assert [job.command for job in queue.jobs(View())] == ["true", "false"]
+
+
+@pytest.mark.parametrize(("answer", "is_undone"), [("y", True), ("n", False), ("escape", False), ("enter", False)])
+async def test_the_answer_to_undo_may_follow_its_key_at_once(answer: str, is_undone: bool, tmp_path: Path) -> None:
+    with Queue(tmp_path / "queue.db") as queue:
+        job_id = queue.add(NewJob("true"))
+        queue.cancel([job_id])
+        async with dashboard(queue) as pilot:
+            burst(pilot, "z", answer, "4")
+            await until(pilot, lambda: queue.job(job_id).state is (State.PENDING if is_undone else State.CANCELLED))
+            await until(pilot, lambda: is_alone(pilot) and not pilot.app.query("ConfirmBar:focus"))
+            await pilot.pause()
+            assert queue.job(job_id).state is (State.PENDING if is_undone else State.CANCELLED)
+
+
+async def test_with_nothing_to_undo_the_keys_behind_it_act(tmp_path: Path) -> None:
+    with Queue(tmp_path / "queue.db") as queue:
+        async with dashboard(queue) as pilot:
+            burst(pilot, "z", "?")
+            await until(pilot, lambda: not is_alone(pilot))
+            assert type(pilot.app.screen).__name__ == "HelpScreen"
