@@ -50,7 +50,7 @@ class HelpScreen(Dialog[None]):
         scrollbar-background-hover: $surface;
         scrollbar-background-active: $surface;
     }
-    HelpScreen #keys Static { height: auto; }
+    HelpScreen #keys Static { height: auto; padding: 0 1 0 0; }
     """
     )
 
@@ -105,7 +105,7 @@ class HelpScreen(Dialog[None]):
         for number, (context, group) in enumerate(groupby(actions, key=lambda action: action.context)):
             if number:
                 table.add_row()
-            table.add_row("", Text(CONTEXTS[context], style="bold underline"))
+            table.add_row("", Text(CONTEXTS[context], style="bold"))
             for action in group:
                 keys = "  ".join(key_name(key) for key in action.keys)
                 cells = [Text(keys), Text(action.help), Text(action.id)]

@@ -21,6 +21,15 @@ class Palette(CommandPalette):
     """Textual's palette, made to bear keys that arrive faster than it is laid out."""
 
     BINDINGS: ClassVar[list[BindingType]] = [QUIT]
+    DEFAULT_CSS = """
+    Palette SearchIcon { display: none; }
+    Palette FoundCommands {
+        scrollbar-size-vertical: 1;
+        scrollbar-background: $surface;
+        scrollbar-background-hover: $surface;
+        scrollbar-background-active: $surface;
+    }
+    """
 
     def compose(self) -> ComposeResult:
         """Compose the palette with a list of our own."""

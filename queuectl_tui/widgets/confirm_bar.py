@@ -173,23 +173,32 @@ class ConfirmBar(Widget, can_focus=True):
 
     # --- painting
 
-    def _answers(self) -> list[_Part]:
+    def _answers(self, purpose: str) -> list[_Part]:
         if self.must_type:
-            is_right = self._typed == str(self._count)
+            number = str(self._count)
+            is_right = self._typed == number
             after = _Part(f"[{_YES}]", "chosen", "yes") if is_right else _Part(f"[{_NO}]", "chosen", "no")
-            return [_Part(f"  type {self._count} to confirm: ", "sample"), _Part(f"{self._typed}▏ ", "question"), after]
+            wanted = _Part(f"  type {number}{purpose}: ", "sample")
+            # as wide as it will be, so that nothing else in the row moves while the number is typed
+            typed = f"{self._typed}▏".ljust(len(number) + (1 if is_right else 2))
+            return [wanted, _Part(typed, "question"), after, _Part(" ", "")]
         no, yes = ("button", "chosen") if self._is_yes else ("chosen", "button")
-        return [_Part("  ", ""), _Part(f"[{_NO}]", no, "no"), _Part("  ", ""), _Part(f"[{_YES}]", yes, "yes")]
+        buttons = [_Part(f"[{_NO}]", no, "no"), _Part("  ", ""), _Part(f"[{_YES}]", yes, "yes")]
+        return [_Part("  ", ""), *buttons, _Part(" ", "")]
 
     def _parts(self) -> list[_Part]:
-        """Return the row from left to right; the sample gives way first, then the question."""
-        answers = [*self._answers(), _Part(" ", "")]
-        room = self.size.width - sum(width(part.text) for part in answers)
-        question = clip(f" {self._question} ", max(0, room))
+        """Return the row from left to right; the sample gives way first, then what is not the question itself."""
+        question = f" {self._question}"
+        for purpose in (" to confirm", ""):
+            answers = self._answers(purpose)
+            room = self.size.width - sum(width(part.text) for part in answers)
+            if width(question) <= room:
+                break
+        question = clip(question, max(0, room))
         room -= width(question)
         more = f" +{count(self._count - 1)}" if self._count > 1 else ""
-        sample = clip(self._sample, max(0, room - width(more))) + more
-        if room < width(more) + 8:
+        sample = f" {clip(self._sample, max(0, room - width(more) - 1))}{more}"
+        if room < width(more) + 9:
             sample = ""
         gap = max(0, room - width(sample))
         return [_Part(question, "question"), _Part(sample, "sample"), _Part(" " * gap, ""), *answers]

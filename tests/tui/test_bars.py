@@ -120,6 +120,27 @@ async def test_for_many_jobs_the_count_is_typed(keys: list[str], confirmed: int 
         assert bar.is_open == (confirmed is None)
 
 
+async def test_a_long_question_is_whole_where_the_count_is_typed_and_nothing_moves_meanwhile() -> None:
+    """What the count is for gives way before the question does; the question says it, too."""
+    question = "Purge all 12,482 finished jobs?"
+    async with running() as (app, _, pilot):
+        bar = app.query_one(ConfirmBar)
+        bar.ask(question, "true", 12_482, app.confirm)
+        await pilot.pause()
+        assert f" {question}" in bar.text
+        assert "type 12482 to confirm: " in bar.text
+        await pilot.resize_terminal(60, 18)
+        starts = set()
+        for key in "12482":
+            assert f" {question}" in bar.text
+            assert len(bar.text) == 60
+            starts.add(bar.text.index("type 12482: "))
+            await pilot.press(key)
+        assert "[ Yes ]" in bar.text
+        assert {*starts, bar.text.index("type 12482: 12482")} == starts
+        assert len(starts) == 1
+
+
 async def test_a_click_elsewhere_is_no_and_a_click_on_yes_is_yes() -> None:
     async with running() as (app, table, pilot):
         table.show(window(range(5)), NOW)
