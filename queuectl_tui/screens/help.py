@@ -41,7 +41,7 @@ class HelpScreen(Dialog[None]):
     DEFAULT_CSS = (
         dialog_css("HelpScreen")
         + """
-    HelpScreen > .dialog { width: 92; height: 90%; layout: vertical; }
+    HelpScreen > .dialog { width: 94; height: 90%; layout: vertical; }
     HelpScreen _Search { height: 1; margin: 0 0 1 0; padding: 0 1; background: $background; }
     HelpScreen #keys {
         height: 1fr;
