@@ -451,19 +451,36 @@ class Database:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
 
-    def _turn(self, held: Held) -> WriteLock:
+    def _turn(self, held: Held, timeout_s: float | None = None) -> WriteLock:
         """Take the write lock; ``with`` lets it go. Turns are fair, and no two writers ever reset the WAL at once."""
         lock = held.lock
         if lock is None:
             self.check_identity()
             lock = held.lock = WriteLock(self.spool.write_lock)
+        timeout_s = self.busy_timeout_s if timeout_s is None else timeout_s
         try:
-            lock.acquire(self.busy_timeout_s)
+            lock.acquire(timeout_s)
         except FileNotFoundError:
             self.check_identity()  # the spool may have gone together with the database
             self.make_spool()
-            lock.acquire(self.busy_timeout_s)
+            lock.acquire(timeout_s)
         return lock
+
+    def try_locks(self, patience_s: float) -> None:
+        """Take the locks that a write takes, and give them back; raise ``DatabaseBusy`` after so many seconds."""
+        held = self._connections.enter()
+        try:
+            with translated(self.path), self._turn(held, patience_s):
+                connection = self._connections.acquire(held)
+                try:
+                    connection.execute(f"PRAGMA busy_timeout = {round(patience_s * 1000)}")
+                    connection.execute("BEGIN IMMEDIATE")
+                    connection.execute("ROLLBACK")
+                finally:
+                    connection.execute(f"PRAGMA busy_timeout = {round(self.busy_timeout_s * 1000)}")
+                    self._connections.release(held)
+        finally:
+            self._connections.leave(held)
 
     def check_identity(self) -> None:
         """Raise ``DatabaseReplaced`` when the file at the path is not the one that was opened."""

@@ -9,7 +9,7 @@ from core import submission
 from core.arguments import MAX_WHOLE, check_kind, check_number, check_whole
 from core.clock import Clock, to_datetime
 from core.database import Database
-from core.errors import OutputUnavailable, Refused, UsageError
+from core.errors import OutputUnavailable, QueueError, Refused, UsageError
 from core.intake import MAX_LIMIT, check_queue
 from core.late import Late
 from core.settings import Settings, find_setting
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from core import environment, metrics, model, output, unwatched, upkeep
+    from core import environment, metrics, model, output, unwatched, upkeep, write_check
     from core.model import (
         Act,
         Attempt,
@@ -50,9 +50,12 @@ if TYPE_CHECKING:
     #: What a bulk verb acts on: listed jobs, or all that match a view.
     Selection = JobRef | Iterable[JobRef] | View
 else:
-    environment, metrics, model, output, unwatched, upkeep = map(
+    environment, metrics, model, output, unwatched, upkeep, write_check = map(
         Late,
-        ("core.environment", "core.metrics", "core.model", "core.output", "core.unwatched", "core.upkeep"),
+        (
+            *("core.environment", "core.metrics", "core.model", "core.output", "core.unwatched", "core.upkeep"),
+            "core.write_check",
+        ),
     )
     acts, listing, reading, waiting, workers = map(
         Late,
@@ -273,6 +276,15 @@ class Queue:
         """Return since when the longest waiting of the jobs at the head of the queue has been due."""
         found = reading.oldest_pending_at(self.database)
         return None if found is None else to_datetime(found)
+
+    def write_error(self, patience_s: float = 0.25) -> QueueError | None:
+        """Return the error that a write would meet (``DiskFull``, ``DatabaseReadOnly``, ``DatabaseBusy``) or ``None``.
+
+        Nothing is written. A lock that another program holds counts once it was held for ``patience_s`` seconds, so
+        long this takes then.
+        """
+        check_number(patience_s, "patience_s", 0, MAX_DURATION_S)
+        return write_check.write_error(self.database, patience_s)
 
     def data_version(self) -> int:
         """Return a number that changes whenever anyone but this thread commits."""

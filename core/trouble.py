@@ -22,7 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
-_FULL = (
+#: What is said of a full disk; ``path`` is the database.
+FULL = (
     "the disk of {path} is full; nothing was changed; make room, also with 'queuectl purge --all' and then"
     " 'queuectl prune --trash'"
 )
@@ -30,7 +31,7 @@ _FULL = (
 _LEAST_ROOM = 64 * 1024
 
 _MESSAGES: tuple[tuple[str, type[QueueError], str], ...] = (
-    ("disk is full", DiskFull, _FULL),
+    ("disk is full", DiskFull, FULL),
     ("database is locked", DatabaseBusy, "another program holds {path} locked; nothing was changed; try again"),
     ("readonly", DatabaseReadOnly, "{path} cannot be written; check its owner and permissions"),
     ("not a database", NotOurDatabase, "{path} is not an SQLite database; it was not touched"),
@@ -101,7 +102,7 @@ def _cause(path: str) -> QueueError | None:
     except OSError as error:
         return _of_system(path, error)
     if room.f_bavail * room.f_frsize < _LEAST_ROOM or (room.f_files and not room.f_favail):
-        return DiskFull(_FULL.format(path=path))
+        return DiskFull(FULL.format(path=path))
     return _too_long(path)
 
 
@@ -123,7 +124,7 @@ def _too_long(path: str) -> DatabaseError | None:
 
 def _of_system(path: str, error: OSError) -> QueueError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(_FULL.format(path=path))
+        return DiskFull(FULL.format(path=path))
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return DatabaseError(
             f"{path} cannot be opened: this process or the system has too many files open; nothing was changed;"

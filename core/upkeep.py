@@ -20,6 +20,7 @@ from core.schema import SCHEMA_VERSION
 from core.settings import Settings, find_setting
 from core.shim import why_no_shell
 from core.store import lanes, workers
+from core.write_check import LOCK_PATIENCE_S, write_error
 
 #: Jobs removed for good per transaction.
 CHUNK = 500
@@ -160,6 +161,7 @@ def doctor(db: Database) -> list[Finding]:
         *_check_workers(db),
         *_check_leftovers(leftovers(db)),
         *_check_permissions(db),
+        *_check_writes(db),
         *_check_room(db),
         *_check_filesystem(db),
     ]
@@ -313,6 +315,16 @@ def _check_permissions(db: Database) -> Iterator[Finding]:
         yield Finding("warning", "permissions", f"others may use {', '.join(open_to_others)}", "chmod go= them")
     else:
         yield Finding("ok", "permissions", "yours alone")
+
+
+def _check_writes(db: Database) -> Iterator[Finding]:
+    if db.is_read_only:
+        return
+    error = write_error(db, LOCK_PATIENCE_S)
+    if error is None:
+        yield Finding("ok", "writes", "nothing keeps it from being written")
+    else:
+        yield Finding("error", "writes", str(error))
 
 
 def _check_room(db: Database) -> Iterator[Finding]:

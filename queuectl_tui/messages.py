@@ -72,9 +72,9 @@ class WorkerReported(Message):
 
 
 class WorkerEnded(Message):
-    """The worker inside this process has ended; ``error`` says why when it was not asked to."""
+    """The worker inside this process has ended or could not start; ``error`` says so and why, after "The worker"."""
 
-    def __init__(self, error: str | None) -> None:
+    def __init__(self, error: str) -> None:
         super().__init__()
         self.error = error
 

@@ -11,6 +11,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+from core.errors import QueueError
 from core.model import Attempt, Counts, Event, Job, Lane, Minute, Row, State, View, Waiting, WorkerInfo
 
 
@@ -105,7 +106,8 @@ class Snapshot(NamedTuple):
     """Everything the dashboard shows, read in one go at ``taken_at``; ``minutes`` and ``pulses`` are newest last.
 
     ``pulses`` hold only seconds in which something ended. ``own_worker_id`` is the worker inside this process.
-    ``error`` is what went wrong when it was read; the rest is then the last good data.
+    ``error`` is what went wrong when it was read; the rest is then the last good data. ``write_error`` is what a write
+    would meet.
     """
 
     taken_at: datetime
@@ -120,13 +122,15 @@ class Snapshot(NamedTuple):
     panes: Mapping[Pane, PaneData]
     focus: Focus | None = None
     error: str | None = None
+    write_error: QueueError | None = None
     own_worker_id: int | None = None
 
     def frame(self) -> tuple[object, ...]:
         """Return all but the lists and the focus: while it stays equal, only time moves what stands around them."""
         return (
             *(self.counts, self.lanes, self.is_paused, self.workers, self.minutes),
-            *(self.rates, self.oldest_pending_at, self.pulses, self.error, self.own_worker_id),
+            *(self.rates, self.oldest_pending_at, self.pulses, self.error, self.write_error),
+            self.own_worker_id,
         )
 
 

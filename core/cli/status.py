@@ -43,7 +43,7 @@ def _status(session: Session) -> int:
     queue = session.queue()
     counts, workers, oldest = queue.counts(), queue.workers(), queue.oldest_pending_at()
     alive = [worker for worker in workers if worker.is_alive]
-    is_paused = queue.is_paused()
+    is_paused, write_error = queue.is_paused(), queue.write_error()
     now = session.now()
     unwatched = sum(worker.running for worker in workers if not worker.is_alive)
     if session.is_json:
@@ -59,6 +59,7 @@ def _status(session: Session) -> int:
                 "is_paused": is_paused,
                 "oldest_pending_at": plain(oldest),
                 "oldest_pending_s": None if oldest is None else max(0.0, (now - oldest).total_seconds()),
+                "write_error": None if write_error is None else str(write_error),
                 "database": session.database_path(),
             }
         )
@@ -78,6 +79,7 @@ def _status(session: Session) -> int:
         ("workers", f"{len(alive)} alive, {count(slots, 'slot')}" if alive else Cell("none alive", "yellow")),
         ("paused", Cell("everything; 'queuectl queue resume' goes on", "yellow") if is_paused else None),
         ("database", session.database_path()),
+        ("trouble", None if write_error is None else Cell(str(write_error), "red")),
     ]
     show_pairs(session, pairs)
     _show_details(session, queue)

@@ -11,6 +11,7 @@ from textual.message import Message
 from core.errors import QueueError
 from core.queue import Queue
 from queuectl_tui.messages import WorkerEnded, WorkerReported
+from queuectl_tui.troubles import WAITING_RESULTS
 
 if TYPE_CHECKING:
     from core.events import WorkerEvent
@@ -61,7 +62,7 @@ class WorkerHost:
                 worker.start()
             except (QueueError, OSError) as error:
                 self._is_end_told = True
-                self._post(WorkerEnded(str(error)))
+                self._post(WorkerEnded(f"could not start: {error}"))
                 return
             self._worker = worker
         if self._was_asked_to_end():  # while it was being registered
@@ -99,10 +100,8 @@ class WorkerHost:
         if worker is None or not worker.is_alive or worker.trouble is None:
             return None
         waiting = worker.unrecorded_count
-        results = (
-            f"; {waiting:,} {'result waits' if waiting == 1 else 'results wait'} to be recorded" if waiting else ""
-        )
-        return f"{worker.trouble}{results}"
+        results = f"; {waiting:,} {'result waits' if waiting == 1 else 'results wait'} {WAITING_RESULTS}"
+        return worker.trouble + (results if waiting else "")
 
     def resize(self, change: int) -> None:
         """Change the number of slots, within 0 to ``MAX_SLOTS``."""
@@ -133,7 +132,7 @@ class WorkerHost:
         worker = self._worker
         if worker is not None and not self._is_end_told and worker.error is not None:
             self._is_end_told = True
-            self._post(WorkerEnded(f"{worker.error}"))
+            self._post(WorkerEnded(f"has ended: {worker.error}. Its jobs go on; start again to take them over"))
 
     def _heard(self, event: WorkerEvent) -> None:
         from core.events import (

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.clock import Clock, to_datetime
-from core.errors import DatabaseReplaced, Interrupted, JobNotFound, OutputUnavailable
+from core.errors import DatabaseBusy, DatabaseReplaced, Interrupted, JobNotFound, OutputUnavailable, QueueError
 from core.model import Counts, Job, Key, State, View, Waiting
 from core.queue import Queue
 from queuectl_tui.gateway.meter import Meter
@@ -37,6 +37,11 @@ OLDEST_S = 1.0
 OLDEST_CALM_S = 10.0
 #: How often to look whether workers died, while jobs run.
 WATCH_S = 1.0
+#: How often to look whether the database could be written, and for how long a lock must be held to be told of.
+WRITE_CHECK_S = 1.0
+LOCKED_S = 1.5
+#: How long one look waits for a lock.
+LOCK_PATIENCE_S = 0.02
 #: Minutes of history in the chart.
 MINUTES = 60
 
@@ -70,7 +75,9 @@ class Reader:
         self._snapshot = empty_snapshot(to_datetime(clock.now_ms()))
         self._taken: Snapshot | None = None
         self._not_before_s = 0.0
-        self._file_check_s = self._watch_check_s = 0.0
+        self._file_check_s = self._watch_check_s = self._write_check_s = 0.0
+        self._write_error: QueueError | None = None
+        self._locked_since_s: float | None = None
         self._file: tuple[int, int] | None = None
         self._version: int | None = None
         self._last_error: str | None = None
@@ -235,7 +242,8 @@ class Reader:
             with self._condition:
                 self._is_woken = False
         return (
-            is_changed
+            self._is_write_error_changed()  # always asked: it is due by the clock alone
+            or is_changed
             or self._is_ageing()
             or self._is_watch_changed()
             or any(window.is_count_due for window in self._windows.values())
@@ -256,6 +264,27 @@ class Reader:
             return True
         shown = [row.job for row in self._snapshot.panes[Pane.RUNNING].rows if row.job.unwatched is not None]
         return bool(shown) and self._queue.watched(shown) != shown
+
+    def _is_write_error_changed(self) -> bool:
+        """Return whether what keeps the database from being written differs from what is shown; looks once a second.
+
+        A lock is told of once it has been held for a while, by look after look: each alone may meet a long write.
+        """
+        now_s = time.monotonic()
+        if now_s < self._write_check_s:
+            return False
+        self._write_check_s = now_s + WRITE_CHECK_S
+        error = self._queue.write_error(LOCK_PATIENCE_S)
+        if not isinstance(error, DatabaseBusy):
+            self._locked_since_s = None
+        elif self._locked_since_s is None or self._queue.data_version() != self._version:
+            self._locked_since_s, error = now_s, None
+        elif now_s - self._locked_since_s < LOCKED_S:
+            error = None
+        is_changed = str(error) != str(self._write_error)
+        if is_changed:
+            self._write_error = error
+        return is_changed
 
     def _check_file(self) -> None:
         """Notice, once a second, that the file was deleted: whoever writes to it now writes into the void."""
@@ -287,6 +316,7 @@ class Reader:
             oldest_pending_at=self._oldest_pending_at(counts),
             pulses=self._meter.pulses(),
             panes=panes,
+            write_error=self._write_error,
             own_worker_id=self.own_worker_id(),
         )
         snapshot = snapshot._replace(focus=self._read_focus(snapshot))

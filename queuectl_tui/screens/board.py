@@ -24,6 +24,7 @@ from queuectl_tui.keys import Action
 from queuectl_tui.screens.arrangement import HEIGHTS, WIDTHS, Mode, arranged, classes_for, mode_of
 from queuectl_tui.screens.held_keys import HeldKeys
 from queuectl_tui.snapshot import Focus, Pane, Snapshot, empty_snapshot
+from queuectl_tui.troubles import Trouble, troubles_of
 from queuectl_tui.widgets.confirm_bar import MAX_BY_KEY, ConfirmBar
 from queuectl_tui.widgets.detail import Detail
 from queuectl_tui.widgets.filter_bar import FilterBar
@@ -36,6 +37,7 @@ from queuectl_tui.widgets.pane_box import PaneBox
 from queuectl_tui.widgets.strip_bar import StripBar
 from queuectl_tui.widgets.throughput import Throughput
 from queuectl_tui.widgets.title import Title
+from queuectl_tui.widgets.trouble_bar import TroubleBar
 
 if TYPE_CHECKING:
     from queuectl_tui.screens.enqueue import EnqueueScreen
@@ -65,6 +67,7 @@ class Board(Screen[None], inherit_bindings=False):
         self.side = Container(id="side")
         self.detail_box = Container(id="detail-box", classes="box side-box")
         self.confirm_bar = ConfirmBar(id="confirm")
+        self.trouble_bar = TroubleBar(id="trouble")
         self.footer = Footer(self.actions, is_ascii=is_ascii, id="footer")
         self.current = Pane.PENDING
         self.focus_request: FocusRequest | None = None
@@ -109,6 +112,7 @@ class Board(Screen[None], inherit_bindings=False):
                     yield self.detail_title
                     yield self.detail
                 yield self.output_box
+        yield self.trouble_bar
         yield self.footer
 
     def add_confirm_bar(self) -> None:
@@ -176,6 +180,11 @@ class Board(Screen[None], inherit_bindings=False):
             if node is self.detail:
                 return "detail"
         return "lists"
+
+    def troubles(self, now: datetime) -> list[Trouble]:
+        """Return what is wrong in the newest picture and with the worker of this process, the worst first."""
+        has_data = self.snapshot.panes[Pane.PENDING].is_counted
+        return troubles_of(self.snapshot, self.gateway.host.trouble, now) if has_data or self.snapshot.error else []
 
     def target_job(self) -> Job | None:
         """Return the one job that keys act on when none is marked: the one that detail and output show."""

@@ -229,9 +229,10 @@ class Dashboard(Telling, inherit_bindings=False):
 
     def _show_time(self, now: datetime) -> None:
         """Write what moves on with time alone."""
-        trouble = self.gateway.host.trouble
-        self.header.show(self.snapshot, now, trouble)
-        self.strip_bar.show(self.snapshot, self.current, trouble)
+        troubles = self.troubles(now)
+        self.header.show(self.snapshot, now, troubles)
+        self.strip_bar.show(self.snapshot, self.current, troubles)
+        self.trouble_bar.show(troubles)
         self.throughput.show(self.snapshot, now)
 
     def _tick(self) -> None:
@@ -347,7 +348,7 @@ class Dashboard(Telling, inherit_bindings=False):
         if isinstance(event.widget, JobTable):
             self.current = event.widget.pane
             self.footer.show_marked(self.table.mark_count)
-            self.strip_bar.show(self.snapshot, self.current, self.gateway.host.trouble)
+            self.strip_bar.show(self.snapshot, self.current, self.troubles(self.now()))
             self._follow_cursor()
         place = self.place
         if place != "typing":

@@ -91,4 +91,4 @@ class Telling(Board, inherit_bindings=False):
 
     def on_worker_ended(self, message: WorkerEnded) -> None:
         """Tell that this dashboard runs no jobs any more."""
-        self.toast(f"The worker has ended: {message.error}. Its jobs go on; start again to take them over.", "error")
+        self.toast(f"The worker {message.error}.", "error")

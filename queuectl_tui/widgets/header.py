@@ -8,8 +8,9 @@ from datetime import datetime
 
 from core.model import State, WorkerInfo
 from core.text import clean_line
-from queuectl_tui.format import clip_middle, count, span, span_up
+from queuectl_tui.format import clip_middle, span, span_up
 from queuectl_tui.snapshot import Snapshot
+from queuectl_tui.troubles import Trouble
 from queuectl_tui.widgets.bar import Bar, Part
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -56,9 +57,9 @@ class Header(Bar):
         self._is_read_only = is_read_only
         self.is_ascii = is_ascii
 
-    def show(self, snapshot: Snapshot, now: datetime, trouble: str | None = None) -> None:
-        """Say how things are; ``trouble`` is what ails this process's worker. With any, nothing is green."""
-        is_well = trouble is None and snapshot.error is None
+    def show(self, snapshot: Snapshot, now: datetime, troubles: Sequence[Trouble] = ()) -> None:
+        """Say how things are, and the label of the worst trouble. With any, nothing is green."""
+        is_well = not troubles
         left = [
             Part(" queuectl", "strong"),
             Part("  "),
@@ -73,7 +74,7 @@ class Header(Bar):
         left += self._waiting_parts(snapshot, now)
         if not is_well:  # what is wrong takes the room that it needs: half a name or number tells nothing
             left = [part._replace(rank=max(part.rank, 1)) for part in left]
-        self.show_parts(left, self._alarms(snapshot, now, trouble))
+        self.show_parts(left, self._alarms(snapshot, troubles))
 
     def _rate_parts(self, snapshot: Snapshot) -> list[Part]:
         rates = snapshot.rates
@@ -97,17 +98,8 @@ class Header(Bar):
             parts.append(Part(f"   ETA {span_up(snapshot.rates.eta_s)}", "muted", 4))
         return parts
 
-    def _alarms(self, snapshot: Snapshot, now: datetime, trouble: str | None) -> list[Part]:
-        alarms = []
-        has_worker = any(worker.is_alive for worker in snapshot.workers)
-        if trouble is not None and snapshot.error is None:
-            alarms.append(Part(f" {clean_line(trouble.replace(self._path, self._file_name))} ", "alarm"))
-        elif not has_worker and (waiting := snapshot.counts.of(State.PENDING)):
-            alarms.append(Part(f" no worker for {count(waiting)} waiting ", "alarm", 1))
-        if snapshot.error is not None:
-            old = span((now - snapshot.taken_at).total_seconds())
-            said = clean_line(snapshot.error.replace(self._path, self._file_name))  # the end is what tells
-            alarms.append(Part(f" data {old} old: {said} ", "alarm"))
+    def _alarms(self, snapshot: Snapshot, troubles: Sequence[Trouble]) -> list[Part]:
+        alarms = [Part(f" {trouble.label} ", "alarm") for trouble in troubles[:1]]
         if self._is_read_only:
             alarms.append(Part(" read-only ", "warning", 1))
         if snapshot.is_paused:

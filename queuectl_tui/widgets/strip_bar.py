@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual import events
 from textual.message import Message
 
 from core.model import Counts
 from queuectl_tui.format import compact
 from queuectl_tui.snapshot import Pane, Snapshot
+from queuectl_tui.troubles import Trouble
 from queuectl_tui.widgets.bar import Bar, Part
 from queuectl_tui.widgets.header import worker_parts
 
@@ -28,9 +31,9 @@ class StripBar(Bar):
         self._is_read_only = is_read_only
         self._shown: tuple[Counts, list[Part], Pane] | None = None
 
-    def show(self, snapshot: Snapshot, current: Pane, trouble: str | None = None) -> None:
-        """Say how many there are, and what ails the whole: there is no header beside it."""
-        alarms = self._alarms(snapshot, trouble)
+    def show(self, snapshot: Snapshot, current: Pane, troubles: Sequence[Trouble] = ()) -> None:
+        """Say how many there are, and the label of the worst trouble: there is no header beside it."""
+        alarms = self._alarms(snapshot, troubles)
         shown = (snapshot.counts, alarms, current)
         if shown == self._shown:
             return  # most terminals have room for the panes: this must not cost them anything
@@ -44,13 +47,9 @@ class StripBar(Bar):
             parts.append(Part(f"{compact(number)}{alarm}  ", "bad" if alarm else "", action=pane.name))
         self.show_parts(parts, alarms)
 
-    def _alarms(self, snapshot: Snapshot, trouble: str | None) -> list[Part]:
-        alarms = []
-        if snapshot.error is not None:
-            alarms.append(Part(" OLD DATA ", "alarm", 1))
-        elif trouble is not None:
-            alarms.append(Part(" TROUBLE ", "alarm", 1))
-        elif snapshot.is_paused:
+    def _alarms(self, snapshot: Snapshot, troubles: Sequence[Trouble]) -> list[Part]:
+        alarms = [Part(f" {trouble.label} ", "alarm", 1) for trouble in troubles[:1]]
+        if snapshot.is_paused and not alarms:
             alarms.append(Part(" PAUSED ", "alarm", 1))
         if self._is_read_only:
             alarms.append(Part(" read-only ", "warning", 2))

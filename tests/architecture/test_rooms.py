@@ -42,7 +42,7 @@ CLOCK_READINGS = {
     ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"),
 }  # fmt: skip
 
-MAX_LINES = 500
+MAX_LINES = 600
 #: Parts of the product whose files must be small and say what they are for; an empty file only marks a package.
 PACKAGES = ("core", "queuectl_tui")
 MODULES = sorted(
@@ -126,7 +126,7 @@ def test_only_the_clock_module_reads_the_clock(module: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_no_file_is_too_long_to_hold_in_mind(module: str) -> None:
-    """A file of more than 500 lines has more than one thing to say."""
+    """A file of more than 600 lines has more than one thing to say."""
     lines = (ROOT / module).read_text(encoding="utf-8").count("\n")
     assert lines <= MAX_LINES
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from textual.message import Message
 
+from core.errors import DatabaseBusy, DiskFull
 from core.filter import parse_filter
 from core.model import NewJob, State, Term, View
 from core.queue import Queue
@@ -18,6 +21,7 @@ from queuectl_tui.gateway import reader
 from queuectl_tui.gateway.facade import FocusRequest, Gateway, said_of
 from queuectl_tui.messages import ActDone, ActRefused, JobEnqueued, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, Snapshot
+from tests.full_disk import fill, mounted
 
 
 class Listener:
@@ -215,6 +219,28 @@ def test_a_file_that_is_gone_is_told_and_the_last_data_kept(idle: Listener, queu
     assert len({snapshot.error for snapshot in idle.snapshots if snapshot.error}) == 1
     os.rename(queue.path + ".moved", queue.path)
     idle.until(lambda: idle.last.error is None)
+
+
+def test_a_lock_that_is_held_for_long_is_told_for_as_long_as_it_is(idle: Listener, queue: Queue) -> None:
+    """Also without a worker here that would meet it."""
+    with closing(sqlite3.connect(queue.path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        idle.until(lambda: isinstance(idle.last.write_error, DatabaseBusy))
+        other.rollback()
+    idle.until(lambda: idle.last.write_error is None)
+
+
+def test_a_full_disk_is_told_for_as_long_as_it_is(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "16m") as disk, Queue(disk / "queue.db") as queue:
+        gateway = Gateway(queue, slots=0)
+        listener = Listener(gateway)
+        try:
+            filler = fill(disk)
+            listener.until(lambda: bool(listener.snapshots) and isinstance(listener.last.write_error, DiskFull))
+            filler.unlink()
+            listener.until(lambda: listener.last.write_error is None)
+        finally:
+            gateway.close()
 
 
 def test_a_read_only_gateway_runs_no_worker(tmp_path: Path) -> None:

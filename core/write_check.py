@@ -1,0 +1,60 @@
+"""Whether a database could be written at the moment, found out without writing to it."""
+
+from __future__ import annotations
+
+import os
+
+from core.database import Database
+from core.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, QueueError
+from core.trouble import FULL
+
+#: With less room than this, in bytes, a disk counts as full: the log grows in pieces of about so much.
+LEAST_ROOM_BYTES = 64 * 1024
+#: For how long a lock that another program holds is waited for before it counts, in seconds.
+LOCK_PATIENCE_S = 0.25
+
+
+def write_error(db: Database, patience_s: float) -> QueueError | None:
+    """Return the error that a write to the database would meet now; ``None`` if none is to be seen.
+
+    Looks at rights, room and locks, in this order. A lock counts that is held for ``patience_s`` seconds, so long this
+    takes then, while nothing is committed. A database that was opened read-only is only asked for room.
+    """
+    error = None if db.is_read_only else _right(db)
+    error = error or _room(db)
+    if error is not None or db.is_read_only:
+        return error
+    version = db.data_version()
+    try:
+        db.try_locks(patience_s)
+    except DatabaseBusy:
+        if db.data_version() != version:
+            return None  # others write, one after the other
+        return DatabaseBusy(f"another program holds {db.path} locked; nothing is recorded until it ends or lets go")
+    except QueueError as refused:
+        return refused
+    return None
+
+
+def _right(db: Database) -> QueueError | None:
+    for path in (db.path, db.spool.root):
+        try:
+            if os.statvfs(path).f_flag & os.ST_RDONLY:
+                return DatabaseReadOnly(f"{path} cannot be written: its file system is read-only; mount it read-write")
+        except FileNotFoundError:
+            continue  # who reads or writes will say so
+        if not os.access(path, os.W_OK):
+            return DatabaseReadOnly(f"{path} cannot be written; check its owner and permissions")
+    return None
+
+
+def _room(db: Database) -> QueueError | None:
+    try:
+        found = os.statvfs(os.path.dirname(db.path))
+    except OSError:
+        return None
+    # some of the room is for root alone
+    blocks, files = (found.f_bfree, found.f_ffree) if os.geteuid() == 0 else (found.f_bavail, found.f_favail)
+    if blocks * found.f_frsize < LEAST_ROOM_BYTES or (found.f_files and not files):
+        return DiskFull(FULL.format(path=db.path).replace("; nothing was changed", ""))
+    return None

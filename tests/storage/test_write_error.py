@@ -1,0 +1,95 @@
+"""What a write would meet is found out without a write: rights, room, locks; each caused for real."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from core.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, UsageError
+from core.model import NewJob
+from core.queue import Queue
+from tests.full_disk import fill, mounted
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[Queue]:
+    with Queue(tmp_path / "queue.db") as opened:
+        opened.add(NewJob("true"))
+        yield opened
+
+
+def test_a_sound_database_has_none_and_is_not_written_to(queue: Queue) -> None:
+    before = os.stat(queue.path + "-wal")
+    with Queue(queue.path) as other:
+        version = other.data_version()
+        assert queue.write_error() is None
+        assert other.data_version() == version
+    after = os.stat(queue.path + "-wal")
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+def test_a_lock_that_another_program_holds_counts_for_as_long_as_it_lasts(queue: Queue) -> None:
+    with closing(sqlite3.connect(queue.path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        error = queue.write_error(0.05)
+        assert isinstance(error, DatabaseBusy)
+        assert queue.path in str(error)
+        other.rollback()
+    assert queue.write_error() is None
+    queue.add(NewJob("true"))  # the timeout of writes is what it was
+
+
+def test_the_turn_of_a_writer_that_hangs_counts_as_well(queue: Queue) -> None:
+    with queue.database.write(), closing(Queue(queue.path)) as other:
+        assert isinstance(other.write_error(0.05), DatabaseBusy)
+    assert queue.write_error() is None
+
+
+def test_others_that_write_in_turn_are_no_trouble(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the database changes while a lock is waited for, somebody gets on."""
+    versions = iter((1, 2))
+    monkeypatch.setattr(queue.database, "data_version", lambda: next(versions))
+    with closing(sqlite3.connect(queue.path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert queue.write_error(0.01) is None
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "16m") as disk, Queue(disk / "queue.db") as queue:
+        filler = fill(disk)
+        error = queue.write_error()
+        assert isinstance(error, DiskFull)
+        assert "nothing was changed" not in str(error)
+        with Queue(disk / "queue.db", is_read_only=True) as looking:
+            assert isinstance(looking.write_error(), DiskFull)
+        filler.unlink()
+        assert queue.write_error() is None
+
+
+def test_a_file_that_this_user_may_not_write(queue: Queue, tmp_path: Path) -> None:
+    """Asked as another user where the tests run as root, whom no permission keeps from anything."""
+    os.chmod(queue.path, 0o444)
+    if os.geteuid() != 0:
+        assert isinstance(queue.write_error(), DatabaseReadOnly)
+        return
+    script = (
+        "import os, sys; from types import SimpleNamespace as N; from core.write_check import _right;"
+        f" os.chmod({str(tmp_path)!r}, 0o755); os.setuid(65534);"
+        f" print(type(_right(N(path={queue.path!r}, spool=N(root={queue.database.spool.root!r})))).__name__)"
+    )
+    for directory in [tmp_path, *tmp_path.parents][:4]:
+        os.chmod(directory, 0o755)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.strip() == DatabaseReadOnly.__name__, done.stderr
+
+
+def test_a_patience_that_is_no_number_is_refused(queue: Queue) -> None:
+    with pytest.raises(UsageError, match="patience_s"):
+        queue.write_error(-1)
