@@ -44,13 +44,17 @@ class ActDone(Message):
 
 
 class ActRefused(Message):
-    """A write was refused or failed; nothing changed. ``reason`` is one line; ``ticket`` is the order's number."""
+    """A write was refused or failed; nothing changed.
 
-    def __init__(self, verb: str, reason: str, ticket: int = 0) -> None:
+    ``reason`` is one line; ``ticket`` is the order's number; ``field_id`` is the field of the form that it is about.
+    """
+
+    def __init__(self, verb: str, reason: str, ticket: int = 0, field_id: str | None = None) -> None:
         super().__init__()
         self.verb = verb
         self.reason = reason
         self.ticket = ticket
+        self.field_id = field_id
 
 
 class ActProgressed(Message):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from textual.message import Message
 
-from core.errors import QueueError
+from core.errors import NameTaken, QueueError
 from core.model import Act
 from core.queue import Progress
 from queuectl_tui.messages import ActDone, ActProgressed, ActRefused
@@ -59,6 +59,8 @@ class Writer:
             ticket, order = given
             try:
                 act = order.do(self._progress(order.verb))
+            except NameTaken as error:
+                self._post(ActRefused(order.verb, str(error), ticket, "name"))
             except QueueError as error:
                 self._post(ActRefused(order.verb, str(error), ticket))
             except Exception as error:  # the gateway's boundary: a write that fails must not end the thread

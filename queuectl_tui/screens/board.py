@@ -228,14 +228,14 @@ class Board(Screen[None], inherit_bindings=False):
         form = EnqueueScreen(new, queues, submit, self.held_keys, edit=edited, clock=clock)
         self.app.push_screen(form, done)
 
-    def answer_form(self, ticket: int, reason: str | None) -> bool:
+    def answer_form(self, ticket: int, reason: str | None, field_id: str | None = None) -> bool:
         """Give the form that waits for an order its end, a ``reason`` if it was refused; return whether it took it."""
         if self._awaited is None or self._awaited[0] != ticket:
             return False
         form, self._awaited = self._awaited[1], None
-        if not form.is_active:
+        if form not in self.app.screen_stack:
             return False
-        form.answer(reason)
+        form.answer(reason, field_id)
         return True
 
     # --- going about

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from typing import ClassVar
 
@@ -22,9 +23,9 @@ from queuectl_tui.screens.form_widgets import CommandArea, DirectorySuggester, F
 from queuectl_tui.screens.held_keys import HeldKeys
 from queuectl_tui.screens.job_form import FIELD, FIELDS, Field, as_new, error_of, new_job, texts_of_new
 
-_ONE_LINE = "⏎ {verb} · ^j new line · Esc cancel"
-_MORE_LINES = "^s {verb} · ⏎ new line · Esc cancel"
-_ELSEWHERE = "⏎ {verb} · Tab next field · Esc cancel"
+_ONE_LINE = "⏎ {verb} · ^j new line · Esc cancels"
+_MORE_LINES = "^s {verb} · ⏎ new line · Esc cancels"
+_ELSEWHERE = "⏎ {verb} · Tab next field · Esc cancels"
 _DISCARD = "Esc again discards what you typed"
 _WAITING = "{verb}: waiting for the database… · Esc leaves"
 
@@ -35,7 +36,8 @@ class EnqueueScreen(Dialog[NewJob | None]):
     It gives the job that was ordered, ``None`` if the person left. When editing, the job with the changes.
     """
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (64, "-roomy")]  # noqa: RUF012 - the base class declares it so
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-roomy")]  # noqa: RUF012 - the base class declares it so
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-tall")]  # noqa: RUF012 - as above
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s,ctrl+enter", "submit", "Submit", show=False),
         Binding("escape", "cancel", "Cancel", show=False),
@@ -60,18 +62,24 @@ class EnqueueScreen(Dialog[NewJob | None]):
     EnqueueScreen .field.-wrong .label { color: $error; text-style: bold; }
     EnqueueScreen LineInput { width: 1fr; background: $background; padding: 0 1; }
     EnqueueScreen LineInput:focus, EnqueueScreen CommandArea:focus { background-tint: $foreground 8%; }
-    EnqueueScreen .note { height: 1; padding: 0 0 0 11; color: $text-muted; }
-    EnqueueScreen .note.-wrong { color: $error; height: auto; max-height: 3; }
+    EnqueueScreen .note {
+        height: 1;
+        padding: 0 0 0 11;
+        color: $text-muted;
+        text-wrap: nowrap;
+        text-overflow: ellipsis;
+    }
+    EnqueueScreen .note.-wrong { color: $error; height: auto; max-height: 3; text-wrap: wrap; }
     EnqueueScreen #command-note { padding: 0; }
     EnqueueScreen #refusal { padding: 0; text-style: bold; display: none; }
-    EnqueueScreen #refusal.-wrong { display: block; }
+    EnqueueScreen #refusal.-wrong { display: block; max-height: 6; }
     EnqueueScreen .buttons { height: 1; align-horizontal: right; }
-    EnqueueScreen .buttons Static { width: 1fr; color: $text-muted; }
-    EnqueueScreen .buttons Static.-warning { color: $warning; text-style: bold; }
+    EnqueueScreen > .dialog.-warning { border-subtitle-color: $warning; border-subtitle-style: bold; }
     EnqueueScreen Button { margin: 0 0 0 1; min-width: 11; }
     EnqueueScreen.-narrow .fields { layout: vertical; }
     EnqueueScreen.-narrow .field { padding: 0; }
-    EnqueueScreen.-narrow Button { display: none; }
+    EnqueueScreen.-narrow .buttons, EnqueueScreen.-short .buttons { display: none; }
+    EnqueueScreen.-short CommandArea { height: 3; }
     """
     )
 
@@ -103,18 +111,18 @@ class EnqueueScreen(Dialog[NewJob | None]):
         self._refusal = Static("", id="refusal", classes="note", markup=False)
         self._command = CommandArea(self._before["command"])
         self._command_note = Static("", id="command-note", classes="note", markup=False)
-        self._footer = Static("", markup=False)
+        self._dialog = VerticalScroll(classes="dialog", can_focus=False)
+        self._late: Callable[[], None] | None = None
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(classes="dialog", can_focus=False) as dialog:
-            dialog.border_title = self._heading
+        self._dialog.border_title = self._heading
+        with self._dialog:
             yield Static("Command", classes="caption", markup=False)
             yield self._command
             yield self._command_note
             yield from self._rows()
             yield self._refusal
             with Horizontal(classes="buttons"):
-                yield self._footer
                 yield Button(self._verb.capitalize(), id="submit", variant="primary", compact=True)
                 yield Button("Cancel", id="cancel", compact=True)
 
@@ -173,8 +181,8 @@ class EnqueueScreen(Dialog[NewJob | None]):
             hint = _MORE_LINES if self._command.has_lines else _ONE_LINE
         else:
             hint = _ELSEWHERE
-        self._footer.set_class(self._was_warned, "-warning")
-        self._footer.update(hint.format(verb=self._verb))
+        self._dialog.set_class(hint is _DISCARD, "-warning")
+        self._dialog.border_subtitle = hint.format(verb=self._verb)
 
     # --- the way out
 
@@ -184,6 +192,8 @@ class EnqueueScreen(Dialog[NewJob | None]):
             self.action_cancel()
         elif self._submitted is not None:
             self._held_keys.keep(event)
+        elif self._command.has_focus and self._command.breaks_line(event.key):
+            return False
         elif event.key in ("enter", "ctrl+s", "ctrl+enter"):
             self.action_submit()
         else:
@@ -196,7 +206,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
 
     @on(Button.Pressed, "#cancel")
     def _on_cancel_pressed(self) -> None:
-        self.dismiss(None)
+        self._give_up()
 
     def action_submit(self) -> None:
         """Order the job, or go to the first field that is wrong."""
@@ -221,12 +231,24 @@ class EnqueueScreen(Dialog[NewJob | None]):
         self._judge()
         self._submit(job)
 
-    def answer(self, reason: str | None) -> None:
-        """Close because the order was carried out, or say the ``reason`` why it was refused and keep what was typed."""
-        # behind the keys of the same burst, which wait in the queue of the widget that they were sent to
-        (self.focused or self).call_later(self._settle, reason)
+    def answer(self, reason: str | None, field_id: str | None = None) -> None:
+        """Close because the order was carried out, or say the ``reason`` why it was refused and keep what was typed.
 
-    def _settle(self, reason: str | None) -> None:
+        With the refusal of a field the person is taken there. While a question stands in front of the form, it waits.
+        """
+        # behind the keys of the same burst, which wait in the queue of the widget that they were sent to
+        (self.focused or self).call_later(self._settle, reason, field_id)
+
+    def on_screen_resume(self) -> None:
+        """Do what had to wait for the question that stood in front of the form."""
+        late, self._late = self._late, None
+        if late is not None:
+            late()
+
+    def _settle(self, reason: str | None, field_id: str | None) -> None:
+        if not self.is_active and self in self.app.screen_stack:
+            self._late = partial(self._settle, reason, field_id)
+            return
         job, self._submitted = self._submitted, None
         if not self.is_active:
             if reason is not None:  # left meanwhile
@@ -238,6 +260,8 @@ class EnqueueScreen(Dialog[NewJob | None]):
         else:
             self._held_keys.drop()
             self._refused_texts = self.texts()
+            if field_id in self._refused_texts:
+                self.query_one(f"#{field_id}").focus()
             self._say_refusal(reason)
             self._judge()
 
@@ -250,8 +274,11 @@ class EnqueueScreen(Dialog[NewJob | None]):
     def action_cancel(self) -> None:
         """Close; what was typed is given up only at the second time, or when it has been ordered."""
         if self.texts() == self._before or self._was_warned or self._submitted is not None:
-            self._held_keys.drop()
-            self.dismiss(None)
+            self._give_up()
             return
         self._was_warned = True
         self._judge()
+
+    def _give_up(self) -> None:
+        self._held_keys.drop()
+        self.dismiss(None)

@@ -31,15 +31,17 @@ class CommandArea(TextArea):
         """Tell whether the command has more than one line."""
         return self.document.line_count > 1
 
-    def on_key(self, event: events.Key) -> None:
-        """Break the line, or leave to the form what a key means."""
+    def breaks_line(self, key: str) -> bool:
+        """Tell whether a key begins a new line."""
         is_line_open = self.has_lines or self.text.rstrip(" ").endswith("\\")
-        if event.key in ("ctrl+j", "alt+enter", "shift+enter") or (event.key == "enter" and is_line_open):
+        return key in ("ctrl+j", "alt+enter", "shift+enter") or (key == "enter" and is_line_open)
+
+    def on_key(self, event: events.Key) -> None:
+        """Leave to the form what a key means, or break the line."""
+        if not offer_key(self, event) and self.breaks_line(event.key):
             self.replace("\n", *self.selection, maintain_selection_offset=False)
             event.stop()
             event.prevent_default()
-        else:
-            offer_key(self, event)
 
     def on_paste(self, event: events.Paste) -> None:
         """Insert a pasted text without what a terminal would act on."""
@@ -145,4 +147,4 @@ def queue_box(field: Field, text: str, queues: Sequence[str]) -> FieldBox:
     safe = sorted(queue for queue in queues if clean_line(queue) == queue)
     if not safe:
         return FieldBox(field, text)
-    return FieldBox(field, text, SuggestFromList(safe), f"known: {', '.join(safe)}; → completes")
+    return FieldBox(field, text, SuggestFromList(safe), f"→ completes: {', '.join(safe)}")

@@ -30,10 +30,10 @@ class Field(NamedTuple):
 
 
 FIELDS: tuple[Field, ...] = (
-    Field("command", "Command", 0, "given to the shell: pipes, quotes and several lines are fine"),
+    Field("command", "Command", 0, "for the shell: pipes, quotes and several lines are fine"),
     Field("queue", "Queue", 1, "one word", "default"),
     Field("priority", "Priority", 1, "higher goes first; 0 is normal", "0"),
-    Field("when", "When", 2, "10m, 18:30 or 2026-01-31T18:30; empty is at once", "now"),
+    Field("when", "When", 2, "10m, 18:30 or 2026-01-31T18:30; empty is now", "now"),
     Field("attempts", "Attempts", 2, "starts allowed before the job is dead", "as configured"),
     Field("timeout", "Timeout", 3, "30s, 5m or 1h30m; 0 is none", "as configured"),
     Field("label", "Label", 3, "to find it again: label:nightly", "none"),

@@ -50,7 +50,7 @@ class Telling(Board, inherit_bindings=False):
         self.footer.clear_progress()
         if message.verb == "undo":
             self.held_keys.give_back(self.app)
-        if not self.answer_form(message.ticket, message.reason):
+        if not self.answer_form(message.ticket, message.reason, message.field_id):
             self.toast(message.reason, "error")
 
     def on_act_progressed(self, message: ActProgressed) -> None:

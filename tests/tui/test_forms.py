@@ -27,7 +27,7 @@ from queuectl_tui.screens.enqueue import EnqueueScreen
 from queuectl_tui.screens.form_widgets import CommandArea, DirectorySuggester, FieldBox, LineInput
 from queuectl_tui.screens.held_keys import HeldKeys
 from queuectl_tui.screens.help import HelpScreen
-from queuectl_tui.screens.job_form import as_new, error_of, inert, new_job, texts_of_new, told_of
+from queuectl_tui.screens.job_form import FIELDS, as_new, error_of, inert, new_job, texts_of_new, told_of
 from queuectl_tui.screens.quit import QuitScreen
 from tests.fakes import FakeClock
 from tests.tui.scene import make_job
@@ -212,19 +212,35 @@ async def test_the_instant_of_a_delay_is_said() -> None:
 async def test_the_queues_there_are_are_said_and_completed() -> None:
     async with asking(form()) as (_, pilot):
         await type_into(pilot, "queue", "me")
-        assert notes(pilot) == ["known: default, media; → completes"]
+        assert notes(pilot) == ["→ completes: default, media"]
         await pilot.pause(0.05)
         await pilot.press("end", "right")
         assert pilot.app.screen.query_one("#queue", LineInput).value == "media"
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (50, 16), (24, 8)])
+def shown(pilot: Pilot[None]) -> str:
+    return "\n".join(strip.text for strip in pilot.app.screen._compositor.render_strips())
+
+
+@pytest.mark.parametrize("size", [(60, 18), (80, 24), (120, 40)])
+async def test_the_form_shows_the_help_of_each_field_and_its_keys(size: tuple[int, int]) -> None:
+    async with asking(form(), size) as (app, pilot):
+        for field in FIELDS:
+            app.screen.query_one(f"#{field.id}").focus()
+            await pilot.pause()
+            assert ("→ completes: default, media" if field.id == "queue" else field.hint) in shown(pilot)
+            assert "⏎ enqueue" in shown(pilot)
+        await pilot.press("a", "escape")
+        assert "Esc again discards what you typed" in shown(pilot)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (60, 18), (50, 16), (24, 8)])
 async def test_it_fits_or_scrolls(size: tuple[int, int]) -> None:
     async with asking(form(), size) as (app, pilot):
         dialog = app.screen.query_one(".dialog")
         assert dialog.region.width <= size[0]
         assert dialog.region.height <= size[1]
-        if size[0] >= 80:
+        if size[0] >= 60:
             assert dialog.max_scroll_y == 0
         for _ in range(9):
             await pilot.press("tab")

@@ -17,8 +17,11 @@ from queuectl_tui.app import QueuectlApp
 from queuectl_tui.gateway.facade import Gateway
 from queuectl_tui.keys import ACTIONS
 from queuectl_tui.preferences import Preferences
+from queuectl_tui.screens.board import Board
 from queuectl_tui.screens.enqueue import EnqueueScreen
 from queuectl_tui.screens.form_widgets import CommandArea, LineInput
+from queuectl_tui.screens.help import HelpScreen
+from queuectl_tui.screens.quit import QuitScreen
 from tests.tui.harness import press
 
 SIZES = [(60, 18), (80, 24), (120, 40)]
@@ -82,6 +85,7 @@ async def test_a_name_that_is_taken_leaves_the_form_open(size: tuple[int, int], 
             dialog, note = form(pilot).query_one(".dialog"), form(pilot).query_one("#refusal")
             await until(pilot, lambda: note.region.height > 0 and dialog.region.contains_region(note.region))
             assert form(pilot).query_one(CommandArea).text == "echo hi"
+            assert form(pilot).focused is form(pilot).query_one("#name")
             form(pilot).query_one("#name", LineInput).value = "etl2"
             await pilot.pause()
             assert not refusal(pilot)
@@ -137,6 +141,61 @@ async def test_while_an_order_waits_escape_leaves_and_no_key_is_typed(tmp_path: 
         assert [job.command for job in queue.jobs(View())] == ["echo hi"]
 
 
+async def test_no_key_breaks_a_line_of_a_command_that_has_been_ordered(tmp_path: Path) -> None:
+    with Queue(tmp_path / "queue.db", busy_timeout_s=600) as queue:
+        async with dashboard(queue) as pilot:
+            with closing(sqlite3.connect(queue.path)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                await pilot.press("e", "a", "ctrl+j", "b", "ctrl+s", "enter", "ctrl+j")
+                assert form(pilot).query_one(CommandArea).text == "a\nb"
+                await pilot.press("escape")
+                await until(pilot, lambda: is_alone(pilot))
+                other.rollback()
+            await until(pilot, lambda: len(queue.jobs(View())) == 1)
+
+
+async def test_what_was_typed_behind_an_order_that_was_left_is_forgotten(tmp_path: Path) -> None:
+    """However it was left; the next key that holds others gives back only those."""
+    with Queue(tmp_path / "queue.db", busy_timeout_s=600) as queue:
+        async with dashboard(queue) as pilot:
+            with closing(sqlite3.connect(queue.path)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                await pilot.press("e", *"true", "enter", "e")
+                await pilot.click("#cancel")
+                await until(pilot, lambda: is_alone(pilot))
+                other.rollback()
+            burst(pilot, "z", "?")
+            await until(pilot, lambda: not is_alone(pilot))
+            assert isinstance(pilot.app.screen, HelpScreen)
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_an_order_that_ends_behind_a_question_ends_its_form(is_refused: bool, tmp_path: Path) -> None:
+    """ctrl+q asks what becomes of the running jobs; whoever stays finds the form closed, or the reason in it."""
+    with Queue(tmp_path / "queue.db", busy_timeout_s=600) as queue:
+        queue.add(NewJob("true", name="etl"))
+        async with dashboard(queue) as pilot:
+            with closing(sqlite3.connect(queue.path)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                await pilot.press("e", *"false")
+                form(pilot).query_one("#name", LineInput).value = "etl" if is_refused else ""
+                await pilot.press("enter")
+                pilot.app.push_screen(QuitScreen(1))
+                await pilot.pause()
+                other.rollback()
+            board = pilot.app.screen_stack[0]
+            assert isinstance(board, Board)
+            await until(pilot, lambda: board._awaited is None)
+            await pilot.pause()
+            assert isinstance(pilot.app.screen, QuitScreen)
+            await pilot.press("escape")
+            if is_refused:
+                await until(pilot, lambda: not isinstance(pilot.app.screen, QuitScreen) and bool(refusal(pilot)))
+                await pilot.press("escape", "escape")
+            await until(pilot, lambda: is_alone(pilot))
+        assert [job.command for job in queue.jobs(View())] == ["true"] + ["false"] * (not is_refused)
+
+
 async def test_two_forms_in_one_burst_add_both(tmp_path: Path) -> None:
     with Queue(tmp_path / "queue.db") as queue:
         async with dashboard(queue) as pilot:
@@ -163,4 +222,4 @@ async def test_with_nothing_to_undo_the_keys_behind_it_act(tmp_path: Path) -> No
         async with dashboard(queue) as pilot:
             burst(pilot, "z", "?")
             await until(pilot, lambda: not is_alone(pilot))
-            assert type(pilot.app.screen).__name__ == "HelpScreen"
+            assert isinstance(pilot.app.screen, HelpScreen)
