@@ -57,6 +57,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
     EnqueueScreen .row { height: auto; }
     EnqueueScreen .fields { height: auto; }
     EnqueueScreen .field { height: 1; width: 1fr; padding: 0 2 0 0; }
+    EnqueueScreen .field:last-child { padding: 0; }
     EnqueueScreen .label { width: 11; color: $text-muted; }
     EnqueueScreen .field:focus-within .label { color: $primary; text-style: bold; }
     EnqueueScreen .field.-wrong .label { color: $error; text-style: bold; }

@@ -249,6 +249,13 @@ async def test_it_fits_or_scrolls(size: tuple[int, int]) -> None:
         assert dialog.region.contains_region(focused.region)
 
 
+@pytest.mark.parametrize("size", [(60, 18), (80, 24)])
+async def test_the_fields_end_where_the_command_ends(size: tuple[int, int]) -> None:
+    async with asking(form(), size) as (app, _):
+        rights = {app.screen.query_one(f"#{name}").region.right for name in ("command", "priority", "cwd", "name")}
+        assert len(rights) == 1
+
+
 async def test_up_and_down_go_from_field_to_field() -> None:
     async with asking(form()) as (app, pilot):
         app.screen.query_one("#queue").focus()
