@@ -69,6 +69,11 @@ class Unwatched(NamedTuple):
     ended_at: datetime | None = None
     is_stopping: bool = False
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the command ended by itself, with a result that waits to be recorded."""
+        return self.phase is Phase.ENDED and self.ended_at is not None
+
 
 class Job(NamedTuple):
     """A shell command with its settings and where it stands now.

@@ -277,6 +277,11 @@ class Queue:
         found = reading.oldest_pending_at(self.database)
         return None if found is None else to_datetime(found)
 
+    def next_due_at(self) -> datetime | None:
+        """Return when the next of the delayed jobs becomes due; ``None`` if there is none."""
+        found = reading.next_due_at(self.database)
+        return None if found is None else to_datetime(found)
+
     def write_error(self, patience_s: float = 0.25) -> QueueError | None:
         """Return the error that a write would meet (``DiskFull``, ``DatabaseReadOnly``, ``DatabaseBusy``) or ``None``.
 

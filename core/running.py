@@ -158,7 +158,7 @@ class RunningSet:
         if claim.job.timeout_s is not None:
             running.deadline_s = max(now, running.started_s + claim.job.timeout_s)
         if status is not None:
-            if claim.stop_requested is not None:
+            if claim.stop_requested is not None and not _ended_before_stop(claim, status):
                 running.stop = Outcome.CANCELLED
             ending = self._ending_of(running, status, now)
             if adopted.was_told_to_stop and _is_by_stop_signal(running, ending):
@@ -410,6 +410,13 @@ class RunningSet:
 def _is_by_stop_signal(running: _Running, ending: Ending) -> bool:
     """Return whether a command ended by a service manager's kind of signal that did not come from this program."""
     return running.stop is None and ending.outcome is Outcome.SIGNALLED and ending.signal in _STOP_SIGNALS
+
+
+def _ended_before_stop(claim: Claim, status: Status) -> bool:
+    """Return whether a command had ended by itself before a person wanted it stopped: its true end counts."""
+    ended_ms, asked_ms = status.ended_at_ms, claim.stop_asked_ms
+    is_known = status.exit_code is not None and ended_ms is not None and asked_ms is not None
+    return is_known and (ended_ms or 0) < (asked_ms or 0)
 
 
 def _settled(running: _Running, ending: Ending, now: float, is_told_to_stop: bool) -> Ending | None:

@@ -74,6 +74,8 @@ def _print_json(session: Session, jobs: list[Job]) -> None:
 def _fate(job: Job, before: State, *, is_waiting: bool) -> str:
     if job.state is State.CANCELLED:
         return f"Job {title(job)} cancelled"
+    if job.unwatched is not None and job.unwatched.has_ended:
+        return f"Job {title(job)} has ended already; a worker records how, once one is alive ('queuectl worker')"
     if job.unwatched is not None:
         return f"Job {title(job)} will be cancelled when a worker comes ('queuectl worker'): no living one watches it"
     if job.state is State.RUNNING:

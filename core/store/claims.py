@@ -20,7 +20,10 @@ DUE_BATCH = 500
 
 
 class Claim(NamedTuple):
-    """A job that was just claimed, with what it takes to run it. ``job`` is as it is now: running, attempts counted."""
+    """A job that was just claimed, with what it takes to run it. ``job`` is as it is now: running, attempts counted.
+
+    ``stop_asked_ms`` is when a person first wanted an adopted one stopped, in unix milliseconds.
+    """
 
     job: Job
     attempt_id: int
@@ -28,6 +31,7 @@ class Claim(NamedTuple):
     environment_id: int
     started_ms: int
     stop_requested: str | None = None
+    stop_asked_ms: int | None = None
 
 
 class Recorded(NamedTuple):
@@ -389,6 +393,11 @@ _ADOPTED = (
 )
 
 
+_STOP_ASKED_AT = (
+    "SELECT min(at) FROM history JOIN acts ON acts.id = act_id WHERE job_id = ? AND verb = 'cancel' AND at >= ?"
+)
+
+
 def adopt(db: Database, attempt_id: int, *, dead_worker: int, worker_id: int) -> Claim | None:
     """Take over an open attempt of a dead worker; ``None`` when somebody else was faster."""
     with db.write(is_durable=False) as connection:
@@ -399,7 +408,8 @@ def adopt(db: Database, attempt_id: int, *, dead_worker: int, worker_id: int) ->
         if changed != 1:
             return None
         number, started_at, stop, environment_id, *job = connection.execute(_ADOPTED, (attempt_id,)).fetchone()
-        return Claim(job_of(tuple(job)), attempt_id, number, environment_id, started_at, stop)
+        asked_at = None if stop is None else connection.execute(_STOP_ASKED_AT, (job[0], started_at)).fetchone()[0]
+        return Claim(job_of(tuple(job)), attempt_id, number, environment_id, started_at, stop, asked_at)
 
 
 def make_durable(db: Database, rollups: Rollups) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from core.arguments import check_kind, check_whole
+from core.clock import to_datetime
 from core.database import Database
 from core.model import Job, Key, Known, Page, Row, Sort, State, View
 from core.store.rows import JOB_COLUMNS, SqlRow, job_of
@@ -96,8 +97,9 @@ def _first_page_sql(view: View, limit: int) -> str:
     segments = segments_of(view)
     numbers = reversed(range(len(segments))) if view.is_reversed else range(len(segments))
     lines = [
-        f"SELECT json_array({_TEXT_COLUMNS}, {segment.column}, {number}) AS line FROM {segment.source}"
-        f" WHERE {segment.where} ORDER BY {segment.order} LIMIT {limit:d}"
+        segment.select(
+            f"json_array({_TEXT_COLUMNS}, {segment.column}, {number}) AS line, priority, id", limit=f"{limit:d}"
+        )
         for number, segment in zip(numbers, segments, strict=True)
     ]
     page = lines[0]
@@ -149,11 +151,8 @@ def _segment_rows(
     conditions, terms = filter_sql(view.terms)
     parameters = _parameters(db, terms, key)
     for beyond in segment.beyond() if key is not None else ("",):
-        where = segment.where + (f" AND {beyond}" if beyond else "") + conditions
-        sql = (
-            f"SELECT {JOB_COLUMNS}, {segment.column} FROM {segment.source}"
-            f" WHERE {where} ORDER BY {segment.order} LIMIT :limit"
-        )
+        more = (f" AND {beyond}" if beyond else "") + conditions
+        sql = segment.select(f"{JOB_COLUMNS}, {segment.column}", more, ":limit")
         found = connection.execute(sql, {**parameters, "limit": limit}).fetchall()
         yield from found
         limit -= len(found)
@@ -178,8 +177,13 @@ _ALL_BUT_PURGED = tuple(state for state in State if state is not State.PURGED)
 
 def _segment_count(connection: sqlite3.Connection, db: Database, view: View, segment: Segment) -> int:
     conditions, terms = filter_sql(view.terms)
-    sql = f"SELECT count(*) FROM {segment.source} WHERE {segment.where}{conditions}"
-    return int(connection.execute(sql, _parameters(db, terms, None)).fetchone()[0])
+    parameters = _parameters(db, terms, None)
+    return _total(connection, segment, conditions, parameters)
+
+
+def _total(connection: sqlite3.Connection, segment: Segment, more: str, parameters: dict[str, object]) -> int:
+    counts = (f"SELECT count(*) FROM {source}{more}" for source in segment.sources)
+    return sum(int(connection.execute(sql, parameters).fetchone()[0]) for sql in counts)
 
 
 def key_at(db: Database, view: View, position: int) -> Key | None:
@@ -193,10 +197,7 @@ def key_at(db: Database, view: View, position: int) -> Key | None:
     with db.read() as connection:
         for place, segment in enumerate(segments):
             number = len(segments) - 1 - place if view.is_reversed else place
-            sql = (
-                f"SELECT {segment.column}, id FROM {segment.source} WHERE {segment.where}{conditions}"
-                f" ORDER BY {segment.order} LIMIT 1 OFFSET :position"
-            )
+            sql = segment.select(f"{segment.column}, id", conditions, "1", ":position")
             parameters = {**_parameters(db, terms, None), "position": position}
             found = connection.execute(sql, parameters).fetchone()
             if found is not None:
@@ -217,8 +218,7 @@ def position_of(db: Database, view: View, key: Key) -> int:
                 total += _segment_count(connection, db, view, segment)
                 continue
             for beyond in segment.flipped().beyond():
-                sql = f"SELECT count(*) FROM {segment.source} WHERE {segment.where} AND {beyond}{conditions}"
-                total += int(connection.execute(sql, _parameters(db, terms, key)).fetchone()[0])
+                total += _total(connection, segment, f" AND {beyond}{conditions}", _parameters(db, terms, key))
     return total
 
 
@@ -229,7 +229,7 @@ def ids(db: Database, view: View) -> list[int]:
     found: list[int] = []
     with db.read() as connection:
         for segment in segments:
-            sql = f"SELECT id FROM {segment.source} WHERE {segment.where}{conditions} ORDER BY {segment.order}"
+            sql = segment.select(f"id, {segment.column}" if segment.has_overdue else "id", conditions)
             found.extend(row[0] for row in connection.execute(sql, _parameters(db, terms, None)).fetchall())
     return found
 
@@ -251,7 +251,7 @@ def key_of(view: View, job: Job, now_ms: int) -> Key:
     if view.sort is Sort.ID or (len(view.states) != 1 and view.states != DONE):
         return (0, job.id, job.id)
     if view.states == (State.PENDING,):
-        if job.run_at is not None:
+        if job.run_at is not None and job.run_at > to_datetime(now_ms):
             return (1, round(job.run_at.timestamp() * 1000), job.id)
         return (0, job.priority, job.id)
     if view.states == (State.RUNNING,):

@@ -194,6 +194,17 @@ def is_paused(db: Database) -> bool:
         return bool(row and row[0])
 
 
+def next_due_at(db: Database) -> int | None:
+    """Return when the next delayed job becomes due, in unix milliseconds; ``None`` if none is delayed."""
+    with db.read() as connection:
+        row = connection.execute(
+            "SELECT run_at FROM jobs INDEXED BY jobs_delayed"
+            " WHERE run_at IS NOT NULL AND run_at > ? ORDER BY run_at LIMIT 1",
+            (db.clock.now_ms(),),
+        ).fetchone()
+    return None if row is None else int(row[0])
+
+
 def oldest_pending_at(db: Database) -> int | None:
     """Return when the job that has been ready for longest became due, in unix milliseconds.
 

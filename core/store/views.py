@@ -2,6 +2,7 @@
 
 A view is a few segments one after the other (ready jobs, then delayed ones). A segment is ordered by one column and
 the id; its rows are paged by key in two steps, "same value, later id" and "later value", each a range of the index.
+What is due is due by the clock: delayed jobs whose time has come stand among the ready ones, where they are claimed.
 """
 
 from __future__ import annotations
@@ -15,22 +16,41 @@ from core.model import Sort, State, Term, View
 
 
 class Segment(NamedTuple):
-    """One run of rows: its index (or ``""``), the conditions that select it, and its two columns of order."""
+    """One run of rows: its index (or ``""``), the conditions that select it, and its two columns of order.
+
+    With ``has_overdue`` the delayed jobs that are due at ``:now`` are merged into it.
+    """
 
     index_name: str
     where: str
     column: str
     is_descending: bool
     is_id_descending: bool
-
-    @property
-    def source(self) -> str:
-        """Return the FROM clause."""
-        return f"jobs INDEXED BY {self.index_name}" if self.index_name else "jobs"
+    has_overdue: bool = False
 
     def flipped(self) -> Segment:
         """Return the same rows in the opposite order."""
-        return Segment(self.index_name, self.where, self.column, not self.is_descending, not self.is_id_descending)
+        return self._replace(is_descending=not self.is_descending, is_id_descending=not self.is_id_descending)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Return what stands behind FROM, up to the conditions, for each index that has rows of the segment."""
+        table = f"jobs INDEXED BY {self.index_name}" if self.index_name else "jobs"
+        return (f"{table} WHERE {self.where}", *((_OVERDUE,) if self.has_overdue else ()))
+
+    def select(self, columns: str, more: str = "", limit: str = "", offset: str = "") -> str:
+        """Return the statement for ``columns`` of the rows that meet ``more`` conditions, in order.
+
+        ``columns`` have the two of the order among them, by their names, if there are overdue jobs to merge.
+        """
+        first, *others = self.sources
+        parts = [f"SELECT {columns} FROM {first}{more}"]
+        for other in others:  # their order is worked out on the index alone, and only for so many
+            least = f"{limit} + {offset}" if offset else limit
+            some = f"SELECT id FROM {other}{more}" + (f" ORDER BY {self.order} LIMIT {least}" if limit else "")
+            parts.append(f"SELECT {columns} FROM jobs WHERE id IN ({some})")
+        end = (f" LIMIT {limit}" if limit else "") + (f" OFFSET {offset}" if offset else "")
+        return f"{' UNION ALL '.join(parts)} ORDER BY {self.order}{end}"
 
     @property
     def order(self) -> str:
@@ -60,6 +80,7 @@ def _comparison(is_descending: bool) -> str:
 #: The two states that need nobody any more: listed together, the newest end first, through an index of their own.
 DONE = (State.COMPLETED, State.CANCELLED)
 
+_OVERDUE = "jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND run_at <= :now"
 _READY = "state = 'pending' AND run_at IS NULL"
 _FINISHED = "state NOT IN ('pending', 'running')"
 _TOOK = "COALESCE(CASE WHEN state = 'running' THEN :now - started_at ELSE run_ms END, -1)"
@@ -100,8 +121,8 @@ def _in_default_order(view: View) -> list[Segment]:
     if view.states == (State.PENDING,):
         queue = _only_queue(view.terms)
         return [
-            Segment("jobs_claim" if queue else "jobs_ready", _READY, "priority", True, False),
-            Segment("jobs_delayed", "run_at IS NOT NULL", "run_at", False, False),
+            Segment("jobs_claim" if queue else "jobs_ready", _READY, "priority", True, False, has_overdue=True),
+            Segment("jobs_delayed", "run_at IS NOT NULL AND run_at > :now", "run_at", False, False),
         ]
     if view.states == (State.RUNNING,):
         return [Segment("jobs_running", "state = 'running'", "started_at", False, False)]

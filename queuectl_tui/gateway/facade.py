@@ -160,11 +160,12 @@ class Gateway:
     def _said_of_cancel(self, verb: str, act: Act | None, jobs: Selected) -> str:
         """Return the line that tells what a cancel did, and what it can only do once a worker comes."""
         running = self._queue.watched(self._queue.jobs(View(states=(State.RUNNING,)), limit=_MANY))
-        late = sum(
-            job.unwatched is not None and job.unwatched.is_stopping
-            for job in running
-            if isinstance(jobs, View) or job.id in jobs
-        )
+        left = [job.unwatched for job in running if isinstance(jobs, View) or job.id in jobs]
+        stopping = [unwatched for unwatched in left if unwatched is not None and unwatched.is_stopping]
+        ended = sum(unwatched.has_ended for unwatched in stopping)
+        if act is not None and ended >= act.count > 0:
+            return f"{_jobs(ended)} ended already; a worker records how, once one is alive."
+        late = len(stopping) - ended
         if act is None or not late:
             return said_of(verb, act)
         coming = "will be cancelled when a worker comes: no living one watches"

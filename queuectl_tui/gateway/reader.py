@@ -77,6 +77,7 @@ class Reader:
         self._not_before_s = 0.0
         self._file_check_s = self._watch_check_s = self._write_check_s = 0.0
         self._write_error: QueueError | None = None
+        self._next_due_at: datetime | None = None
         self._locked_since_s: float | None = None
         self._file: tuple[int, int] | None = None
         self._version: int | None = None
@@ -250,6 +251,8 @@ class Reader:
         )
 
     def _is_ageing(self) -> bool:
+        if self._next_due_at is not None and self._clock.now_ms() / 1000 >= self._next_due_at.timestamp():
+            return True  # a job has become due, and nobody may be there to commit anything about it
         snapshot = self._snapshot
         age_s = self._clock.now_ms() / 1000 - snapshot.taken_at.timestamp()
         return age_s >= 60 or (age_s >= 1 and snapshot.rates.per_s > 0)
@@ -303,6 +306,7 @@ class Reader:
         counts = queue.counts()
         minutes = tuple(queue.minutes(MINUTES))
         self._meter.feed(minutes, now_ms // 1000)
+        self._next_due_at = queue.next_due_at()
         waits = _ready(counts)
         panes = self._read_panes(counts)
         snapshot = Snapshot(

@@ -76,6 +76,8 @@ def _fill(queue: Queue, hand: Hand, clock: FakeClock) -> None:
             hand.record(claim, next(outcomes))
     queue.purge(queue.ids(View(states=(State.COMPLETED,)))[:3])
     queue.cancel(queue.ids(View(states=(State.PENDING,)))[:3])
+    clock.advance(11)  # some of the delayed jobs are due then, and no worker has found them so
+    assert {job.run_at <= to_datetime(clock.now_ms()) for job in queue.jobs(View()) if job.run_at} == {True, False}
 
 
 def naive_key(view: View, job: Job, now_ms: int) -> tuple[Any, ...]:
@@ -95,7 +97,8 @@ def naive_key(view: View, job: Job, now_ms: int) -> tuple[Any, ...]:
     if view.sort is Sort.ID or (len(view.states) != 1 and not is_done):
         return (job.id,)
     if view.states == (State.PENDING,):
-        return (0, -job.priority, job.id) if job.run_at is None else (1, job.run_at, job.id)
+        is_due = job.run_at is None or job.run_at <= to_datetime(now_ms)
+        return (0, -job.priority, job.id) if is_due else (1, job.run_at, job.id)
     if view.states == (State.RUNNING,):
         return (job.started_at, job.id)
     return (-job.since.timestamp(), -job.id)
@@ -229,6 +232,25 @@ def test_a_filter_is_text_and_never_a_pattern_or_sql(queue: Queue, text: str) ->
     assert queue.count(view) == 1
     for field in ("queue", "label", "name"):
         assert text == "*" or queue.ids(View(terms=(Term(field, text),))) == []
+
+
+def test_what_is_due_stands_where_it_will_be_claimed(queue: Queue, hand: Hand, clock: FakeClock) -> None:
+    """Before a worker has found it due, and in the order in which a worker then takes it; the key is the place's."""
+    later = to_datetime(clock.now_ms() + 5000)
+    urgent = queue.enqueue(NewJob("true", priority=5, run_at=later)).id
+    first = queue.enqueue("true").id
+    delayed = queue.enqueue(NewJob("true", run_at=later)).id
+    second = queue.enqueue("true").id
+    view = View(states=(State.PENDING,))
+    assert queue.ids(view) == [first, second, urgent, delayed]
+    assert queue.next_due_at() == later
+    clock.advance(6)
+    order = [urgent, first, delayed, second]
+    assert queue.ids(view) == [job.id for job in queue.jobs(view)] == order
+    assert [row.job.id for row in queue.rows(view, after=(0, 0, first))] == [delayed, second]
+    assert [row.key for row in queue.rows(view)] == [(0, 5, urgent), *((0, 0, job_id) for job_id in order[1:])]
+    assert queue.next_due_at() is None
+    assert [hand.do_next() for _ in range(4)] == order
 
 
 def test_order_is_by_priority_and_id_whatever_the_clock_did(queue: Queue, hand: Hand, clock: FakeClock) -> None:

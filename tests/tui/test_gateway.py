@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from textual.message import Message
 
+from core.clock import to_datetime
 from core.errors import DatabaseBusy, DiskFull
 from core.filter import parse_filter
 from core.model import NewJob, State, Term, View
@@ -219,6 +220,14 @@ def test_a_file_that_is_gone_is_told_and_the_last_data_kept(idle: Listener, queu
     assert len({snapshot.error for snapshot in idle.snapshots if snapshot.error}) == 1
     os.rename(queue.path + ".moved", queue.path)
     idle.until(lambda: idle.last.error is None)
+
+
+def test_a_job_that_becomes_due_is_shown_in_its_place_though_nothing_commits(idle: Listener, queue: Queue) -> None:
+    later = to_datetime(queue.database.clock.now_ms() + 1500)
+    urgent = queue.add(NewJob("true", priority=1, run_at=later))
+    waiting = queue.add(NewJob("true"))
+    idle.until(lambda: ids(idle, Pane.PENDING) == [waiting, urgent] and idle.last.counts.delayed == 1)
+    idle.until(lambda: ids(idle, Pane.PENDING) == [urgent, waiting] and idle.last.counts.delayed == 0)
 
 
 def test_a_lock_that_is_held_for_long_is_told_for_as_long_as_it_is(idle: Listener, queue: Queue) -> None:

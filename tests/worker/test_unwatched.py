@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.cli import main
+from core.cli import cancel, main
 from core.clock import to_datetime
 from core.model import Job, Phase, State, Unwatched, View
 from core.queue import Queue
@@ -49,6 +49,28 @@ def end(queue: Queue, job_id: int) -> Unwatched:
     found = seen(queue, job_id).unwatched
     assert found is not None
     return found
+
+
+def test_a_cancel_that_comes_after_the_end_changes_nothing_about_it(queue: Queue, orphan: int) -> None:
+    """It is said so, and the next worker records the true result; one that came before the end cancels."""
+    end(queue, orphan)
+    os.utime(queue.database.spool.run_file(queue.attempts(orphan)[0].id), (0, 0))  # long ago, for any clock
+    act = queue.cancel(orphan)
+    job = seen(queue, orphan)
+    assert job.unwatched is not None
+    assert job.unwatched.has_ended
+    assert "has ended already" in cancel._fate(job, State.RUNNING, is_waiting=False)
+    gateway = Gateway(queue, slots=0)
+    assert gateway._said_of_cancel("cancel", act, [orphan]).startswith("1 job ended already")
+    drain(queue)
+    assert queue.job(orphan).state is State.COMPLETED
+
+
+def test_a_cancel_that_came_before_the_end_counts(queue: Queue, orphan: int) -> None:
+    queue.cancel(orphan)
+    end(queue, orphan)
+    drain(queue)
+    assert queue.job(orphan).state is State.CANCELLED
 
 
 def test_a_watched_job_is_just_running(queue: Queue, tmp_path: Path) -> None:
