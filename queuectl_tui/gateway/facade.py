@@ -144,18 +144,18 @@ class Gateway:
 
         return self._writer.give(Order("enqueue", add, lambda _: ""))
 
-    def retry(self, jobs: Selected) -> None:
-        """Replay finished jobs, make delayed ones due now."""
-        self._act("retry", lambda progress: self._queue.retry(jobs, progress=progress))
+    def retry(self, jobs: Selected) -> int:
+        """Replay finished jobs, make delayed ones due now; return the ticket as ``enqueue`` does."""
+        return self._act("retry", lambda progress: self._queue.retry(jobs, progress=progress))
 
-    def cancel(self, jobs: Selected, *, kill: bool = False) -> None:
-        """Cancel waiting jobs and ask the workers to stop running ones, politely or at once."""
+    def cancel(self, jobs: Selected, *, kill: bool = False) -> int:
+        """Cancel waiting jobs and ask the workers to stop running ones, politely or at once; return the ticket."""
         verb = "kill" if kill else "cancel"
 
         def cancel(progress: Progress) -> Act:
             return self._queue.cancel(jobs, kill=kill, progress=progress)
 
-        self._writer.give(Order(verb, cancel, lambda act: self._said_of_cancel(verb, act, jobs)))
+        return self._writer.give(Order(verb, cancel, lambda act: self._said_of_cancel(verb, act, jobs)))
 
     def _said_of_cancel(self, verb: str, act: Act | None, jobs: Selected) -> str:
         """Return the line that tells what a cancel did, and what it can only do once a worker comes."""
@@ -173,9 +173,9 @@ class Gateway:
             return f"{_jobs(late)} {coming} {'it' if late == 1 else 'them'}."
         return f"{said_of(verb, act)} {late:,} of them {coming} them."
 
-    def purge(self, jobs: Selected) -> None:
-        """Remove finished jobs from sight."""
-        self._act("purge", lambda progress: self._queue.purge(jobs, progress=progress))
+    def purge(self, jobs: Selected) -> int:
+        """Remove finished jobs from sight; return the ticket as ``enqueue`` does."""
+        return self._act("purge", lambda progress: self._queue.purge(jobs, progress=progress))
 
     def edit(self, job_id: int, fields: dict[str, Any], *, then_retry: bool) -> int:
         """Change a job's settings and, if asked, try it again; return the ticket as ``enqueue`` does."""

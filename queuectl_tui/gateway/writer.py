@@ -66,7 +66,7 @@ class Writer:
             except Exception as error:  # the gateway's boundary: a write that fails must not end the thread
                 self._post(ActRefused(order.verb, f"{type(error).__name__}: {error}", ticket))
             else:
-                self._post(ActDone(order.verb, order.say(act), ticket))
+                self._post(ActDone(order.verb, _said(order, act), ticket))
             self._on_commit()
 
     def _progress(self, verb: str) -> Progress:
@@ -80,3 +80,11 @@ class Writer:
                 self._post(ActProgressed(verb, done, total))
 
         return report
+
+
+def _said(order: Order, act: Act | None) -> str:
+    """Return what an order says of itself; it may have to read for that, and what was done stays done if it cannot."""
+    try:
+        return order.say(act)
+    except Exception as error:  # as above: it must not end the thread
+        return f"The {order.verb} is done; what became of each job could not be read: {error}"

@@ -78,6 +78,8 @@ class Board(Screen[None], inherit_bindings=False):
         self.ask_to_quit: Callable[[], None] = lambda: None
         self.is_zoomed = False
         self.held_keys = HeldKeys()
+        #: What is done, by the ticket of an order, when that is refused.
+        self.on_refusal: dict[int, Callable[[], None]] = {}
         # the form that waits for its order to be carried out, and the order's ticket
         self._awaited: tuple[int, EnqueueScreen] | None = None
 

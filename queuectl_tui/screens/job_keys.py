@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from core.errors import InvalidTransition
@@ -156,25 +157,23 @@ class JobKeys(Keys):
 
     # --- asking
 
-    def _ask_if_many(self, verb: str, targets: Targets, do: Callable[[Selected], None]) -> None:
+    def _ask_if_many(self, verb: str, targets: Targets, do: Callable[[Selected], int]) -> None:
         if targets.number == 1:
-            do(targets.selected)
-            self._done()
+            self._give(targets, do)
         else:
             self._ask(verb, targets, do)
 
-    def _ask(self, verb: str, targets: Targets, do: Callable[[Selected], None]) -> None:
-        def confirmed() -> None:
-            do(targets.selected)
-            self._done()
-
+    def _ask(self, verb: str, targets: Targets, do: Callable[[Selected], int]) -> None:
         number = targets.number
         what = f"{targets.noun} job" if number == 1 else f"{count(number)} {targets.noun} jobs"
-        self._board.ask(f"{verb} {what}?", clean_line(targets.sample), number, confirmed)
+        self._board.ask(f"{verb} {what}?", clean_line(targets.sample), number, partial(self._give, targets, do))
 
-    def _done(self) -> None:
+    def _give(self, targets: Targets, do: Callable[[Selected], int]) -> None:
+        """Give an order and take the marks away; they come back if it is refused."""
+        ticket = do(targets.selected)
         if self._has_marks():
-            self._board.table.clear_marks()
+            table = self._board.table
+            self._board.on_refusal[ticket] = partial(table.give_back_marks, table.take_marks())
 
 
 def noun_of(job: Job) -> str:

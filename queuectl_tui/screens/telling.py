@@ -42,6 +42,7 @@ class Telling(Board, inherit_bindings=False):
         """Tell what was done, and close the form that asked for it."""
         self.footer.clear_progress()
         self.answer_form(message.ticket, None)
+        self.on_refusal.pop(message.ticket, None)
         if message.said:
             self.toast(message.said)
 
@@ -50,6 +51,8 @@ class Telling(Board, inherit_bindings=False):
         self.footer.clear_progress()
         if message.verb == "undo":
             self.held_keys.give_back(self.app)
+        if (undo := self.on_refusal.pop(message.ticket, None)) is not None:
+            undo()
         if not self.answer_form(message.ticket, message.reason, message.field_id):
             self.toast(message.reason, "error")
 

@@ -276,6 +276,20 @@ class JobTable(QuietFocus, inherit_bindings=False):
         self._marks.mark_all()
         self._settle()
 
+    def take_marks(self) -> tuple[Marks, View]:
+        """Take all marks away, and return them for ``give_back_marks``."""
+        taken, self._marks = self._marks, Marks()
+        taken.end_range()
+        self._settle()
+        return taken, self._data.view
+
+    def give_back_marks(self, taken: tuple[Marks, View]) -> None:
+        """Mark again what was marked, unless other jobs are marked by now or the list shows another selection."""
+        marks, view = taken
+        if not self._marks and view.terms == self._data.view.terms:
+            self._marks = marks
+            self._settle()
+
     def clear_marks(self) -> bool:
         """Take all marks away; tell whether there were any."""
         had_any = self._marks.clear()

@@ -136,14 +136,17 @@ class FakeGateway(Gateway):
         self._tell(ActDone(verb, "", ticket) if refusal is None else ActRefused(verb, refusal, ticket))
         return ticket
 
-    def retry(self, jobs: Selected) -> None:
+    def retry(self, jobs: Selected) -> int:
         self.asked.append(("retry", jobs))
+        return self._answer("retry")
 
-    def cancel(self, jobs: Selected, *, kill: bool = False) -> None:
+    def cancel(self, jobs: Selected, *, kill: bool = False) -> int:
         self.asked.append(("kill" if kill else "cancel", jobs))
+        return self._answer("cancel")
 
-    def purge(self, jobs: Selected) -> None:
+    def purge(self, jobs: Selected) -> int:
         self.asked.append(("purge", jobs))
+        return self._answer("purge")
 
     def edit(self, job_id: int, fields: dict[str, Any], *, then_retry: bool) -> int:
         self.asked.append(("edit", job_id, fields, then_retry))

@@ -16,10 +16,11 @@ from textual.message import Message
 from core.clock import to_datetime
 from core.errors import DatabaseBusy, DiskFull
 from core.filter import parse_filter
-from core.model import NewJob, State, Term, View
+from core.model import Act, NewJob, State, Term, View
 from core.queue import Queue
 from queuectl_tui.gateway import reader
 from queuectl_tui.gateway.facade import FocusRequest, Gateway, said_of
+from queuectl_tui.gateway.writer import Order, Writer
 from queuectl_tui.messages import ActDone, ActRefused, JobEnqueued, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, Snapshot
 from tests.full_disk import fill, mounted
@@ -151,6 +152,25 @@ def test_a_refusal_is_told_with_its_reason(idle: Listener) -> None:
     idle.until(lambda: idle.has(ActRefused))
     [refusal] = [message for message in idle.messages if isinstance(message, ActRefused)]
     assert "command" in refusal.reason
+
+
+def test_an_order_that_cannot_say_what_it_did_is_done_and_the_next_one_is_carried_out() -> None:
+    """A cancel reads the jobs that still run; the database may be gone by then."""
+
+    def fail(_: Act | None) -> str:
+        raise OSError("gone")
+
+    messages: list[Message] = []
+    writer = Writer(messages.append, lambda: None)
+    writer.start()
+    writer.give(Order("cancel", lambda _: None, fail))
+    writer.give(Order("purge", lambda _: None, lambda _: "Purged."))
+    writer.stop(60.0)
+    said = [(message.verb, message.said) for message in messages if isinstance(message, ActDone)]
+    assert said == [
+        ("cancel", "The cancel is done; what became of each job could not be read: gone"),
+        ("purge", "Purged."),
+    ]
 
 
 def test_an_act_says_what_it_did_and_undo_takes_it_back(idle: Listener, queue: Queue) -> None:

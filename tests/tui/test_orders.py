@@ -123,6 +123,29 @@ async def test_an_edit_that_comes_too_late_leaves_the_form_open(tmp_path: Path) 
             await until(pilot, lambda: is_alone(pilot))
 
 
+@pytest.mark.parametrize("marking", [("space", "space"), ("v", "j"), ("ctrl+a",)])
+async def test_what_was_marked_is_marked_again_when_the_order_is_refused(
+    marking: tuple[str, ...], tmp_path: Path
+) -> None:
+    with Queue(tmp_path / "queue.db", busy_timeout_s=0.2) as queue:
+        queue.enqueue_many([NewJob("true"), NewJob("true")])
+        async with dashboard(queue) as pilot:
+            board = pilot.app.screen
+            assert isinstance(board, Board)
+            with closing(sqlite3.connect(queue.path)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                await pilot.press(*marking)
+                assert board.table.mark_count == 2
+                await pilot.press("c", "y")
+                await until(pilot, lambda: any("locked" in toast.message for toast in pilot.app._notifications))
+                other.rollback()
+            assert board.table.mark_count == 2
+            await pilot.press("c", "y")
+            await until(pilot, lambda: not queue.jobs(View(states=(State.PENDING,))))
+            await until(pilot, lambda: not board.on_refusal)
+            assert board.table.mark_count == 0
+
+
 async def test_while_an_order_waits_escape_leaves_and_no_key_is_typed(tmp_path: Path) -> None:
     with Queue(tmp_path / "queue.db", busy_timeout_s=600) as queue:
         async with dashboard(queue) as pilot:
