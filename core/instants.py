@@ -17,8 +17,9 @@ _ISO = re.compile(
     r"\s*(?P<zone>Z|[+-]\d{2}(?::?\d{2}(?::?\d{2})?)?)?)?",
     re.I,
 )
-#: A number without a unit: seconds since 1970, or milliseconds where seconds would be beyond the year 5138.
-_EPOCH = re.compile(r"\d{9,}(?:\.\d+)?")
+#: A number without a unit: seconds since 1970, or milliseconds where seconds would be beyond the year 5138. Of eight
+#: digits it is a date: 20260131.
+_EPOCH = re.compile(r"(?!\d{8}$)\d+(?:\.\d+)?")
 _MILLISECONDS_FROM = 1e11
 
 

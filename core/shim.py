@@ -224,7 +224,7 @@ def why_not_entered(directory: str) -> str:
     try:
         os.stat(os.path.join(directory, "."))
     except FileNotFoundError:
-        return "no longer exists"
+        return "does not exist"
     except OSError as error:
         return f"cannot be entered: {error.strerror}"
     return "could not be entered"

@@ -101,11 +101,7 @@ def _words_after() -> dict[str, list[str]]:
 
 def _options(name: str) -> dict[str, argparse.Action]:
     parser = build_parser(COMMANDS[ALIASES.get(name, name)], 100)
-    return {
-        option: action
-        for option, action in parser._option_string_actions.items()
-        if action.help is not argparse.SUPPRESS
-    }
+    return {option: action for option, action in parser.options.items() if action.help is not argparse.SUPPRESS}
 
 
 def _values_of(name: str) -> list[str]:

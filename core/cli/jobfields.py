@@ -41,7 +41,7 @@ EDIT_DEFAULTS: Mapping[str, str] = {}
 def add_job_options(parser: Parser, defaults: Mapping[str, str] = _DEFAULTS) -> None:
     """Add the options that say how a job is to run; ``defaults`` are named in their help."""
     shown = {name: f" (default: {defaults[name]})" if name in defaults else "" for name in _DEFAULTS}
-    group = parser.add_argument_group("the job")
+    group = parser.add_group("the job")
     # what other queues call it; not for "edit", where an id is the job's that is changed
     names = ("--name", "--id") if defaults else ("--name",)
     group.add_argument(*names, dest="name", metavar="NAME", help="a unique name, to speak of the job by")

@@ -3,53 +3,90 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 
 from core.cli.commands import ALIASES, COMMANDS, DEFAULTS, Command, family, first_words
 from core.cli.program_words import split_program
 from core.errors import UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    class _Container(Protocol):
+        def add_argument(self, *names: str, **settings: Any) -> argparse.Action: ...
+
+
+#: Where the help of an argument starts at the latest.
+_HELP_COLUMN = 28
 _COLOURS = ("auto", "always", "never")
 #: Options without a value, and with one, that may also stand before the command.
 _FLAGS = {"--json": "json"}
 _VALUES = {"--db": "db", "--color": "color", "--colour": "color"}
 
 
-class Formatter(argparse.RawDescriptionHelpFormatter):
-    """Help that looks the same in every version of Python, and keeps the lines of the examples."""
+class Group:
+    """Arguments that stand under one title in the help."""
 
-    def __init__(self, prog: str, width: int) -> None:
-        super().__init__(prog, max_help_position=28, width=width)
+    def __init__(self, title: str, add: Callable[..., argparse.Action]) -> None:
+        self.title = title
+        self.actions: list[argparse.Action] = []
+        self._add = add
 
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        if text.startswith("examples:"):
-            return super()._fill_text(text, width, indent)
-        import textwrap
-
-        return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
-
-    def _format_action_invocation(self, action: argparse.Action) -> str:
-        if not action.option_strings:
-            return super()._format_action_invocation(action)
-        names = ["-0", *action.option_strings] if action.dest == "null" else action.option_strings
-        text = ", ".join(names)
-        return text if action.nargs == 0 else f"{text} {self._format_args(action, action.dest.upper())}"
+    def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
+        """Add an argument as ``ArgumentParser.add_argument`` does."""
+        action = self._add(*names, **settings)
+        self.actions.append(action)
+        return action
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises what is wrong instead of printing it."""
+    """A parser that raises what is wrong instead of printing it, and whose help is the same on every Python.
+
+    ``options`` maps each spelling of an option (``--name``, ``-p``) to its action.
+    """
 
     def __init__(self, prog: str, usage: str, description: str, width: int | None = None) -> None:
         self._width = width
+        self.options: dict[str, argparse.Action] = {}
+        # for each argument argparse makes a formatter, which looks up the width of the terminal unless it has one
+        formatter = partial(argparse.HelpFormatter, width=80)
         super().__init__(
             prog=prog,
             usage=usage,
             description=description,
-            formatter_class=lambda prog: Formatter(prog, self._width or 80),
+            formatter_class=formatter,
             allow_abbrev=False,
+            add_help=False,
         )
-        self._positionals.title = "arguments"
+        self._groups = [Group("arguments", self._note), Group("options", self._note)]
+        self.add_argument("-h", "--help", action="help", help="show this help message and exit")
+
+    def add_argument(self, *names: Any, **settings: Any) -> argparse.Action:
+        """Add an argument of the command's own."""
+        group = self._groups[1 if names[0].startswith("-") else 0]
+        return group.add_argument(*names, **settings)
+
+    def add_group(self, title: str) -> Group:
+        """Return a new group of options, below those that there are."""
+        self._groups.append(Group(title, self._note))
+        return self._groups[-1]
+
+    def add_exclusive_group(self) -> Group:
+        """Return a group of options of the command's own, of which only one may be given."""
+        return Group("", partial(self._note, container=self.add_mutually_exclusive_group(), group=self._groups[1]))
+
+    def _note(
+        self, *names: str, container: _Container | None = None, group: Group | None = None, **settings: Any
+    ) -> argparse.Action:
+        add = super().add_argument if container is None else container.add_argument
+        action = add(*names, **settings)
+        self.options.update(dict.fromkeys(action.option_strings, action))
+        if group is not None:
+            group.actions.append(action)
+        return action
 
     def add_job(self) -> None:
         """Take one job. That it is missing is found out later: first comes what was taken for an option."""
@@ -61,14 +98,42 @@ class Parser(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         """Return the help, as wide as the terminal unless a width was given."""
-        if self._width is None:
-            import shutil  # not sooner: argparse makes a formatter for every option that it is told of
+        import shutil
+        import textwrap
 
-            self._width = max(40, min(100, shutil.get_terminal_size().columns - 2))
-        return super().format_help()
+        width = self._width or max(40, min(100, shutil.get_terminal_size().columns - 2))
+        shown = [action for group in self._groups for action in group.actions if action.help != argparse.SUPPRESS]
+        longest = max(len(_invocation(action)) for action in shown)
+        column = min(longest + 4, _HELP_COLUMN)
+        parts = [f"usage: {self.usage}", textwrap.fill(self.description or "", width)]
+        for group in self._groups:
+            lines = [line for action in group.actions if action in shown for line in _help_lines(action, column, width)]
+            if lines:
+                parts.append("\n".join([f"{group.title}:", *lines]))
+        return "\n\n".join([*parts, *([self.epilog] if self.epilog else [])]) + "\n"
 
     def error(self, message: str) -> object:  # type: ignore[override] # argparse says NoReturn: raising is that
         raise UsageError(f"{message}; see '{self.prog} --help'")
+
+
+def _invocation(action: argparse.Action) -> str:
+    """Return how an argument is written: ``-p, --priority N``."""
+    if not action.option_strings:
+        return str(action.metavar or action.dest)
+    names = ", ".join(["-0", *action.option_strings] if action.dest == "null" else action.option_strings)
+    many = "…" if action.nargs == "+" else ""
+    return names if action.nargs == 0 else f"{names} {action.metavar or action.dest.upper()}{many}"
+
+
+def _help_lines(action: argparse.Action, column: int, width: int) -> list[str]:
+    """Return an argument and its help, which starts at a column, below it if there is no room beside it."""
+    import textwrap
+
+    start = f"  {_invocation(action)}"
+    text = textwrap.wrap(action.help or "", max(11, width - column)) or [""]
+    if len(start) + 2 > column:
+        return [start, *(f"{'':{column}}{line}" for line in text)]
+    return [f"{start:{column}}{text[0]}", *(f"{'':{column}}{line}" for line in text[1:])]
 
 
 def build_parser(command: Command, width: int | None = None) -> Parser:
@@ -77,7 +142,7 @@ def build_parser(command: Command, width: int | None = None) -> Parser:
     summary = command.summary[:1].upper() + command.summary[1:]
     parser = Parser(prog, f"{prog} {command.usage}", f"{summary}.", width)
     import_module(f"core.cli.{command.module}").configure(parser, command.name)
-    shared = parser.add_argument_group("common options")
+    shared = parser.add_group("common options")
     shared.add_argument("--db", metavar="PATH", default=argparse.SUPPRESS, help="the database to use")
     # taken by all, so that those without JSON refuse it in the same words before and after their name
     json_help = "print JSON and nothing else" if command.has_json else argparse.SUPPRESS

@@ -26,12 +26,21 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except UnicodeEncodeError as error:  # wherever a word that is no UTF-8 came to be stored, looked for or printed
-        return _fail(f"{_shown(error.object)} is not valid UTF-8", WRONG_USAGE)
+        word = next((word for word in arguments if not _is_utf8(word)), error.object)
+        return _fail(f"{_shown(word)} is not valid UTF-8", WRONG_USAGE)
     except BrokenPipeError:
         forget(sys.stdout)
         return DONE
     except OSError as error:
         return _fail(f"{error.filename or 'writing the output'}: {error.strerror or error}")
+
+
+def _is_utf8(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _shown(text: str) -> str:

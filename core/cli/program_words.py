@@ -6,17 +6,20 @@ From its first word on everything belongs to the program, as with ``env``, ``noh
 from __future__ import annotations
 
 import re
-from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from core.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from core.cli.parser import Parser
 
 #: A word with one of these is a line for the shell or JSON: no program has such a name by accident.
 _SHELL_SYNTAX = re.compile(r"[\s|&;<>()$`\"'{}]")
 _JSON = re.compile(r'\s*(\{\s*"|\[\s*[{\]])')
 
 
-def split_program(parser: ArgumentParser, words: Sequence[str], name: str) -> tuple[list[str], list[str]]:
+def split_program(parser: Parser, words: Sequence[str], name: str) -> tuple[list[str], list[str]]:
     """Return the leading options of the command ``name``, and the words of the program; a ``--`` between is dropped.
 
     Raises ``UsageError`` when words behind the program can only have been meant for queuectl.
@@ -36,9 +39,9 @@ def split_program(parser: ArgumentParser, words: Sequence[str], name: str) -> tu
     return options, program
 
 
-def _size(parser: ArgumentParser, word: str) -> int:
+def _size(parser: Parser, word: str) -> int:
     """Return how many words an option has: 2 for ``--name``, ``-p``, ``-qp``, whose value comes next; else 1."""
-    known = parser._option_string_actions
+    known = parser.options
     if word in known:
         return 1 if known[word].nargs == 0 else 2
     if word.startswith("--"):
@@ -50,13 +53,13 @@ def _size(parser: ArgumentParser, word: str) -> int:
     return 1
 
 
-def _is_option(parser: ArgumentParser, word: str) -> bool:
+def _is_option(parser: Parser, word: str) -> bool:
     """Return whether ``word`` is one of the parser's options, with or without a value in the same word."""
-    known = parser._option_string_actions
+    known = parser.options
     return word == "-0" or word.partition("=")[0] in known or (not word.startswith("--") and word[:2] in known)
 
 
-def _check_order(parser: ArgumentParser, name: str, options: list[str], program: list[str]) -> None:
+def _check_order(parser: Parser, name: str, options: list[str], program: list[str]) -> None:
     """Raise ``UsageError`` that shows the right order if words behind the program are options of queuectl."""
     ours, theirs = _ours_among(parser, program)
     if ours:
@@ -69,7 +72,7 @@ def _check_order(parser: ArgumentParser, name: str, options: list[str], program:
         raise UsageError(f"JSON is one word, and {program[1]!r} stands behind it; put all of it in single quotes")
 
 
-def _ours_among(parser: ArgumentParser, program: list[str]) -> tuple[list[str], list[str]]:
+def _ours_among(parser: Parser, program: list[str]) -> tuple[list[str], list[str]]:
     """Return the words behind the program that were meant for queuectl, and the other ones.
 
     Behind a line for the shell or JSON that is any option. Behind a plain program it is only ``--json`` or ``--db`` at

@@ -41,7 +41,7 @@ def configure(parser: Parser, name: str) -> None:
 
 def add_consent_options(parser: Parser) -> None:
     """Add the options that answer the question in advance."""
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; needed where nobody could answer")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask; needed where no one could answer")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be purged")
 
 
@@ -67,7 +67,7 @@ def purge_jobs(
         return _show_what_would_go(session, queue, jobs, older_than_s)
     if not options.yes:
         if not session.can_ask:
-            raise UsageError("purge asks before it acts and nobody is there to answer; add --yes")
+            raise UsageError("purge asks before it acts and no terminal is there to answer at; add --yes")
         number = sum(1 for _ in _matching(session, queue, jobs, older_than_s))
         if not number:
             raise Refused("no finished job matches")

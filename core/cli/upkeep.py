@@ -87,7 +87,7 @@ def _prune(session: Session, options: Namespace) -> int:
     queue = session.queue()
     if options.trash and not options.yes:
         if not session.can_ask:
-            raise UsageError("prune --trash asks before it acts and nobody is there to answer; add --yes")
+            raise UsageError("prune --trash asks before it acts and no terminal is there to answer at; add --yes")
         if not session.confirm("Remove all purged jobs for good?"):
             session.note("queuectl: nothing was removed")
             return REFUSED

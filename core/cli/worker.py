@@ -31,7 +31,7 @@ _MOST_SLOTS = 1024
 def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
     add_capacity_options(parser)
-    until = parser.add_mutually_exclusive_group()
+    until = parser.add_exclusive_group()
     until.add_argument(
         "--drain",
         action="store_true",
@@ -45,13 +45,13 @@ def configure(parser: Parser, name: str) -> None:
         default="wait",
         help="what the first Ctrl+C or TERM does with running jobs: wait (default), kill or detach",
     )
-    output = parser.add_mutually_exclusive_group()
+    output = parser.add_exclusive_group()
     output.add_argument("--no-output", action="store_true", help="not even on a terminal the end of each job's output")
     output.add_argument("--show-output", action="store_true", help="also elsewhere the end of each job's output")
     parser.description = (
         "Run jobs in the foreground, a line for each event. Ctrl+C (or TERM): start no more and wait for what runs; "
         "again: end it (TERM, after a grace KILL), it will run again; a third time: leave it running for the next "
-        "worker. A closed terminal (HUP) leaves it running too. When nobody reads the lines any more (| head), the "
+        "worker. A closed terminal (HUP) leaves it running too. When the lines are read no more (| head), the "
         "worker finishes what runs and stops. --drain does not wait for jobs that were scheduled for later, nor for "
         "those of a paused queue. Exit code 0; 3 when a job that ran under --drain or --once died; 130 when a "
         "second signal ended running jobs."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -90,13 +91,28 @@ def ways_from_other_queues() -> list[str]:
     return re.findall(r"`(queuectl [^`]*)` \|$", table, re.M)
 
 
-def test_what_other_queues_users_are_told_works(environment: dict[str, str]) -> None:
-    """Each command of the table, in its order; what would go on for ever is only read."""
+def test_what_other_queues_users_are_told_works(environment: dict[str, str], tmp_path: Path) -> None:
+    """Each command of the table, in its order, on one queue; the worker that one of them starts ends by a later one."""
+    (tmp_path / "make").write_text("#!/bin/sh\necho made\n")
+    (tmp_path / "make").chmod(0o755)
+    environment = {**environment, "PATH": f"{tmp_path}:{environment['PATH']}"}
     commands = ways_from_other_queues()
-    assert len(commands) == 11
-    for command in commands:
-        if command.startswith(("queuectl worker", "queuectl logs -f", "queuectl wait")):
-            command += " --help"
-        done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=60)
-        # nothing has finished yet, so there is nothing to clear
-        assert done.returncode == ("purge" in command), (command, done.stderr)
+    assert len(commands) == 17
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        for command in commands:
+            if command.startswith("queuectl worker start"):
+                quiet = subprocess.DEVNULL
+                started.append(subprocess.Popen(shlex.split(command), env=environment, stdout=quiet, stderr=quiet))
+                continue
+            if command == "queuectl worker stop":
+                alive = ["sh", "-c", "until queuectl worker list | grep -q alive; do sleep 0.1; done"]
+                subprocess.run(alive, env=environment, check=True, timeout=60)
+            done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=60)
+            # the job was made by then
+            assert done.returncode == (command == "queuectl cancel 1"), (command, done.stdout, done.stderr)
+        assert [worker.wait(60) for worker in started] == [0]
+    finally:
+        for worker in started:
+            worker.kill()
+            worker.wait()

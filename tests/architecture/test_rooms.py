@@ -137,3 +137,26 @@ def test_a_module_says_in_its_first_line_what_it_is_for(module: str) -> None:
     text = ast.get_docstring(parsed(module)) or ""
     first_line = text.partition("\n")[0]
     assert re.fullmatch(r"([A-Z`]|queuectl).*\s.*\s.*[.:]", first_line), f"{module} begins with {first_line!r}"
+
+
+#: Underscored names that are public: of named tuples, and of the system.
+PUBLIC_ALL_THE_SAME = {"_replace", "_asdict", "_fields", "_make", "_field_defaults", "_exit"}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("core/")])
+def test_the_core_uses_no_private_name_of_another_object(module: str) -> None:
+    """Of its own class, another instance included, it may; of a library's, or another module's, it may not."""
+    tree = parsed(module)
+    own = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    own |= {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    own |= {
+        node.target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+    used = {
+        (node.lineno, node.attr)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and re.match(r"_[a-z]", node.attr) and node.attr not in PUBLIC_ALL_THE_SAME
+    }
+    assert not [(line, name) for line, name in used if name not in own]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import signal
 
+import pytest
+
+from core.cli.commands import COMMANDS
 from core.queue import Queue
 from tests.cli.conftest import ROOT, Cli, Terminal, drain
 
@@ -56,3 +59,61 @@ def test_a_refusal_is_1_and_wrong_usage_2(cli: Cli, open_queue: Queue) -> None:
     for line in _WRONG:
         result = cli(*line.split())
         assert (line, result.code, result.err.count("\n")) == (line, 2, 1)
+
+
+#: A line for each command that the queue below refuses; a new command is in here or below it.
+REFUSED = {
+    "enqueue": "enqueue --name taken true",
+    "run": "run --name taken true",
+    "worker stop": "worker stop",
+    "service uninstall": "service uninstall",
+    "logs": "logs 3 --attempt 7",
+    "retry": "retry 3",
+    "cancel": "cancel 2",
+    "edit": "edit 2 --label x",
+    "dlq replay": "dlq replay 3",
+    "dlq purge": "dlq purge 3 --yes",
+    "purge": "purge 3 --yes",
+    "restore": "restore --last",
+    "undo": "undo",
+    "backup": "backup /dev/null",
+}
+#: These do what they are told, say how things are, or wait.
+NEVER_REFUSED = {
+    "worker start", "worker list", "service install", "service status", "service print", "list", "show", "wait",
+    "dlq list", "status", "metrics", "queue list", "queue pause", "queue resume", "queue limit", "config list",
+    "config get", "config set", "config unset", "prune", "doctor", "completion", "help",
+}  # fmt: skip
+
+
+def test_every_command_is_known_here() -> None:
+    assert set(REFUSED) | NEVER_REFUSED == set(COMMANDS)
+    assert not set(REFUSED) & NEVER_REFUSED
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_an_option_that_is_none_is_wrong_usage_for_every_command(name: str, cli: Cli) -> None:
+    """One line on stderr that says where to read on, and nothing on stdout."""
+    result = cli(*name.split(), "--no-such-option")
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert "--help'" in result.err
+
+
+@pytest.mark.parametrize("line", REFUSED.values(), ids=REFUSED)
+def test_what_the_queue_refuses_is_1_for_every_command(line: str, cli: Cli, open_queue: Queue) -> None:
+    """One line on stderr, nothing on stdout: what a script reads is never a refusal."""
+    taken = open_queue.add("true", name="taken", max_attempts=1)
+    open_queue.add("true")
+    drain(open_queue)
+    open_queue.add("true")
+    assert taken == 1
+    result = cli(*line.split())
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1), result
+
+
+@pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if command.usage.startswith("JOB")])
+def test_a_job_that_is_not_there_is_4_for_every_command(name: str, cli: Cli, open_queue: Queue) -> None:
+    open_queue.add("true")
+    more = {"edit": ["--label", "x"], "purge": ["--yes"], "dlq purge": ["--yes"]}.get(name, [])
+    result = cli(*name.split(), "999", *more)
+    assert (result.code, result.out, result.err.count("\n")) == (4, "", 1)

@@ -343,3 +343,9 @@ def test_the_instants_of_the_history_are_text(cli: Cli, open_queue: Queue) -> No
     open_queue.retry("bad")
     before = cli("show", "bad", "--json").json["history"][0]["before"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", before["since"])
+
+
+def test_a_word_that_is_no_utf8_is_quoted_as_it_was_typed(cli: Cli, open_queue: Queue) -> None:
+    open_queue.add("true")
+    result = cli("list", "--grep", "a\udcff")
+    assert (result.code, result.err) == (2, "queuectl: error: 'a\\udcff' is not valid UTF-8\n")

@@ -121,7 +121,7 @@ def dead(index: int) -> Job:
         (Outcome.TIMED_OUT, None, None, "timed out after 5m"),
         (Outcome.SIGNALLED, 139, 11, "signal 11"),
         (Outcome.FAILED, 7, None, "exit 7"),
-        (Outcome.SPAWN_ERROR, None, None, "working directory /srv/gone no longer exists"),
+        (Outcome.SPAWN_ERROR, None, None, "working directory /srv/gone does not exist"),
     )
     outcome, code, signal, error = causes[index % len(causes)]
     return make_job(

@@ -158,3 +158,5 @@ def test_run_at_is_an_instant_or_a_number_since_1970(value: str | float) -> None
     """Seconds, milliseconds where seconds would be absurd, or text; the past is taken."""
     assert parse_run_at(value, NOON) == NOON
     assert parse_run_at(0, NOON).year in (1969, 1970)
+    assert parse_run_at("10", NOON).timestamp() == 10
+    assert parse_run_at("20260131", NOON) == parse_instant("2026-01-31", NOON)

@@ -72,7 +72,7 @@ ENDINGS = {
     Outcome.FAILED: Ending(Outcome.FAILED, exit_code=65),
     Outcome.SIGNALLED: Ending(Outcome.SIGNALLED, exit_code=137, signal=9),
     Outcome.TIMED_OUT: Ending(Outcome.TIMED_OUT, exit_code=143, signal=15),
-    Outcome.SPAWN_ERROR: Ending(Outcome.SPAWN_ERROR, error="working directory /gone no longer exists"),
+    Outcome.SPAWN_ERROR: Ending(Outcome.SPAWN_ERROR, error="working directory /gone does not exist"),
     Outcome.CANCELLED: Ending(Outcome.CANCELLED, exit_code=143, signal=15),
     Outcome.INTERRUPTED: Ending(Outcome.INTERRUPTED, exit_code=143, signal=15),
     Outcome.LOST: Ending(Outcome.LOST),
@@ -82,7 +82,7 @@ REASONS = {
     Outcome.FAILED: "exit 65",
     Outcome.SIGNALLED: "signal 9",
     Outcome.TIMED_OUT: "timed out",
-    Outcome.SPAWN_ERROR: "working directory /gone no longer exists",
+    Outcome.SPAWN_ERROR: "working directory /gone does not exist",
 }
 
 #: Lists of exit codes, and whether the failed and the signalled ending above are in them.

@@ -141,7 +141,7 @@ def test_a_directory_that_is_gone_is_a_start_that_failed(queue: Queue, tmp_path:
     gone = tmp_path / "gone"
     job = run(queue, "echo hello", cwd=str(gone))
     assert (job.last_outcome, job.last_exit_code) == (Outcome.SPAWN_ERROR, None)
-    assert job.last_error == f"working directory {gone} no longer exists"
+    assert job.last_error == f"working directory {gone} does not exist"
     assert output(queue, job) == b""
     assert (run(queue, "true", cwd=str(gone), max_attempts=2).state) is State.PENDING
 
