@@ -1,7 +1,8 @@
-"""What Ctrl+C does to a program that is still starting: it ends at once, without a word.
+"""What Ctrl+C does to a program that is still starting, or has closed everything: it ends at once, without a word.
 
 An interrupt in the middle of an import would end it with a traceback, or would be printed and forgotten where Python
-calls back into its own import system. As long as nothing was said and no database is open, there is nothing to close.
+calls back into its own import system; one while Python waits for its threads at the end would, too. As long as nothing
+was said and no database is open, there is nothing to close.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ def end_at_once(number: int, frame: FrameType | None) -> None:
     os._exit(INTERRUPTED)
 
 
-def end_at_once_while_starting() -> None:
-    """Let SIGINT end the process, unless it is ignored or handled by somebody else."""
+def end_at_once_on_interrupt() -> None:
+    """Let SIGINT end the process, unless it is ignored or handled otherwise; for its first and its last moments."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, end_at_once)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from core.interrupt import end_at_once_while_starting
+from core.interrupt import end_at_once_on_interrupt
 
 if __name__ == "__main__":
-    end_at_once_while_starting()
+    end_at_once_on_interrupt()
     from queuectl_tui import main
 
-    sys.exit(main())
+    code = main()
+    end_at_once_on_interrupt()
+    sys.exit(code)

@@ -25,6 +25,7 @@ from queuectl_tui.gateway.host import Leaving
 from queuectl_tui.keys import Action
 from queuectl_tui.preferences import Preferences, save
 from queuectl_tui.screens.dashboard import Dashboard
+from queuectl_tui.terminal_input import PatientDriver
 from queuectl_tui.terminal_watch import TerminalWatch
 from queuectl_tui.themes import DEFAULT_THEME, OWN_THEMES, own_variables
 
@@ -66,7 +67,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
     ) -> None:
         self._variables: tuple[Theme, dict[str, str]] | None = None
         self._is_theme_chosen = False
-        super().__init__()
+        super().__init__(driver_class=PatientDriver)
         self.gateway = gateway
         self.preferences = preferences
         self._preferences_path = preferences_path

@@ -89,6 +89,34 @@ def test_keys_before_and_behind_the_last_one_do_not_spoil_the_end(tmp_path: Path
         assert left_the_screen(program)
 
 
+def test_bytes_that_are_no_text_are_replaced_and_end_nothing(tmp_path: Path) -> None:
+    """A Latin-1 paste into the form: its letters come as U+FFFD, and what follows them is still part of the paste."""
+    with start(tmp_path / "queue.db", "--no-worker") as program:
+        program.wait_for(b"Nothing queued")
+        program.press(b"e")
+        program.wait_for(b"Command")
+        program.settle()
+        program.press(b"\x1b[200~echo gr\xfc\xdfe \xc3\x1b[201~")
+        program.wait_for("gr\ufffd\ufffde \ufffd".encode())
+        program.press(b"\x1b")
+        program.settle()
+        program.press(QUIT)
+        assert program.wait(60) == 0
+        assert b"Traceback" not in program.output
+
+
+@pytest.mark.parametrize("noise", [b"\x1b[113;5:3u", b"\x1b[99999999999999999999u", b"\x1b[:;1u", b"\x1b[99999999u"])
+def test_sequences_without_sense_end_nothing(noise: bytes, tmp_path: Path) -> None:
+    """What is typed after them works."""
+    with start(tmp_path / "queue.db", "--no-worker") as program:
+        program.wait_for(b"Nothing queued")
+        program.press(noise)
+        program.settle()
+        program.press(b"q")
+        assert program.wait(60) == 0
+        assert b"Traceback" not in program.output
+
+
 def test_what_is_not_a_database_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("these are my notes, not a database\n" * 100)
