@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.message import Message
-from textual.screen import Screen
 from textual.widget import Widget
 
 from core.clock import to_datetime
@@ -23,6 +22,7 @@ from queuectl_tui.gateway.facade import FocusRequest, Gateway
 from queuectl_tui.keys import Action
 from queuectl_tui.screens.arrangement import HEIGHTS, WIDTHS, Mode, arranged, classes_for, mode_of
 from queuectl_tui.screens.held_keys import HeldKeys
+from queuectl_tui.screens.removed_widgets import PastRemovedWidgets
 from queuectl_tui.snapshot import Focus, Pane, Snapshot, empty_snapshot
 from queuectl_tui.troubles import Trouble, troubles_of
 from queuectl_tui.widgets.confirm_bar import MAX_BY_KEY, ConfirmBar
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from queuectl_tui.screens.enqueue import EnqueueScreen
 
 
-class Board(Screen[None], inherit_bindings=False):
+class Board(PastRemovedWidgets[None], inherit_bindings=False):
     """Holds four panes, output, detail and chart, and goes about among them."""
 
     HORIZONTAL_BREAKPOINTS = WIDTHS

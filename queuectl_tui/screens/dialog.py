@@ -10,6 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, ScreenResultType
 from textual.widget import Widget
 
+from queuectl_tui.screens.removed_widgets import PastRemovedWidgets
+
 #: Quitting, from any screen.
 QUIT = Binding("ctrl+q", "app.quit", "Quit", show=False)
 #: For a screen of this class with one container of class ``dialog``; ``NAME`` is the screen's class name.
@@ -43,7 +45,7 @@ def dialog_css(name: str) -> str:
     return DIALOG_CSS.replace("NAME", name)
 
 
-class Dialog(ModalScreen[ScreenResultType]):
+class Dialog(ModalScreen[ScreenResultType], PastRemovedWidgets[ScreenResultType]):
     """A screen in front of the dashboard that gives one result.
 
     Keys typed in one burst must act in their order. A binding with priority overtakes the text typed before it; one

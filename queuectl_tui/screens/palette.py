@@ -6,19 +6,22 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.widgets import Input
 
 from core.text import clean_line
 from queuectl_tui.keys import ALIVE_TOGETHER, key_name
 from queuectl_tui.screens.dashboard import Dashboard
 from queuectl_tui.screens.dialog import QUIT
+from queuectl_tui.screens.removed_widgets import PastRemovedWidgets
 
 
-class Palette(CommandPalette):
-    """Textual's palette, made to bear keys that arrive faster than it is laid out."""
+class Palette(CommandPalette, PastRemovedWidgets[None]):
+    """Textual's palette, made to bear keys and clicks that arrive faster than it is laid out, and while it closes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [QUIT]
     DEFAULT_CSS = """
@@ -39,6 +42,16 @@ class Palette(CommandPalette):
     def dismiss(self, result: None = None) -> AwaitComplete:
         """Close, unless the palette has closed already (see ``Dialog``)."""
         return super().dismiss(result) if self.is_active else AwaitComplete()
+
+    def on_click(self, event: events.Click) -> None:
+        """Pass over a click where the terminal, which has become smaller, has nothing any more: a ``NoWidget``."""
+        if not self.region.contains(event.screen_x, event.screen_y):
+            event.prevent_default()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Look for nothing once the palette is closing: its list may be gone, which is a ``NoMatches``."""
+        if not self.is_active:
+            event.prevent_default()
 
 
 class FoundCommands(CommandList):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from textual import events
+from textual.widgets import Input
 
 from core.model import NewJob
 from queuectl_tui.screens.dashboard import Dashboard
+from queuectl_tui.screens.dialog import Dialog
 from queuectl_tui.screens.enqueue import EnqueueScreen
 from queuectl_tui.screens.palette import Palette
+from queuectl_tui.screens.removed_widgets import PastRemovedWidgets
 from tests.tui.harness import Stage, staged
 from tests.tui.scene import busy_snapshot, idle_snapshot
 
@@ -110,3 +114,40 @@ async def test_what_is_typed_behind_the_key_that_quits_answers_its_question() ->
         stage.gateway.host.running_count = 1
         await stage.press("q", "w")
         assert stage.gateway.host.stopped == ["wait"]
+
+
+def _click(x: int, y: int) -> events.Click:
+    return events.Click(None, x, y, 0, 0, 1, False, False, False, x, y)
+
+
+async def test_a_click_beyond_the_palette_of_a_terminal_that_became_smaller_does_nothing() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press(":")
+        stage.app.screen.post_message(_click(500, 19))
+        await stage.press("p")
+        assert isinstance(stage.app.screen, Palette)
+
+
+async def test_a_letter_typed_into_a_palette_that_closes_looks_for_nothing() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press(":")
+        palette = stage.app.screen
+        field = palette.query_one(Input)
+        closing = palette.dismiss()
+        field.post_message(Input.Changed(field, "p"))
+        await closing
+        palette.post_message(Input.Changed(field, "p"))
+        await _settled(stage)
+
+
+async def test_the_mouse_finds_no_widget_that_was_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A toast is still on the screen for a moment when it has no parent any more."""
+    async with staged(busy_snapshot()) as stage:
+        for kind in (Dashboard, Palette, Dialog):
+            assert issubclass(kind, PastRemovedWidgets)
+        footer = stage.board.footer
+        place = footer.region.x + 1, footer.region.y
+        assert stage.board.get_widget_and_offset_at(*place)[0] is footer
+        with monkeypatch.context() as patched:
+            patched.setattr(type(footer), "parent", None)
+            assert stage.board.get_widget_and_offset_at(*place) == (None, None)
