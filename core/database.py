@@ -77,6 +77,8 @@ class Database:
         self.clock: Clock = clock or SystemClock()
         self.busy_timeout_s = 5.0 if busy_timeout_s is None else busy_timeout_s
         self.is_read_only = is_read_only
+        #: Whether it is read-only for want of rights when it was opened, not because that was asked for.
+        self.lacks_rights = False
         self._is_immutable = False
         self._identity = self._find_or_create(create)
         self._connections = Connections(self.path, self._identity, self._connect)
@@ -108,6 +110,7 @@ class Database:
             if status.st_size:
                 self._refuse_foreign_file(status.st_size)
             if not os.access(self.path, os.W_OK) or not os.access(os.path.dirname(self.path), os.W_OK):
+                self.lacks_rights = not self.is_read_only
                 self.is_read_only = True
             return identity
 

@@ -318,7 +318,7 @@ def _check_permissions(db: Database) -> Iterator[Finding]:
 
 
 def _check_writes(db: Database) -> Iterator[Finding]:
-    if db.is_read_only:
+    if db.is_read_only and not db.lacks_rights:
         return
     error = write_error(db, LOCK_PATIENCE_S)
     if error is None:

@@ -18,12 +18,14 @@ def write_error(db: Database, patience_s: float) -> QueueError | None:
     """Return the error that a write to the database would meet now; ``None`` if none is to be seen.
 
     Looks at rights, room and locks, in this order. A lock counts that is held for ``patience_s`` seconds, so long this
-    takes then, while nothing is committed. A database that was opened read-only is only asked for room.
+    takes then, while nothing is committed. A database that was asked to be read-only is only asked for room.
     """
-    error = None if db.is_read_only else _right(db)
-    error = error or _room(db)
-    if error is not None or db.is_read_only:
+    is_only_read = db.is_read_only and not db.lacks_rights
+    error = (None if is_only_read else _right(db)) or _room(db)
+    if error is not None or is_only_read:
         return error
+    if db.lacks_rights:
+        return DatabaseReadOnly(f"{db.path} could not be written when it was opened; it can be now: start again")
     version = db.data_version()
     try:
         db.try_locks(patience_s)
@@ -37,14 +39,16 @@ def write_error(db: Database, patience_s: float) -> QueueError | None:
 
 
 def _right(db: Database) -> QueueError | None:
-    for path in (db.path, db.spool.root):
+    # SQLite makes its log in the directory
+    named = ((db.path, db.path), (os.path.dirname(db.path), f"the directory of {db.path}"), (db.spool.root,) * 2)
+    for path, name in named:
         try:
             if os.statvfs(path).f_flag & os.ST_RDONLY:
-                return DatabaseReadOnly(f"{path} cannot be written: its file system is read-only; mount it read-write")
+                return DatabaseReadOnly(f"{name} cannot be written: its file system is read-only; mount it read-write")
         except FileNotFoundError:
             continue  # who reads or writes will say so
         if not os.access(path, os.W_OK):
-            return DatabaseReadOnly(f"{path} cannot be written; check its owner and permissions")
+            return DatabaseReadOnly(f"{name} cannot be written; check its owner and permissions")
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from typing import NamedTuple
 
@@ -30,8 +31,11 @@ class Trouble(NamedTuple):
     text: str
 
 
-def troubles_of(snapshot: Snapshot, of_worker: str | None, now: datetime) -> list[Trouble]:
-    """Return what is wrong in a picture, the worst first; ``of_worker`` is what ails the worker of this process."""
+def troubles_of(snapshot: Snapshot, of_worker: str | None, now: datetime, path: str) -> list[Trouble]:
+    """Return what is wrong in a picture, the worst first; ``of_worker`` is what ails the worker of this process.
+
+    The database at ``path`` is called by the name of its file: a long path would take the room of the reason.
+    """
     found = []
     if snapshot.error is not None:
         age = span((now - snapshot.taken_at).total_seconds())
@@ -49,7 +53,8 @@ def troubles_of(snapshot: Snapshot, of_worker: str | None, now: datetime) -> lis
         found.append(Trouble("worker in trouble", of_worker))
     if not any(worker.is_alive for worker in snapshot.workers):
         found += _without_worker(snapshot)
-    return [Trouble(trouble.label, clean_line(trouble.text)) for trouble in found]
+    name = os.path.basename(path)
+    return [Trouble(trouble.label, clean_line(trouble.text.replace(path, name))) for trouble in found]
 
 
 def _without_worker(snapshot: Snapshot) -> list[Trouble]:

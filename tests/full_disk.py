@@ -34,6 +34,11 @@ def mounted(point: Path, size: str) -> Iterator[Path]:
         subprocess.run(["umount", "-l", point], check=False)
 
 
+def remount(disk: Path, access: str) -> None:
+    """Make a mounted disk read-only (``ro``) or writable (``rw``)."""
+    subprocess.run(["mount", "-o", f"remount,{access}", disk], check=True)
+
+
 def fill(disk: Path) -> Path:
     """Write to a disk until there is no room; return the file to remove to make room again."""
     filler = disk / "filler"

@@ -186,7 +186,9 @@ class Board(PastRemovedWidgets[None], inherit_bindings=False):
     def troubles(self, now: datetime) -> list[Trouble]:
         """Return what is wrong in the newest picture and with the worker of this process, the worst first."""
         has_data = self.snapshot.panes[Pane.PENDING].is_counted
-        return troubles_of(self.snapshot, self.gateway.host.trouble, now) if has_data or self.snapshot.error else []
+        if not has_data and self.snapshot.error is None:
+            return []
+        return troubles_of(self.snapshot, self.gateway.host.trouble, now, self.gateway.path)
 
     def target_job(self) -> Job | None:
         """Return the one job that keys act on when none is marked: the one that detail and output show."""

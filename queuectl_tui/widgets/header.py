@@ -52,7 +52,6 @@ class Header(Bar):
 
     def __init__(self, path: str, *, is_read_only: bool = False, is_ascii: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._path = path
         self._file_name = clean_line(os.path.basename(path))
         self._is_read_only = is_read_only
         self.is_ascii = is_ascii

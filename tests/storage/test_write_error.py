@@ -15,7 +15,7 @@ import pytest
 from core.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, UsageError
 from core.model import NewJob
 from core.queue import Queue
-from tests.full_disk import fill, mounted
+from tests.full_disk import fill, mounted, remount
 
 
 @pytest.fixture
@@ -71,6 +71,26 @@ def test_a_full_disk(tmp_path: Path) -> None:
             assert isinstance(looking.write_error(), DiskFull)
         filler.unlink()
         assert queue.write_error() is None
+
+
+def test_a_database_that_was_opened_without_the_right_to_write_it(tmp_path: Path) -> None:
+    """It is read all the same, and says why nothing can be done, also once it could be opened again."""
+    with mounted(tmp_path / "disk", "16m") as disk:
+        Queue(disk / "queue.db").close()
+        remount(disk, "ro")
+        with Queue(disk / "queue.db") as queue:
+            assert queue.is_read_only
+            error = queue.write_error()
+            assert isinstance(error, DatabaseReadOnly)
+            assert "file system is read-only" in str(error)
+            assert [found.level for found in queue.doctor() if found.check == "writes"] == ["error"]
+            remount(disk, "rw")
+            assert "start again" in str(queue.write_error())
+        with Queue(disk / "queue.db") as queue:
+            assert queue.write_error() is None
+        remount(disk, "ro")
+        with Queue(disk / "queue.db", is_read_only=True) as queue:
+            assert queue.write_error() is None  # asked only to look
 
 
 def test_a_file_that_this_user_may_not_write(queue: Queue, tmp_path: Path) -> None:

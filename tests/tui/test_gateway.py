@@ -14,7 +14,7 @@ import pytest
 from textual.message import Message
 
 from core.clock import to_datetime
-from core.errors import DatabaseBusy, DiskFull
+from core.errors import DatabaseBusy, DatabaseReadOnly, DiskFull
 from core.filter import parse_filter
 from core.model import Act, NewJob, State, Term, View
 from core.queue import Queue
@@ -23,7 +23,7 @@ from queuectl_tui.gateway.facade import FocusRequest, Gateway, said_of
 from queuectl_tui.gateway.writer import Order, Writer
 from queuectl_tui.messages import ActDone, ActRefused, JobEnqueued, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, Snapshot
-from tests.full_disk import fill, mounted
+from tests.full_disk import fill, mounted, remount
 
 
 class Listener:
@@ -270,6 +270,21 @@ def test_a_full_disk_is_told_for_as_long_as_it_is(tmp_path: Path) -> None:
             listener.until(lambda: listener.last.write_error is None)
         finally:
             gateway.close()
+
+
+def test_a_database_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "16m") as disk:
+        Queue(disk / "queue.db").close()
+        remount(disk, "ro")
+        with Queue(disk / "queue.db") as queue:
+            gateway = Gateway(queue, slots=0)
+            listener = Listener(gateway)
+            try:
+                listener.until(
+                    lambda: bool(listener.snapshots) and isinstance(listener.last.write_error, DatabaseReadOnly)
+                )
+            finally:
+                gateway.close()
 
 
 def test_a_read_only_gateway_runs_no_worker(tmp_path: Path) -> None:
