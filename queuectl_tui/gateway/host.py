@@ -135,16 +135,8 @@ class WorkerHost:
             self._post(WorkerEnded(f"has ended: {worker.error}. Its jobs go on; start again to take them over"))
 
     def _heard(self, event: WorkerEvent) -> None:
-        from core.events import (
-            LockFileRemoved,
-            LoopFailed,
-            RecoveryBlocked,
-            SpawningPaused,
-            StorageRecovered,
-            StorageTrouble,
-        )
+        from core.events import NOTICES
 
-        told = (LockFileRemoved, LoopFailed, RecoveryBlocked, SpawningPaused, StorageRecovered, StorageTrouble)
-        if isinstance(event, told):
+        if isinstance(event, NOTICES):
             self._post(WorkerReported(event))
         self._on_event()

@@ -150,7 +150,7 @@ class ChoiceScreen(Dialog[str | None]):
             yield ChoiceList(self._choices)
 
     def on_mount(self) -> None:
-        self.query_one(ChoiceList).focus()
+        self.query(ChoiceList).focus()  # none where the program ends meanwhile
 
     def on_choice_list_taken(self, event: ChoiceList.Taken) -> None:
         """Close with what was chosen."""

@@ -66,29 +66,22 @@ class Telling(Board, inherit_bindings=False):
 
     def on_worker_reported(self, message: WorkerReported) -> None:
         """Tell of trouble that the worker has, and of its end."""
-        from core.events import (
-            LockFileRemoved,
-            LoopFailed,
-            RecoveryBlocked,
-            SpawningPaused,
-            StorageRecovered,
-            StorageTrouble,
-        )
+        from core import events
 
         event = message.event
-        if isinstance(event, SpawningPaused):
+        if isinstance(event, events.SpawningPaused):
             self.toast(f"No room for more commands for {event.for_s:.0f} s: {event.reason}", "warning")
-        elif isinstance(event, RecoveryBlocked):
+        elif isinstance(event, events.RecoveryBlocked):
             self.toast(event.message, "error")
-        elif isinstance(event, LockFileRemoved):
+        elif isinstance(event, events.LockFileRemoved):
             self.toast(f"The worker's files in {event.spool} were removed; leave that directory alone", "error")
-        elif isinstance(event, LoopFailed):
+        elif isinstance(event, events.LoopFailed):
             self.toast(f"The worker stumbled and goes on: {event.error}", "error")
-        elif isinstance(event, StorageTrouble) and not self._is_storage_troubled:
+        elif isinstance(event, events.StorageTrouble) and not self._is_storage_troubled:
             self._is_storage_troubled = True  # it is told again and again, until it is over
             if self.snapshot.error is None:  # else what is wrong has been told already
                 self.toast(f"Results are kept and tried again: {event.message}", "error")
-        elif isinstance(event, StorageRecovered):
+        elif isinstance(event, events.StorageRecovered):
             self._is_storage_troubled = False
             self.toast("The database takes results again.")
 
