@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from core.cli.failures import DONE, REFUSED
 from core.cli.session import Session
 from core.cli.wording import count, title
+from core.errors import Refused
 from core.model import Act
 from core.queue import Queue
 
@@ -25,13 +26,15 @@ def note_done(session: Session, act: Act, done: str) -> None:
 def report(session: Session, act: Act, done: str, *, hint: str = "") -> int:
     """Say what an act did, as ``3 jobs <done>, 1 skipped``; return the exit code: nothing done is a refusal."""
     note_done(session, act, done)
+    skipped = f", {act.skipped:,} skipped: their state does not allow it" if act.skipped else ""
     if session.is_json:
         from core.cli.jsonable import print_object
 
         print_object({"verb": act.verb, "act_id": act.id or None, "count": act.count, "skipped": act.skipped})
+    elif act.count:
+        session.say(f"{count(act.count, 'job')} {done}{skipped}{hint}")
     else:
-        skipped = f", {act.skipped:,} skipped: their state does not allow it" if act.skipped else ""
-        session.say(f"{count(act.count, 'job')} {done}{skipped}{hint if act.count else ''}")
+        raise Refused(f"nothing was changed: no job {done}{skipped}")
     return DONE if act.count else REFUSED
 
 

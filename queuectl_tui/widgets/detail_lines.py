@@ -94,7 +94,7 @@ def attempt_errors(facts: Facts, chosen: int | None, width: int) -> list[Line]:
 def history(facts: Facts, now: datetime, width: int) -> list[Line]:
     """Return what people did to the job, the newest first, and how it was before."""
     if not facts.history:
-        return [(("Nobody has changed this job since it was enqueued.", "muted"),)]
+        return [(("This job was not changed since it was enqueued.", "muted"),)]
     lines: list[Line] = []
     for event in reversed(facts.history):
         when = f"{_instant(event.at, now)}  {pad_left(age(event.at, now), 8)}  "

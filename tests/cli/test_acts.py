@@ -319,3 +319,21 @@ def test_a_group_is_retried_or_cancelled_by_what_its_jobs_share(cli: Cli, open_q
         assert cli(verb, "1", "--queue", "media").code == 2
         assert cli(verb).code == 2
         assert "nothing to look for" in cli(verb, "--grep", "").err
+
+
+@pytest.mark.parametrize("line", ["restore --last", "undo --act 1", "undo"])
+def test_an_act_without_anything_to_act_on_is_refused_on_stderr(cli: Cli, open_queue: Queue, line: str) -> None:
+    """Stdout, which a script reads, says nothing of it."""
+    open_queue.add("true")
+    result = cli(*line.split())
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+
+
+def test_an_undo_that_can_change_no_job_any_more_is_refused_on_stderr(cli: Cli, open_queue: Queue) -> None:
+    """The jobs of that act have moved on since."""
+    dead_jobs(open_queue)
+    act = open_queue.replay([1, 2])
+    drain(open_queue)
+    open_queue.empty_trash()
+    result = cli("undo", "--act", str(act.id))
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
