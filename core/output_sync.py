@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections import deque
@@ -64,19 +63,41 @@ class OutputSync:
                 if not batch:
                     self._is_at_work = False
                     return
-            for claim, _ in batch:
-                self._sync(claim.attempt_id)
-            # a disk that fails here loses output, not the result: that is recorded all the same
-            with contextlib.suppress(OSError):
-                sync_directory(self._spool.attempts)
-            self._synced.extend(batch)
+            failures = [self._sync(claim.attempt_id) for claim, _ in batch]
+            of_names = _failure_of(lambda: sync_directory(self._spool.attempts))
+            for (claim, ending), of_file in zip(batch, failures, strict=True):
+                self._synced.append((claim, _noted(ending, of_file or of_names)))
             self._wake()
 
-    def _sync(self, attempt_id: int) -> None:
-        with contextlib.suppress(OSError):
+    def _sync(self, attempt_id: int) -> str | None:
+        """Sync one output; return why that failed."""
+
+        def sync() -> None:
             path = self._spool.output_file(attempt_id)
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+
+        return _failure_of(sync)
+
+
+def _failure_of(work: Callable[[], None]) -> str | None:
+    """Return why the system could not do something, in its words."""
+    try:
+        work()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _noted(ending: Ending, failure: str | None) -> Ending:
+    """Return the ending with what a disk that failed may have cost: output, not the result, which is known.
+
+    It is not tried again: the system tells of such an error once, and a second sync would claim success.
+    """
+    if failure is None:
+        return ending
+    note = f"its output may be incomplete, it could not be synced to the disk: {failure}"
+    return ending._replace(error=note if ending.error is None else f"{ending.error}; {note}")

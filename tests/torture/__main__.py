@@ -39,7 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for; return 0 when nothing was found, 1 when something was."""
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--short", action="store_true", help="a few minutes in all, as in CI")
-    parser.add_argument("--only", action="append", choices=HARNESSES, help="this harness; may be given more than once")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=(*HARNESSES, *(mutant.name for mutant in MUTANTS)),
+        help="this harness (of --mutants: or mutant); may be given more than once",
+    )
     parser.add_argument("--seed", type=int, help="repeat the choices of an earlier run")
     parser.add_argument("--seconds", type=float, help="length of each harness that runs for a time")
     parser.add_argument("--share", type=float, default=1.0, help="part of the cases of each harness that counts cases")
@@ -101,7 +106,7 @@ def _try_mutants(only: Sequence[str] | None, seed: int, is_reported: bool) -> in
     """Run the harness of each mutant; return 1 if one of them notices nothing."""
     unnoticed = []
     for mutant in MUTANTS:
-        if only and mutant.harness not in only:
+        if only and mutant.harness not in only and mutant.name not in only:
             continue
         print(f"mutant {mutant.name}: {mutant.what} …", flush=True)
         began = time.monotonic()
@@ -114,7 +119,7 @@ def _try_mutants(only: Sequence[str] | None, seed: int, is_reported: bool) -> in
             unnoticed.append(mutant.name)
         if is_reported:
             result = Result({mutant.harness: found or "noticed nothing"}, [found] if found else [])
-            command = f"python -m tests.torture --mutants --only {mutant.harness} --seed {seed}"
+            command = f"python -m tests.torture --mutants --only {mutant.name} --seed {seed}"
             report.record("mutant", mutant.name, mutant.what, seed, command, seconds, result)
     print("every mutant was noticed" if not unnoticed else f"not noticed: {', '.join(unnoticed)}")
     return int(bool(unnoticed))
@@ -122,13 +127,19 @@ def _try_mutants(only: Sequence[str] | None, seed: int, is_reported: bool) -> in
 
 def _harness_fails(mutant: Mutant, seed: int) -> str:
     """Run a harness on a mutant; return the first thing it found, nothing if it found nothing."""
-    command = [sys.executable, "-m", "tests.torture", "--short", "--no-report", "--until-found"]
-    command += ["--only", mutant.harness, "--seed", str(seed)]
-    command += ["--seconds", str(mutant.seconds)] if mutant.seconds is not None else []
+    if mutant.harness in HARNESSES:
+        sign = "PROBLEM "
+        command = [sys.executable, "-m", "tests.torture", "--short", "--no-report", "--until-found"]
+        command += ["--only", mutant.harness, "--seed", str(seed)]
+        command += ["--seconds", str(mutant.seconds)] if mutant.seconds is not None else []
+    else:
+        sign = "FAILED "
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "tests.torture", "-p", "no:cacheprovider"]
+        command += [mutant.harness]
     done = subprocess.run(
         command, env={**os.environ, VARIABLE: mutant.name}, capture_output=True, text=True, timeout=900, check=False
     )
-    found = [line.strip().removeprefix("PROBLEM ") for line in done.stdout.splitlines() if "PROBLEM " in line]
+    found = [line.strip().removeprefix(sign) for line in done.stdout.splitlines() if sign in line]
     if "does not fit" in done.stdout + done.stderr or done.returncode != 1 or not found:
         print(done.stdout[-600:], done.stderr[-600:])
         return ""

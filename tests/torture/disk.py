@@ -12,41 +12,74 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 _SECTOR = 512
 
 
+class Opened(NamedTuple):
+    """A descriptor as ``strace -y`` shows it: the path of its file, and whether that has no name any more."""
+
+    path: str
+    is_deleted: bool
+
+
+Argument = str | bytes | Opened
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One traced system call that came back without an error; ``at_s`` is when it began."""
+    """One traced system call that came back without an error, in the order of returns; ``at_s`` is when it began."""
 
     at_s: float
     name: str
-    arguments: tuple[str | bytes, ...]
+    arguments: tuple[Argument, ...]
     result: int
 
 
-_LINE = re.compile(r"(\d+\.\d+) (\w+)\((.*)\)\s+= (\d+)(?: .*)?$")
-_ARGUMENT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?|([^",]+)')
+_LINE = re.compile(r"(\d+) +(\d+\.\d+) (?:(\w+)\((.*)|<\.\.\. \w+ resumed>(.*))$")
+_RESULT = re.compile(r"(.*)\)\s+= (\d+)(?:[< ].*)?$")
+_UNFINISHED = " <unfinished ...>"
+_TEXT = r"((?:\\x[0-9a-f]{2})*)"
+_ARGUMENT = re.compile(rf'"{_TEXT}"(\.\.\.)?|\w+<{_TEXT}>(\(deleted\))?|([^",<]+)')
 
 
 def read_trace(path: str) -> Iterator[Call]:
-    """Yield the calls in a file that ``strace -ttt -xx`` wrote."""
+    """Yield the calls in a file that ``strace -f -y -ttt -xx`` wrote."""
+    begun: dict[str, tuple[str, str, str]] = {}
     with open(path, encoding="ascii", errors="replace") as file:
         for line in file:
             found = _LINE.match(line)
             if found is None:
                 continue
-            at_s, name, text, result = found.groups()
-            arguments: list[str | bytes] = []
-            for quoted, cut, plain in _ARGUMENT.findall(text):
-                if cut:
-                    raise ValueError(f"strace cut a string short: {line[:80]}")
-                if quoted:
-                    arguments.append(bytes.fromhex(quoted.replace("\\x", "")))
-                elif plain.strip():
-                    arguments.append(plain.strip())
-            yield Call(float(at_s), name, tuple(arguments), int(result))
+            process, at_s, name, text, rest = found.groups()
+            if name is not None and text.endswith(_UNFINISHED):
+                begun[process] = (at_s, name, text.removesuffix(_UNFINISHED))
+                continue
+            if name is None:
+                if process not in begun:
+                    continue
+                at_s, name, text = begun.pop(process)
+                text += rest
+            ended = _RESULT.match(text)
+            if ended is not None:
+                yield Call(float(at_s), name, tuple(_arguments(ended[1])), int(ended[2]))
+
+
+def _arguments(text: str) -> Iterator[Argument]:
+    for quoted, cut, opened, deleted, plain in _ARGUMENT.findall(text):
+        if cut:
+            raise ValueError(f"strace cut a string short: {text[:80]}")
+        if opened:
+            yield Opened(os.fsdecode(_bytes_of(opened)), bool(deleted))
+        elif quoted:
+            yield _bytes_of(quoted)
+        elif plain.strip():
+            yield plain.strip()
+
+
+def _bytes_of(text: str) -> bytes:
+    return bytes.fromhex(text.replace("\\x", ""))
 
 
 @dataclass(slots=True)
@@ -59,6 +92,7 @@ class _Change:
 
 @dataclass(slots=True)
 class _File:
+    is_directory: bool = False
     durable: bytearray = field(default_factory=bytearray)
     pending: list[_Change] = field(default_factory=list)
     length: int = 0
@@ -75,11 +109,10 @@ def _apply(content: bytearray, change: _Change) -> None:
 
 
 class Disk:
-    """The files below one directory, by their names there."""
+    """The files and directories below one directory, by their names there."""
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
-        self._descriptors: dict[int, tuple[str, _File | None]] = {}
         self._names: dict[str, _File] = {}
         self._durable_names: dict[str, _File] = {}
         self._pending_names: list[tuple[str, _File | None]] = []
@@ -91,54 +124,48 @@ class Disk:
 
     def written_to(self, call: Call, name: str) -> bytes | None:
         """Return what a call wrote to the file of a name, if it did."""
-        if call.name != "write":
+        if call.name != "write" or self._name(call.arguments[0]) != name:
             return None
-        path, _ = self._descriptors.get(_number(call, 0), ("", None))
         data = call.arguments[1]
-        return data if path == name and isinstance(data, bytes) else None
+        return data if isinstance(data, bytes) else None
 
     # --- calls
 
     def _do_openat(self, call: Call) -> bool:
-        path = call.arguments[1]
-        name = self._name(path)
-        self._descriptors.pop(call.result, None)
+        name = self._name(call.arguments[1])
+        if name is None or name in self._names or "O_CREAT" not in str(call.arguments[2]):
+            return False
+        self._make(name, _File())
+        return True
+
+    def _do_mkdir(self, call: Call) -> bool:
+        name = self._name(call.arguments[0])
         if name is None:
             return False
-        flags = str(call.arguments[2])
-        if "O_CREAT" not in flags and name not in self._names:
-            self._descriptors[call.result] = (name, None)  # a directory, or a file from before
-            return False
-        is_new = name not in self._names
-        if is_new:
-            self._names[name] = _File()
-            self._pending_names.append((name, self._names[name]))
-        self._descriptors[call.result] = (name, self._names[name])
-        return is_new
+        self._make(name, _File(is_directory=True))
+        return True
 
-    def _do_close(self, call: Call) -> bool:
-        self._descriptors.pop(_number(call, 0), None)
-        return False
+    def _make(self, name: str, file: _File) -> None:
+        self._names[name] = file
+        self._pending_names.append((name, file))
 
     def _do_pwrite64(self, call: Call) -> bool:
-        data = call.arguments[1]
-        return isinstance(data, bytes) and self._write(call, data[: call.result], _number(call, 3))
+        return self._write(call, _number(call, 3))
 
     def _do_write(self, call: Call) -> bool:
-        data = call.arguments[1]
-        _, file = self._descriptors.get(_number(call, 0), ("", None))
-        return file is not None and isinstance(data, bytes) and self._write(call, data[: call.result], file.length)
+        return self._write(call, None)
 
-    def _write(self, call: Call, data: bytes, offset: int) -> bool:
-        _, file = self._descriptors.get(_number(call, 0), ("", None))
-        if file is None:
+    def _write(self, call: Call, offset: int | None) -> bool:
+        file, data = self._file(call), call.arguments[1]
+        if file is None or not isinstance(data, bytes):
             return False
-        file.pending.append(_Change(offset, data))
-        file.length = max(file.length, offset + len(data))
+        offset = file.length if offset is None else offset  # all files that are not the database's are appended to
+        file.pending.append(_Change(offset, data[: call.result]))
+        file.length = max(file.length, offset + call.result)
         return True
 
     def _do_ftruncate(self, call: Call) -> bool:
-        _, file = self._descriptors.get(_number(call, 0), ("", None))
+        file = self._file(call)
         if file is None:
             return False
         file.length = _number(call, 1)
@@ -146,8 +173,11 @@ class Disk:
         return True
 
     def _do_fsync(self, call: Call) -> bool:
-        name, file = self._descriptors.get(_number(call, 0), ("", None))
-        if file is not None:
+        name = self._name(call.arguments[0])
+        if name is None:
+            return False
+        file = self._names.get(name)
+        if file is not None and not file.is_directory:
             for change in file.pending:
                 _apply(file.durable, change)
             file.pending.clear()
@@ -159,7 +189,7 @@ class Disk:
             else:
                 rest.append((changed, target))
         self._pending_names = rest
-        return bool(name)
+        return True
 
     _do_fdatasync = _do_fsync
 
@@ -170,6 +200,8 @@ class Disk:
         self._pending_names.append((name, None))
         return True
 
+    _do_rmdir = _do_unlink
+
     def _do_rename(self, call: Call) -> bool:
         source, target = self._name(call.arguments[0]), self._name(call.arguments[1])
         if source is None or target is None:
@@ -178,7 +210,16 @@ class Disk:
         self._pending_names += [(target, self._names[target]), (source, None)]
         return True
 
-    def _name(self, path: str | bytes) -> str | None:
+    def _file(self, call: Call) -> _File | None:
+        name = self._name(call.arguments[0])
+        return None if name is None else self._names.get(name)
+
+    def _name(self, path: Argument) -> str | None:
+        """Return the name of a file below the directory, "." for that itself; ``None`` for any other file."""
+        if isinstance(path, Opened):
+            if path.is_deleted:
+                return None
+            path = path.path
         text = os.fsdecode(path)
         if text == self._directory:
             return "."
@@ -188,14 +229,26 @@ class Disk:
     # --- what may be left
 
     def after_a_power_cut(self, chance: random.Random) -> dict[str, bytes]:
-        """Return one of the states that a power cut at this moment may leave: name -> content."""
+        """Return one of the states that a power cut at this moment may leave: name -> content, of files alone.
+
+        A file is there if its name is, and those of all directories that it stands in.
+        """
         kind = chance.randrange(5)
         names = dict(self._durable_names)
         for changed, target in self._pending_names:
             if kind == 1 or (kind > 1 and chance.random() < 0.7):
                 _rename(names, changed, target)
         share = chance.choice((0.2, 0.5, 0.9))
-        return {name: bytes(_left_of(file, kind, share, chance)) for name, file in names.items()}
+        return {
+            name: bytes(_left_of(file, kind, share, chance))
+            for name, file in names.items()
+            if not file.is_directory and all(above in names for above in _directories_of(name))
+        }
+
+
+def _directories_of(name: str) -> Iterator[str]:
+    while (name := os.path.dirname(name)) not in (".", ""):
+        yield name
 
 
 def _left_of(file: _File, kind: int, share: float, chance: random.Random) -> bytearray:

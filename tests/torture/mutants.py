@@ -21,7 +21,10 @@ VARIABLE = "QUEUECTL_TORTURE_MUTANT"
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """What is taken out, where, and which harness must fail for it. ``seconds`` is how long that one gets."""
+    """What is taken out, where, and which harness, or which tests, must fail for it.
+
+    ``seconds`` is how long a harness gets.
+    """
 
     name: str
     what: str
@@ -79,6 +82,41 @@ MUTANTS = (
         "core.worker",
         (("SYNC_S = 0.7", "SYNC_S = 90.0"),),
         "powerloss",
+    ),
+    Mutant(
+        "output-sync",
+        "a long output is not synced",
+        "core.output_sync",
+        (("os.fsync(descriptor)", "pass"),),
+        "powerloss",
+    ),
+    Mutant(
+        "spool-names",
+        "the names of the spool's directories are not synced",
+        "core.liveness",
+        (("_give(path, owner)\n        sync_directory(os.path.dirname(path))", "_give(path, owner)"),),
+        "powerloss",
+    ),
+    Mutant(
+        "strangers",
+        "a group is signalled without a look whether it is the command's",
+        "core.process",
+        (("if self._is_group_ours():", "if self.pid:"),),
+        "tests/worker/test_strangers.py",
+    ),
+    Mutant(
+        "missing-lock",
+        "a lock file that is missing counts as unlocked",
+        "core.liveness",
+        (("return Lock.GONE, ", "return Lock.FREE, "),),
+        "tests/worker/test_spool_gone.py",
+    ),
+    Mutant(
+        "session",
+        "nobody asks whether the session lives before a command counts as lost",
+        "core.process",
+        (("return session_lives(self._spool.run_file(self._attempt_id), self.pid)", "return False"),),
+        "tests/worker",
     ),
     Mutant(
         "immediate",

@@ -1,7 +1,7 @@
 """Power loss: a run is traced call by call, and the database is opened as a power cut at any moment may have left it.
 
-In every state: no damage, every acknowledged enqueue is there, every act that returned is there, and no result is lost
-that was told more than a second before.
+In every state: no damage, every acknowledged enqueue is there, every act that returned is there, no result is lost
+that was told more than a second before, and each result that is there has its output, be it a file of its own.
 """
 
 from __future__ import annotations
@@ -29,9 +29,13 @@ from tests.torture.results import Options, Result
 TITLE = "power-loss replay"
 #: How old a result may be, in seconds, that a power cut takes back.
 SAFE_AFTER_S = 1.0
-_CALLS = "openat,close,pwrite64,write,ftruncate,fsync,fdatasync,unlink,rename"
+_CALLS = "openat,pwrite64,write,ftruncate,fsync,fdatasync,unlink,rename,mkdir,rmdir"
+#: A command whose output, the numbers from 1 on, stays in a file of its own, and what that holds.
+_LONG = "seq 1 15000"
+_LONG_OUTPUT = "".join(f"{number}\n" for number in range(1, 15001)).encode()
 _BATCH = 100
 _NOTES = "./notes"
+_LOOKED_AT = "long outputs looked at"
 
 
 def run(options: Options) -> Result:
@@ -91,7 +95,20 @@ def _tell(directory: str, seconds: int, seed: int) -> _Story | str:
     home = os.path.join(directory, "home")
     os.mkdir(home)
     command = [
-        *("strace", "-o", trace, "-ttt", "-xx", "-s", "100000000", "-e", f"trace={_CALLS}"),
+        *(
+            "strace",
+            "-f",
+            "-y",
+            "--seccomp-bpf",
+            "-o",
+            trace,
+            "-ttt",
+            "-xx",
+            "-s",
+            "100000000",
+            "-e",
+            f"trace={_CALLS}",
+        ),
         *(sys.executable, "-m", "tests.torture.powerloss", home, str(seconds), str(seed)),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120, check=False)
@@ -119,7 +136,8 @@ def _look(story: _Story, moments: Sequence[int], seed: int, result: Result) -> N
     except ChildFailed as error:
         result.problems.append(f"states {moments[0]} to {moments[-1]}: {error}")
         return
-    result.count("states", int(found.numbers["states"]))
+    for what in ("states", _LOOKED_AT):
+        result.count(what, int(found.numbers.get(what, 0)))
     result.most("oldest result lost, s", float(found.numbers.get("oldest result lost, s", 0.0)))
     result.problems += found.problems
 
@@ -146,8 +164,10 @@ def _open(directory: str, left: dict[str, bytes], told: Sequence[_Note], at_s: f
     os.makedirs(directory)
     try:
         for name, content in left.items():
-            if os.path.dirname(name) == "." and name != _NOTES and not name.endswith("-shm"):
-                with open(os.path.join(directory, name), "wb") as file:
+            if name != _NOTES and not name.endswith("-shm"):
+                path = os.path.join(directory, name)
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                with open(path, "wb") as file:
                     file.write(content)
         with Queue(os.path.join(directory, "queue.db"), create=not told) as queue:
             return _check(queue, told, at_s, result)
@@ -165,6 +185,7 @@ def _check(queue: Queue, told: Sequence[_Note], at_s: float, result: Result) -> 
     problems = invariants.of_database(queue.database, ids)
     there = {row[0] for row in connection.execute("SELECT id FROM acts").fetchall()}
     problems += [f"act {note.numbers[0]} is gone" for note in told if note.kind == "U" and note.numbers[0] not in there]
+    problems += _check_outputs(queue, result)
     ended = set(connection.execute("SELECT job_id, number FROM attempts WHERE ended_at IS NOT NULL").fetchall())
     for note in told:
         if note.kind == "R" and note.numbers not in ended:
@@ -173,6 +194,27 @@ def _check(queue: Queue, told: Sequence[_Note], at_s: float, result: Result) -> 
                 problems.append(
                     f"the result of attempt {note.numbers} is gone {at_s - note.at_s:.2f} s after it was told"
                 )
+    return problems
+
+
+def _check_outputs(queue: Queue, result: Result) -> list[str]:
+    """Return what is wrong with the long outputs of the results that are there."""
+    problems = []
+    found = queue.database.connection().execute(
+        "SELECT job_id, number FROM attempts JOIN jobs ON jobs.id = job_id"
+        " WHERE ended_at IS NOT NULL AND attempts.outcome = 'succeeded' AND command = ?",
+        (_LONG,),
+    )
+    for job_id, number in found.fetchall():
+        result.count(_LOOKED_AT)
+        try:
+            output = queue.output(job_id, number)
+            content = output.read(0, output.size())
+        except QueueError as error:
+            problems.append(f"the output of attempt {job_id, number} is lost: {error}")
+            continue
+        if content != _LONG_OUTPUT:
+            problems.append(f"of the output of attempt {job_id, number} {len(content)} bytes are there, or others")
     return problems
 
 
@@ -196,8 +238,8 @@ def _program(directory: str, seconds: float, seed: int) -> None:
                 if queue.database.clock.monotonic_s() < ends_at:
                     _go_on(queue, chance, note)
 
-        for _ in range(5):
-            note("A", queue.add("true"))
+        for command in ("true", _LONG, "true", _LONG, "true"):
+            note("A", queue.add(command))
         Worker(queue, slots=2, once=True, on_event=on_event).run()
     os.close(notes)
 
@@ -224,7 +266,7 @@ def _go_on(queue: Queue, chance: random.Random, note: object) -> None:
         if act.id:
             note("U", act.id)
     if kind < 0.6:
-        note("A", queue.add("true"))
+        note("A", queue.add("true" if kind > 0.25 else _LONG))
     if queue.counts().of(State.PENDING) < 2:
         note("A", *queue.enqueue_many([NewJob("true")] * 4))
 

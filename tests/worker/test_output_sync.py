@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from typing import Any
@@ -70,3 +71,28 @@ def test_other_jobs_go_on_while_an_output_is_synced(queue: Queue, monkeypatch: p
             wait_for(lambda: queue.job(1).state is State.COMPLETED, "it is recorded")
     finally:
         may_sync.set()
+
+
+@pytest.mark.parametrize("what", ["file", "directory"])
+def test_an_output_that_cannot_be_synced_is_told_with_its_true_result(
+    what: str, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system tells of it once, so it is not tried again."""
+    fsync, tried = os.fsync, []
+
+    def failing(descriptor: int) -> None:
+        is_directory = os.path.isdir(f"/dev/fd/{descriptor}")
+        if threading.current_thread().name == "queuectl-output-sync" and is_directory is (what == "directory"):
+            tried.append(descriptor)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    queue.enqueue(_LONG)
+    drain(queue)
+    (attempt,) = queue.attempts(1)
+    assert queue.job(1).state is State.COMPLETED
+    assert (
+        attempt.error == f"its output may be incomplete, it could not be synced to the disk: {os.strerror(errno.EIO)}"
+    )
+    assert len(tried) == 1
