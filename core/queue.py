@@ -254,7 +254,9 @@ class Queue:
 
     def watched(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs with ``unwatched`` set on the running ones that no living worker watches."""
-        return unwatched.watched(self.database, jobs)
+        # what looks at processes is only loaded when there are some to look at
+        is_any_running = any(job.state.value == "running" for job in jobs)
+        return unwatched.watched(self.database, jobs) if is_any_running else list(jobs)
 
     def out_of_reach(self) -> set[int]:
         """Return the running jobs that were started in another pid namespace than their worker's, by id."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from core.clock import to_datetime
 from core.database import Database
 from core.liveness import Lock, look_at
-from core.model import Job, Phase, Presence, State, Unwatched, WorkerInfo
+from core.model import Job, Phase, Presence, Unwatched, WorkerInfo
 from core.places import here
 from core.process import read_status
 from core.processes import session_lives
@@ -18,8 +18,6 @@ from core.store.claims import OpenAttempt
 
 def watched(db: Database, jobs: Sequence[Job]) -> list[Job]:
     """Return the jobs with ``unwatched`` set on the running ones that no living worker watches."""
-    if not any(job.state is State.RUNNING for job in jobs):
-        return list(jobs)
     found = unwatched(db, workers.workers(db))
     return [job._replace(unwatched=found[job.id]) if job.id in found else job for job in jobs]
 

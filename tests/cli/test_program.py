@@ -14,6 +14,7 @@ import pytest
 from core.cli import command_table, help_texts, main
 from core.cli.failures import exit_code_of
 from core.errors import DatabaseBusy, InvalidTransition, JobNotFound, NameTaken, QueueNotFound, UsageError
+from core.queue import Queue
 from core.version import __version__
 from tests.cli.conftest import ROOT, Cli, Terminal
 
@@ -423,3 +424,11 @@ def test_a_home_directory_in_the_path_is_understood(cli: Cli, tmp_path: Path, mo
     cli.ok("--db=~/mine.db", "enqueue", "true")
     assert (tmp_path / "mine.db").exists()
     assert os.stat(tmp_path / "mine.db").st_mode & 0o077 == 0
+
+
+def test_lists_load_nothing_that_looks_at_processes(terminal: Terminal, open_queue: Queue) -> None:
+    """But when jobs run: then it takes that to say whether a worker watches them."""
+    open_queue.add("true")
+    for arguments in (("list", "--json"), ("show", "1", "--json")):
+        loaded = _loaded_after(terminal, *arguments)
+        assert loaded & {"core.process", "core.shim", "core.store.claims", "core.unwatched"} == set()
