@@ -148,7 +148,7 @@ class Detail(EarlySize, can_focus=True, inherit_bindings=False):
     def _built(self) -> list[Line]:
         facts, now = self._facts, self._now
         if facts is None or now is None:
-            return [((_PLACEHOLDER, "muted"),)]
+            return []  # the placeholder stands in the row of the tabs
         room, is_ascii = self._width, self._is_ascii
         if self.tab == "Attempts":
             chosen = self.chosen_attempt
@@ -318,6 +318,8 @@ class Detail(EarlySize, can_focus=True, inherit_bindings=False):
         return texts
 
     def _tab_line(self) -> Line:
+        if self._facts is None:
+            return ((clip(_PLACEHOLDER, self._width), "muted"),)
         current = self._tab_names().index(self.tab) if self.tab else 0
         parts = [
             part

@@ -248,7 +248,7 @@ async def test_without_a_job_it_says_so() -> None:
         app.detail.show(None, (), (), None, NOW)
         app.detail.next_tab()
         app.detail.step(1)
-        assert screen_of(app.detail)[1] == "No job under the cursor."
+        assert screen_of(app.detail)[0] == "No job under the cursor."
 
 
 def test_a_huge_command_is_cut_with_a_note() -> None:
