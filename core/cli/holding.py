@@ -50,4 +50,4 @@ class Holding:
 
 def _lasting(waiting: Waiting) -> str:
     """Return a reason without the jobs that use up a limit: they follow one another, and it is still that reason."""
-    return re.sub(" used by [^;]*", "", waiting.reason)
+    return re.sub(": jobs? [^;]*", "", waiting.reason)

@@ -57,7 +57,7 @@ def _held_reason(connection: sqlite3.Connection, found: Job) -> str | None:
     ).fetchall()
     if len(running) < row[1]:
         return None
-    used_by = ", ".join(str(job_id) for (job_id,) in running[:5]) + (", …" if len(running) > 5 else "")
     if not running:
         return f"queue {found.queue} has a limit of 0"
-    return f"limit {len(running)} of {row[1]} used by {used_by}"
+    jobs = ("job " if len(running) == 1 else "jobs ") + ", ".join(str(job_id) for (job_id,) in running[:5])
+    return f"queue {found.queue} runs {len(running)} of at most {row[1]}: {jobs}" + (", …" if len(running) > 5 else "")

@@ -349,7 +349,7 @@ def test_why_a_job_waits(queue: Queue, hand: Hand, clock: FakeClock) -> None:
     queue.limit("media", 1)
     running = queue.enqueue("true", queue="media", priority=1).id
     hand.claim()
-    assert told(job_id) == (Phase.HELD, f"limit 1 of 1 used by {running}")
+    assert told(job_id) == (Phase.HELD, f"queue media runs 1 of at most 1: job {running}")
     queue.limit("media", None)
     queue.pause("media")
     assert told(job_id) == (Phase.HELD, "queue media is paused")
