@@ -257,10 +257,12 @@ class Dashboard(Telling, inherit_bindings=False):
             self._tell_news(self.boxes[Pane.DLQ].news + new)
         rows = snapshot.panes[Pane.DLQ].rows
         said = self._deaths.toast(now, rows[0].job.command if rows else "")
-        if said is not None:
+        if said is None:
+            return
+        if self.is_active:  # a dialog is not covered: the number in the DLQ's title stays until it is looked at
             self.toast(said, "warning")
-            if self._has_bell:
-                self.app.bell()
+        if self._has_bell:
+            self.app.bell()
 
     def _tell_news(self, news: int) -> None:
         """Say how many jobs died since the person was last in the DLQ."""

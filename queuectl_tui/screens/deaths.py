@@ -8,8 +8,8 @@ from datetime import datetime
 from core.model import Minute
 from queuectl_tui.format import count
 
-#: How far apart two toasts are at least, in seconds.
-SPACING_S = 4.0
+#: How far apart two toasts are at least, in seconds: as long as one is shown, so that they do not pile up.
+SPACING_S = 6.0
 
 
 class DeathWatch:

@@ -383,6 +383,17 @@ async def test_new_dead_jobs_are_announced_until_they_are_looked_at() -> None:
         assert "! " not in stage.board.boxes[Pane.DLQ].title.text
 
 
+async def test_jobs_that_die_behind_a_dialog_do_not_cover_it() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("e")
+        old = stage.gateway.scene
+        minutes = (*old.minutes[:-1], old.minutes[-1]._replace(dead=2))
+        stage.gateway.show(old._replace(minutes=minutes))
+        await stage.pilot.pause()
+        assert "! 2 new" in stage.board.boxes[Pane.DLQ].title.text
+        assert stage.toasts() == []
+
+
 async def test_an_error_keeps_the_last_good_data_and_tells_its_age() -> None:
     async with staged(busy_snapshot()) as stage:
         stage.gateway.show(stage.gateway.scene._replace(error="queue.db was deleted or moved"))
