@@ -135,7 +135,7 @@ MUTANTS = (
         "turns",
         "writers do not take turns",
         "core.database",
-        (("lock.acquire(self.busy_timeout_s)", "pass"),),
+        (("lock.acquire(timeout_s)", "pass"),),
         "contention",
         20.0,
     ),

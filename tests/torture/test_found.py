@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import importlib.util
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ from core.worker import Worker
 from tests.fakes import FakeClock
 from tests.torture import migrating
 from tests.torture.ledger import Ledger
+from tests.torture.mutants import MUTANTS, Mutant
 
 
 def test_a_creation_that_the_power_interrupted_is_begun_again(tmp_path: Path) -> None:
@@ -219,3 +221,13 @@ def test_a_queue_whose_name_is_no_text_is_told_as_damage(tmp_path: Path) -> None
     connection.close()
     with Queue(path) as queue, pytest.raises(DatabaseCorrupt, match="doctor"):
         queue.lanes()
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_fits_the_module_that_it_changes(mutant: Mutant) -> None:
+    """One whose text is gone takes nothing out, and would show nothing."""
+    found = importlib.util.find_spec(mutant.module)
+    assert found is not None
+    assert found.origin is not None
+    text = Path(found.origin).read_text(encoding="utf-8")
+    assert not [old for old, _ in mutant.changes if old not in text]
