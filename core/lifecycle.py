@@ -126,3 +126,9 @@ def describe(ending: Ending) -> str:
     if ending.exit_code is not None:
         return f"exit {ending.exit_code}"
     return str(ending.outcome.value).replace("_", " ")
+
+
+def with_note(ending: Ending, note: str) -> Ending:
+    """Return an ending whose error has a note behind it; how a command failed is said before the note, not replaced."""
+    known = ending.error if ending.outcome is Outcome.SUCCEEDED else describe(ending)
+    return ending._replace(error=f"{known}; {note}" if known else note)

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from core.lifecycle import with_note
 from core.liveness import sync_directory
 from core.model import Ending
 from core.paths import Spool
@@ -99,5 +100,4 @@ def _noted(ending: Ending, failure: str | None) -> Ending:
     """
     if failure is None:
         return ending
-    note = f"its output may be incomplete, it could not be synced to the disk: {failure}"
-    return ending._replace(error=note if ending.error is None else f"{ending.error}; {note}")
+    return with_note(ending, f"its output may be incomplete, it could not be synced to the disk: {failure}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from core import environment, events
 from core.clock import since_boot_s
 from core.database import Database
-from core.lifecycle import describe, outcome_of_exit
+from core.lifecycle import outcome_of_exit, with_note
 from core.model import Ending, Outcome
 from core.output import collect, cut
 from core.output_limit import OutputWatch
@@ -378,8 +378,7 @@ class RunningSet:
 
     def _with_note_of_cut(self, ending: Ending) -> Ending:
         """Return the ending of a command that was not ended for its output, which was beyond the limit all the same."""
-        how = "" if ending.outcome is Outcome.SUCCEEDED else f"{describe(ending)}; "
-        return ending._replace(error=f"{how}output cut to the limit of {self.settings.output_limit_text}")
+        return with_note(ending, f"output cut to the limit of {self.settings.output_limit_text}")
 
     def recorded(self, handed: Sequence[tuple[Claim, Ending]], recorded: Sequence[Recorded]) -> None:
         """Forget the endings that were handed to the database, and remove the files that are not needed any more."""

@@ -116,7 +116,7 @@ MUTANTS = (
         "nobody asks whether the session lives before a command counts as lost",
         "core.process",
         (("return session_lives(self._spool.run_file(self._attempt_id), self.pid)", "return False"),),
-        "tests/worker",
+        "tests/worker/test_strangers.py",
     ),
     Mutant(
         "immediate",

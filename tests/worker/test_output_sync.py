@@ -73,11 +73,12 @@ def test_other_jobs_go_on_while_an_output_is_synced(queue: Queue, monkeypatch: p
         may_sync.set()
 
 
+@pytest.mark.parametrize(("exit_code", "how"), [(0, ""), (3, "exit 3; ")])
 @pytest.mark.parametrize("what", ["file", "directory"])
 def test_an_output_that_cannot_be_synced_is_told_with_its_true_result(
-    what: str, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    what: str, exit_code: int, how: str, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The system tells of it once, so it is not tried again."""
+    """The system tells of it once, so it is not tried again; how the command failed is still said."""
     fsync, tried = os.fsync, []
 
     def failing(descriptor: int) -> None:
@@ -88,11 +89,10 @@ def test_an_output_that_cannot_be_synced_is_told_with_its_true_result(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", failing)
-    queue.enqueue(_LONG)
+    queue.add(f"{_LONG}; exit {exit_code}", max_attempts=1)
     drain(queue)
     (attempt,) = queue.attempts(1)
-    assert queue.job(1).state is State.COMPLETED
-    assert (
-        attempt.error == f"its output may be incomplete, it could not be synced to the disk: {os.strerror(errno.EIO)}"
-    )
+    assert (attempt.exit_code, queue.job(1).state) == (exit_code, State.DEAD if exit_code else State.COMPLETED)
+    note = f"its output may be incomplete, it could not be synced to the disk: {os.strerror(errno.EIO)}"
+    assert attempt.error == queue.job(1).last_error == f"{how}{note}"
     assert len(tried) == 1
