@@ -168,18 +168,17 @@ def glyph(job: Job, now: datetime, glyphs: Glyphs) -> Part:
     return (glyphs.dead, "dead") if state is State.DEAD else (glyphs.cancelled, "cancelled")
 
 
-def head(job: Job, columns: Columns, glyphs: Glyphs, sign: Part, *, has_tail: bool = True) -> Parts:
+def head(job: Job, columns: Columns, glyphs: Glyphs, sign: Part, *, spare: int = 0) -> Parts:
     """Return a line from the id to the command, with the sign of the state between; nothing in it depends on time.
 
-    Where nothing stands behind the command it takes that room too.
+    The command takes the ``spare`` cells that what stands behind it leaves.
     """
     middle = " "
     if columns.attempts:
         middle += pad_left(f"{job.attempts}/{job.max_attempts}", columns.attempts)
     if columns.queue:
         middle += "  " + _fit(job.queue, columns.queue, glyphs)
-    room = columns.command if has_tail else columns.command + _cells_of(columns.tails) - 2
-    command = _fit(job.command, room, glyphs)
+    command = _fit(job.command, columns.command + spare, glyphs)
     return (
         (" " + pad_left(str(job.id), columns.id) + " ", "muted"),
         sign,
@@ -189,16 +188,17 @@ def head(job: Job, columns: Columns, glyphs: Glyphs, sign: Part, *, has_tail: bo
 
 
 def tail(job: Job, columns: Columns, glyphs: Glyphs, now: datetime, is_held: bool) -> Parts:
-    """Return what stands behind the command, nothing if that is blank: what depends on time is here."""
-    *parts, (text, style) = [_tail_part(column, job, glyphs, now, is_held) for column in columns.tails]
-    if not parts and text.isspace():
-        return ((" ", style),)
-    return (*parts, (text + " ", style))
+    """Return what stands behind the command without its leading blanks: what depends on time is here."""
+    parts = [_tail_part(column, job, glyphs, now, is_held) for column in columns.tails]
+    text, style = parts[0]
+    parts[0] = (" " + text.lstrip() if not text.isspace() else "", style)
+    text, style = parts[-1]
+    return (*parts[:-1], (text + " ", style))
 
 
-def is_blank(parts: Parts) -> bool:
-    """Tell whether there is nothing to see in parts of a line."""
-    return all(text.isspace() for text, _ in parts)
+def spare_cells(columns: Columns, tail: Parts) -> int:
+    """Return how many cells of the columns behind the command a job's ``tail`` does not need."""
+    return _cells_of(columns.tails) - 1 - sum(width(text) for text, _ in tail)
 
 
 def reason(job: Job) -> str:

@@ -24,7 +24,7 @@ from queuectl_tui.widgets.job_line import (
     glyph,
     head,
     heading,
-    is_blank,
+    spare_cells,
     tail,
 )
 
@@ -138,11 +138,11 @@ class LinePainter:
     def _look(self, job: Job, now: datetime, is_cursor: bool, is_marked: bool, is_held: bool) -> Look:
         sign = glyph(job, now, self._glyphs)
         behind = tail(job, self.columns, self._glyphs, now, is_held)
-        has_tail = not is_blank(behind)
-        depends_on = (sign, job.attempts, job.max_attempts, job.queue, job.command, has_tail)
+        spare = spare_cells(self.columns, behind)
+        depends_on = (sign, job.attempts, job.max_attempts, job.queue, job.command, spare)
         cached = self._heads.get(job.id)
         if cached is None or cached[0] != depends_on:
-            line = head(job, self.columns, self._glyphs, sign, has_tail=has_tail)
+            line = head(job, self.columns, self._glyphs, sign, spare=spare)
             cached = self._heads[job.id] = (depends_on, line)
         return Look("row", self.cursor if is_cursor else "", is_marked, cached[1], behind)
 

@@ -18,8 +18,8 @@ from queuectl_tui.widgets.job_line import (
     columns_for,
     head,
     heading,
-    is_blank,
     reason,
+    spare_cells,
     tail,
 )
 from tests.tui.table_app import HOSTILE, NOW, a_job
@@ -34,7 +34,7 @@ def test_every_line_is_exactly_as_wide_as_the_pane(cells: int, pane: Pane, glyph
     for command in HOSTILE:
         job = a_job(1, pane.states[0], command, queue=command, last_error=command)
         behind = tail(job, columns, glyphs, NOW, False)
-        parts = (*head(job, columns, glyphs, (glyphs.dead, "dead"), has_tail=not is_blank(behind)), *behind)
+        parts = (*head(job, columns, glyphs, (glyphs.dead, "dead"), spare=spare_cells(columns, behind)), *behind)
         assert sum(cell_len(text) for text, _ in parts) + 2 == cells
         assert all(char.isprintable() for text, _ in parts for char in text)
 
@@ -95,12 +95,13 @@ def test_a_job_whose_queue_is_paused_says_held() -> None:
     assert "held" in parts[0][0]
 
 
-def test_a_command_takes_the_room_of_a_column_that_is_blank() -> None:
+@pytest.mark.parametrize(("is_held", "more"), [(False, 13), (True, 8)])
+def test_a_command_takes_the_room_that_what_stands_behind_it_leaves(is_held: bool, more: int) -> None:
     """What runs is what people read: it is cut only where something stands behind it."""
     columns = columns_for(Pane.PENDING, 60, Needs())
     ready = a_job(1, State.PENDING, "x" * 80)
-    behind = tail(ready, columns, UNICODE, NOW, False)
-    assert is_blank(behind)
-    shown = head(ready, columns, UNICODE, ("○", "pending"), has_tail=False)[-1][0]
-    assert cell_len(shown) - 1 == columns.command + 13
-    assert not is_blank(tail(ready, columns, UNICODE, NOW, True))
+    behind = tail(ready, columns, UNICODE, NOW, is_held)
+    spare = spare_cells(columns, behind)
+    assert spare == more
+    shown = head(ready, columns, UNICODE, ("○", "pending"), spare=spare)[-1][0]
+    assert cell_len(shown) - 1 == columns.command + more
