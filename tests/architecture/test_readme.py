@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from queuectl_tui import keys, preferences
 from tests import generate_docs
 
 TEXT = generate_docs.README.read_text(encoding="utf-8")
@@ -77,6 +79,15 @@ def test_the_library_example_runs(environment: dict[str, str], tmp_path: Path) -
         "3 completed 1",
         "4 completed 2",
     ]
+
+
+def test_the_dashboards_file_remaps_what_it_names(tmp_path: Path) -> None:
+    """The example is understood whole, and its keys clash with no others."""
+    path = tmp_path / "dashboard.json"
+    path.write_text(block_after("this file"))
+    loaded = preferences.load(str(path))
+    assert set(json.loads(path.read_text())) <= set(preferences.Preferences._fields)
+    assert {action.id: action.keys for action in keys.remapped(loaded.keys)}["retry"] == ("t",)
 
 
 def test_every_file_that_the_text_links_to_exists() -> None:
