@@ -60,6 +60,10 @@ class PaneData(NamedTuple):
     is_counted: bool = True
 
 
+#: How many seconds of pulses are kept: as many columns as the chart has room for behind the minutes on a wide screen.
+PULSES_KEPT_S = 180
+
+
 class Pulse(NamedTuple):
     """How many attempts ended well and badly within one second, ``second`` counted from the unix epoch."""
 

@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from core.model import Minute
-from queuectl_tui.snapshot import Pulse, Rates
+from queuectl_tui.snapshot import PULSES_KEPT_S, Pulse, Rates
 
-#: How far back the rate looks, in seconds; and how many seconds of pulses are kept.
+#: How far back the rate looks, in seconds.
 RATE_WINDOW_S = 10
-PULSES_KEPT_S = 180
 
 
 class Meter:

@@ -13,14 +13,13 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from queuectl_tui.format import compact
-from queuectl_tui.snapshot import Snapshot
+from queuectl_tui.snapshot import PULSES_KEPT_S, Snapshot
 from queuectl_tui.widgets.palette import styles_of
 
 _UP = " ▁▂▃▄▅▆▇█"
 _ASCII_UP = " .:-=+*##"
 _LABEL_CELLS = 12
 _GAP = 2
-_SECONDS = 120
 
 
 def column(value: float, top: float, rows: int, blocks: str = _UP) -> str:
@@ -50,7 +49,7 @@ class Throughput(Widget):
         """Draw the newest numbers; nothing is repainted when they look the same."""
         before = self._minutes, self._shown_seconds()
         self._minutes = [(minute.succeeded, minute.failed) for minute in snapshot.minutes]
-        self._seconds = seconds_of(snapshot, now, _SECONDS)
+        self._seconds = seconds_of(snapshot, now, PULSES_KEPT_S)
         if (self._minutes, self._shown_seconds()) != before:
             self.refresh()
 
