@@ -128,15 +128,6 @@ print(json.dumps(seen))
 """
 
 
-def open_up(tmp_path: Path) -> Path:
-    """Return a directory that another user can reach."""
-    for directory in (tmp_path, *tmp_path.parents[:-2]):
-        directory.chmod(0o755)
-    place = tmp_path / "place"
-    place.mkdir(mode=0o755)
-    return place
-
-
 def look_as_nobody(path: Path) -> dict[str, object]:
     """Return what another user sees of a database."""
     seen = json.loads(run_python(_LOOK_AS_NOBODY, path, cwd="/"))
@@ -146,9 +137,9 @@ def look_as_nobody(path: Path) -> dict[str, object]:
 
 @needs_root
 @pytest.mark.parametrize("is_in_use", [False, True])
-def test_another_users_queue_can_be_looked_at(tmp_path: Path, is_in_use: bool) -> None:
+def test_another_users_queue_can_be_looked_at(open_directory: Path, is_in_use: bool) -> None:
     """When its owner lets others read the files, every read works and every write is refused in one line."""
-    path = open_up(tmp_path) / "queue.db"
+    path = open_directory / "queue.db"
     queue = Queue(path)
     os.chmod(path, 0o644)
     queue.close()
@@ -169,9 +160,9 @@ def test_another_users_queue_can_be_looked_at(tmp_path: Path, is_in_use: bool) -
 
 
 @needs_root
-def test_a_private_queue_is_closed_to_others(tmp_path: Path) -> None:
+def test_a_private_queue_is_closed_to_others(open_directory: Path) -> None:
     """One line that says why, and nothing is put beside it."""
-    path = open_up(tmp_path) / "queue.db"
+    path = open_directory / "queue.db"
     Queue(path).close()
     seen = look_as_nobody(path)
     assert list(seen) == ["open"]
@@ -179,9 +170,9 @@ def test_a_private_queue_is_closed_to_others(tmp_path: Path) -> None:
 
 
 @needs_root
-def test_ones_own_queue_in_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
+def test_ones_own_queue_in_a_directory_that_cannot_be_written(open_directory: Path) -> None:
     """It is read; writing would need room for the log beside it."""
-    place = open_up(tmp_path)
+    place = open_directory
     path = place / "queue.db"
     with Queue(path) as queue:
         queue.enqueue("echo hello")
@@ -194,9 +185,9 @@ def test_ones_own_queue_in_a_directory_that_cannot_be_written(tmp_path: Path) ->
 
 
 @needs_root
-def test_a_new_queue_where_nothing_can_be_written_is_refused(tmp_path: Path) -> None:
+def test_a_new_queue_where_nothing_can_be_written_is_refused(open_directory: Path) -> None:
     """One line that names the place."""
-    seen = look_as_nobody(open_up(tmp_path) / "queue.db")
+    seen = look_as_nobody(open_directory / "queue.db")
     assert "permission denied" in str(seen["open"])
 
 

@@ -93,21 +93,20 @@ def test_a_database_that_was_opened_without_the_right_to_write_it(tmp_path: Path
             assert queue.write_error() is None  # asked only to look
 
 
-def test_a_file_that_this_user_may_not_write(queue: Queue, tmp_path: Path) -> None:
+def test_a_file_that_this_user_may_not_write(open_directory: Path) -> None:
     """Asked as another user where the tests run as root, whom no permission keeps from anything."""
-    os.chmod(queue.path, 0o444)
-    if os.geteuid() != 0:
-        assert isinstance(queue.write_error(), DatabaseReadOnly)
-        return
-    script = (
-        "import os, sys; from types import SimpleNamespace as N; from core.write_check import _right;"
-        f" os.chmod({str(tmp_path)!r}, 0o755); os.setuid(65534);"
-        f" print(type(_right(N(path={queue.path!r}, spool=N(root={queue.database.spool.root!r})))).__name__)"
-    )
-    for directory in [tmp_path, *tmp_path.parents][:4]:
-        os.chmod(directory, 0o755)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
-    assert done.stdout.strip() == DatabaseReadOnly.__name__, done.stderr
+    with Queue(open_directory / "queue.db") as queue:
+        os.chmod(queue.path, 0o444)
+        if os.geteuid() != 0:
+            assert isinstance(queue.write_error(), DatabaseReadOnly)
+            return
+        script = (
+            "import os, sys; from types import SimpleNamespace as N; from core.write_check import _right;"
+            f" os.setuid(65534); n = N(path={queue.path!r}, spool=N(root={queue.database.spool.root!r}));"
+            " print(type(_right(n)).__name__)"
+        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+        assert done.stdout.strip() == DatabaseReadOnly.__name__, done.stderr
 
 
 def test_a_patience_that_is_no_number_is_refused(queue: Queue) -> None:
