@@ -132,20 +132,36 @@ def counts(db: Database) -> Counts:
         return _counts(connection, db.clock.now_ms())
 
 
-# What is due is due by the clock, also before a worker has found it so. There are as many as no worker had time for:
-# where all are due or all of one queue, no row of theirs is read.
-_LATER = "SELECT 1 FROM jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND run_at > ? LIMIT 1"
-_OVERDUE = "SELECT count(*) FROM jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND run_at <= ?"
-_OVERDUE_BY_QUEUE = _OVERDUE.replace("count(*)", "queue, count(*)") + " GROUP BY queue"
+# What is due is due by the clock, also before a worker has found it so. The counters know how many are delayed of each
+# queue; of those that are due and those that come later, the fewer are counted, and the rest is the difference.
+_LATER = "jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND run_at > ?"
+_OVERDUE = "jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND run_at <= ?"
+_FEW = 5000
 
 
 def _overdue(connection: sqlite3.Connection, delayed: dict[str, int], now_ms: int) -> dict[str, int]:
     """Return how many of each queue's delayed jobs are due."""
-    if not delayed or connection.execute(_LATER, (now_ms,)).fetchone() is None:
+    later = _few_by_queue(connection, _LATER, now_ms, 1)
+    if later is not None or not delayed:
         return dict(delayed)
+    overdue = _few_by_queue(connection, _OVERDUE, now_ms, _FEW)
+    if overdue is not None:
+        return overdue
+    later = _few_by_queue(connection, _LATER, now_ms, _FEW)
+    if later is not None:
+        return {queue: number - later.get(queue, 0) for queue, number in delayed.items()}
     if len(delayed) == 1:
-        return dict.fromkeys(delayed, connection.execute(_OVERDUE, (now_ms,)).fetchone()[0])
-    return dict(connection.execute(_OVERDUE_BY_QUEUE, (now_ms,)).fetchall())
+        return dict.fromkeys(delayed, connection.execute(f"SELECT count(*) FROM {_OVERDUE}", (now_ms,)).fetchone()[0])
+    return dict(connection.execute(f"SELECT queue, count(*) FROM {_OVERDUE} GROUP BY queue", (now_ms,)).fetchall())
+
+
+def _few_by_queue(connection: sqlite3.Connection, source: str, now_ms: int, limit: int) -> dict[str, int] | None:
+    """Return how many jobs of each queue a source has; ``None`` if there are at least ``limit``: no more is read."""
+    found = connection.execute(
+        f"SELECT queue, count(*) FROM (SELECT queue FROM {source} LIMIT ?) GROUP BY queue", (now_ms, limit)
+    )
+    by_queue: dict[str, int] = dict(found.fetchall())
+    return by_queue if sum(by_queue.values()) < limit else None
 
 
 def _counts(connection: sqlite3.Connection, now_ms: int) -> Counts:

@@ -14,6 +14,7 @@ from core.clock import to_datetime
 from core.errors import InvalidTransition
 from core.model import NewJob, Outcome, State, View
 from core.queue import Queue
+from core.store import reading
 from core.store.claims import Claim
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand
@@ -179,6 +180,35 @@ def test_what_is_due_of_one_queue_is_told_from_the_rest(queue: Queue, clock: Fak
         queue.enqueue(NewJob("true", run_at=to_datetime(clock.now_ms() + after_ms)))
     clock.advance(2)
     assert queue.counts().delayed_by_queue == {"default": 1}
+
+
+def test_what_is_due_beside_what_comes_later_costs_the_fewer_of_them(queue: Queue, clock: FakeClock) -> None:
+    """However many retries became due while no worker lived, and of however many queues."""
+    queue.enqueue_many(NewJob("true", queue=name, run_at=to_datetime(clock.now_ms() + 10**6)) for name in QUEUES)
+    steps = []
+    for number in (reading._FEW, 3 * reading._FEW):
+        due = to_datetime(clock.now_ms() + 1000)
+        queue.enqueue_many(NewJob("true", queue=QUEUES[each % 2], run_at=due) for each in range(number))
+        clock.advance(2)
+        steps.append(_steps(queue))
+        assert queue.counts().delayed_by_queue == dict.fromkeys(QUEUES, 1)
+    assert steps[1] <= steps[0] * 1.1
+
+
+@pytest.mark.parametrize("queues", [QUEUES[:1], QUEUES])
+@pytest.mark.parametrize("later", range(6))
+@pytest.mark.parametrize("overdue", range(6))
+def test_what_is_due_is_told_from_the_rest_whichever_is_more(
+    queue: Queue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, overdue: int, later: int, queues: tuple[str, ...]
+) -> None:
+    """Below, at and above what is counted of one of them."""
+    monkeypatch.setattr(reading, "_FEW", 3)
+    for number, after_ms in ((overdue, 1000), (later, 9000)):
+        due = to_datetime(clock.now_ms() + after_ms)
+        queue.enqueue_many(NewJob("true", queue=queues[each % len(queues)], run_at=due) for each in range(number))
+    clock.advance(1)
+    expected = {name: len(range(place, later, len(queues))) for place, name in enumerate(queues)}
+    assert queue.counts().delayed_by_queue == {name: number for name, number in expected.items() if number}
 
 
 def _steps(queue: Queue) -> int:
