@@ -182,12 +182,15 @@ class Queue:
         before: Key | None = None,
         limit: int = 100,
         known: Known | None = None,
+        now: datetime | None = None,
     ) -> list[Row]:
         """Return up to ``limit`` rows in view order: the first, those after a key, or the last ones before a key.
 
         For whoever reads again and again: rows that are in ``known`` and did not change are the same objects again.
+        Pages one after the other are given one ``now``: what becomes due meanwhile stays where it stood, else it could
+        go to a page that was read before. Without it the clock decides what is due.
         """
-        return listing.rows(self.database, view, after=after, before=before, limit=limit, known=known)
+        return listing.rows(self.database, view, after=after, before=before, limit=limit, known=known, now=now)
 
     def first_pages(self, wanted: Sequence[tuple[View, int]], before: Sequence[Page]) -> list[Page]:
         """Return the first rows of views without a filter, so many of each; for whoever reads them again and again.

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from core.cli.numbers import whole_number
 from core.cli.parser import Parser
+from core.clock import to_datetime
 from core.errors import Refused, UsageError
 from core.filter import parse_filter, parse_state
 from core.model import Job, State, Term, View
@@ -94,10 +95,11 @@ def is_selecting(options: Namespace) -> bool:
 
 def walk(queue: Queue, view: View, *, limit: int | None = None, after: object = None) -> Iterator[list[Job]]:
     """Yield the jobs of a view in pages, up to ``limit`` of them, those after a key if one is given."""
+    now = to_datetime(queue.database.clock.now_ms())  # of all pages: what becomes due meanwhile changes none
     left = limit
     key = after if isinstance(after, tuple) else None
     while left is None or left > 0:
-        rows = queue.rows(view, after=key, limit=_PAGE if left is None else min(_PAGE, left))
+        rows = queue.rows(view, after=key, limit=_PAGE if left is None else min(_PAGE, left), now=now)
         if not rows:
             return
         yield [row.job for row in rows]

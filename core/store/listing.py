@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import lru_cache
 
 from core.arguments import check_kind, check_whole
-from core.clock import to_datetime
+from core.clock import to_datetime, to_ms
 from core.database import Database
 from core.model import Job, Key, Known, Page, Row, Sort, State, View
 from core.store.rows import JOB_COLUMNS, SqlRow, job_of
@@ -16,16 +17,27 @@ from core.store.views import DONE, Segment, check_view, filter_sql, segments_of
 
 
 def rows(
-    db: Database, view: View, *, after: Key | None, before: Key | None, limit: int, known: Known | None = None
+    db: Database,
+    view: View,
+    *,
+    after: Key | None,
+    before: Key | None,
+    limit: int,
+    known: Known | None = None,
+    now: datetime | None = None,
 ) -> list[Row]:
     """Return up to ``limit`` rows in view order: the first ones, those after a key, or the last ones before a key.
 
     A row that is in ``known`` and did not change is the same object again; ``known`` learns those that are new.
+    Due is what is due at ``now``; without it, by the clock.
     """
+    if now is not None:
+        check_kind(now, "now", datetime, "a datetime")
+    now_ms = None if now is None else to_ms(now)
     if before is not None:
         # a key names its segment by its number in the unreversed view, so it holds in both directions
-        return list(reversed(_page(db, _flipped(view), before, limit, known)))
-    return _page(db, view, after, limit, known)
+        return list(reversed(_page(db, _flipped(view), before, limit, known, now_ms)))
+    return _page(db, view, after, limit, known, now_ms)
 
 
 def last_rows(db: Database, view: View, *, limit: int, known: Known | None = None) -> list[Row]:
@@ -33,10 +45,13 @@ def last_rows(db: Database, view: View, *, limit: int, known: Known | None = Non
     return list(reversed(_page(db, _flipped(view), None, limit, known)))
 
 
-def _page(db: Database, view: View, after: Key | None, limit: int, known: Known | None) -> list[Row]:
+def _page(
+    db: Database, view: View, after: Key | None, limit: int, known: Known | None, now_ms: int | None = None
+) -> list[Row]:
     check_whole(limit, "limit")
     segments = segments_of(view)
     count = len(segments)
+    now_ms = db.clock.now_ms() if now_ms is None else now_ms
     found: list[Row] = []
     with db.read() as connection:
         for place, segment in enumerate(segments):
@@ -47,7 +62,7 @@ def _page(db: Database, view: View, after: Key | None, limit: int, known: Known 
                     continue
                 if _place(after, view) == place:
                     key = after
-            read = _segment_rows(connection, db, view, segment, key, limit - len(found))
+            read = _segment_rows(connection, view, segment, key, limit - len(found), now_ms)
             found.extend(_row_of(number, row) if known is None else _known_row(known, number, row) for row in read)
             if len(found) >= limit:
                 break
@@ -138,18 +153,18 @@ def _flipped(view: View) -> View:
     return View(view.states, view.terms, view.sort, not view.is_reversed)
 
 
-def _parameters(db: Database, terms: dict[str, object], key: Key | None) -> dict[str, object]:
-    parameters = dict(terms, now=db.clock.now_ms())
+def _parameters(now_ms: int, terms: dict[str, object], key: Key | None) -> dict[str, object]:
+    parameters = dict(terms, now=now_ms)
     if key is not None:
         parameters["key_value"], parameters["key_id"] = key[1], key[2]
     return parameters
 
 
 def _segment_rows(
-    connection: sqlite3.Connection, db: Database, view: View, segment: Segment, key: Key | None, limit: int
+    connection: sqlite3.Connection, view: View, segment: Segment, key: Key | None, limit: int, now_ms: int
 ) -> Iterator[SqlRow]:
     conditions, terms = filter_sql(view.terms)
-    parameters = _parameters(db, terms, key)
+    parameters = _parameters(now_ms, terms, key)
     for beyond in segment.beyond() if key is not None else ("",):
         more = (f" AND {beyond}" if beyond else "") + conditions
         sql = segment.select(f"{JOB_COLUMNS}, {segment.column}", more, ":limit")
@@ -177,7 +192,7 @@ _ALL_BUT_PURGED = tuple(state for state in State if state is not State.PURGED)
 
 def _segment_count(connection: sqlite3.Connection, db: Database, view: View, segment: Segment) -> int:
     conditions, terms = filter_sql(view.terms)
-    parameters = _parameters(db, terms, None)
+    parameters = _parameters(db.clock.now_ms(), terms, None)
     return _total(connection, segment, conditions, parameters)
 
 
@@ -198,7 +213,7 @@ def key_at(db: Database, view: View, position: int) -> Key | None:
         for place, segment in enumerate(segments):
             number = len(segments) - 1 - place if view.is_reversed else place
             sql = segment.select(f"{segment.column}, id", conditions, "1", ":position")
-            parameters = {**_parameters(db, terms, None), "position": position}
+            parameters = {**_parameters(db.clock.now_ms(), terms, None), "position": position}
             found = connection.execute(sql, parameters).fetchone()
             if found is not None:
                 return (number, found[0], found[1])
@@ -218,7 +233,9 @@ def position_of(db: Database, view: View, key: Key) -> int:
                 total += _segment_count(connection, db, view, segment)
                 continue
             for beyond in segment.flipped().beyond():
-                total += _total(connection, segment, f" AND {beyond}{conditions}", _parameters(db, terms, key))
+                total += _total(
+                    connection, segment, f" AND {beyond}{conditions}", _parameters(db.clock.now_ms(), terms, key)
+                )
     return total
 
 
@@ -230,7 +247,9 @@ def ids(db: Database, view: View) -> list[int]:
     with db.read() as connection:
         for segment in segments:
             sql = segment.select(f"id, {segment.column}" if segment.has_overdue else "id", conditions)
-            found.extend(row[0] for row in connection.execute(sql, _parameters(db, terms, None)).fetchall())
+            found.extend(
+                row[0] for row in connection.execute(sql, _parameters(db.clock.now_ms(), terms, None)).fetchall()
+            )
     return found
 
 

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.cli import selecting
 from core.clock import to_datetime
+from core.errors import UsageError
 from core.filter import parse_filter
 from core.model import Job, NewJob, Outcome, Sort, State, Term, View
 from core.queue import Queue
@@ -251,6 +253,41 @@ def test_what_is_due_stands_where_it_will_be_claimed(queue: Queue, hand: Hand, c
     assert [row.key for row in queue.rows(view)] == [(0, 5, urgent), *((0, 0, job_id) for job_id in order[1:])]
     assert queue.next_due_at() is None
     assert [hand.do_next() for _ in range(4)] == order
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_pages_with_one_now_hold_each_job_once_though_it_becomes_due_meanwhile(
+    queue: Queue, clock: FakeClock, is_reversed: bool
+) -> None:
+    """It stays behind those that were ready; the clock alone would move it to a page that was read before."""
+    urgent = NewJob("true", priority=9, run_at=to_datetime(clock.now_ms() + 1000))
+    queue.enqueue_many([urgent, *(NewJob("true") for _ in range(5))])
+    view = View(states=(State.PENDING,), is_reversed=is_reversed)
+    now, before = to_datetime(clock.now_ms()), queue.ids(view)
+    found, key = [], None
+    while rows := queue.rows(view, after=key, limit=2, now=now):
+        found += [row.job.id for row in rows]
+        key = rows[-1].key
+        clock.advance(1)
+    assert found == before
+    assert queue.ids(view) != before
+    assert [row.job.id for row in reversed(queue.rows(view, before=key, limit=5, now=now))] == found[-2::-1]
+    with pytest.raises(UsageError, match="now"):
+        queue.rows(view, now=5)  # type: ignore[arg-type]
+
+
+def test_list_shows_each_job_once_though_one_becomes_due_meanwhile(
+    queue: Queue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selecting, "_PAGE", 2)
+    urgent = NewJob("true", priority=9, run_at=to_datetime(clock.now_ms() + 1000))
+    queue.enqueue_many([urgent, *(NewJob("true") for _ in range(5))])
+    view = View(states=(State.PENDING,))
+    before, found = queue.ids(view), []
+    for page in selecting.walk(queue, view):
+        found += [job.id for job in page]
+        clock.advance(1)
+    assert found == before
 
 
 def test_order_is_by_priority_and_id_whatever_the_clock_did(queue: Queue, hand: Hand, clock: FakeClock) -> None:
