@@ -303,10 +303,11 @@ class Reader:
 
     def _read_all(self) -> Snapshot:
         queue, now_ms = self._queue, self._clock.now_ms()
+        # read before what it is about: what becomes due between the two reads, the counts or the next look see
+        self._next_due_at = queue.next_due_at()
         counts = queue.counts()
         minutes = tuple(queue.minutes(MINUTES))
         self._meter.feed(minutes, now_ms // 1000)
-        self._next_due_at = queue.next_due_at()
         waits = _ready(counts)
         panes = self._read_panes(counts)
         snapshot = Snapshot(

@@ -16,13 +16,14 @@ from textual.message import Message
 from core.clock import to_datetime
 from core.errors import DatabaseBusy, DatabaseReadOnly, DiskFull
 from core.filter import parse_filter
-from core.model import Act, NewJob, State, Term, View
+from core.model import Act, Counts, NewJob, State, Term, View
 from core.queue import Queue
 from queuectl_tui.gateway import reader
 from queuectl_tui.gateway.facade import FocusRequest, Gateway, said_of
 from queuectl_tui.gateway.writer import Order, Writer
 from queuectl_tui.messages import ActDone, ActRefused, JobEnqueued, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, Snapshot
+from tests.fakes import FakeClock
 from tests.full_disk import fill, mounted, remount
 
 
@@ -248,6 +249,31 @@ def test_a_job_that_becomes_due_is_shown_in_its_place_though_nothing_commits(idl
     waiting = queue.add(NewJob("true"))
     idle.until(lambda: ids(idle, Pane.PENDING) == [waiting, urgent] and idle.last.counts.delayed == 1)
     idle.until(lambda: ids(idle, Pane.PENDING) == [urgent, waiting] and idle.last.counts.delayed == 0)
+
+
+def test_a_job_that_becomes_due_while_all_is_read_is_seen_by_the_next_look(tmp_path: Path) -> None:
+    """Right behind the count that has it as delayed; nothing commits after that."""
+    clock, passing_s = FakeClock(), [0.0]
+
+    class Slow(Queue):
+        def counts(self) -> Counts:
+            found = super().counts()
+            clock.advance(passing_s.pop() if passing_s else 0.0)
+            return found
+
+    with Slow(tmp_path / "slow.db", clock=clock) as queue:
+        queue.add(NewJob("true", run_at=to_datetime(clock.now_ms() + 3000)))
+        gateway = Gateway(queue, slots=0, clock=clock)
+        listener = Listener(gateway)
+        try:
+            listener.until(lambda: bool(listener.snapshots) and listener.last.counts.delayed == 1)
+            passing_s.append(5.0)
+            queue.add(NewJob("true"))
+            listener.until(lambda: any(one.counts.of(State.PENDING) == 2 for one in listener.snapshots))
+            assert not passing_s
+            listener.until(lambda: listener.last.counts.delayed == 0)
+        finally:
+            gateway.close()
 
 
 def test_a_lock_that_is_held_for_long_is_told_for_as_long_as_it_is(idle: Listener, queue: Queue) -> None:
