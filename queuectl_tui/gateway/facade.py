@@ -8,7 +8,7 @@ from typing import Any
 from textual.message import Message
 
 from core.clock import Clock, SystemClock
-from core.model import Act, Key, NewJob, State, View
+from core.model import Act, Job, Key, NewJob, State, View
 from core.queue import Progress, Queue
 from queuectl_tui.gateway.host import WorkerHost
 from queuectl_tui.gateway.reader import FocusRequest, Reader
@@ -159,19 +159,31 @@ class Gateway:
 
     def _said_of_cancel(self, verb: str, act: Act | None, jobs: Selected) -> str:
         """Return the line that tells what a cancel did, and what it can only do once a worker comes."""
-        running = self._queue.watched(self._queue.jobs(View(states=(State.RUNNING,)), limit=_MANY))
-        left = [job.unwatched for job in running if isinstance(jobs, View) or job.id in jobs]
+        left = [job.unwatched for job in self._left_of(jobs)]
         stopping = [unwatched for unwatched in left if unwatched is not None and unwatched.is_stopping]
         ended = sum(unwatched.has_ended for unwatched in stopping)
-        if act is not None and ended >= act.count > 0:
-            return f"{_jobs(ended)} ended already; a worker records how, once one is alive."
         late = len(stopping) - ended
-        if act is None or not late:
+        if act is None or not act.count or not stopping:
             return said_of(verb, act)
         coming = "will be cancelled when a worker comes: no living one watches"
+        over = "ended already; a worker records how, once one is alive."
         if late >= act.count:
             return f"{_jobs(late)} {coming} {'it' if late == 1 else 'them'}."
-        return f"{said_of(verb, act)} {late:,} of them {coming} them."
+        if ended >= act.count:
+            return f"{_jobs(ended)} {over}"
+        said = [f"{late:,} of them {coming} them."] if late else []
+        said += [f"{ended:,} of them {over}"] if ended else []
+        return " ".join([said_of(verb, act), *said])
+
+    def _left_of(self, jobs: Selected) -> list[Job]:
+        """Return those of the selected jobs that still run, with what is known of the unwatched ones."""
+        running = (State.RUNNING,)
+        if not isinstance(jobs, View):
+            found = self._queue.jobs(View(states=running), limit=_MANY)
+            return self._queue.watched([job for job in found if job.id in jobs])
+        if jobs.states and State.RUNNING not in jobs.states:
+            return []
+        return self._queue.watched(self._queue.jobs(View(states=running, terms=jobs.terms), limit=_MANY))
 
     def purge(self, jobs: Selected) -> int:
         """Remove finished jobs from sight; return the ticket as ``enqueue`` does."""

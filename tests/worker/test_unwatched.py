@@ -11,7 +11,7 @@ import pytest
 
 from core.cli import cancel, main
 from core.clock import to_datetime
-from core.model import Job, Phase, State, Unwatched, View
+from core.model import Job, NewJob, Phase, State, Term, Unwatched, View
 from core.queue import Queue
 from queuectl_tui.gateway.facade import Gateway
 from queuectl_tui.snapshot import Pane
@@ -64,6 +64,23 @@ def test_a_cancel_that_comes_after_the_end_changes_nothing_about_it(queue: Queue
     assert gateway._said_of_cancel("cancel", act, [orphan]).startswith("1 job ended already")
     drain(queue)
     assert queue.job(orphan).state is State.COMPLETED
+
+
+def test_a_cancel_of_others_says_nothing_of_one_that_had_ended(queue: Queue, orphan: int) -> None:
+    """It tells of the jobs that it was for, and of a part of them which part."""
+    end(queue, orphan)
+    gateway = Gateway(queue, slots=0)
+    queue.cancel(orphan)
+    others = View(states=(State.PENDING,))
+    queue.enqueue("true")
+    assert gateway._said_of_cancel("cancel", queue.cancel(others), others) == "Cancelled 1 job. z undoes it."
+    elsewhere = View(terms=(Term("queue", "elsewhere"),))
+    other = queue.enqueue(NewJob("true", queue="elsewhere")).id
+    assert gateway._said_of_cancel("cancel", queue.cancel(elsewhere), elsewhere) == "Cancelled 1 job. z undoes it."
+    queue.replay(other)
+    both = [orphan, other]
+    said = gateway._said_of_cancel("cancel", queue.cancel(both), both)
+    assert said.endswith(" 1 of them ended already; a worker records how, once one is alive.")
 
 
 def test_a_cancel_that_came_before_the_end_counts(queue: Queue, orphan: int) -> None:
