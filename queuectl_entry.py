@@ -35,7 +35,7 @@ sys.meta_path.insert(0, _BesideThisFile)
 for _name in [name for name in sys.modules if _is_foreign(name)]:
     del sys.modules[_name]
 try:
-    from core.interrupt import end_at_once_on_interrupt
+    from core.interrupt import end_at_once_on_interrupt, end_quietly
 
     end_at_once_on_interrupt()
 except KeyboardInterrupt:
@@ -52,18 +52,12 @@ def _read_words_as_utf8() -> None:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
-def _ended(code: int) -> int:
-    """Return the exit code of a program that has closed everything; an interrupt finds nothing to stop any more."""
-    end_at_once_on_interrupt()
-    return code
-
-
 def queuectl() -> int:
     """Run the command line of this process and return its exit code."""
     _read_words_as_utf8()
     from core.cli import main
 
-    return _ended(main())
+    return end_quietly(main)
 
 
 def queuectl_tui() -> int:
@@ -71,7 +65,7 @@ def queuectl_tui() -> int:
     _read_words_as_utf8()
     from queuectl_tui import main
 
-    return _ended(main())
+    return end_quietly(main)
 
 
 if __name__ == "__main__":

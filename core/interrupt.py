@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from types import FrameType
 
 INTERRUPTED = 130
@@ -29,3 +30,17 @@ def has_started() -> None:
     """Let SIGINT raise ``KeyboardInterrupt`` again, from here on there is something to close."""
     if signal.getsignal(signal.SIGINT) is end_at_once:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def end_quietly(main: Callable[[], int]) -> int:
+    """Run a program that answers interrupts itself, and return its exit code; one that comes too late ends the process.
+
+    There is a moment in which the program has returned and SIGINT still raises ``KeyboardInterrupt``.
+    """
+    try:
+        try:
+            return main()
+        finally:
+            end_at_once_on_interrupt()
+    except KeyboardInterrupt:
+        os._exit(INTERRUPTED)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from core.interrupt import end_at_once_on_interrupt
+from core.interrupt import end_at_once_on_interrupt, end_quietly
 
 if __name__ == "__main__":
     end_at_once_on_interrupt()
     from queuectl_tui import main
 
-    code = main()
-    end_at_once_on_interrupt()
-    sys.exit(code)
+    sys.exit(end_quietly(main))

@@ -16,6 +16,7 @@ from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
+from textual.notifications import Notify, SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
 
@@ -25,6 +26,7 @@ from queuectl_tui.gateway.host import Leaving
 from queuectl_tui.keys import Action
 from queuectl_tui.preferences import Preferences, save
 from queuectl_tui.screens.dashboard import Dashboard
+from queuectl_tui.screens.toasts import Saying
 from queuectl_tui.terminal_input import PatientDriver
 from queuectl_tui.terminal_watch import TerminalWatch
 from queuectl_tui.themes import DEFAULT_THEME, OWN_THEMES, own_variables
@@ -177,6 +179,19 @@ class QueuectlApp(App[int], inherit_bindings=False):
 
         if self.is_running and not isinstance(self.screen, Palette):
             self.push_screen(Palette())
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Show a toast for so many seconds, on whatever screen; may be called on any thread."""
+        shown_s = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
+        self.post_message(Notify(Saying(message, title, severity, shown_s, markup)))
 
     # --- the way out
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -12,6 +12,7 @@ from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.widgets import Input
+from textual.worker import Worker, WorkType
 
 from core.text import clean_line
 from queuectl_tui.keys import ALIVE_TOGETHER, key_name
@@ -52,6 +53,24 @@ class Palette(CommandPalette, PastRemovedWidgets[None]):
         """Look for nothing once the palette is closing: its list may be gone, which is a ``NoMatches``."""
         if not self.is_active:
             event.prevent_default()
+
+    def run_worker(
+        self,
+        work: WorkType[Any],
+        name: str | None = "",
+        group: str = "default",
+        description: str = "",
+        exit_on_error: bool = True,
+        start: bool = True,
+        exclusive: bool = False,
+        thread: bool = False,
+    ) -> Worker[Any]:
+        """Run a search. One that begins after the program's end has is no fault if it fails: it may find no list.
+
+        The palette is mounted and takes the last letters even then, while its own widgets are mounted no more.
+        """
+        is_needed = exit_on_error and self.app.return_code is None
+        return super().run_worker(work, name, group, description, is_needed, start, exclusive, thread)
 
 
 class FoundCommands(CommandList):

@@ -61,6 +61,16 @@ def run(project: Path, *command: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+def interrupting_at_the_end(directory: Path) -> Path:
+    """Make a directory for PYTHONPATH with which a Python interrupts itself in its last moments."""
+    late = directory / "late"
+    late.mkdir()
+    (late / "sitecustomize.py").write_text(
+        "import atexit, os, signal\natexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
+    )
+    return late
+
+
 def test_both_scripts_are_installed() -> None:
     """The names people type."""
     assert [name for name, _, _ in SCRIPTS] == ["queuectl", "queuectl-tui"]
@@ -113,6 +123,23 @@ def test_an_interrupt_while_it_is_loaded_ends_it_quietly(project: Path, name: st
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "")
+
+
+@pytest.mark.parametrize("program", ["queuectl", "-m core", "-m queuectl_entry"])
+def test_an_interrupt_when_all_is_closed_ends_it_quietly(project: Path, program: str) -> None:
+    """Python waits for its threads and calls what was registered for its end, where an interrupt is a traceback."""
+    late = interrupting_at_the_end(project)
+    command = program.split() if program.startswith("-m") else [str(script(project, program))]
+    done = subprocess.run(
+        [sys.executable, *command, "list"],
+        env={**environment(project), "PYTHONPATH": f"{late}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
 
 
 def test_an_ignored_interrupt_stays_ignored(project: Path) -> None:

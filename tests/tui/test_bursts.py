@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 import pytest
 from textual import events
 from textual.widgets import Input
@@ -151,3 +153,18 @@ async def test_the_mouse_finds_no_widget_that_was_removed(monkeypatch: pytest.Mo
         with monkeypatch.context() as patched:
             patched.setattr(type(footer), "parent", None)
             assert stage.board.get_widget_and_offset_at(*place) == (None, None)
+
+
+async def test_a_toast_whose_time_is_up_has_some_left_when_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timer of Textual for less than nothing never ends; the time may be up just before the toast is made."""
+    async with staged(busy_snapshot(), has_toasts=True) as stage:
+        stage.board.toast("said")
+        await stage.pilot.pause()
+        (saying,) = stage.app._notifications
+        assert (saying.has_expired, 3 < saying.time_left <= 4) == (False, True)
+        with monkeypatch.context() as patched:
+            patched.setattr("queuectl_tui.screens.toasts.monotonic", lambda: monotonic() + 100)
+            assert (saying.has_expired, saying.time_left > 0) == (True, True)
+        stage.board.notify("late", timeout=-1)
+        await stage.pilot.pause()
+        assert stage.toasts() == ["said"]

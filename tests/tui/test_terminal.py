@@ -19,6 +19,8 @@ from core.model import NewJob, State
 from core.queue import Queue
 from core.worker import StopMode, Worker
 from queuectl_tui.terminal_watch import TerminalWatch
+from tests.architecture.test_entry import interrupting_at_the_end, script
+from tests.processes import ROOT
 from tests.tui.pty_program import PtyProgram
 
 QUIT = b"\x11"
@@ -115,6 +117,22 @@ def test_sequences_without_sense_end_nothing(noise: bytes, tmp_path: Path) -> No
         program.press(b"q")
         assert program.wait(60) == 0
         assert b"Traceback" not in program.output
+
+
+@pytest.mark.parametrize("program", ["queuectl-tui", "-m queuectl_tui"])
+def test_an_interrupt_when_all_is_closed_ends_it_quietly(program: str, tmp_path: Path) -> None:
+    """A Ctrl+C behind the key that quits comes when Ctrl+C is no key any more."""
+    late = interrupting_at_the_end(tmp_path)
+    command = program.split() if program.startswith("-m") else [str(script(tmp_path, program))]
+    env = {"XDG_CONFIG_HOME": str(tmp_path), "PYTHONPATH": f"{late}:{ROOT}"}
+    with PtyProgram(
+        [sys.executable, *command, "--db", str(tmp_path / "queue.db"), "--no-worker"], env=env
+    ) as dashboard:
+        dashboard.wait_for(b"Nothing queued")
+        dashboard.press(QUIT)
+        assert dashboard.wait(60) == 130
+        assert b"Traceback" not in dashboard.output
+        assert left_the_screen(dashboard)
 
 
 def test_what_is_not_a_database_is_refused_in_one_line(tmp_path: Path) -> None:
