@@ -49,8 +49,9 @@ bench: $(READY) ## measure the queue and the dashboard against their targets
 bench-short: $(READY) ## the same in a minute or two, without a verdict
 	$(BIN)/python -m bench --quick $(ARGS)
 
-fuzz: $(READY) ## press 500 random keys with 20 seeds at three sizes in the dashboard, while jobs run
-	QUEUECTL_FUZZ_SEEDS=20 QUEUECTL_FUZZ_KEYS=500 $(BIN)/python -m pytest -n 2 tests/tui/test_fuzz.py
+fuzz: $(READY) ## send 500 random keys with 20 seeds at three sizes to the dashboard, with a terminal and without
+	QUEUECTL_FUZZ_SEEDS=20 QUEUECTL_FUZZ_KEYS=500 \
+		$(BIN)/python -m pytest -n 2 tests/tui/test_fuzz.py tests/tui/test_fuzz_terminal.py
 
 torture: $(READY) ## kill, starve and corrupt the queue for minutes
 	$(BIN)/python -m tests.torture $(ARGS)
