@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from textual._compositor import ChopsUpdate, Compositor
-from textual.geometry import Region
+from textual._compositor import ChopsUpdate, Compositor, ReflowResult
+from textual.geometry import Region, Size
 from textual.strip import Strip
+from textual.widget import Widget
 
 
 class Cover:
@@ -44,6 +45,15 @@ class ThriftyCompositor(Compositor):
 
     #: From which cell to which each line of the screen changed; ``None`` outside of a partial update.
     _changed: dict[int, tuple[int, int]] | None = None
+
+    def reflow(self, parent: Widget, size: Size) -> ReflowResult:
+        # Textual 8.2.8 compares with its last whole layout: what a scroll has moved since, as a toast, stays painted
+        before = self.visible_widgets
+        result = super().reflow(parent, size)
+        if size.region not in self._dirty_regions:
+            for _, (region, clip) in before.items() ^ self.visible_widgets.items():
+                self._dirty_regions.add(clip.intersection(region))
+        return result
 
     def render_partial_update(self) -> ChopsUpdate | None:
         # Textual hands on one region around all changes: from the first line to the last there may be a screen without

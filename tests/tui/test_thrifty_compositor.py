@@ -47,6 +47,22 @@ async def test_the_same_is_painted_as_by_textual(keys: tuple[str, ...], monkeypa
     assert ours == theirs
 
 
+async def test_what_only_a_scroll_had_placed_is_painted_over_when_it_goes() -> None:
+    """A toast that was moved by the toasts after it left its picture behind when its time was up."""
+    async with staged(busy_snapshot(), size=SIZE) as stage:
+        compositor, board = stage.board._compositor, stage.board
+        board.footer.styles.offset = (0, -5)
+        board._clear_arrangement_cache()
+        compositor.reflow_visible(board, board.size)
+        moved = compositor.visible_widgets[board.footer][0]
+        assert moved.y == SIZE[1] - 6
+        compositor._dirty_regions = set()
+        board.footer.styles.offset = (0, 0)
+        board._clear_arrangement_cache()
+        compositor.reflow(board, board.size)
+        assert moved in compositor._dirty_regions
+
+
 def test_what_lies_behind_others_is_not_asked_for() -> None:
     """Two halves hide a whole, row by row; a gap between them shows what is behind."""
 
