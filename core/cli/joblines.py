@@ -25,8 +25,8 @@ def is_json(text: str) -> bool:
 
 
 def is_array(text: str) -> bool:
-    """Return whether a text means a JSON array of jobs; a shell's ``[ test ]`` has a word behind the bracket."""
-    return re.match(r"\s*\[\s*(?:\{|\]|$)", text) is not None
+    """Return whether a text means a JSON array; a shell's ``[ test ]`` has a space and then a word."""
+    return re.match(r'\s*\["|\s*\[\s*(?:\{|\]|$)', text) is not None
 
 
 def new_job(text: str, defaults: Mapping[str, Any], now: Now) -> NewJob:

@@ -373,6 +373,7 @@ def test_a_json_array_is_a_batch(cli: Cli, open_queue: Queue) -> None:
     for text in (
         '[{"command": "echo 3"}, {"label": "x"}]',
         '[{"command": "a", "id": "n"}, {"command": "b", "id": "n"}]',
+        '["echo 3", "echo 4"]',
     ):
         refused = cli("enqueue", text)
         assert refused.code in (1, 2)
