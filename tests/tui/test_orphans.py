@@ -173,7 +173,8 @@ def test_it_ends_whatever_it_is_at(way: signal.Signals | None, moment: str, tmp_
     with Queue(path) as queue:
         queue.add(NewJob(f"while ! test -e {tmp_path}/go; do sleep 0.02; done; echo done"))
     terminal = Terminal(path, is_deaf=False)
-    with terminal, contextlib.closing(sqlite3.connect(path)) as other:
+    with terminal, contextlib.closing(sqlite3.connect(path)) as other, contextlib.ExitStack() as last:
+        last.callback((tmp_path / "go").touch)  # the job ends, also if this fails
         until(lambda: job_state(path, 1) is State.RUNNING)
         terminal.wait_for(b"Pending")
         if moment == "it writes":
@@ -189,7 +190,6 @@ def test_it_ends_whatever_it_is_at(way: signal.Signals | None, moment: str, tmp_
             assert all(sequence in terminal.output for sequence in LEFT_THE_SCREEN)
             assert b"Traceback" not in terminal.output
         other.rollback()
-    (tmp_path / "go").touch()
     _finish(path)
 
 
