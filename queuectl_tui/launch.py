@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -72,15 +73,27 @@ def launch(options: Options) -> int:
             )
             try:
                 app.run()
+            except OSError:
+                if not _is_terminal_lost():
+                    raise
             finally:
                 watch.terminal_is_restored()
                 gateway.host.stop("stop" if demo is not None else "leave")
                 gateway.host.has_ended(JOIN_S)
                 gateway.close()
-            return app.return_code or 0
+            # what Textual could not write any more is no error of the program's
+            return 128 + signal.SIGHUP if app.return_code in (None, 1) and _is_terminal_lost() else app.return_code or 0
     finally:
         if demo is not None:
             demo.close()
+
+
+def _is_terminal_lost() -> bool:
+    """Return whether the terminal of this process has been hung up."""
+    try:
+        return not os.isatty(sys.stdin.fileno())
+    except (OSError, ValueError):
+        return True
 
 
 @contextlib.contextmanager
