@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import termios
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,7 @@ def launch(options: Options) -> int:
             )
             try:
                 app.run()
-            except OSError:
+            except (OSError, termios.error):  # its settings could not be restored, or what was left not be written
                 if not _is_terminal_lost():
                     raise
             finally:

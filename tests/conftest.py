@@ -35,7 +35,7 @@ for _number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many processes ``-n auto`` starts: tests wait for other processes a third of their time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(3, cores + 1)
+    return max(3, 2 * cores)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

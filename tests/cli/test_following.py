@@ -280,7 +280,7 @@ def test_run_says_that_its_job_is_left_without_a_worker(terminal: Terminal, open
 
 def test_wait_for_all_ends_when_all_have(terminal: Terminal, open_queue: Queue) -> None:
     """Through retries."""
-    waiting = [open_queue.add("sleep 0.2; exit 1", max_attempts=2, backoff_base=1), open_queue.add("sleep 0.5")]
+    waiting = [open_queue.add("sleep 0.2; exit 1", max_attempts=2, backoff_base=1), open_queue.add("sleep 3")]
     terminal.worker("-c", "2")
     assert terminal.run("wait", "--all").code == 3
     assert [open_queue.job(number).state for number in waiting] == [State.DEAD, State.COMPLETED]
@@ -312,7 +312,8 @@ def test_cancel_need_not_wait(terminal: Terminal, open_queue: Queue) -> None:
     """Then it says that it asked."""
     open_queue.add("trap '' TERM; echo begun; sleep 60")
     terminal.worker()
-    wait_for(lambda: is_running(open_queue, 1))
+    # it ignores the signal from then on
+    wait_for(lambda: is_running(open_queue, 1) and open_queue.output(1).size() > 0)
     assert terminal.run("cancel", "1", "--no-wait", check=True).out == "Job 1 is asked to stop\n"
     assert terminal.run("cancel", "1", "--kill", check=True).out == "Job 1 cancelled\n"
 

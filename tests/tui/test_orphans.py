@@ -88,8 +88,8 @@ class Terminal(PtyProgram):
         if self.found == "False":
             return {1}  # a terminal is needed
         if b"\x1b[?1049h" in self.output:  # the screen was taken, after the signals were caught
-            # the signal itself: Python takes its handlers away when all is closed
-            return {0, 128 + signal.SIGHUP} | ({-signal.SIGHUP} if self.is_quitting else set())
+            # the signal itself, or 1: Python takes its handlers away when all is closed, and has streams to close then
+            return {0, 128 + signal.SIGHUP} | ({1, -signal.SIGHUP} if self.is_quitting else set())
         return {128 + signal.SIGHUP} | killed
 
 

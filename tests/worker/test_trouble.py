@@ -339,14 +339,17 @@ def test_results_are_kept_while_the_database_is_locked(queue: Queue, tmp_path: P
     assert os.listdir(queue.database.spool.attempts) == []
 
 
-def test_trouble_of_an_idle_worker_passes_too(queue: Queue) -> None:
+def test_trouble_of_an_idle_worker_passes_too(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its last results could not be synced; when they are, it says that all is well, though no job came."""
     queue.database.set_busy_timeout(0.1)
-    with working(queue) as (_, told):
+    monkeypatch.setattr(worker_module, "IDLE_SYNC_S", 3600.0)  # until the lock is there
+    with working(queue) as (worker, told):
         job_id = queue.enqueue("true").id
         told.wait_for(AttemptEnded)
         wait_for_state(queue, job_id, State.COMPLETED)
         with foreign_lock(queue.path):
+            monkeypatch.setattr(worker_module, "IDLE_SYNC_S", 0.0)
+            worker.wake()
             told.wait_for(StorageTrouble)
         told.wait_for(StorageRecovered)
 
