@@ -98,12 +98,21 @@ def _cause(path: str) -> QueueError | None:
         os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
         if os.path.exists(path) and not os.access(path, os.R_OK):
             return _of_system(path, PermissionError(errno.EACCES, "", path))
-        room = os.statvfs(os.path.dirname(path))
+        is_full = is_disk_full(path)
     except OSError as error:
         return _of_system(path, error)
-    if room.f_bavail * room.f_frsize < _LEAST_ROOM or (room.f_files and not room.f_favail):
-        return DiskFull(FULL.format(path=path))
-    return _too_long(path)
+    return DiskFull(FULL.format(path=path)) if is_full else _too_long(path)
+
+
+def is_disk_full(path: str) -> bool:
+    """Return whether the disk of a file has no room for this user's next piece of a log, or for another file.
+
+    Raises ``OSError`` when the system does not tell.
+    """
+    room = os.statvfs(os.path.dirname(path))
+    # some of it is for root alone
+    blocks, files = (room.f_bfree, room.f_ffree) if os.geteuid() == 0 else (room.f_bavail, room.f_favail)
+    return blocks * room.f_frsize < _LEAST_ROOM or bool(room.f_files and not files)
 
 
 def _too_long(path: str) -> DatabaseError | None:

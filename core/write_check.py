@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from core.database import Database
 from core.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, QueueError
-from core.trouble import FULL
+from core.trouble import FULL, is_disk_full
 
-#: With less room than this, in bytes, a disk counts as full: the log grows in pieces of about so much.
-LEAST_ROOM_BYTES = 64 * 1024
 #: For how long a lock that another program holds is waited for before it counts, in seconds.
 LOCK_PATIENCE_S = 0.25
 
@@ -53,12 +52,7 @@ def _right(db: Database) -> QueueError | None:
 
 
 def _room(db: Database) -> QueueError | None:
-    try:
-        found = os.statvfs(os.path.dirname(db.path))
-    except OSError:
-        return None
-    # some of the room is for root alone
-    blocks, files = (found.f_bfree, found.f_ffree) if os.geteuid() == 0 else (found.f_bavail, found.f_favail)
-    if blocks * found.f_frsize < LEAST_ROOM_BYTES or (found.f_files and not files):
-        return DiskFull(FULL.format(path=db.path).replace("; nothing was changed", ""))
+    with contextlib.suppress(OSError):
+        if is_disk_full(db.path):
+            return DiskFull(FULL.format(path=db.path).replace("; nothing was changed", ""))
     return None

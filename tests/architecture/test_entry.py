@@ -66,7 +66,9 @@ def interrupting_at_the_end(directory: Path) -> Path:
     late = directory / "late"
     late.mkdir()
     (late / "sitecustomize.py").write_text(
-        "import atexit, os, signal\natexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
+        "import atexit, os, signal\n\ndef interrupt():\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    for _ in range(1000):\n        pass  # Python 3.10 looks for signals between its steps alone\n\n"
+        "atexit.register(interrupt)\n"
     )
     return late
 
