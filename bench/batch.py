@@ -12,9 +12,9 @@ from statistics import median
 from bench.lines import Line, Scale, Target, middle_ratio
 from bench.place import python, queuectl, scratch
 from bench.place import run as run_program
-from core.environment import captured
 from core.model import NewJob
 from core.queue import Queue
+from core.rules.environment import captured
 
 _COLUMNS = (
     "name, command, queue, priority, label, cwd, env, max_attempts, timeout_ms, backoff_base, ok_exit, dead_exit,"

@@ -13,7 +13,7 @@ from bench.lines import Line, Scale, Target
 from bench.place import scratch
 from core.model import NewJob, Sort, State, Term, View
 from core.queue import Queue
-from core.settings import Settings
+from core.rules.settings import Settings
 from core.store import claims
 from core.store.rollups import Rollups
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from core.arguments import check_whole
 from core.clock import to_datetime
 from core.database import Database
 from core.errors import DatabaseCorrupt
 from core.model import Metrics, Minute
-from core.units import MAX_DURATION_S
+from core.rules.arguments import check_whole
+from core.rules.units import MAX_DURATION_S
 
 #: As far back as ``minutes`` looks: a year and a day.
 _MOST_MINUTES = 366 * 1440

@@ -277,7 +277,7 @@ class Sort(str, Enum):
 
 
 class Term(NamedTuple):
-    """One condition of a filter: ``field`` as in ``core.filter``, its value, and whether it is inverted."""
+    """One condition of a filter: ``field`` as in ``core.rules.filters``, its value, and whether it is inverted."""
 
     field: str
     value: str | int

@@ -7,10 +7,10 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from core.lifecycle import with_note
 from core.liveness import sync_directory
 from core.model import Ending
 from core.paths import Spool
+from core.rules.states import with_note
 from core.store.claims import Claim
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 
-from core import submission
-from core.arguments import MAX_WHOLE, check_kind, check_number, check_whole
 from core.clock import Clock, to_datetime
 from core.database import Database
 from core.errors import OutputUnavailable, QueueError, Refused, UsageError
-from core.intake import MAX_LIMIT, check_queue
 from core.late import Late
-from core.settings import Settings, find_setting
+from core.rules import submission
+from core.rules.arguments import MAX_WHOLE, check_kind, check_number, check_whole
+from core.rules.job_input import MAX_LIMIT, check_queue
+from core.rules.settings import Settings, find_setting
+from core.rules.units import MAX_DURATION_S
 from core.store import adding, lanes
-from core.units import MAX_DURATION_S
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from core import environment, metrics, model, output, unwatched, upkeep, write_check
+    from core import metrics, model, output, unwatched, upkeep, write_check
     from core.model import (
         Act,
         Attempt,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         WorkerInfo,
     )
     from core.output import Output
+    from core.rules import environment
     from core.store import acts, listing, reading, waiting, workers
 
     #: A job is asked for by id or by name.
@@ -53,7 +54,7 @@ else:
     environment, metrics, model, output, unwatched, upkeep, write_check = map(
         Late,
         (
-            *("core.environment", "core.metrics", "core.model", "core.output", "core.unwatched", "core.upkeep"),
+            *("core.rules.environment", "core.metrics", "core.model", "core.output", "core.unwatched", "core.upkeep"),
             "core.write_check",
         ),
     )

@@ -8,17 +8,18 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from core import environment, events
+from core import events
 from core.clock import since_boot_s
 from core.database import Database
-from core.lifecycle import outcome_of_exit, with_note
 from core.model import Ending, Outcome
 from core.output import collect, cut
 from core.output_limit import OutputWatch
 from core.output_sync import OutputSync
 from core.process import PASSING_ERRORS, Command, RunFile, Status, age_of_leader_s, start
 from core.recovery import Adopted
-from core.settings import Settings
+from core.rules import environment
+from core.rules.settings import Settings
+from core.rules.states import outcome_of_exit, with_note
 from core.shim import reap_left_behind, why_no_shell, why_not_entered
 from core.store import claims
 from core.store.claims import Claim, Recorded

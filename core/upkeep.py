@@ -9,15 +9,15 @@ import sqlite3
 import stat
 from collections.abc import Iterator, Sequence
 
-from core.arguments import check_kind
 from core.database import Database, retry_on_full_disk
 from core.errors import DatabaseError, Refused, UsageError
 from core.liveness import create_private, is_locked, sync_directory
 from core.model import Finding, Presence
 from core.paths import Spool
 from core.reserve import RESERVE_BYTES
+from core.rules.arguments import check_kind
+from core.rules.settings import Settings, find_setting
 from core.schema import SCHEMA_VERSION
-from core.settings import Settings, find_setting
 from core.shim import why_no_shell
 from core.store import lanes, workers
 from core.write_check import LOCK_PATIENCE_S, write_error

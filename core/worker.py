@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 
 from core import events
-from core.arguments import check_kind, check_texts, check_whole
 from core.clock import CalendarWatch
 from core.errors import DatabaseClosed, DatabaseCorrupt, DatabaseReplaced, QueueError, UsageError
 from core.model import Ending
@@ -22,6 +21,7 @@ from core.presence import Presence
 from core.process import RunFile, check_descriptors, keep_descriptors_from_commands
 from core.queue import Queue
 from core.recovery import Recovery, reap_if_init, remove_leftovers, strike_dead_workers
+from core.rules.arguments import check_kind, check_texts, check_whole
 from core.running import RunningSet
 from core.starting import Starter
 from core.storage_state import StorageState

@@ -51,7 +51,7 @@ def _away_from_the_users_queue(tmp_path_factory: pytest.TempPathFactory) -> Iter
 
     Secrets, because adding a job says on stderr which there were.
     """
-    from core.environment import left_to_worker
+    from core.rules.environment import left_to_worker
 
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:

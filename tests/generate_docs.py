@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import core.filter
+import core.rules.filters
 from core.cli import command_table
-from core.settings import SETTINGS
+from core.rules.settings import SETTINGS
 from queuectl_tui.keys import ACTIONS, CONTEXTS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,7 +44,7 @@ def cell(text: str) -> str:
 
 def filters() -> str:
     """Return the filter language as its module explains it."""
-    found = re.search(r"\n\n((?:    .*\n)+)", core.filter.__doc__ or "")
+    found = re.search(r"\n\n((?:    .*\n)+)", core.rules.filters.__doc__ or "")
     assert found is not None
     lines = [line[4:] for line in found[1].splitlines()]
     return "\n".join(["```text", *lines, "```"])

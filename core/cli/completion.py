@@ -16,7 +16,7 @@ from core.cli.failures import DONE
 from core.cli.parser import Parser, build_parser
 from core.cli.session import Session
 from core.model import State, View
-from core.settings import SETTINGS
+from core.rules.settings import SETTINGS
 from core.text import clean_line
 
 _SHELLS = ("bash", "zsh", "fish")

@@ -10,7 +10,7 @@ from core.cli.parser import Parser
 from core.cli.session import Session
 from core.cli.tables import Cell, Column, show_table
 from core.queue import Queue
-from core.settings import SETTINGS, Setting, find_setting
+from core.rules.settings import SETTINGS, Setting, find_setting
 
 
 def configure(parser: Parser, name: str) -> None:

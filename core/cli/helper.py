@@ -6,7 +6,7 @@ from types import TracebackType
 
 from core.model import State
 from core.queue import Queue
-from core.takers import takers
+from core.rules.takers import takers
 from core.worker import StopMode, Worker
 
 

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from core.cli.numbers import decimal_number, whole_number
 from core.cli.parser import Parser
 from core.errors import UsageError
-from core.instants import parse_future, parse_run_at
-from core.intake import MAX_PRIORITY
-from core.settings import SETTINGS
-from core.units import parse_duration
+from core.rules.instants import parse_future, parse_run_at
+from core.rules.job_input import MAX_PRIORITY
+from core.rules.settings import SETTINGS
+from core.rules.units import parse_duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

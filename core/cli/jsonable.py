@@ -8,8 +8,8 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
 
-from core.environment import masked
 from core.model import Job
+from core.rules.environment import masked
 
 
 def instant(at: datetime) -> str:

@@ -11,9 +11,9 @@ from core.cli.parser import Parser
 from core.cli.session import Session
 from core.cli.tables import Cell, Column, show_table
 from core.errors import QueueNotFound
-from core.intake import MAX_LIMIT
 from core.model import Lane, State
 from core.queue import Queue
+from core.rules.job_input import MAX_LIMIT
 from core.text import clean_line
 
 _SHOWN = (State.PENDING, State.RUNNING, State.COMPLETED, State.DEAD, State.CANCELLED)

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from core.arguments import MAX_WHOLE, shown
 from core.errors import UsageError
+from core.rules.arguments import MAX_WHOLE, shown
 
 #: Not all that ``int`` reads: no "1_000", no digits of other scripts.
 _DIGITS = re.compile(r"[+-]?[0-9]+")

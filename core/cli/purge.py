@@ -16,7 +16,7 @@ from core.cli.wording import count
 from core.errors import UsageError
 from core.model import FINISHED, Job, State, View
 from core.queue import Queue
-from core.units import parse_duration
+from core.rules.units import parse_duration
 
 _FINISHED = tuple(state for state in State if state in FINISHED)
 

@@ -9,9 +9,9 @@ from core.cli.numbers import whole_number
 from core.cli.parser import Parser
 from core.clock import to_datetime
 from core.errors import Refused, UsageError
-from core.filter import parse_filter, parse_state
 from core.model import Job, State, Term, View
 from core.queue import Queue
+from core.rules.filters import parse_filter, parse_state
 
 _PAGE = 500
 #: Reads ``--limit``: a number of jobs, 0 for all.

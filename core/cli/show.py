@@ -10,9 +10,9 @@ from core.cli.parser import Parser
 from core.cli.session import Session
 from core.cli.tables import Cell, Column, show_pairs, show_table
 from core.cli.wording import COLOURS, OUT_OF_REACH, ago, cpu, due, local, phase, result, size, took, used
-from core.environment import masked
 from core.model import Attempt, Event, Job, State, Waiting
-from core.units import format_duration
+from core.rules.environment import masked
+from core.rules.units import format_duration
 
 
 def configure(parser: Parser, name: str) -> None:

@@ -12,7 +12,7 @@ from core.cli.wording import COLOURS, ago, count, took
 from core.errors import UsageError
 from core.model import Metrics, State
 from core.queue import Queue
-from core.units import format_duration, parse_duration
+from core.rules.units import format_duration, parse_duration
 
 _WINDOWS = ("5m", "1h", "24h")
 

@@ -16,7 +16,7 @@ from core.cli.wording import count, result, title
 from core.errors import JobNotFound, UsageError
 from core.model import Job, Outcome, State, View
 from core.queue import Queue
-from core.units import parse_duration
+from core.rules.units import parse_duration
 
 _OPEN = (State.PENDING, State.RUNNING)
 #: How many jobs are looked at in a turn, and how long a turn that found nothing rests, in seconds.

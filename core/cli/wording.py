@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.model import Job, State
+from core.rules.units import format_duration
 from core.text import clean_line
-from core.units import format_duration
 
 #: The colour of each state and phase.
 COLOURS = {

@@ -16,9 +16,9 @@ from core.cli.signals import Handler, handling
 from core.cli.wording import count
 from core.cli.worker_lines import WorkerLines
 from core.errors import QueueError
-from core.intake import check_queue
 from core.model import State
 from core.queue import Queue
+from core.rules.job_input import check_queue
 from core.worker import StopMode, Worker
 
 _FIRST_LINE = "Worker started. Waiting for jobs... (Press Ctrl+C to stop)"

@@ -14,7 +14,7 @@ from core.cli.wording import ago, count
 from core.errors import WorkerNotFound
 from core.model import Presence, WorkerInfo
 from core.queue import Queue
-from core.units import parse_duration
+from core.rules.units import parse_duration
 
 
 def configure(parser: Parser, name: str) -> None:

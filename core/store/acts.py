@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from core.arguments import check_whole
 from core.clock import to_datetime
 from core.database import Database, retry_on_full_disk
 from core.errors import InvalidTransition, NameTaken, Refused
-from core.intake import JobRow
-from core.lifecycle import ALLOWED, Verb, check
 from core.model import Act, LastAct, State
+from core.rules.arguments import check_whole
+from core.rules.job_input import JobRow
+from core.rules.states import ALLOWED, Verb, check
 from core.store import names
 from core.store.reading import find
 

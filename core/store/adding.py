@@ -8,9 +8,9 @@ import zlib
 from collections.abc import Iterable
 
 from core.database import Database
-from core.environment import Captured
 from core.errors import DatabaseReadOnly, NameTaken, Refused
-from core.intake import JobRow
+from core.rules.environment import Captured
+from core.rules.job_input import JobRow
 from core.store import names
 
 _COLUMNS = (

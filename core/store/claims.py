@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from core.database import Database
 from core.errors import DatabaseCorrupt
-from core.lifecycle import decide
 from core.model import Decision, Ending, Job, State
 from core.places import Place
-from core.settings import Settings
+from core.rules.settings import Settings
+from core.rules.states import decide
 from core.store.rollups import Rollups
 from core.store.rows import JOB_COLUMNS, SqlRow, claimed_job_of, job_of, names_of, variables_of
 

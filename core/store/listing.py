@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 
-from core.arguments import check_kind, check_whole
 from core.clock import to_datetime, to_ms
 from core.database import Database
 from core.model import Job, Key, Known, Page, Row, Sort, State, View
+from core.rules.arguments import check_kind, check_whole
 from core.store.rows import JOB_COLUMNS, SqlRow, job_of
 from core.store.views import DONE, Segment, check_view, filter_sql, segments_of
 

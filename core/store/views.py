@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from core.arguments import check_kind, check_whole, shown
 from core.errors import UsageError
 from core.model import Sort, State, Term, View
+from core.rules.arguments import check_kind, check_whole, shown
 
 
 class Segment(NamedTuple):
@@ -98,9 +98,9 @@ def check_view(view: View) -> None:
     check_kind(view.states, "the states of a view", (tuple, list), "a tuple, as (State.DEAD,)")
     for state in view.states:
         check_kind(state, "each state of a view", State, "a State, as State.DEAD")
-    check_kind(view.terms, "the terms of a view", (tuple, list), "a tuple, as core.filter.parse_filter returns it")
+    check_kind(view.terms, "the terms of a view", (tuple, list), "a tuple, as parse_filter returns it")
     for term in view.terms:
-        check_kind(term, "each term of a view", Term, "a Term, as core.filter.parse_filter returns them")
+        check_kind(term, "each term of a view", Term, "a Term, as core.rules.filters.parse_filter returns them")
         if term.field not in _CONDITIONS:
             raise UsageError(f"no field {shown(term.field)} in a term; one of {', '.join(_CONDITIONS)}")
         if term.field in _TEXT_FIELDS:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from core.clock import to_datetime
 from core.database import Database
 from core.model import Job, Phase, State, Waiting, WorkerInfo
+from core.rules.takers import has_free_slot, takers, why_none
 from core.store.reading import job_in
-from core.takers import has_free_slot, takers, why_none
 
 
 def waiting(db: Database, reference: int | str, workers: Sequence[WorkerInfo]) -> Waiting | None:

@@ -6,8 +6,8 @@ import json
 import shlex
 
 from core.model import Job
+from core.rules.units import format_duration
 from core.text import clean_line
-from core.units import format_duration
 from queuectl_tui.screens.choices import Choice, ChoiceScreen
 
 _PREVIEW_MAX = 200

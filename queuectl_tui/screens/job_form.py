@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from core.arguments import check_number
 from core.errors import UsageError
-from core.instants import parse_future
-from core.intake import MAX_PRIORITY, check_command, check_name, check_queue, check_text, check_timeout
 from core.model import Job, NewJob, State
-from core.settings import SETTINGS
+from core.rules.arguments import check_number
+from core.rules.instants import parse_future
+from core.rules.job_input import MAX_PRIORITY, check_command, check_name, check_queue, check_text, check_timeout
+from core.rules.settings import SETTINGS
+from core.rules.units import format_duration, parse_duration
 from core.text import clean_line, clean_lines
-from core.units import format_duration, parse_duration
 
 Texts = Mapping[str, str]
 

@@ -7,8 +7,8 @@ from functools import partial
 from typing import NamedTuple
 
 from core.errors import InvalidTransition
-from core.lifecycle import Verb, check
 from core.model import FINISHED, Job, NewJob, State, View
+from core.rules.states import Verb, check
 from core.text import clean_line
 from queuectl_tui.format import count
 from queuectl_tui.gateway.facade import Selected

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.model import Attempt, Event, Job, Outcome, Phase, State, Waiting
+from core.rules.units import format_duration
 from core.text import clean_line, clean_lines
-from core.units import format_duration
 from queuectl_tui.format import age, clip, clock, countdown, duration, flat, pad, pad_left, plural, size
 from queuectl_tui.format import width as width_of
 from queuectl_tui.widgets.job_line import ASCII, UNICODE, Glyphs, glyph

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from core.errors import UsageError
-from core.filter import parse_filter
+from core.rules.filters import parse_filter
 from core.text import clean_line
 from queuectl_tui.format import count
 

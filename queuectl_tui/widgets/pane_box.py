@@ -10,8 +10,8 @@ from textual.containers import Vertical
 from textual.message import Message
 
 from core.errors import UsageError
-from core.filter import parse_filter
 from core.model import Sort, State, Term, View
+from core.rules.filters import parse_filter
 from core.text import clean_line
 from queuectl_tui.format import count, plural
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import core
-from core.arguments import MAX_WHOLE
 from core.errors import JobNotFound, QueueError, UsageError
 from core.model import NewJob, Sort, State, Term, View
 from core.queue import Queue
+from core.rules.arguments import MAX_WHOLE
 from core.worker import Worker
 
 HUGE = 10**30

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from core.cli import selecting
 from core.clock import to_datetime
 from core.errors import UsageError
-from core.filter import parse_filter
 from core.model import Job, NewJob, Outcome, Sort, State, Term, View
 from core.queue import Queue
+from core.rules.filters import parse_filter
 from core.store.views import DONE
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand

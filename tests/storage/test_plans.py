@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from core.clock import to_datetime
-from core.filter import parse_filter
 from core.model import NewJob, Outcome, Page, Sort, State, View
 from core.queue import Queue
 from core.recovery import Recovery, remove_leftovers, strike_dead_workers
+from core.rules.filters import parse_filter
 from core.store import claims, draining, workers
 from core.store.draining import Drain
 from tests.fakes import FakeClock

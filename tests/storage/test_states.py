@@ -9,9 +9,9 @@ import pytest
 
 from core.clock import to_datetime
 from core.errors import InvalidTransition, JobNotFound
-from core.lifecycle import ALLOWED, MAX_INTERRUPTS, Verb
 from core.model import FAILURES, FINISHED, Act, NewJob, Outcome, State
 from core.queue import Queue
+from core.rules.states import ALLOWED, MAX_INTERRUPTS, Verb
 from tests.fakes import FakeClock
 from tests.storage.by_hand import ENDINGS, Hand, dump, job_in
 

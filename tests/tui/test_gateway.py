@@ -15,9 +15,9 @@ from textual.message import Message
 
 from core.clock import to_datetime
 from core.errors import DatabaseBusy, DatabaseReadOnly, DiskFull
-from core.filter import parse_filter
 from core.model import Act, Counts, NewJob, State, Term, View
 from core.queue import Queue
+from core.rules.filters import parse_filter
 from queuectl_tui.gateway import reader
 from queuectl_tui.gateway.facade import FocusRequest, Gateway, said_of
 from queuectl_tui.gateway.writer import Order, Writer

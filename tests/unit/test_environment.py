@@ -6,7 +6,16 @@ import json
 
 import pytest
 
-from core.environment import MASK, captured, for_job, is_secret, is_secret_name, left_to_worker, masked, masked_text
+from core.rules.environment import (
+    MASK,
+    captured,
+    for_job,
+    is_secret,
+    is_secret_name,
+    left_to_worker,
+    masked,
+    masked_text,
+)
 
 SECRET_NAMES = """
 DB_PASS SMTP_PASS SSHPASS MYSQL_PWD PGPASSWORD LDAP_BINDPW JWT BEARER pwd_admin GPG_PIN RCLONE_CONFIG_PASS DB_PASS2

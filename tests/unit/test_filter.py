@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UsageError
-from core.filter import FIELDS, parse_filter, parse_state
 from core.model import Outcome, State, Term
+from core.rules.filters import FIELDS, parse_filter, parse_state
 
 MINUTE = 60_000
 DAY = 86_400_000

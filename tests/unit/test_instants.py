@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UsageError
-from core.instants import parse_future, parse_instant, parse_run_at
+from core.rules.instants import parse_future, parse_instant, parse_run_at
 
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=timezone.utc)
 

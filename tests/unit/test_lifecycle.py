@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidTransition
-from core.lifecycle import ALLOWED, MAX_INTERRUPTS, Verb, check, decide, describe, outcome_of_exit
 from core.model import FAILURES, Decision, Ending, Job, Outcome, Phase, State
-from core.retry import Backoff, delay_ms
+from core.rules.backoff import Backoff, delay_ms
+from core.rules.states import ALLOWED, MAX_INTERRUPTS, Verb, check, decide, describe, outcome_of_exit
 
 MAX_ATTEMPTS = 3
 

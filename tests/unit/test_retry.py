@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.retry import Backoff, capped_delay_s, delay_ms, jittered_s
+from core.rules.backoff import Backoff, capped_delay_s, delay_ms, jittered_s
 
 bases = st.floats(1, 1000)
 caps = st.floats(0, 365 * 86400)

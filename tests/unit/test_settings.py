@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UsageError
-from core.retry import Backoff
-from core.settings import ALIASES, SETTINGS, Setting, Settings, Value, find_setting
-from core.units import MAX_DURATION_S
+from core.rules.backoff import Backoff
+from core.rules.settings import ALIASES, SETTINGS, Setting, Settings, Value, find_setting
+from core.rules.units import MAX_DURATION_S
 
 ALL = sorted(SETTINGS)
 BOUNDED = [key for key in ALL if SETTINGS[key].kind not in ("text", "choice")]

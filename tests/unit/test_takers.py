@@ -6,7 +6,7 @@ import pytest
 
 from core.clock import to_datetime
 from core.model import WorkerInfo
-from core.takers import has_free_slot, takers, why_none
+from core.rules.takers import has_free_slot, takers, why_none
 
 _NO_ONE = "no worker is alive; start one with 'queuectl worker'"
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UsageError
-from core.units import (
+from core.rules.units import (
     MAX_DURATION_S,
     MAX_SIZE_BYTES,
     exit_code_matches,

@@ -14,7 +14,7 @@ from core.errors import WorkerNotFound
 from core.events import AttemptAdopted, AttemptEnded, WorkerStopped, WorkerStopping
 from core.model import NewJob, Outcome, State, View
 from core.queue import Queue
-from core.units import parse_size
+from core.rules.units import parse_size
 from core.worker import StopMode, Worker
 from tests.processes import group_of, is_alive, processes_of_group, wait_for
 from tests.worker.at_work import UNTIL_GO, Told, drain, endings, output, run, wait_for_state, working

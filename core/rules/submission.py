@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from core.arguments import check_kind, shown
 from core.errors import Refused, UsageError
-from core.intake import JobRow, check_job, check_plain, check_text
 from core.late import Late
-from core.settings import Settings
+from core.rules.arguments import check_kind, shown
+from core.rules.job_input import JobRow, check_job, check_plain, check_text
+from core.rules.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import re
 
 from core.errors import UsageError
 from core.model import Outcome, State, Term
-from core.units import parse_duration
+from core.rules.units import parse_duration
 
 #: The words before a colon.
 FIELDS = ("queue", "label", "name", "id", "state", "outcome", "exit", "signal", "attempts", "age")

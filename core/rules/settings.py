@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 
-from core.arguments import check_kind
 from core.errors import UsageError
-from core.units import MAX_DURATION_S, format_duration, parse_duration, parse_size
+from core.rules.arguments import check_kind
+from core.rules.units import MAX_DURATION_S, format_duration, parse_duration, parse_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from core.retry import Backoff
+    from core.rules.backoff import Backoff
 
 Value = int | float | str
 
@@ -189,7 +189,7 @@ class Settings:
         """Return the back-off curve of a job that has this base."""
         curve = self._curves.get(base)
         if curve is None:
-            from core.retry import Backoff  # here because who only adds a job needs no curve
+            from core.rules.backoff import Backoff
 
             curve = self._curves[base] = Backoff(base, self.number("backoff-cap"), self.number("jitter"))
         return curve

@@ -6,7 +6,7 @@ import re
 from datetime import date, datetime, timedelta, timezone
 
 from core.errors import UsageError
-from core.units import parse_duration
+from core.rules.units import parse_duration
 
 _TIME_WORDS = {"noon": (12, 0, 0), "midnight": (0, 0, 0)}
 _TIME_OF_DAY = re.compile(r"(\d{1,2})(?::(\d{2})(?::(\d{2}))?)?\s*([ap])?\.?(?:m\.?)?")

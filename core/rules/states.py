@@ -26,8 +26,8 @@ from enum import Enum
 
 from core.errors import InvalidTransition
 from core.model import FINISHED, Decision, Ending, Outcome, State
-from core.retry import Backoff, delay_ms
-from core.units import exit_code_matches
+from core.rules.backoff import Backoff, delay_ms
+from core.rules.units import exit_code_matches
 
 #: An interrupted or lost attempt beyond this many in a row makes the job dead.
 MAX_INTERRUPTS = 5

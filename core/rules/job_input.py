@@ -9,11 +9,11 @@ from collections import namedtuple
 from collections.abc import Mapping
 from datetime import datetime
 
-from core.arguments import check_kind, check_number, check_whole
 from core.clock import to_ms
 from core.errors import UsageError
-from core.settings import SETTINGS, Settings
-from core.units import exit_code_matches, parse_exit_codes
+from core.rules.arguments import check_kind, check_number, check_whole
+from core.rules.settings import SETTINGS, Settings
+from core.rules.units import exit_code_matches, parse_exit_codes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
