@@ -14,8 +14,8 @@ from bench.place import scratch
 from core.model import NewJob, Sort, State, Term, View
 from core.queue import Queue
 from core.rules.settings import Settings
-from core.store import claims
-from core.store.rollups import Rollups
+from core.storage.sqlite import attempts
+from core.storage.sqlite.rollups import Rollups
 
 _WARM_UP = 20
 
@@ -71,11 +71,11 @@ def _alternate(queues: dict[str, Queue], count: int) -> dict[str, list[float]]:
 
 def _claim_us(queue: Queue) -> float:
     began = time.perf_counter()
-    turn = claims.turn(
+    turn = attempts.turn(
         queue.database,
         worker_id=1,
         endings=[],
-        room=claims.Room(1),
+        room=attempts.Room(1),
         settings=Settings(),
         jitter=lambda: 0.0,
         open_run=lambda attempt_id: None,

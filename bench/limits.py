@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from bench.place import scratch
-from core.database import Database
 from core.model import Ending, NewJob, Outcome
-from core.paths import Spool
 from core.process import Command, RunFile, start
 from core.queue import Queue
-from core.store import claims, workers
-from core.store.claims import Claim
-from core.store.rollups import Rollups
+from core.spool import Spool
+from core.storage.sqlite import attempts, workers
+from core.storage.sqlite.attempts import Claim
+from core.storage.sqlite.file import Database
+from core.storage.sqlite.rollups import Rollups
 
 #: How many commands every contender runs at once.
 SLOTS = 2
@@ -218,11 +218,11 @@ def transaction_us(jobs: int) -> float:
         before_s = processor_s()
         endings: list[tuple[Claim, Ending]] = []
         while True:
-            turn = claims.turn(
+            turn = attempts.turn(
                 queue.database,
                 worker_id=worker_id,
                 endings=endings,
-                room=claims.Room(1),
+                room=attempts.Room(1),
                 settings=settings,
                 jitter=queue.jitter,
                 open_run=lambda claim: None,

@@ -10,8 +10,8 @@ from bench.place import python, scratch
 from bench.place import run as run_program
 from core.model import NewJob
 from core.queue import Queue
-from core.store import claims
-from core.store.rollups import Rollups
+from core.storage.sqlite import attempts
+from core.storage.sqlite.rollups import Rollups
 from core.worker import CACHE_KIB
 
 
@@ -28,7 +28,7 @@ def run(scale: Scale) -> Iterable[Line]:
             looks = (early, middle, scale.memory_jobs)
             drain = python("bench.helper", "drain", database, *map(str, looks))
             first, later, last = map(int, run_program(drain).split())
-            claims.make_durable(queue.database, Rollups())
+            attempts.make_durable(queue.database, Rollups())
             _checkpoint(queue)
             size = os.path.getsize(database) - empty
     yield Line(

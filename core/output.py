@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import stat
 
-from core.database import Database
 from core.errors import OutputUnavailable
 from core.model import Attempt
-from core.store import reading
+from core.storage.sqlite import queries
+from core.storage.sqlite.file import Database
 
 #: Output up to this many bytes moves into the attempt's row when it ends; longer output stays in its file.
 INLINE_BYTES = 64 * 1024
@@ -84,7 +84,7 @@ class Output:
 
     def _load(self) -> None:
         """Take the output from the database: the file moved there when the attempt was recorded."""
-        is_ended, data = reading.stored_output(self._db, self.attempt.id)
+        is_ended, data = queries.stored_output(self._db, self.attempt.id)
         if is_ended and data is None:
             raise OutputUnavailable(
                 f"the output of attempt {self.attempt.number} is gone: longer than 64 KiB it is kept in a file,"

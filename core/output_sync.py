@@ -7,11 +7,11 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from core.liveness import sync_directory
+from core.locks import sync_directory
 from core.model import Ending
-from core.paths import Spool
 from core.rules.states import with_note
-from core.store.claims import Claim
+from core.spool import Spool
+from core.storage.sqlite.attempts import Claim
 
 
 class OutputSync:

@@ -6,10 +6,10 @@ import contextlib
 import os
 from collections.abc import Sequence
 
-from core.bell import Bell
-from core.database import Database
 from core.shim import release, withhold
-from core.store import workers
+from core.storage.sqlite import workers
+from core.storage.sqlite.file import Database
+from core.storage.sqlite.wakeup import Bell
 from core.waiter import Waiter
 
 

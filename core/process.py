@@ -24,11 +24,11 @@ from typing import NamedTuple
 
 from core.clock import since_boot_s
 from core.errors import UsageError
-from core.liveness import create_afresh, is_locked
-from core.paths import Spool
+from core.locks import create_afresh, is_locked
 from core.places import Place, here
 from core.processes import group_has, group_lives, session_lives
 from core.shim import LOCK_DESCRIPTOR, NO_DIRECTORY, Exit, Shim, off_targets
+from core.spool import Spool
 
 #: What a run file begins with; the attempt's id follows.
 HEADING = "queuectl attempt "

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 
 from core.clock import Clock, to_datetime
-from core.database import Database
 from core.errors import OutputUnavailable, QueueError, Refused, UsageError
 from core.late import Late
 from core.rules import submission
@@ -14,7 +13,8 @@ from core.rules.arguments import MAX_WHOLE, check_kind, check_number, check_whol
 from core.rules.job_input import MAX_LIMIT, check_queue
 from core.rules.settings import Settings, find_setting
 from core.rules.units import MAX_DURATION_S
-from core.store import adding, lanes
+from core.storage.sqlite import enqueue, queues
+from core.storage.sqlite.file import Database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from core import metrics, model, output, unwatched, upkeep, write_check
+    from core import model, output, unwatched
     from core.model import (
         Act,
         Attempt,
@@ -44,24 +44,22 @@ if TYPE_CHECKING:
     )
     from core.output import Output
     from core.rules import environment
-    from core.store import acts, listing, reading, waiting, workers
+    from core.storage.sqlite import holds, listing, maintenance, operations, queries, statistics, workers, write_check
 
     #: A job is asked for by id or by name.
     JobRef = int | str
     #: What a bulk verb acts on: listed jobs, or all that match a view.
     Selection = JobRef | Iterable[JobRef] | View
 else:
-    environment, metrics, model, output, unwatched, upkeep, write_check = map(
-        Late,
-        (
-            *("core.rules.environment", "core.metrics", "core.model", "core.output", "core.unwatched", "core.upkeep"),
-            "core.write_check",
-        ),
+    model, output, unwatched = map(Late, ("core.model", "core.output", "core.unwatched"))
+    environment = Late("core.rules.environment")
+    holds, listing, maintenance, operations, queries, statistics, workers, write_check = (
+        Late(f"core.storage.sqlite.{name}")
+        for name in (
+            *("holds", "listing", "maintenance", "operations", "queries", "statistics", "workers", "write_check"),
+        )
     )
-    acts, listing, reading, waiting, workers = map(
-        Late,
-        ("core.store.acts", "core.store.listing", "core.store.reading", "core.store.waiting", "core.store.workers"),
-    )
+
 
 # A selection of more ids than this comes from a list the caller was given; ids that are gone are skipped.
 _TRUSTED = 1000
@@ -139,7 +137,7 @@ class Queue:
     def add(self, job: NewJob | str, **fields: Any) -> int:
         """Add one job as ``enqueue`` does, and return its id alone."""
         settings = self.settings()
-        return adding.add(self.database, submission.row_of(job, fields, settings), self._captured(settings))
+        return enqueue.add(self.database, submission.row_of(job, fields, settings), self._captured(settings))
 
     def enqueue_many(self, jobs: Iterable[NewJob | str], *, progress: Progress | None = None) -> range:
         """Add jobs, or commands alone, in one transaction, all or none; return their ids, in the order given.
@@ -148,7 +146,7 @@ class Queue:
         ``UsageError`` whose message begins with its place in the input, counted from 1.
         """
         settings = self.settings()
-        return adding.add_many(self.database, submission.rows_of(jobs, settings, progress), self._captured(settings))
+        return enqueue.add_many(self.database, submission.rows_of(jobs, settings, progress), self._captured(settings))
 
     def _captured(self, settings: Settings) -> environment.Captured:
         return environment.captured(str(settings["capture-env"]), os.environ)
@@ -161,11 +159,11 @@ class Queue:
 
     def job(self, ref: JobRef) -> Job:
         """Return a job; raise ``JobNotFound``."""
-        return reading.job(self.database, ref)
+        return queries.job(self.database, ref)
 
     def purged_from(self, ref: JobRef) -> model.State | None:
         """Return the state that a purged job had, to which ``restore`` brings it back; ``None`` for any other job."""
-        return reading.purged_from(self.database, ref)
+        return queries.purged_from(self.database, ref)
 
     def snapshot(self, give_up: Callable[[], bool] = lambda: False) -> AbstractContextManager[None]:
         """Let all reads of this thread in a ``with`` block see one moment; writes in it are refused.
@@ -232,20 +230,20 @@ class Queue:
 
     def attempts(self, ref: JobRef) -> list[Attempt]:
         """Return a job's attempts, the first one first."""
-        return reading.attempts(self.database, ref)
+        return queries.attempts(self.database, ref)
 
     def history(self, ref: JobRef) -> list[Event]:
         """Return what people did to a job, the first act first; secrets among its variables are masked."""
-        return [_masked(event) for event in reading.history(self.database, ref)]
+        return [_masked(event) for event in queries.history(self.database, ref)]
 
     def environment(self, ref: JobRef) -> dict[str, str | None]:
         """Return the variables of a job by name, secrets masked; ``None`` for those that were left to the worker."""
-        stored, left_out = reading.environment(self.database, ref)
+        stored, left_out = queries.environment(self.database, ref)
         return dict(sorted({**dict.fromkeys(left_out), **environment.masked(stored)}.items()))
 
     def output(self, ref: JobRef, number: int | None = None) -> Output:
         """Return an attempt's output, the newest without a number; raise ``OutputUnavailable`` if there is none."""
-        attempt = reading.attempt(self.database, ref, number)
+        attempt = queries.attempt(self.database, ref, number)
         if attempt is None:
             raise OutputUnavailable(
                 f"job {ref} has not started" if number is None else f"job {ref} has no attempt {number}"
@@ -254,7 +252,7 @@ class Queue:
 
     def waiting(self, ref: JobRef) -> Waiting | None:
         """Return why a pending job is not running, ``None`` for a job in any other state."""
-        return waiting.waiting(self.database, ref, self.workers())
+        return holds.waiting(self.database, ref, self.workers())
 
     def watched(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs with ``unwatched`` set on the running ones that no living worker watches."""
@@ -268,24 +266,24 @@ class Queue:
 
     def counts(self) -> Counts:
         """Return how many jobs stand where; microseconds, whatever their number."""
-        return reading.counts(self.database)
+        return queries.counts(self.database)
 
     def minutes(self, count: int = 60) -> list[Minute]:
         """Return the last ``count`` minutes, the current one last."""
-        return metrics.minutes(self.database, count)
+        return statistics.minutes(self.database, count)
 
     def metrics(self, window_s: int) -> Metrics:
         """Return totals and percentiles of the last ``window_s`` seconds, in whole minutes."""
-        return metrics.window(self.database, window_s)
+        return statistics.window(self.database, window_s)
 
     def oldest_pending_at(self) -> datetime | None:
         """Return since when the longest waiting of the jobs at the head of the queue has been due."""
-        found = reading.oldest_pending_at(self.database)
+        found = queries.oldest_pending_at(self.database)
         return None if found is None else to_datetime(found)
 
     def next_due_at(self) -> datetime | None:
         """Return when the next of the delayed jobs becomes due; ``None`` if there is none."""
-        found = reading.next_due_at(self.database)
+        found = queries.next_due_at(self.database)
         return None if found is None else to_datetime(found)
 
     def write_error(self, patience_s: float = 0.25) -> QueueError | None:
@@ -305,15 +303,15 @@ class Queue:
 
     def replay(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
         """Send dead, completed or cancelled jobs back to pending with a fresh attempt budget; history is kept."""
-        return acts.replay(self.database, self._chosen(jobs), progress)
+        return operations.replay(self.database, self._chosen(jobs), progress)
 
     def retry(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
         """Try jobs again now: replay finished ones, make delayed ones due."""
-        return acts.retry(self.database, self._chosen(jobs), progress)
+        return operations.retry(self.database, self._chosen(jobs), progress)
 
     def cancel(self, jobs: Selection, *, kill: bool = False, progress: Progress | None = None) -> Act:
         """Cancel waiting jobs; ask the workers of running ones to stop them: TERM, grace, KILL, or KILL at once."""
-        return acts.cancel(self.database, self._chosen(jobs), kill, progress)
+        return operations.cancel(self.database, self._chosen(jobs), kill, progress)
 
     def edit(self, ref: JobRef, *, then_retry: bool = False, **fields: Any) -> Act:
         """Change a pending or dead job; ``fields`` are those of ``NewJob``, ``None`` clears what can be absent.
@@ -322,23 +320,23 @@ class Queue:
         """
         job = self.job(ref)
         row = submission.edited_row(job, fields, self.settings())
-        return acts.edit(self.database, job.id, row, run_at_given="run_at" in fields, then_retry=then_retry)
+        return operations.edit(self.database, job.id, row, run_at_given="run_at" in fields, then_retry=then_retry)
 
     def purge(self, jobs: Selection, *, older_than_s: float | None = None, progress: Progress | None = None) -> Act:
         """Put finished jobs out of sight; ``restore`` and ``undo`` bring them back until the trash is emptied."""
         if older_than_s is not None:
             check_number(older_than_s, "older_than_s", 0, MAX_DURATION_S)
         before = None if older_than_s is None else self.database.clock.now_ms() - round(older_than_s * 1000)
-        return acts.purge(self.database, self._chosen(jobs), before, progress)
+        return operations.purge(self.database, self._chosen(jobs), before, progress)
 
     def restore(self, jobs: Selection | None = None, *, progress: Progress | None = None) -> Act:
         """Bring purged jobs back to the state they came from; without a selection those of the last purge."""
         if jobs is not None:
-            return acts.restore(self.database, self._chosen(jobs), progress)
-        last = acts.last_purge(self.database)
+            return operations.restore(self.database, self._chosen(jobs), progress)
+        last = operations.last_purge(self.database)
         if last is None:
             raise Refused("there is no purge to restore from")
-        return acts.undo(self.database, last, progress)
+        return operations.undo(self.database, last, progress)
 
     def undo(self, act_id: int | None = None, *, progress: Progress | None = None) -> Act:
         """Undo an act (purge, replay, retry, edit, cancel of a waiting job), without an id the last one.
@@ -353,24 +351,24 @@ class Queue:
             if last.obstacle is not None:
                 raise Refused(last.refusal)
             act_id = last.act.id
-        return acts.undo(self.database, act_id, progress)
+        return operations.undo(self.database, act_id, progress)
 
     def last_act(self) -> model.LastAct | None:
         """Return the act that ``undo`` without an id undoes, or refuses to."""
-        return acts.last_act(self.database)
+        return operations.last_act(self.database)
 
-    def _chosen(self, jobs: Selection) -> acts.Chosen:
+    def _chosen(self, jobs: Selection) -> operations.Chosen:
         if isinstance(jobs, model.View):
-            return acts.Chosen(self.ids(jobs))
+            return operations.Chosen(self.ids(jobs))
         if isinstance(jobs, (model.Job, model.Attempt)):  # tuples too, whose fields would be taken for ids
             raise UsageError("give ids or names of jobs, as job.id, not the jobs themselves")
         check_kind(jobs, "jobs", (int, str, Iterable), "numbers or names of jobs, or a View")
         references = [jobs] if isinstance(jobs, (int, str)) else list(dict.fromkeys(jobs))
         if len(references) > _TRUSTED and all(isinstance(reference, int) for reference in references):
-            return acts.Chosen([ref if 0 < ref <= MAX_WHOLE else 0 for ref in references if isinstance(ref, int)])
+            return operations.Chosen([ref if 0 < ref <= MAX_WHOLE else 0 for ref in references if isinstance(ref, int)])
         with self.database.read() as connection:
-            ids = [reading.find(connection, reference) for reference in references]
-        return acts.Chosen(list(dict.fromkeys(ids)), is_single=len(references) == 1)
+            ids = [queries.find(connection, reference) for reference in references]
+        return operations.Chosen(list(dict.fromkeys(ids)), is_single=len(references) == 1)
 
     # --- queues (lanes)
 
@@ -379,11 +377,11 @@ class Queue:
 
         ``counts`` that were read in the same ``snapshot`` need not be read again.
         """
-        return reading.lanes(self.database, counts)
+        return queries.lanes(self.database, counts)
 
     def is_paused(self) -> bool:
         """Tell whether everything is paused."""
-        return reading.is_paused(self.database)
+        return queries.is_paused(self.database)
 
     def pause(self, lane: str | None = None) -> None:
         """Claim no more jobs of one queue, or of any; running ones go on. A queue need not have jobs yet."""
@@ -395,25 +393,25 @@ class Queue:
 
     def _set_paused(self, lane: str | None, is_paused: bool) -> None:
         if lane is None:
-            lanes.set_all_paused(self.database, is_paused)
+            queues.set_all_paused(self.database, is_paused)
         else:
-            lanes.set_paused(self.database, check_queue(lane), is_paused)
+            queues.set_paused(self.database, check_queue(lane), is_paused)
 
     def limit(self, lane: str, limit: int | None) -> None:
         """Let at most ``limit`` (0 to 1,000,000) jobs of a queue run at once, over all workers; ``None`` lifts it."""
         if limit is not None:
             check_whole(limit, "the limit", 0, MAX_LIMIT)
-        lanes.set_limit(self.database, check_queue(lane), limit)
+        queues.set_limit(self.database, check_queue(lane), limit)
 
     # --- settings
 
     def settings(self) -> Settings:
         """Return the settings in force."""
-        return Settings(lanes.stored_settings(self.database))
+        return Settings(queues.stored_settings(self.database))
 
     def stored_settings(self) -> dict[str, str]:
         """Return the settings that were set, as text."""
-        return lanes.stored_settings(self.database)
+        return queues.stored_settings(self.database)
 
     def set(self, key: str, text: str) -> None:
         """Set a setting; raise ``UsageError`` for an unknown one or a bad value, then nothing changed."""
@@ -422,11 +420,11 @@ class Queue:
         value = setting.parse(text)
         if setting.key == "shell" and not _is_program(str(value)):
             raise UsageError(f"shell {text!r} is not a program; give its absolute path")
-        lanes.set_setting(self.database, setting.key, setting.format(value))
+        queues.set_setting(self.database, setting.key, setting.format(value))
 
     def unset(self, key: str) -> None:
         """Go back to a setting's default."""
-        lanes.set_setting(self.database, find_setting(key).key, None)
+        queues.set_setting(self.database, find_setting(key).key, None)
 
     # --- workers
 
@@ -442,26 +440,26 @@ class Queue:
 
     def prune(self) -> int:
         """Remove for good what the settings say is too old; return how many jobs."""
-        return upkeep.prune(self.database, self.settings())
+        return maintenance.prune(self.database, self.settings())
 
     def empty_trash(self) -> int:
         """Remove purged jobs for good; return how many."""
-        return upkeep.empty_trash(self.database)
+        return maintenance.empty_trash(self.database)
 
     def doctor(self) -> list[Finding]:
         """Return what there is to say about the database's health; changes nothing."""
-        return upkeep.doctor(self.database)
+        return maintenance.doctor(self.database)
 
     def network_filesystem(self) -> str | None:
         """Return the kind of network filesystem the database is on, where locks may not hold; ``None`` if local."""
-        return upkeep.network_filesystem(self.path)
+        return maintenance.network_filesystem(self.path)
 
     def backup(self, path: str | os.PathLike[str]) -> int:
         """Write a consistent copy to a new file while the database is in use; return how many outputs it lacks.
 
         Those are the ones longer than 64 KiB: they stay in files of their own.
         """
-        return upkeep.backup(self.database, path)
+        return maintenance.backup(self.database, path)
 
 
 def _masked(event: Event) -> Event:

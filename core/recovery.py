@@ -8,16 +8,17 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from core import events
-from core.database import Database
-from core.liveness import Lock, look_at
+from core.locks import Lock, look_at
 from core.model import Presence
 from core.places import here
 from core.process import Command, adopt
 from core.processes import reap_orphans
 from core.shim import own_pids
-from core.store import claims, workers
-from core.store.claims import Claim, OpenAttempt
-from core.upkeep import leftovers
+from core.storage.sqlite import attempts as claims
+from core.storage.sqlite import workers
+from core.storage.sqlite.attempts import Claim, OpenAttempt
+from core.storage.sqlite.file import Database
+from core.storage.sqlite.maintenance import leftovers
 
 #: How long an attempt was in doubt before a person's cancel settles it, in seconds: a living worker notices within
 #: one that its lock file is gone, and makes it again.

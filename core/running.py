@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from core import events
 from core.clock import since_boot_s
-from core.database import Database
 from core.model import Ending, Outcome
 from core.output import collect, cut
 from core.output_limit import OutputWatch
@@ -21,8 +20,9 @@ from core.rules import environment
 from core.rules.settings import Settings
 from core.rules.states import outcome_of_exit, with_note
 from core.shim import reap_left_behind, why_no_shell, why_not_entered
-from core.store import claims
-from core.store.claims import Claim, Recorded
+from core.storage.sqlite import attempts
+from core.storage.sqlite.attempts import Claim, Recorded
+from core.storage.sqlite.file import Database
 from core.text import system_bytes
 from core.waiter import Waiter
 
@@ -195,7 +195,7 @@ class RunningSet:
         if captured is None:
             if len(self._environments) >= _ENVIRONMENTS:
                 self._environments.clear()
-            mode, stored, left_out = claims.environment_of(self._db, claim.environment_id)
+            mode, stored, left_out = attempts.environment_of(self._db, claim.environment_id)
             # what it takes from this process is taken once: sorting out the secrets costs more than a claim
             captured = _encoded(environment.for_job(mode, stored, left_out, os.environ))
             self._environments[claim.environment_id] = captured

@@ -11,13 +11,13 @@ import os
 from collections.abc import Callable, Sequence
 
 from core import events
-from core.database import Database
 from core.errors import QueueError
 from core.model import Outcome
 from core.process import RunFile
 from core.running import RunningSet
-from core.store import claims
-from core.store.claims import Claim, Turn
+from core.storage.sqlite import attempts
+from core.storage.sqlite.attempts import Claim, Turn
+from core.storage.sqlite.file import Database
 
 #: How many jobs one turn claims at the most: each holds three files open until its command has started.
 CLAIMS_AT_ONCE = 64
@@ -108,7 +108,7 @@ class Starter:
         return True
 
     def _give_back(self, refused: Sequence[Claim]) -> None:
-        stopped = claims.give_back(self._db, [claim.attempt_id for claim in refused])
+        stopped = attempts.give_back(self._db, [claim.attempt_id for claim in refused])
         self._running.could_not_start([claim for claim in refused if claim.attempt_id in stopped], Outcome.CANCELLED)
 
     def pause(self, refusal: OSError) -> None:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from core.clock import to_datetime
-from core.database import Database
-from core.liveness import Lock, look_at
+from core.locks import Lock, look_at
 from core.model import Job, Phase, Presence, Unwatched, WorkerInfo
 from core.places import here
 from core.process import read_status
 from core.processes import session_lives
-from core.store import claims, workers
-from core.store.claims import OpenAttempt
+from core.storage.sqlite import attempts, workers
+from core.storage.sqlite.attempts import OpenAttempt
+from core.storage.sqlite.file import Database
 
 
 def watched(db: Database, jobs: Sequence[Job]) -> list[Job]:
@@ -32,7 +32,7 @@ def unwatched(db: Database, known: Sequence[WorkerInfo]) -> dict[int, Unwatched]
         return {}
     return {
         attempt.job_id: _look_at(db, attempt, dead[attempt.worker_id])
-        for attempt in claims.open_elsewhere(db, 0)
+        for attempt in attempts.open_elsewhere(db, 0)
         if attempt.worker_id in dead
     }
 

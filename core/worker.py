@@ -24,12 +24,12 @@ from core.recovery import Recovery, reap_if_init, remove_leftovers, strike_dead_
 from core.rules.arguments import check_kind, check_texts, check_whole
 from core.running import RunningSet
 from core.starting import Starter
+from core.storage.sqlite import attempts, workers
+from core.storage.sqlite.attempts import Claim
+from core.storage.sqlite.draining import Drain
+from core.storage.sqlite.maintenance import prune_some
+from core.storage.sqlite.rollups import Rollups
 from core.storage_state import StorageState
-from core.store import claims, workers
-from core.store.claims import Claim
-from core.store.draining import Drain
-from core.store.rollups import Rollups
-from core.upkeep import prune_some
 from core.waiter import Waiter
 
 _LOG = logging.getLogger("queuectl.worker")
@@ -263,7 +263,7 @@ class Worker:
             return  # a busy worker turns a thousand times a second
         self._look_at = now + LOOK_S
         if self._calendar.look(self._db.clock):
-            claims.shorten_backoffs(self._db)
+            attempts.shorten_backoffs(self._db)
             self._calendar.was_set_back = False
             self._could_claim = True
         version = self._db.data_version()
@@ -277,7 +277,7 @@ class Worker:
             if asked is not None:
                 self.stop(StopMode(asked))
                 self._is_looking = False
-            for attempt_id, how in claims.stop_requests(self._db, self.id).items():
+            for attempt_id, how in attempts.stop_requests(self._db, self.id).items():
                 self._running.cancel(attempt_id, is_kill=how == "kill")
             if self._slots != self._registered_slots:
                 self._registered_slots = self._slots
@@ -308,11 +308,11 @@ class Worker:
         is_durable = self._running.settings.is_fully_durable or self._is_sync_due(now, SYNC_S)
         is_rolled_up = is_durable or now >= self._roll_up_at
         try:
-            turn = claims.turn(
+            turn = attempts.turn(
                 self._db,
                 worker_id=self.id,
                 endings=endings,
-                room=claims.Room(free, self._queues),
+                room=attempts.Room(free, self._queues),
                 settings=self._running.settings,
                 jitter=self._jitter,
                 open_run=open_run,
@@ -336,7 +336,7 @@ class Worker:
         self._follow(turn, free, endings, opened)
 
     def _follow(
-        self, turn: claims.Turn, free: int, endings: Sequence[tuple[Claim, Ending]], opened: dict[int, RunFile]
+        self, turn: attempts.Turn, free: int, endings: Sequence[tuple[Claim, Ending]], opened: dict[int, RunFile]
     ) -> None:
         """Act on what a transaction did: start what was claimed, forget and tell what was recorded."""
         self._next_due_ms, self._has_more_due = turn.next_due_ms, turn.has_more_due
@@ -391,7 +391,7 @@ class Worker:
             self._sync()
 
     def _sync(self) -> None:
-        claims.make_durable(self._db, self._rollups)
+        attempts.make_durable(self._db, self._rollups)
         self._unsynced_since = None
         self._storage.works()
 
@@ -461,7 +461,7 @@ class Worker:
         try:
             if self.error is None:
                 if self._unsynced_since is not None:
-                    claims.make_durable(self._db, self._rollups)
+                    attempts.make_durable(self._db, self._rollups)
                 workers.forget(self._db, self.id)
         except QueueError as error:
             self._emit(events.StorageTrouble(str(error)))

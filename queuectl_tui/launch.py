@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from core.clock import SystemClock
 from core.interrupt import has_started
-from core.paths import default_database
 from core.queue import Queue
+from core.spool import default_database
 from queuectl_tui import preferences as remembered
 from queuectl_tui.gateway.reader import Reader
 from queuectl_tui.keys import remapped

@@ -98,7 +98,7 @@ class Session:
     def _named_path(self) -> str:
         if self._database is not None:
             return os.path.expanduser(self._database)
-        from core.paths import default_database
+        from core.spool import default_database
 
         return default_database()
 

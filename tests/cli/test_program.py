@@ -431,4 +431,4 @@ def test_lists_load_nothing_that_looks_at_processes(terminal: Terminal, open_que
     open_queue.add("true")
     for arguments in (("list", "--json"), ("show", "1", "--json")):
         loaded = _loaded_after(terminal, *arguments)
-        assert loaded & {"core.process", "core.shim", "core.store.claims", "core.unwatched"} == set()
+        assert loaded & {"core.process", "core.shim", "core.storage.sqlite.attempts", "core.unwatched"} == set()

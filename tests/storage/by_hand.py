@@ -9,9 +9,9 @@ from types import TracebackType
 
 from core.model import Ending, NewJob, Outcome, State
 from core.queue import Queue
-from core.store import claims, workers
-from core.store.claims import Claim, Recorded, Turn
-from core.store.rollups import Rollups
+from core.storage.sqlite import attempts, workers
+from core.storage.sqlite.attempts import Claim, Recorded, Turn
+from core.storage.sqlite.rollups import Rollups
 
 ENDINGS = {
     Outcome.SUCCEEDED: Ending(
@@ -45,11 +45,11 @@ class Hand:
         is_durable: bool = True,
     ) -> Turn:
         """Do one transaction of a worker."""
-        return claims.turn(
+        return attempts.turn(
             self.queue.database,
             worker_id=self.id,
             endings=endings,
-            room=claims.Room(slots, queues),
+            room=attempts.Room(slots, queues),
             settings=self.queue.settings(),
             jitter=lambda: 0.0,
             open_run=lambda claim: None,

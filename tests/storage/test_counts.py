@@ -14,8 +14,8 @@ from core.clock import to_datetime
 from core.errors import InvalidTransition
 from core.model import NewJob, Outcome, State, View
 from core.queue import Queue
-from core.store import reading
-from core.store.claims import Claim
+from core.storage.sqlite import queries
+from core.storage.sqlite.attempts import Claim
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand
 
@@ -50,10 +50,10 @@ class Bench:
             self.hand.record(self.open.pop(number % len(self.open)), list(Outcome)[number % len(Outcome)])
 
     def give_back(self, number: int) -> None:
-        from core.store import claims
+        from core.storage.sqlite import attempts
 
         if self.open:
-            claims.give_back(self.queue.database, [self.open.pop(number % len(self.open)).attempt_id])
+            attempts.give_back(self.queue.database, [self.open.pop(number % len(self.open)).attempt_id])
 
     def one(self, verb: Callable[[int], object], number: int) -> None:
         ids = self.queue.ids(View(states=tuple(State)))
@@ -186,7 +186,7 @@ def test_what_is_due_beside_what_comes_later_costs_the_fewer_of_them(queue: Queu
     """However many retries became due while no worker lived, and of however many queues."""
     queue.enqueue_many(NewJob("true", queue=name, run_at=to_datetime(clock.now_ms() + 10**6)) for name in QUEUES)
     steps = []
-    for number in (reading._FEW, 3 * reading._FEW):
+    for number in (queries._FEW, 3 * queries._FEW):
         due = to_datetime(clock.now_ms() + 1000)
         queue.enqueue_many(NewJob("true", queue=QUEUES[each % 2], run_at=due) for each in range(number))
         clock.advance(2)
@@ -202,7 +202,7 @@ def test_what_is_due_is_told_from_the_rest_whichever_is_more(
     queue: Queue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, overdue: int, later: int, queues: tuple[str, ...]
 ) -> None:
     """Below, at and above what is counted of one of them."""
-    monkeypatch.setattr(reading, "_FEW", 3)
+    monkeypatch.setattr(queries, "_FEW", 3)
     for number, after_ms in ((overdue, 1000), (later, 9000)):
         due = to_datetime(clock.now_ms() + after_ms)
         queue.enqueue_many(NewJob("true", queue=queues[each % len(queues)], run_at=due) for each in range(number))

@@ -18,7 +18,7 @@ from core.errors import UsageError
 from core.model import Job, NewJob, Outcome, Sort, State, Term, View
 from core.queue import Queue
 from core.rules.filters import parse_filter
-from core.store.views import DONE
+from core.storage.sqlite.views import DONE
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand
 

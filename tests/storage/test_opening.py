@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from core import liveness, schema
+from core import locks
 from core.errors import (
     DatabaseCorrupt,
     DatabaseError,
@@ -24,7 +24,8 @@ from core.errors import (
 )
 from core.model import State, View
 from core.queue import Queue
-from core.schema import APPLICATION_ID, SCHEMA_VERSION
+from core.storage.sqlite import migrations as schema
+from core.storage.sqlite.migrations import APPLICATION_ID, SCHEMA_VERSION
 from tests.processes import run_python, start_python
 from tests.storage.by_hand import Hand, dump
 
@@ -65,7 +66,7 @@ def test_directories_on_the_way_are_made(tmp_path: Path) -> None:
 def test_each_new_directory_is_synced_with_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A power cut after the first job takes none of the names on the way to it back."""
     synced: list[str] = []
-    monkeypatch.setattr(liveness, "sync_directory", lambda path: synced.append(path))
+    monkeypatch.setattr(locks, "sync_directory", lambda path: synced.append(path))
     Queue(tmp_path / "a" / "b" / "queue.db").close()
     # those of the spool, too: outputs that are synced there would be lost with them
     spool = "a/b/queue.db.spool"
@@ -300,7 +301,7 @@ def test_ours_by_name_but_without_tables_is_called_damaged(tmp_path: Path) -> No
 
 _DIE_IN_MIGRATION = """
 import os, signal, sys
-from core import database, schema
+from core.storage.sqlite import file as database, migrations as schema
 place, real = int(sys.argv[2]), schema.statements
 
 def die():

@@ -15,8 +15,8 @@ from core.model import NewJob, Outcome, Page, Sort, State, View
 from core.queue import Queue
 from core.recovery import Recovery, remove_leftovers, strike_dead_workers
 from core.rules.filters import parse_filter
-from core.store import claims, draining, workers
-from core.store.draining import Drain
+from core.storage.sqlite import attempts, draining, workers
+from core.storage.sqlite.draining import Drain
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand, job_in
 
@@ -116,17 +116,17 @@ def _work(queue: Queue, hand: Hand, clock: FakeClock) -> None:
     drain._is_any_backing_off(db.connection())
     drain._is_any(db.connection(), draining._STILL_BACKING_OFF)
     drain.is_over()
-    claims.give_back(db, [claimed[2].attempt_id])
-    claims.make_durable(db, hand.rollups)
-    claims.shorten_backoffs(db)
-    claims.environment_of(db, claimed[0].environment_id)
-    claims.stop_requests(db, hand.id)
+    attempts.give_back(db, [claimed[2].attempt_id])
+    attempts.make_durable(db, hand.rollups)
+    attempts.shorten_backoffs(db)
+    attempts.environment_of(db, claimed[0].environment_id)
+    attempts.stop_requests(db, hand.id)
     workers.requested_stop(db, hand.id)
     workers.set_slots(db, hand.id, 2)
     queue.stop_worker(hand.id)
     queue.workers()
     hand.claim(1)
-    for claim in claims.open_elsewhere(db, 0):
+    for claim in attempts.open_elsewhere(db, 0):
         Path(db.spool.run_file(claim.id)).touch()
     hand.die()
     with Hand(queue) as heir:

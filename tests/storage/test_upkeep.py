@@ -17,7 +17,7 @@ from core.errors import DatabaseError, JobNotFound, OutputUnavailable, Refused, 
 from core.model import Ending, NewJob, Outcome, State, View
 from core.queue import Queue
 from core.recovery import remove_leftovers
-from core.store.rollups import bucket_of
+from core.storage.sqlite.rollups import bucket_of
 from tests.fakes import FakeClock
 from tests.processes import python
 from tests.storage.by_hand import Hand, dump, job_in

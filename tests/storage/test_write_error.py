@@ -101,7 +101,7 @@ def test_a_file_that_this_user_may_not_write(open_directory: Path) -> None:
             assert isinstance(queue.write_error(), DatabaseReadOnly)
             return
         script = (
-            "import os, sys; from types import SimpleNamespace as N; from core.write_check import _right;"
+            "import os; from types import SimpleNamespace as N; from core.storage.sqlite.write_check import _right;"
             f" os.setuid(65534); n = N(path={queue.path!r}, spool=N(root={queue.database.spool.root!r}));"
             " print(type(_right(n)).__name__)"
         )

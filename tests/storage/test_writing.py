@@ -27,7 +27,6 @@ from tests.storage.by_hand import Hand, dump
 _CONTENDER = """
 import json, sys, time
 from core import Queue
-from core.store import adding
 queue = Queue(sys.argv[1])
 sys.stdin.readline()
 waits, errors, end = [], [], time.monotonic() + 3

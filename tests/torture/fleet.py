@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 
 from core import events
-from core.database import Database
 from core.model import State
 from core.queue import Queue
+from core.storage.sqlite.file import Database
 from core.worker import StopMode, Worker
 from tests.torture import invariants
 from tests.torture.forks import call, fork, kill, wait

@@ -6,8 +6,8 @@ import os
 import sqlite3
 from collections.abc import Iterable
 
-from core.database import Database
-from core.liveness import is_locked
+from core.locks import is_locked
+from core.storage.sqlite.file import Database
 from tests.torture.ledger import Tally
 
 

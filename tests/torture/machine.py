@@ -33,9 +33,9 @@ from core.model import Ending, NewJob, Outcome, State
 from core.process import RunFile
 from core.queue import Queue
 from core.recovery import Recovery, remove_leftovers, strike_dead_workers
-from core.store import claims, workers
-from core.store.claims import Claim
-from core.store.rollups import Rollups
+from core.storage.sqlite import attempts, workers
+from core.storage.sqlite.attempts import Claim
+from core.storage.sqlite.rollups import Rollups
 from tests.fakes import FakeClock
 from tests.torture import invariants
 from tests.torture.fleet import memory_or_disk
@@ -287,7 +287,7 @@ class _Machine(RuleBasedStateMachine):
         if not found:
             return
         attempt = self.open[data.draw(st.sampled_from(found))]
-        stopped = claims.give_back(self.queues[0].database, [attempt.id])
+        stopped = attempts.give_back(self.queues[0].database, [attempt.id])
         assert stopped == ({attempt.id} if self.model.is_stop_requested(attempt.job_id) else set())
         if not stopped:
             del self.open[attempt.id]
@@ -312,7 +312,9 @@ class _Machine(RuleBasedStateMachine):
             self.open[claim.attempt_id].job_id = claim.job.id
             self.claims[claim.attempt_id] = claim
 
-    def _transact(self, seat: int, endings: Sequence[tuple[int, Outcome]], slots: int, *, refuse: bool) -> claims.Turn:
+    def _transact(
+        self, seat: int, endings: Sequence[tuple[int, Outcome]], slots: int, *, refuse: bool
+    ) -> attempts.Turn:
         queue = self.queues[seat]
         worker = self.seats[seat]
         assert worker is not None
@@ -324,11 +326,11 @@ class _Machine(RuleBasedStateMachine):
             os.write(run.writer, b"%d\n" % os.getpid())
             self.open[claim.attempt_id] = _Attempt(claim.attempt_id, 0, seat, run)
 
-        return claims.turn(
+        return attempts.turn(
             queue.database,
             worker_id=worker[0],
             endings=[(self.claims[attempt_id], _ENDINGS[outcome]) for attempt_id, outcome in endings],
-            room=claims.Room(slots),
+            room=attempts.Room(slots),
             settings=queue.settings(),
             jitter=lambda: 0.0,
             open_run=open_run,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 
-from core import schema, upkeep
 from core.model import NewJob
 from core.queue import Queue
-from core.store import acts
+from core.storage.sqlite import maintenance, migrations, operations
 from tests.torture.ledger import Ledger
 
 #: The made-up migration.
@@ -21,8 +20,8 @@ CREATE INDEX made_up_by_text ON made_up (text);
 
 def small_chunks() -> None:
     """Have bulk acts commit every few jobs, in this process."""
-    acts.CHUNK = 7
-    upkeep.CHUNK = 7
+    operations.CHUNK = 7
+    maintenance.CHUNK = 7
 
 
 def prepare(path: str, ledger: Ledger) -> None:
@@ -34,9 +33,9 @@ def prepare(path: str, ledger: Ledger) -> None:
 
 def newer() -> None:
     """Make this process a program that has one more migration."""
-    scripts = (*schema.migrations(), (schema.SCHEMA_VERSION + 1, NEXT))
-    schema.migrations = lambda: iter(scripts)
-    schema.SCHEMA_VERSION += 1
+    scripts = (*migrations.migrations(), (migrations.SCHEMA_VERSION + 1, NEXT))
+    migrations.migrations = lambda: iter(scripts)
+    migrations.SCHEMA_VERSION += 1
 
 
 def act(path: str, ledger: Ledger) -> None:
@@ -52,7 +51,7 @@ def check(queue: Queue) -> list[str]:
     copied = connection.execute("SELECT count(*) FROM made_up").fetchone()[0]
     columns = connection.execute("SELECT count(*) FROM pragma_table_info('workers') WHERE name = 'made_up'").fetchone()
     problems = [] if (copied, columns[0]) == (jobs, 1) else [f"half a migration: {copied} rows, {columns[0]} columns"]
-    backup = f"{queue.path}.schema-{schema.SCHEMA_VERSION - 1}.backup"
+    backup = f"{queue.path}.schema-{migrations.SCHEMA_VERSION - 1}.backup"
     copy = sqlite3.connect(backup)
     try:
         kept = copy.execute("SELECT count(*) FROM jobs").fetchone()[0]

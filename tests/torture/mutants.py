@@ -46,7 +46,7 @@ MUTANTS = (
     Mutant(
         "worker-lock",
         "a worker's file is not locked",
-        "core.store.workers",
+        "core.storage.sqlite.workers",
         (
             ("descriptor = create_locked(path)", "descriptor = create_private(path, os.O_RDONLY, is_new=True)"),
             ("import Lock, create_locked,", "import Lock, create_locked, create_private,"),
@@ -56,7 +56,7 @@ MUTANTS = (
     Mutant(
         "guard",
         "an ending is written whether or not the attempt is still open",
-        "core.store.claims",
+        "core.storage.sqlite.attempts",
         (
             (
                 " output_bytes = ?, output = ? WHERE id = ? AND ended_at IS NULL",
@@ -72,7 +72,7 @@ MUTANTS = (
     Mutant(
         "full",
         "an enqueue is not synced",
-        "core.database",
+        "core.storage.sqlite.file",
         (("{'FULL' if is_durable else 'NORMAL'}", "NORMAL"),),
         "powerloss",
     ),
@@ -93,7 +93,7 @@ MUTANTS = (
     Mutant(
         "spool-names",
         "the names of the spool's directories are not synced",
-        "core.liveness",
+        "core.locks",
         (("_give(path, owner)\n        sync_directory(os.path.dirname(path))", "_give(path, owner)"),),
         "powerloss",
     ),
@@ -107,7 +107,7 @@ MUTANTS = (
     Mutant(
         "missing-lock",
         "a lock file that is missing counts as unlocked",
-        "core.liveness",
+        "core.locks",
         (("return Lock.GONE, ", "return Lock.FREE, "),),
         "tests/worker/test_spool_gone.py",
     ),
@@ -121,7 +121,7 @@ MUTANTS = (
     Mutant(
         "immediate",
         "a write begins as a read",
-        "core.database",
+        "core.storage.sqlite.file",
         (
             (
                 'connection.execute("BEGIN IMMEDIATE")\n        is_committing',
@@ -134,7 +134,7 @@ MUTANTS = (
     Mutant(
         "turns",
         "writers do not take turns",
-        "core.database",
+        "core.storage.sqlite.file",
         (("lock.acquire(timeout_s)", "pass"),),
         "contention",
         20.0,
@@ -142,7 +142,7 @@ MUTANTS = (
     Mutant(
         "identity",
         "nobody looks whether the database is still the same file",
-        "core.database",
+        "core.storage.sqlite.file",
         (
             (
                 "        found = identity_of(self.path)\n        if found != self._identity",
@@ -161,14 +161,14 @@ MUTANTS = (
     Mutant(
         "take-back",
         "a commit that failed in its sync stays in the WAL",
-        "core.database",
+        "core.storage.sqlite.file",
         (("self._take_back(connection, held)", "pass"),),
         "faults",
     ),
     Mutant(
         "reader-first",
         "a damaged database is closed by a connection that may write",
-        "core.database",
+        "core.storage.sqlite.file",
         (("self._reader_first():", "contextlib.nullcontext():"),),
         "corruption",
     ),

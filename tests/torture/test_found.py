@@ -58,14 +58,14 @@ def test_the_backup_before_a_migration_is_made_again_if_it_was_not_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that died while it copied leaves a part under another name, which the next one replaces."""
-    from core import schema
+    from core.storage.sqlite import migrations
 
     path = str(tmp_path / "queue.db")
     migrating.prepare(path, Ledger(str(tmp_path)).create())
-    scripts = (*schema.migrations(), (schema.SCHEMA_VERSION + 1, migrating.NEXT))
-    monkeypatch.setattr(schema, "migrations", lambda: iter(scripts))
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", schema.SCHEMA_VERSION + 1)
-    Path(f"{path}.schema-{schema.SCHEMA_VERSION - 1}.backup.partial").write_bytes(b"half a copy")
+    scripts = (*migrations.migrations(), (migrations.SCHEMA_VERSION + 1, migrating.NEXT))
+    monkeypatch.setattr(migrations, "migrations", lambda: iter(scripts))
+    monkeypatch.setattr(migrations, "SCHEMA_VERSION", migrations.SCHEMA_VERSION + 1)
+    Path(f"{path}.schema-{migrations.SCHEMA_VERSION - 1}.backup.partial").write_bytes(b"half a copy")
     with Queue(path) as queue:
         assert migrating.check(queue) == []
     assert not list(tmp_path.glob("*.partial"))

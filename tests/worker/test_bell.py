@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from core import worker as worker_module
-from core.bell import Bell, ring_all
 from core.model import State
 from core.queue import Queue
+from core.storage.sqlite.wakeup import Bell, ring_all
 from core.worker import Worker
 from tests.processes import ROOT
 

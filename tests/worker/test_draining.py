@@ -11,7 +11,7 @@ from core.errors import UsageError
 from core.events import AttemptEnded
 from core.model import State
 from core.queue import Queue
-from core.store.draining import Drain
+from core.storage.sqlite.draining import Drain
 from core.worker import StopMode, Worker
 from tests.processes import wait_for
 from tests.worker.at_work import Told, wait_for_state, working

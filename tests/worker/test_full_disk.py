@@ -16,7 +16,7 @@ from core.model import State
 from core.process import RunFile
 from core.queue import Queue
 from core.running import RunningSet
-from core.store import claims
+from core.storage.sqlite import attempts
 from tests.full_disk import enqueue_until_full, fill, mounted, needs_root
 from tests.processes import wait_for
 from tests.worker.at_work import UNTIL_GO, working
@@ -33,13 +33,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def tries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that grows with each of the worker's transactions."""
     seen: list[int] = []
-    turn = claims.turn
+    turn = attempts.turn
 
-    def counted(*arguments: Any, **options: Any) -> claims.Turn:
+    def counted(*arguments: Any, **options: Any) -> attempts.Turn:
         seen.append(1)
         return turn(*arguments, **options)
 
-    monkeypatch.setattr(claims, "turn", counted)
+    monkeypatch.setattr(attempts, "turn", counted)
     return seen
 
 
@@ -71,15 +71,15 @@ def test_results_that_cannot_be_recorded_are_a_lasting_trouble(
 
 def test_jobs_that_cannot_be_claimed_are_a_lasting_trouble(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not come and go with each look that needs no room."""
-    turn, tries, has_room = claims.turn, [], False
+    turn, tries, has_room = attempts.turn, [], False
 
-    def full(*arguments: Any, **options: Any) -> claims.Turn:
+    def full(*arguments: Any, **options: Any) -> attempts.Turn:
         if has_room or options["room"].slots == 0:
             return turn(*arguments, **options)
         tries.append(1)
         raise DiskFull("the disk is full")
 
-    monkeypatch.setattr(claims, "turn", full)
+    monkeypatch.setattr(attempts, "turn", full)
     job_id = queue.add("true")
     with working(queue) as (worker, told):
         wait_for(lambda: len(tries) >= 5, "it tries again")
@@ -96,7 +96,7 @@ def test_commands_that_cannot_be_started_are_a_lasting_trouble(queue: Queue, mon
     start = RunningSet.start
     refusals: list[int] = []
 
-    def refuse(self: RunningSet, claim: claims.Claim, run: RunFile) -> OSError | None:
+    def refuse(self: RunningSet, claim: attempts.Claim, run: RunFile) -> OSError | None:
         if len(refusals) < 2:
             refusals.append(1)
             return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -442,15 +442,15 @@ def test_many_short_jobs_each_run_once(queue: Queue, tmp_path: Path) -> None:
 
 def test_output_of_an_attempt_that_was_only_claimed_is_empty_for_now(queue: Queue) -> None:
     """Between the claim and the start there is no file; who looked that early sees the output all the same."""
-    from core.store import claims
-    from core.store.rollups import Rollups
+    from core.storage.sqlite import attempts
+    from core.storage.sqlite.rollups import Rollups
 
     job_id = queue.enqueue("echo hello").id
-    claims.turn(
+    attempts.turn(
         queue.database,
         worker_id=99,
         endings=(),
-        room=claims.Room(1),
+        room=attempts.Room(1),
         settings=queue.settings(),
         jitter=lambda: 0.0,
         open_run=lambda claim: None,

@@ -17,7 +17,7 @@ import pytest
 from core import running as running_module
 from core.cli import main
 from core.events import AttemptAdopted, AttemptEnded, CommandOutOfReach
-from core.liveness import holder_pid
+from core.locks import holder_pid
 from core.model import NewJob, Outcome, State
 from core.process import adopt
 from core.processes import processes, session_lives

@@ -29,7 +29,7 @@ from core.events import (
 )
 from core.model import NewJob, Outcome, State, View
 from core.queue import Queue
-from core.store import claims
+from core.storage.sqlite import attempts as claims
 from core.worker import StopMode, Worker
 from tests.fakes import FakeClock
 from tests.processes import run_python, wait_for

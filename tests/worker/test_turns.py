@@ -9,10 +9,10 @@ from contextlib import closing
 import pytest
 
 from core import worker as worker_module
-from core.database import PAGE_BYTES, WAL_BYTES
 from core.events import AttemptEnded, WorkerEvent
 from core.model import NewJob, State
 from core.queue import Queue
+from core.storage.sqlite.file import PAGE_BYTES, WAL_BYTES
 from core.worker import CACHE_KIB, Worker
 from tests.processes import wait_for
 from tests.worker.at_work import drain, working

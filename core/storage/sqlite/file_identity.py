@@ -10,8 +10,8 @@ import os
 import stat
 
 from core.errors import DatabaseError
-from core.liveness import create_private
-from core.paths import Spool
+from core.locks import create_private
+from core.spool import Spool
 
 
 def check_owner(path: str, status: os.stat_result) -> None:

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from core.database import Database
+from core.storage.sqlite.file import Database
 
 # a pause, and a limit of 0, hold until a person lifts them
 _OPEN = (

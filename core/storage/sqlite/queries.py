@@ -6,11 +6,11 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from core.clock import to_datetime
-from core.database import Database
 from core.errors import DatabaseCorrupt, JobNotFound
 from core.model import Attempt, Counts, Event, Job, Lane, State
 from core.rules.arguments import check_kind, check_whole, shown
-from core.store.rows import ATTEMPT_COLUMNS, JOB_COLUMNS, attempt_of, instant, job_of, names_of, variables_of
+from core.storage.rows import ATTEMPT_COLUMNS, JOB_COLUMNS, attempt_of, instant, job_of, names_of, variables_of
+from core.storage.sqlite.file import Database
 
 #: Columns of a job's row that hold unix milliseconds; those that end in _ms hold durations.
 _INSTANTS = frozenset({"since", "run_at", "due_at"})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from core.liveness import give_to_owner_of_directory
+from core.locks import give_to_owner_of_directory
 
 
 class Bell:

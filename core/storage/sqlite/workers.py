@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.clock import to_datetime
-from core.database import Database
 from core.errors import WorkerNotFound
-from core.liveness import Lock, create_locked, file_name, is_same_file, look_at
+from core.locks import Lock, create_locked, file_name, is_same_file, look_at
 from core.model import Presence, WorkerInfo
 from core.places import here
 from core.rules.arguments import check_whole
+from core.storage.sqlite.file import Database
 
 
 def register(db: Database, *, slots: int, queues: Sequence[str]) -> tuple[int, int]:

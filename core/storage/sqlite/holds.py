@@ -6,10 +6,10 @@ import sqlite3
 from collections.abc import Sequence
 
 from core.clock import to_datetime
-from core.database import Database
 from core.model import Job, Phase, State, Waiting, WorkerInfo
 from core.rules.takers import has_free_slot, takers, why_none
-from core.store.reading import job_in
+from core.storage.sqlite.file import Database
+from core.storage.sqlite.queries import job_in
 
 
 def waiting(db: Database, reference: int | str, workers: Sequence[WorkerInfo]) -> Waiting | None:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from core.clock import to_datetime
-from core.database import Database
 from core.errors import DatabaseCorrupt
 from core.model import Metrics, Minute
 from core.rules.arguments import check_whole
 from core.rules.units import MAX_DURATION_S
+from core.storage.sqlite.file import Database
 
 #: As far back as ``minutes`` looks: a year and a day.
 _MOST_MINUTES = 366 * 1440

@@ -11,7 +11,7 @@ APPLICATION_ID = 0x5143544C
 #: The schema that this program writes; one numbered file in ``migrations`` for each step.
 SCHEMA_VERSION = 7
 
-_MIGRATIONS = os.path.join(os.path.dirname(__file__), "migrations")
+_MIGRATIONS = os.path.join(os.path.dirname(__file__), "schema")
 
 
 def migrations() -> Iterator[tuple[int, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from core.liveness import create_private
+from core.locks import create_private
 
 #: How much is set aside, in bytes, where there is room; else a quarter of what is free.
 RESERVE_BYTES = 4 << 20

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Iterator
 
 from core.errors import DatabaseClosed, DatabaseError, DatabaseReplaced
-from core.liveness import WriteLock
+from core.locks import WriteLock
 
 #: How long a fork waits for a transaction of another thread, in seconds; most take milliseconds.
 FORK_WAIT_S = 10.0

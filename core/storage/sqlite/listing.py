@@ -9,11 +9,11 @@ from datetime import datetime
 from functools import lru_cache
 
 from core.clock import to_datetime, to_ms
-from core.database import Database
 from core.model import Job, Key, Known, Page, Row, Sort, State, View
 from core.rules.arguments import check_kind, check_whole
-from core.store.rows import JOB_COLUMNS, SqlRow, job_of
-from core.store.views import DONE, Segment, check_view, filter_sql, segments_of
+from core.storage.rows import JOB_COLUMNS, SqlRow, job_of
+from core.storage.sqlite.file import Database
+from core.storage.sqlite.views import DONE, Segment, check_view, filter_sql, segments_of
 
 
 def rows(

@@ -13,14 +13,14 @@ from functools import partial
 from typing import NamedTuple
 
 from core.clock import to_datetime
-from core.database import Database, retry_on_full_disk
 from core.errors import InvalidTransition, NameTaken, Refused
 from core.model import Act, LastAct, State
 from core.rules.arguments import check_whole
 from core.rules.job_input import JobRow
 from core.rules.states import ALLOWED, Verb, check
-from core.store import names
-from core.store.reading import find
+from core.storage.sqlite import job_names
+from core.storage.sqlite.file import Database, retry_on_full_disk
+from core.storage.sqlite.queries import find
 
 #: Jobs per transaction of a bulk act.
 CHUNK = 1000
@@ -152,7 +152,7 @@ def _do_chunk(db: Database, order: _Order, act: Act, chunk: Sequence[int], is_la
             act_id = 0
         else:
             connection.execute("UPDATE acts SET n = ? WHERE id = ?", (changed, act_id))
-        unnamed = names.give_back(connection, chunk) if order.verb is Verb.RESTORE else 0
+        unnamed = job_names.give_back(connection, chunk) if order.verb is Verb.RESTORE else 0
     return Act(act_id, order.verb.value, changed, act.skipped + len(chunk) - count, act.unnamed + unnamed)
 
 
@@ -227,7 +227,7 @@ def edit(db: Database, job_id: int, row: JobRow, *, run_at_given: bool, then_ret
                 changes.update(run_at=row.run_at, due_at=max(row.run_at or now, now), backoff_ms=None)
             if not changes and not then_retry:
                 return Act(0, Verb.EDIT.value, 0, 1)
-            names.free(connection, row.name)
+            job_names.free(connection, row.name)
             keep = connection.execute(f"SELECT {_KEEP_STATE} FROM jobs WHERE id = ?", (job_id,)).fetchone()[0]
             act_id = _open_act(connection, Verb.EDIT, {"now": now})
             connection.execute(
@@ -335,7 +335,7 @@ def undo(db: Database, act_id: int, progress: Progress | None) -> Act:
             if is_last:
                 connection.execute("UPDATE acts SET undone_at = ? WHERE id = ?", (db.clock.now_ms(), act_id))
             changed += _undo_chunk(connection, verb, act_id, chunk)
-            unnamed += names.give_back(connection, chunk) if verb == "purge" else 0
+            unnamed += job_names.give_back(connection, chunk) if verb == "purge" else 0
         if progress is not None:
             progress(min(start + CHUNK, len(ids)), len(ids))
     return Act(act_id, f"undo {verb}", changed, len(ids) - changed, unnamed)
@@ -369,7 +369,7 @@ def _undo_chunk(connection: sqlite3.Connection, verb: str, act_id: int, chunk: S
     for job_id, before in found:
         columns = json.loads(before)
         columns.pop("starts", None)
-        names.free(connection, columns.get("name"))
+        job_names.free(connection, columns.get("name"))
         try:
             _set_columns(connection, job_id, columns)
         except sqlite3.IntegrityError as error:

@@ -9,18 +9,18 @@ import sqlite3
 import stat
 from collections.abc import Iterator, Sequence
 
-from core.database import Database, retry_on_full_disk
 from core.errors import DatabaseError, Refused, UsageError
-from core.liveness import create_private, is_locked, sync_directory
+from core.locks import create_private, is_locked, sync_directory
 from core.model import Finding, Presence
-from core.paths import Spool
-from core.reserve import RESERVE_BYTES
 from core.rules.arguments import check_kind
 from core.rules.settings import Settings, find_setting
-from core.schema import SCHEMA_VERSION
 from core.shim import why_no_shell
-from core.store import lanes, workers
-from core.write_check import LOCK_PATIENCE_S, write_error
+from core.spool import Spool
+from core.storage.sqlite import queues, workers
+from core.storage.sqlite.file import Database, retry_on_full_disk
+from core.storage.sqlite.migrations import SCHEMA_VERSION
+from core.storage.sqlite.reserve import RESERVE_BYTES
+from core.storage.sqlite.write_check import LOCK_PATIENCE_S, write_error
 
 #: Jobs removed for good per transaction.
 CHUNK = 500
@@ -213,7 +213,7 @@ def _check_counts(db: Database) -> Iterator[Finding]:
 
 def _check_settings(db: Database) -> Iterator[Finding]:
     bad = []
-    for key, text in lanes.stored_settings(db).items():
+    for key, text in queues.stored_settings(db).items():
         try:
             find_setting(key).parse(text)
         except UsageError as error:
@@ -222,7 +222,7 @@ def _check_settings(db: Database) -> Iterator[Finding]:
         yield Finding(
             "warning", "settings", "; ".join(bad), "the default holds; set or unset it with 'queuectl config'"
         )
-    shell = Settings(lanes.stored_settings(db)).shell
+    shell = Settings(queues.stored_settings(db)).shell
     reason = why_no_shell(shell, os.environ.get("PATH"))
     if reason is not None:
         yield Finding(

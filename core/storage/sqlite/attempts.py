@@ -6,14 +6,14 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from core.database import Database
 from core.errors import DatabaseCorrupt
 from core.model import Decision, Ending, Job, State
 from core.places import Place
 from core.rules.settings import Settings
 from core.rules.states import decide
-from core.store.rollups import Rollups
-from core.store.rows import JOB_COLUMNS, SqlRow, claimed_job_of, job_of, names_of, variables_of
+from core.storage.rows import JOB_COLUMNS, SqlRow, claimed_job_of, job_of, names_of, variables_of
+from core.storage.sqlite.file import Database
+from core.storage.sqlite.rollups import Rollups
 
 #: Delayed jobs made due in one transaction; more follow in the next.
 DUE_BATCH = 500

@@ -7,11 +7,11 @@ import sqlite3
 import zlib
 from collections.abc import Iterable
 
-from core.database import Database
 from core.errors import DatabaseReadOnly, NameTaken, Refused
 from core.rules.environment import Captured
 from core.rules.job_input import JobRow
-from core.store import names
+from core.storage.sqlite import job_names
+from core.storage.sqlite.file import Database
 
 _COLUMNS = (
     "name, command, queue, priority, label, cwd, env, max_attempts, timeout_ms, backoff_base,"
@@ -34,7 +34,7 @@ def add(db: Database, row: JobRow, captured: Captured) -> int:
     due_at = now if row.run_at is None else max(row.run_at, now)
     try:
         with db.write(is_news=True) as connection:
-            names.free(connection, row.name)
+            job_names.free(connection, row.name)
             environment = _environment(connection, captured)
             values = (*row, environment, now, due_at, now)
             cursor = connection.execute(_INSERT_ONE, values)
@@ -72,7 +72,7 @@ def _copy(db: Database, captured: Captured) -> range:
     now = db.clock.now_ms()
     try:
         with db.write(is_news=True) as connection:
-            names.free_staged(connection)
+            job_names.free_staged(connection)
             environment = _environment(connection, captured)
             count = connection.execute(_COPY, {"environment": environment, "now": now}).rowcount
             last = int(connection.execute("SELECT last_insert_rowid()").fetchone()[0])

@@ -9,10 +9,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 
-from core import reserve, schema
-from core.bell import ring_all
 from core.clock import Clock, SystemClock
-from core.connections import Connections, Held, identity_of, refuse_inherited
 from core.errors import (
     DatabaseError,
     DatabaseMissing,
@@ -23,8 +20,7 @@ from core.errors import (
     NotOurDatabase,
     QueueError,
 )
-from core.file_identity import check_name, check_owner, claim_spool
-from core.liveness import (
+from core.locks import (
     WriteLock,
     create_afresh,
     create_private,
@@ -32,8 +28,12 @@ from core.liveness import (
     make_private_directory,
     sync_directory,
 )
-from core.paths import Spool
-from core.trouble import translated
+from core.spool import Spool
+from core.storage.sqlite import migrations, reserve
+from core.storage.sqlite.connection import Connections, Held, identity_of, refuse_inherited
+from core.storage.sqlite.errors import translated
+from core.storage.sqlite.file_identity import check_name, check_owner, claim_spool
+from core.storage.sqlite.wakeup import ring_all
 
 #: The size of a new database's pages. A turn of a worker changes a row here and there on ten of them, and each goes to
 #: the log as a whole: half of SQLite's default is half of that; a quarter would slow down what reads a million rows.
@@ -141,7 +141,7 @@ class Database:
             number = None
         if number is None or size < _SMALLEST_FILE:
             raise NotOurDatabase(f"{self.path} is not an SQLite database; it was not touched")
-        if number != schema.APPLICATION_ID:
+        if number != migrations.APPLICATION_ID:
             raise NotOurDatabase(f"{self.path} belongs to another application; it was not touched")
 
     def _is_half_made(self) -> bool:
@@ -167,11 +167,11 @@ class Database:
             if self.is_read_only:
                 if version == 0:
                     raise DatabaseMissing(f"{self.path} is empty; enqueue a job to fill it")
-                if version < schema.SCHEMA_VERSION:
+                if version < migrations.SCHEMA_VERSION:
                     raise DatabaseReadOnly(f"{self.path} has an older schema and cannot be migrated read-only")
                 return
             self.make_spool()
-            if version < schema.SCHEMA_VERSION:
+            if version < migrations.SCHEMA_VERSION:
                 self._migrate(connection)
             self._use_wal(connection)
         self.keep_reserve()
@@ -210,10 +210,10 @@ class Database:
     def _version(self, connection: sqlite3.Connection) -> int:
         """Return the schema's version; refuse one that is newer than this program's."""
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if version > schema.SCHEMA_VERSION:
+        if version > migrations.SCHEMA_VERSION:
             raise DatabaseTooNew(
                 f"{self.path} was written by a newer queuectl (schema {version}, this one knows"
-                f" {schema.SCHEMA_VERSION}); upgrade queuectl"
+                f" {migrations.SCHEMA_VERSION}); upgrade queuectl"
             )
         return version
 
@@ -221,7 +221,7 @@ class Database:
         held = self._connections.mine
         with self._turn(held):
             version = self._version(connection)
-            if version >= schema.SCHEMA_VERSION:
+            if version >= migrations.SCHEMA_VERSION:
                 return
             if version > 0:
                 self._back_up_before(connection, version)
@@ -230,12 +230,12 @@ class Database:
             held.is_full_sync = True
             connection.execute("BEGIN IMMEDIATE")
             try:
-                for number, script in schema.migrations():
+                for number, script in migrations.migrations():
                     if number > version:
-                        for statement in schema.statements(script):
+                        for statement in migrations.statements(script):
                             connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {schema.SCHEMA_VERSION}")
+                connection.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {migrations.SCHEMA_VERSION}")
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:

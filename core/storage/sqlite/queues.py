@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.database import Database
 from core.errors import QueueNotFound
+from core.storage.sqlite.file import Database
 
 
 def set_all_paused(db: Database, is_paused: bool) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 
-from core.database import Database
 from core.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, QueueError
-from core.trouble import FULL, is_disk_full
+from core.storage.sqlite.errors import FULL, is_disk_full
+from core.storage.sqlite.file import Database
 
 #: For how long a lock that another program holds is waited for before it counts, in seconds.
 LOCK_PATIENCE_S = 0.25

@@ -1,0 +1,1 @@
+"""Where the queue is kept: an engine, and how its rows become values."""

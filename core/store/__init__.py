@@ -1,1 +1,0 @@
-"""Every statement that the queue runs: one function is one transaction is one verb."""
