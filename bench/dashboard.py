@@ -14,9 +14,9 @@ from bench.idle import processor_s
 from bench.lines import Line, Scale, Target, percentile
 from bench.peers import SCRIPTS
 from bench.place import scratch
+from core.execution.worker import StopMode, Worker
 from core.model import NewJob, State, View
 from core.queue import Queue
-from core.worker import StopMode, Worker
 from queuectl_tui.gateway.reader import CALM_AFTER_S
 from tests.tui.pty_program import PtyProgram
 

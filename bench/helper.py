@@ -7,9 +7,9 @@ import resource
 import signal
 import sys
 
-from core import events
+from core.execution import events
+from core.execution.worker import StopMode, Worker
 from core.queue import Queue
-from core.worker import StopMode, Worker
 
 
 def resident_kib() -> int:

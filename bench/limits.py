@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from bench.place import scratch
+from core.execution.command import Command, RunFile, start
 from core.model import Ending, NewJob, Outcome
-from core.process import Command, RunFile, start
 from core.queue import Queue
 from core.spool import Spool
 from core.storage.sqlite import attempts, workers

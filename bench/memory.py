@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from bench.lines import Line, Scale, Target
 from bench.place import python, scratch
 from bench.place import run as run_program
+from core.execution.worker import CACHE_KIB
 from core.model import NewJob
 from core.queue import Queue
 from core.storage.sqlite import attempts
 from core.storage.sqlite.rollups import Rollups
-from core.worker import CACHE_KIB
 
 
 def run(scale: Scale) -> Iterable[Line]:

@@ -12,9 +12,9 @@ from bench import limits
 from bench.limits import SLOTS
 from bench.lines import Line, Scale, Target, middle_ratio
 from bench.place import queuectl, scratch, using
+from core.execution.worker import Worker
 from core.model import NewJob
 from core.queue import Queue
-from core.worker import Worker
 
 _MEMORY = "/dev/shm"
 #: Far more slots than processors, as a queue of downloads has.

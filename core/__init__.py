@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Refused,
         UsageError,
     )
+    from core.execution.worker import StopMode, Worker
     from core.model import (
         Act,
         Attempt,
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     )
     from core.output import Output
     from core.queue import Queue
-    from core.worker import StopMode, Worker
 
 _HOME = {
     "core.errors": (
@@ -73,7 +73,7 @@ _HOME = {
     ),
     "core.output": ("Output",),
     "core.queue": ("Queue",),
-    "core.worker": ("StopMode", "Worker"),
+    "core.execution.worker": ("StopMode", "Worker"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from core import model, output, unwatched
+    from core import model, output
+    from core.execution import unwatched
     from core.model import (
         Act,
         Attempt,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     #: What a bulk verb acts on: listed jobs, or all that match a view.
     Selection = JobRef | Iterable[JobRef] | View
 else:
-    model, output, unwatched = map(Late, ("core.model", "core.output", "core.unwatched"))
+    model, output, unwatched = map(Late, ("core.model", "core.output", "core.execution.unwatched"))
     environment = Late("core.rules.environment")
     holds, listing, maintenance, operations, queries, statistics, workers, write_check = (
         Late(f"core.storage.sqlite.{name}")

@@ -9,7 +9,7 @@ from textual.message import Message
 from queuectl_tui.snapshot import Pane
 
 if TYPE_CHECKING:
-    from core.events import WorkerEvent
+    from core.execution.events import WorkerEvent
     from core.model import LastAct
 
 

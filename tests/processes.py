@@ -23,7 +23,7 @@ T = TypeVar("T")
 WORKER = """
 import sys
 from core import Queue, Worker
-from core.events import LoopFailed, WorkerStarted
+from core.execution.events import LoopFailed, WorkerStarted
 
 def tell(event):
     if isinstance(event, WorkerStarted):

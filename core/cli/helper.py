@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from types import TracebackType
 
+from core.execution.worker import StopMode, Worker
 from core.model import State
 from core.queue import Queue
 from core.rules.takers import takers
-from core.worker import StopMode, Worker
 
 
 class Helper:

@@ -7,7 +7,6 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from types import FrameType
 
-from core import events
 from core.cli.failures import DONE, INTERRUPTED, NOT_COMPLETED, Refused
 from core.cli.numbers import whole_number
 from core.cli.parser import Parser
@@ -16,10 +15,11 @@ from core.cli.signals import Handler, handling
 from core.cli.wording import count
 from core.cli.worker_lines import WorkerLines
 from core.errors import QueueError
+from core.execution import events
+from core.execution.worker import StopMode, Worker
 from core.model import State
 from core.queue import Queue
 from core.rules.job_input import check_queue
-from core.worker import StopMode, Worker
 
 _FIRST_LINE = "Worker started. Waiting for jobs... (Press Ctrl+C to stop)"
 _ON_STOP = {"wait": StopMode.DRAIN, "kill": StopMode.NOW, "detach": StopMode.DETACH}

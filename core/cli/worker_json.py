@@ -6,8 +6,8 @@ import re
 from datetime import datetime
 from typing import Any
 
-from core import events
 from core.cli.jsonable import instant, text_of
+from core.execution import events
 
 
 def event_object(event: events.WorkerEvent, now: datetime) -> dict[str, Any]:

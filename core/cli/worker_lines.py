@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from core import events
 from core.cli.session import Session
 from core.cli.streams import forget
 from core.cli.wording import OUT_OF_REACH, count, pause, title, took
 from core.errors import QueueError
+from core.execution import events
 from core.model import Outcome, State
 from core.output import text_of
 from core.queue import Queue

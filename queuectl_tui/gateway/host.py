@@ -14,8 +14,8 @@ from queuectl_tui.messages import WorkerEnded, WorkerReported
 from queuectl_tui.troubles import WAITING_RESULTS
 
 if TYPE_CHECKING:
-    from core.events import WorkerEvent
-    from core.worker import Worker
+    from core.execution.events import WorkerEvent
+    from core.execution.worker import Worker
 
 #: More slots than this are never asked for by key.
 MAX_SLOTS = 256
@@ -52,7 +52,7 @@ class WorkerHost:
             self._starting.start()
 
     def _begin(self) -> None:
-        from core.worker import Worker  # here, so that it is loaded while the first picture is shown
+        from core.execution.worker import Worker
 
         with self._lock:
             if self._was_asked_to_end():
@@ -111,7 +111,7 @@ class WorkerHost:
 
     def stop(self, leaving: Leaving) -> None:
         """Ask the worker to end; may be called again with a stronger wish."""
-        from core.worker import StopMode
+        from core.execution.worker import StopMode
 
         self._leaving = leaving
         modes = {"leave": StopMode.DETACH, "wait": StopMode.DRAIN, "stop": StopMode.NOW}
@@ -135,7 +135,7 @@ class WorkerHost:
             self._post(WorkerEnded(f"has ended: {worker.error}. Its jobs go on; start again to take them over"))
 
     def _heard(self, event: WorkerEvent) -> None:
-        from core.events import NOTICES
+        from core.execution.events import NOTICES
 
         if isinstance(event, NOTICES):
             self._post(WorkerReported(event))

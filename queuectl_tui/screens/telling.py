@@ -66,7 +66,7 @@ class Telling(Board, inherit_bindings=False):
 
     def on_worker_reported(self, message: WorkerReported) -> None:
         """Tell of trouble that the worker has, and of its end."""
-        from core import events
+        from core.execution import events
 
         event = message.event
         if isinstance(event, events.SpawningPaused):

@@ -25,7 +25,7 @@ PURE = [
     "core/rules/settings.py",
     "core/rules/filters.py",
     "core/rules/environment.py",
-    "core/output_limit.py",
+    "core/execution/output_limit.py",
     "queuectl_tui/snapshot.py",
     "queuectl_tui/format.py",
 ]

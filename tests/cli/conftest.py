@@ -17,9 +17,9 @@ from typing import IO, Any
 import pytest
 
 from core.cli import main
+from core.execution.worker import StopMode, Worker
 from core.model import State, View
 from core.queue import Queue
-from core.worker import StopMode, Worker
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The longest that a test waits for a fact, in seconds.

@@ -395,7 +395,16 @@ def test_piped_commands_load_neither_rich_nor_textual(terminal: Terminal) -> Non
 def test_a_plain_enqueue_loads_no_more_than_it_needs(terminal: Terminal) -> None:
     """Scripts call it thousands of times."""
     loaded = _loaded_after(terminal, "enqueue", "true")
-    unneeded = {"shlex", "shutil", "pathlib", "subprocess", "difflib", "core.worker", "core.text", "core.cli.jsonable"}
+    unneeded = {
+        "shlex",
+        "shutil",
+        "pathlib",
+        "subprocess",
+        "difflib",
+        "core.execution.worker",
+        "core.text",
+        "core.cli.jsonable",
+    }
     assert loaded & unneeded == set()
     assert loaded & {"argparse", "dataclasses", "inspect", "typing", "core.model", "core.newjob"} == set()
     assert {name for name in loaded if name.startswith("core.cli.")} == {
@@ -431,4 +440,13 @@ def test_lists_load_nothing_that_looks_at_processes(terminal: Terminal, open_que
     open_queue.add("true")
     for arguments in (("list", "--json"), ("show", "1", "--json")):
         loaded = _loaded_after(terminal, *arguments)
-        assert loaded & {"core.process", "core.shim", "core.storage.sqlite.attempts", "core.unwatched"} == set()
+        assert (
+            loaded
+            & {
+                "core.execution.command",
+                "core.execution.shim",
+                "core.storage.sqlite.attempts",
+                "core.execution.unwatched",
+            }
+            == set()
+        )

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from core import events
 from core.cli.session import Session
 from core.cli.worker_lines import WorkerLines
+from core.execution import events
+from core.execution.worker import Worker
 from core.model import Decision, Ending, NewJob, Outcome, State
 from core.queue import Queue
-from core.worker import Worker
 from tests.cli.conftest import ROOT, Cli, Terminal, wait_for
+from tests.execution.at_work import UNTIL_GO
 from tests.processes import group_of, processes_of_group
-from tests.worker.at_work import UNTIL_GO
 
 
 def is_running(queue: Queue, job_id: int) -> bool:

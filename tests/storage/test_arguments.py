@@ -11,10 +11,10 @@ import pytest
 
 import core
 from core.errors import JobNotFound, QueueError, UsageError
+from core.execution.worker import Worker
 from core.model import NewJob, Sort, State, Term, View
 from core.queue import Queue
 from core.rules.arguments import MAX_WHOLE
-from core.worker import Worker
 
 HUGE = 10**30
 #: More digits than Python writes.

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from core.errors import DatabaseError
+from core.execution.worker import Worker
 from core.model import State
 from core.queue import Queue
-from core.worker import Worker
 from tests.processes import run_python, wait_for
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount, or become another user")

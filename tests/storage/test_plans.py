@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from core.clock import to_datetime
+from core.execution.recovery import Recovery, remove_leftovers, strike_dead_workers
 from core.model import NewJob, Outcome, Page, Sort, State, View
 from core.queue import Queue
-from core.recovery import Recovery, remove_leftovers, strike_dead_workers
 from core.rules.filters import parse_filter
 from core.storage.sqlite import attempts, draining, workers
 from core.storage.sqlite.draining import Drain

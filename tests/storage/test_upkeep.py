@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from core.errors import DatabaseError, JobNotFound, OutputUnavailable, Refused, UsageError
+from core.execution.recovery import remove_leftovers
 from core.model import Ending, NewJob, Outcome, State, View
 from core.queue import Queue
-from core.recovery import remove_leftovers
 from core.storage.sqlite.rollups import bucket_of
 from tests.fakes import FakeClock
 from tests.processes import python

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable
 
 from core.errors import InvalidTransition
+from core.execution.worker import StopMode, Worker
 from core.model import State, View
 from core.queue import Queue
-from core.worker import StopMode, Worker
 from tests.torture import invariants
 from tests.torture.fleet import place
 from tests.torture.forks import call, fork, kill, wait

@@ -12,9 +12,9 @@ import random
 import shutil
 
 from core.errors import QueueError
+from core.execution.worker import Worker
 from core.model import NewJob, State, View
 from core.queue import Queue
-from core.worker import Worker
 from tests.torture.fleet import memory_or_disk, place
 from tests.torture.forks import ChildFailed, call
 from tests.torture.results import Options, Result

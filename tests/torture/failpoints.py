@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core import events
+from core.execution import events
+from core.execution.worker import StopMode, Worker
 from core.model import NewJob, State, View
 from core.queue import Queue
-from core.worker import StopMode, Worker
 from tests.torture import invariants, migrating, points
 from tests.torture.fleet import drain, memory_or_disk, place, processes_of, run_worker
 from tests.torture.forks import ChildFailed, call, fork, wait

@@ -18,9 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.errors import QueueError
+from core.execution.worker import StopMode, Worker
 from core.model import NewJob, State, View
 from core.queue import Queue
-from core.worker import StopMode, Worker
 from tests.torture.fleet import finish, memory_or_disk, place
 from tests.torture.forks import ChildFailed, call
 from tests.torture.ledger import Ledger

@@ -10,11 +10,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 
-from core import events
+from core.execution import events
+from core.execution.worker import StopMode, Worker
 from core.model import State
 from core.queue import Queue
 from core.storage.sqlite.file import Database
-from core.worker import StopMode, Worker
 from tests.torture import invariants
 from tests.torture.forks import call, fork, kill, wait
 from tests.torture.ledger import Ledger

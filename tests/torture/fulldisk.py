@@ -11,11 +11,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 
-from core import events
 from core.errors import DiskFull
+from core.execution import events
+from core.execution.worker import StopMode, Worker
 from core.model import NewJob, State, View
 from core.queue import Queue
-from core.worker import StopMode, Worker
 from tests.torture import invariants
 from tests.torture.fleet import place
 from tests.torture.forks import ChildFailed, call

@@ -29,10 +29,10 @@ from hypothesis.stateful import (
 
 from core.clock import to_datetime
 from core.errors import InvalidTransition, Refused
+from core.execution.command import RunFile
+from core.execution.recovery import Recovery, remove_leftovers, strike_dead_workers
 from core.model import Ending, NewJob, Outcome, State
-from core.process import RunFile
 from core.queue import Queue
-from core.recovery import Recovery, remove_leftovers, strike_dead_workers
 from core.storage.sqlite import attempts, workers
 from core.storage.sqlite.attempts import Claim
 from core.storage.sqlite.rollups import Rollups

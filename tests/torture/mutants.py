@@ -38,7 +38,7 @@ MUTANTS = (
     Mutant(
         "lock",
         "a command's run file is not locked",
-        "core.process",
+        "core.execution.command",
         (("fcntl.flock(self.lock, fcntl.LOCK_EX)", "pass"),),
         "storm",
         12.0,
@@ -79,14 +79,14 @@ MUTANTS = (
     Mutant(
         "once-a-second",
         "a busy worker's results are not synced once a second",
-        "core.worker",
+        "core.execution.worker",
         (("SYNC_S = 0.7", "SYNC_S = 90.0"),),
         "powerloss",
     ),
     Mutant(
         "output-sync",
         "a long output is not synced",
-        "core.output_sync",
+        "core.execution.output_sync",
         (("os.fsync(descriptor)", "pass"),),
         "powerloss",
     ),
@@ -100,23 +100,23 @@ MUTANTS = (
     Mutant(
         "strangers",
         "a group is signalled without a look whether it is the command's",
-        "core.process",
+        "core.execution.command",
         (("if self._is_group_ours():", "if self.pid:"),),
-        "tests/worker/test_strangers.py",
+        "tests/execution/test_strangers.py",
     ),
     Mutant(
         "missing-lock",
         "a lock file that is missing counts as unlocked",
         "core.locks",
         (("return Lock.GONE, ", "return Lock.FREE, "),),
-        "tests/worker/test_spool_gone.py",
+        "tests/execution/test_spool_gone.py",
     ),
     Mutant(
         "session",
         "nobody asks whether the session lives before a command counts as lost",
-        "core.process",
+        "core.execution.command",
         (("return session_lives(self._spool.run_file(self._attempt_id), self.pid)", "return False"),),
-        "tests/worker/test_strangers.py",
+        "tests/execution/test_strangers.py",
     ),
     Mutant(
         "immediate",
@@ -154,7 +154,7 @@ MUTANTS = (
     Mutant(
         "leftovers",
         "nobody removes what a dead worker left",
-        "core.recovery",
+        "core.execution.recovery",
         (("    candidates = leftovers(db)\n", "    candidates: list[str] = []\n"),),
         "failpoints",
     ),

@@ -15,11 +15,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core import events
 from core.errors import DatabaseMissing, QueueError
+from core.execution import events
+from core.execution.worker import Worker
 from core.model import NewJob, State, View
 from core.queue import Queue
-from core.worker import Worker
 from tests.torture import invariants
 from tests.torture.disk import Call, Disk, read_trace
 from tests.torture.fleet import memory_or_disk, place

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 
 from core.errors import DatabaseReplaced
+from core.execution.worker import Worker
 from core.queue import Queue
-from core.worker import Worker
 from tests.torture.fleet import memory_or_disk, place
 from tests.torture.forks import ChildFailed, call
 from tests.torture.results import Options, Result

@@ -9,7 +9,7 @@ import os
 import signal
 import time
 
-from core import events
+from core.execution import events
 from core.model import NewJob
 from core.queue import Queue
 from tests.torture.fleet import Fleet, finish, memory_or_disk, place

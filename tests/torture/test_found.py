@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from core.errors import DatabaseCorrupt
+from core.execution.recovery import remove_leftovers
+from core.execution.selector import Waiter
+from core.execution.worker import Worker
 from core.model import NewJob, State, View
 from core.queue import Queue
-from core.recovery import remove_leftovers
-from core.waiter import Waiter
-from core.worker import Worker
 from tests.fakes import FakeClock
 from tests.torture import migrating
 from tests.torture.ledger import Ledger

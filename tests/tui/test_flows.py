@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from textual.widgets._toast import Toast
 
-from core.events import StorageTrouble
+from core.execution.events import StorageTrouble
 from core.model import Act, LastAct, NewJob, Sort, Term, View
 from queuectl_tui.keys import remapped
 from queuectl_tui.messages import JobEnqueued, WorkerReported

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from core.execution.worker import StopMode, Worker
 from core.model import NewJob, State
 from core.queue import Queue
-from core.worker import StopMode, Worker
 from tests.tui.pty_program import PtyProgram
 from tests.tui.test_terminal import LEFT_THE_SCREEN, job_state, until
 

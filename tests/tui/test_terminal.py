@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from core.execution.worker import StopMode, Worker
 from core.model import NewJob, State
 from core.queue import Queue
-from core.worker import StopMode, Worker
 from queuectl_tui.terminal_watch import TerminalWatch
 from tests.architecture.test_entry import interrupting_at_the_end, script
 from tests.processes import ROOT

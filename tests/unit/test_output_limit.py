@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from core.output_limit import FIRST_S, LEAST_S, MOST_S, OutputWatch
+from core.execution.output_limit import FIRST_S, LEAST_S, MOST_S, OutputWatch
 
 MB = 1 << 20
 

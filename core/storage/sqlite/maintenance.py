@@ -10,11 +10,11 @@ import stat
 from collections.abc import Iterator, Sequence
 
 from core.errors import DatabaseError, Refused, UsageError
+from core.execution.shim import why_no_shell
 from core.locks import create_private, is_locked, sync_directory
 from core.model import Finding, Presence
 from core.rules.arguments import check_kind
 from core.rules.settings import Settings, find_setting
-from core.shim import why_no_shell
 from core.spool import Spool
 from core.storage.sqlite import queues, workers
 from core.storage.sqlite.file import Database, retry_on_full_disk

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from core import running
-from core.events import WorkerStopping
+from core.execution import running_attempts
+from core.execution.events import WorkerStopping
+from core.execution.worker import StopMode, Worker
 from core.model import Outcome, State
 from core.queue import Queue
-from core.worker import StopMode, Worker
+from tests.execution.at_work import Told, drain, wait_for_state
 from tests.processes import WorkerProcess, group_of, wait_for
-from tests.worker.at_work import Told, drain, wait_for_state
 
 #: Runs until it is signalled, and ends well the second time.
 TWICE = "test -e second && exit 0; touch second; echo begun; sleep 600"
@@ -52,7 +52,7 @@ def test_a_command_whose_end_came_before_the_workers_own_stop_is_interrupted(
     queue: Queue, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     """Both were signalled at the same time; the job keeps its only attempt."""
-    monkeypatch.setattr(running, "_HOLD_S", 3600.0)
+    monkeypatch.setattr(running_attempts, "_HOLD_S", 3600.0)
     worker = Worker(queue)
     worker.start()
     job_id = queue.enqueue(TWICE, max_attempts=1).id

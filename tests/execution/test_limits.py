@@ -9,8 +9,8 @@ import pytest
 
 from core.model import NewJob, Outcome, State
 from core.queue import Queue
+from tests.execution.at_work import output
 from tests.processes import run_python
-from tests.worker.at_work import output
 
 _WORKER = """
 import resource, sys

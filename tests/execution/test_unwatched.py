@@ -17,10 +17,10 @@ from queuectl_tui.gateway.facade import Gateway
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.widgets.detail_lines import Facts, attempts, overview
 from queuectl_tui.widgets.job_line import UNICODE, Needs, columns_for, glyph, tail
+from tests.execution.at_work import drain, working
+from tests.execution.test_adoption import started
 from tests.processes import WorkerProcess, group_of, wait_for
 from tests.tui.test_gateway import Listener
-from tests.worker.at_work import drain, working
-from tests.worker.test_adoption import started
 
 COMMAND = "echo begun; while ! test -e go; do sleep 0.02; done"
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from core import output_sync
+from core.execution import output_sync
 from core.model import State
 from core.queue import Queue
+from tests.execution.at_work import drain, working
 from tests.processes import wait_for
-from tests.worker.at_work import drain, working
 
 _LONG = "head -c 100000 /dev/zero"
 

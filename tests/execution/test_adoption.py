@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from core.events import AttemptAdopted, AttemptEnded
+from core.execution.events import AttemptAdopted, AttemptEnded
+from core.execution.worker import StopMode
 from core.model import Outcome, State
 from core.queue import Queue
-from core.worker import StopMode
+from tests.execution.at_work import UNTIL_GO, drain, output, wait_for_state, working
 from tests.processes import WorkerProcess, group_of, is_alive, start_python, wait_for
-from tests.worker.at_work import UNTIL_GO, drain, output, wait_for_state, working
 
 
 def started(queue: Queue, job_id: int, text: bytes) -> None:
@@ -249,8 +249,9 @@ def test_a_worker_killed_between_claim_and_start_costs_nothing(queue: Queue) -> 
     """The attempt is visible, its lock is free, it has no pid: lost, and the job runs with its attempts whole."""
     program = """
 import os, signal, sys
-from core import Queue, Worker, running
-running.start = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
+from core import Queue, Worker
+from core.execution import running_attempts
+running_attempts.start = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
 Worker(Queue(sys.argv[1])).run()
 """
     job_id = queue.enqueue("echo ran", max_attempts=1).id

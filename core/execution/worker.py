@@ -13,24 +13,24 @@ import threading
 from collections.abc import Callable, Sequence
 from enum import Enum
 
-from core import events
 from core.clock import CalendarWatch
 from core.errors import DatabaseClosed, DatabaseCorrupt, DatabaseReplaced, QueueError, UsageError
+from core.execution import events
+from core.execution.command import RunFile, check_descriptors, keep_descriptors_from_commands
+from core.execution.presence import Presence
+from core.execution.recovery import Recovery, reap_if_init, remove_leftovers, strike_dead_workers
+from core.execution.running_attempts import RunningSet
+from core.execution.selector import Waiter
+from core.execution.spawn_limit import Starter
+from core.execution.storage_state import StorageState
 from core.model import Ending
-from core.presence import Presence
-from core.process import RunFile, check_descriptors, keep_descriptors_from_commands
 from core.queue import Queue
-from core.recovery import Recovery, reap_if_init, remove_leftovers, strike_dead_workers
 from core.rules.arguments import check_kind, check_texts, check_whole
-from core.running import RunningSet
-from core.starting import Starter
 from core.storage.sqlite import attempts, workers
 from core.storage.sqlite.attempts import Claim
 from core.storage.sqlite.draining import Drain
 from core.storage.sqlite.maintenance import prune_some
 from core.storage.sqlite.rollups import Rollups
-from core.storage_state import StorageState
-from core.waiter import Waiter
 
 _LOG = logging.getLogger("queuectl.worker")
 
@@ -70,7 +70,7 @@ class Worker:
     With ``drain`` it ends when every job it may run has completed, died or been cancelled, retries included; not waited
     for are jobs that a person scheduled for later and jobs of a queue that is paused or has a limit of 0. With ``once``
     it ends when nothing runs and nothing is due. Both together raise ``UsageError``. ``on_event`` is called in the
-    worker's thread with the facts of ``core.events``; it must be quick and must not raise.
+    worker's thread with the facts of ``core.execution.events``; it must be quick and must not raise.
 
     A process that is forked off while a worker runs has no part in it: there the worker is not alive, and its lock is
     not held.

@@ -10,11 +10,11 @@ import errno
 import os
 from collections.abc import Callable, Sequence
 
-from core import events
 from core.errors import QueueError
+from core.execution import events
+from core.execution.command import RunFile
+from core.execution.running_attempts import RunningSet
 from core.model import Outcome
-from core.process import RunFile
-from core.running import RunningSet
 from core.storage.sqlite import attempts
 from core.storage.sqlite.attempts import Claim, Turn
 from core.storage.sqlite.file import Database

@@ -8,14 +8,14 @@ from contextlib import closing
 
 import pytest
 
-from core import worker as worker_module
-from core.events import AttemptEnded, WorkerEvent
+from core.execution import worker as worker_module
+from core.execution.events import AttemptEnded, WorkerEvent
+from core.execution.worker import CACHE_KIB, Worker
 from core.model import NewJob, State
 from core.queue import Queue
 from core.storage.sqlite.file import PAGE_BYTES, WAL_BYTES
-from core.worker import CACHE_KIB, Worker
+from tests.execution.at_work import drain, working
 from tests.processes import wait_for
-from tests.worker.at_work import drain, working
 
 
 def _succeeded(queue: Queue) -> int:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from core.clock import to_datetime
+from core.execution.command import read_status
+from core.execution.processes import session_lives
 from core.locks import Lock, look_at
 from core.model import Job, Phase, Presence, Unwatched, WorkerInfo
 from core.places import here
-from core.process import read_status
-from core.processes import session_lives
 from core.storage.sqlite import attempts, workers
 from core.storage.sqlite.attempts import OpenAttempt
 from core.storage.sqlite.file import Database

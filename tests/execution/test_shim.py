@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from core import shim
-from core.events import AttemptEnded, SpawningPaused
+from core.execution import shim
+from core.execution.command import Status, read_status
+from core.execution.events import AttemptEnded, SpawningPaused
+from core.execution.worker import StopMode, Worker
 from core.model import Job, NewJob, Outcome, State
-from core.process import Status, read_status
 from core.queue import Queue
-from core.worker import StopMode, Worker
+from tests.execution.at_work import drain, output, run, wait_for_state, working
 from tests.processes import is_alive, processes_of_group, wait_for
-from tests.worker.at_work import drain, output, run, wait_for_state, working
 
 proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc")
 
@@ -345,8 +345,8 @@ def test_a_run_file_with_another_attempts_words_says_nothing(queue: Queue) -> No
 def test_an_end_is_heard_without_pidfds(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a Mac, or an old kernel: a pipe that the shim holds and its command does not."""
     monkeypatch.setattr(shim, "_HAS_PIDFD", False)
-    monkeypatch.setattr("core.process._HAS_PIDFD", False)
-    monkeypatch.setattr("core.running._POLL_S", 60.0)
+    monkeypatch.setattr("core.execution.command._HAS_PIDFD", False)
+    monkeypatch.setattr("core.execution.running_attempts._POLL_S", 60.0)
     jobs = ["exit 3", "sleep 60 & echo $!", f"{sys.executable} -c 'import os; print(os.path.exists(\"/dev/fd/8\"))'"]
     ids = list(queue.enqueue_many(NewJob(command, max_attempts=1) for command in jobs))
     with working(queue, slots=3) as (worker, told):

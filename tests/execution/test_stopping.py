@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from core.errors import WorkerNotFound
-from core.events import AttemptAdopted, AttemptEnded, WorkerStopped, WorkerStopping
+from core.execution.events import AttemptAdopted, AttemptEnded, WorkerStopped, WorkerStopping
+from core.execution.worker import StopMode, Worker
 from core.model import NewJob, Outcome, State, View
 from core.queue import Queue
 from core.rules.units import parse_size
-from core.worker import StopMode, Worker
+from tests.execution.at_work import UNTIL_GO, Told, drain, endings, output, run, wait_for_state, working
 from tests.processes import group_of, is_alive, processes_of_group, wait_for
-from tests.worker.at_work import UNTIL_GO, Told, drain, endings, output, run, wait_for_state, working
 
 #: A command whose whole family does not care about TERM; it writes their pids.
 STUBBORN = "trap '' TERM; (trap '' TERM; sleep 60) & echo $!; echo $$; sleep 60; wait"

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from core import shim
-from core import worker as worker_module
 from core.errors import DatabaseBusy, DatabaseReplaced
-from core.events import (
+from core.execution import shim
+from core.execution import worker as worker_module
+from core.execution.events import (
     AttemptEnded,
     AttemptStarted,
     LoopFailed,
@@ -27,13 +27,13 @@ from core.events import (
     StorageTrouble,
     WorkerStopped,
 )
+from core.execution.worker import StopMode, Worker
 from core.model import NewJob, Outcome, State, View
 from core.queue import Queue
 from core.storage.sqlite import attempts as claims
-from core.worker import StopMode, Worker
+from tests.execution.at_work import UNTIL_GO, Told, drain, endings, output, wait_for_state, working
 from tests.fakes import FakeClock
 from tests.processes import run_python, wait_for
-from tests.worker.at_work import UNTIL_GO, Told, drain, endings, output, wait_for_state, working
 
 # --- no processes, no descriptors
 
@@ -184,7 +184,7 @@ def test_a_pause_ends_for_a_worker_whose_job_was_taken_away(queue: Queue, refuse
 _FEW_DESCRIPTORS = """
 import json, os, resource, sys
 from core import Queue, View, Worker
-from core.events import AttemptEnded, LoopFailed, SpawningPaused
+from core.execution.events import AttemptEnded, LoopFailed, SpawningPaused
 resource.setrlimit(resource.RLIMIT_NOFILE, (130, 130))
 queue = Queue(sys.argv[1])
 seen = []
@@ -252,7 +252,7 @@ _MORE_SLOTS_THAN_DESCRIPTORS = """
 import json, os, resource, sys
 from core import Queue, Worker
 from core.errors import UsageError
-from core.events import SpawningPaused
+from core.execution.events import SpawningPaused
 from tests.fakes import FakeClock
 resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]),) * 2)
 queue = Queue(sys.argv[1], clock=FakeClock())  # it stands still: no pause ends by itself

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from core.cli import program
-from core.events import SpawningPaused
+from core.execution.events import SpawningPaused
 from core.model import Outcome, Sort, State, View
 from core.queue import Queue
+from tests.execution.at_work import drain, output, run, wait_for_state, working
 from tests.processes import WorkerProcess, wait_for
-from tests.worker.at_work import drain, output, run, wait_for_state, working
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="as Linux counts")
 

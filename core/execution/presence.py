@@ -6,11 +6,11 @@ import contextlib
 import os
 from collections.abc import Sequence
 
-from core.shim import release, withhold
+from core.execution.selector import Waiter
+from core.execution.shim import release, withhold
 from core.storage.sqlite import workers
 from core.storage.sqlite.file import Database
 from core.storage.sqlite.wakeup import Bell
-from core.waiter import Waiter
 
 
 class Presence:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from core import worker as worker_module
+from core.execution import worker as worker_module
+from core.execution.worker import Worker
 from core.model import State
 from core.queue import Queue
 from core.storage.sqlite.wakeup import Bell, ring_all
-from core.worker import Worker
 from tests.processes import ROOT
 
 WITHIN_S = 60.0

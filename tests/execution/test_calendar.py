@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from core import process, recovery
 from core.clock import since_boot_s, to_ms
-from core.events import AttemptAdopted, AttemptEnded
+from core.execution import command, recovery
+from core.execution.events import AttemptAdopted, AttemptEnded
 from core.model import Outcome, State
 from core.places import Place, here
 from core.queue import Queue
+from tests.execution.at_work import UNTIL_GO, output, wait_for_state, working
 from tests.fakes import JumpingClock
 from tests.processes import WorkerProcess, wait_for
-from tests.worker.at_work import UNTIL_GO, output, wait_for_state, working
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_an_adopted_command_is_not_timed_out_by_a_jump(
 
 def start_two_hours_ago(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every process be two hours older than it is; the calendar knows nothing of it."""
-    monkeypatch.setattr(process, "since_boot_s", lambda: since_boot_s() + 7200)
+    monkeypatch.setattr(command, "since_boot_s", lambda: since_boot_s() + 7200)
 
 
 @needs_start_times
@@ -159,10 +159,10 @@ def test_a_process_that_leads_no_session_has_no_age() -> None:
         subprocess.Popen(["sleep", "60"], start_new_session=True) as leader,
         subprocess.Popen(["sleep", "60"]) as other,
     ):
-        age_s = process.age_of_leader_s(leader.pid)
+        age_s = command.age_of_leader_s(leader.pid)
         assert age_s is not None
         assert 0 <= age_s < 3600
-        assert process.age_of_leader_s(other.pid) is None
+        assert command.age_of_leader_s(other.pid) is None
         leader.kill()
         other.kill()
-    assert process.age_of_leader_s(leader.pid) is None
+    assert command.age_of_leader_s(leader.pid) is None

@@ -8,13 +8,13 @@ import pytest
 
 from core.clock import SystemClock, to_datetime
 from core.errors import UsageError
-from core.events import AttemptEnded
+from core.execution.events import AttemptEnded
+from core.execution.worker import StopMode, Worker
 from core.model import State
 from core.queue import Queue
 from core.storage.sqlite.draining import Drain
-from core.worker import StopMode, Worker
+from tests.execution.at_work import Told, wait_for_state, working
 from tests.processes import wait_for
-from tests.worker.at_work import Told, wait_for_state, working
 
 _DEADLINE_S = 30.0
 

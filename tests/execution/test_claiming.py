@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from core.errors import UsageError
-from core.events import AttemptStarted
+from core.execution.events import AttemptStarted
+from core.execution.worker import Worker
 from core.model import NewJob, State, View
 from core.queue import Queue
-from core.worker import Worker
+from tests.execution.at_work import Told, drain, wait_for_state, working
 from tests.fakes import FakeClock
 from tests.processes import WorkerProcess, wait_for
-from tests.worker.at_work import Told, drain, wait_for_state, working
 
 #: A command that notes in a shared ledger when it began and ended, and ends once so many have begun.
 NOTED = (

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from core.execution.worker import Worker
 from core.model import State
 from core.queue import Queue
-from core.worker import Worker
 from tests.processes import python, run_python, wait_for
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only /proc shows what a process has open")
@@ -53,7 +53,7 @@ def test_a_dead_worker_is_dead_though_a_fork_of_its_process_lives(tmp_path: Path
 _FORK_IN_A_LISTENER = """
 import os, sys
 from core import Queue, Worker
-from core.events import AttemptEnded
+from core.execution.events import AttemptEnded
 queue = Queue(sys.argv[1])
 queue.add("true"), queue.add("true")
 children = []

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from core.events import AttemptEnded, LoopFailed, WorkerEvent
+from core.execution.events import AttemptEnded, LoopFailed, WorkerEvent
+from core.execution.worker import StopMode, Worker
 from core.model import Job, State
 from core.queue import Queue
-from core.worker import StopMode, Worker
 from tests.processes import wait_for
 
 E = TypeVar("E", bound=WorkerEvent)

@@ -8,23 +8,23 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from core import events
 from core.clock import since_boot_s
+from core.execution import events
+from core.execution.command import PASSING_ERRORS, Command, RunFile, Status, age_of_leader_s, start
+from core.execution.output_limit import OutputWatch
+from core.execution.output_sync import OutputSync
+from core.execution.recovery import Adopted
+from core.execution.selector import Waiter
+from core.execution.shim import reap_left_behind, why_no_shell, why_not_entered
 from core.model import Ending, Outcome
 from core.output import collect, cut
-from core.output_limit import OutputWatch
-from core.output_sync import OutputSync
-from core.process import PASSING_ERRORS, Command, RunFile, Status, age_of_leader_s, start
-from core.recovery import Adopted
 from core.rules import environment
 from core.rules.settings import Settings
 from core.rules.states import outcome_of_exit, with_note
-from core.shim import reap_left_behind, why_no_shell, why_not_entered
 from core.storage.sqlite import attempts
 from core.storage.sqlite.attempts import Claim, Recorded
 from core.storage.sqlite.file import Database
 from core.text import system_bytes
-from core.waiter import Waiter
 
 #: How often a command that no descriptor announces is looked at, in seconds.
 _POLL_S = 0.05

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from core.errors import DiskFull
-from core.events import AttemptEnded, SpawningPaused, StorageRecovered, StorageTrouble
+from core.execution.command import RunFile
+from core.execution.events import AttemptEnded, SpawningPaused, StorageRecovered, StorageTrouble
+from core.execution.running_attempts import RunningSet
 from core.model import State
-from core.process import RunFile
 from core.queue import Queue
-from core.running import RunningSet
 from core.storage.sqlite import attempts
+from tests.execution.at_work import UNTIL_GO, working
 from tests.full_disk import enqueue_until_full, fill, mounted, needs_root
 from tests.processes import wait_for
-from tests.worker.at_work import UNTIL_GO, working
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from core.clock import to_datetime
-from core.events import AttemptEnded, AttemptStarted, WorkerStarted, WorkerStopped
+from core.execution.events import AttemptEnded, AttemptStarted, WorkerStarted, WorkerStopped
 from core.model import NewJob, Outcome, State, View
 from core.queue import Queue
+from tests.execution.at_work import drain, endings, output, run
 from tests.fakes import FakeClock
 from tests.processes import is_alive
-from tests.worker.at_work import drain, endings, output, run
 
 # --- outcomes
 
@@ -73,7 +73,7 @@ def test_a_retry_comes_by_itself_when_its_time_has_come(queue: Queue, tmp_path: 
     queue.set("backoff-cap", "200ms")
     flag = tmp_path / "flag"
     job_id = queue.enqueue(f"test -e {flag} || {{ touch {flag}; exit 1; }}").id
-    from tests.worker.at_work import wait_for_state, working
+    from tests.execution.at_work import wait_for_state, working
 
     with working(queue):
         job = wait_for_state(queue, job_id, State.COMPLETED)
@@ -322,8 +322,8 @@ def test_bytes_are_kept_as_they_are(queue: Queue) -> None:
 
 def test_output_can_be_followed_while_it_grows(queue: Queue, tmp_path: Path) -> None:
     """The same handle reads on when the bytes move from the file into the database."""
+    from tests.execution.at_work import wait_for_state, working
     from tests.processes import wait_for
-    from tests.worker.at_work import wait_for_state, working
 
     job_id = queue.enqueue(f"echo one; while ! test -e {tmp_path}/go; do sleep 0.02; done; echo two").id
     with working(queue):
@@ -350,7 +350,7 @@ def test_each_attempt_keeps_its_own_output(queue: Queue, tmp_path: Path) -> None
     """Retries do not mix what they wrote."""
     queue.set("backoff-cap", "1ms")
     job_id = queue.enqueue("echo attempt $QUEUECTL_ATTEMPT; exit 1", max_attempts=3).id
-    from tests.worker.at_work import wait_for_state, working
+    from tests.execution.at_work import wait_for_state, working
 
     with working(queue):
         wait_for_state(queue, job_id, State.DEAD)

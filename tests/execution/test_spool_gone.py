@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from core import recovery
-from core.events import AttemptAdopted, AttemptEnded, LockFileRemoved, RecoveryBlocked, RecoveryUnblocked
+from core.execution import recovery
+from core.execution.events import AttemptAdopted, AttemptEnded, LockFileRemoved, RecoveryBlocked, RecoveryUnblocked
+from core.execution.worker import StopMode
 from core.model import Outcome, Presence, State
 from core.queue import Queue
-from core.worker import StopMode
+from tests.execution.at_work import wait_for_state, working
+from tests.execution.test_adoption import started
 from tests.processes import WorkerProcess, group_of, processes_of_group, wait_for
-from tests.worker.at_work import wait_for_state, working
-from tests.worker.test_adoption import started
 
 #: Says in a ledger that it runs, until it is let go.
 COMMAND = "echo run >> ledger; echo begun; while ! test -e go; do sleep 0.02; done"

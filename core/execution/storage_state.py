@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from core import events
 from core.errors import DiskFull, QueueError
+from core.execution import events
 
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.2, 1.0
 

@@ -7,13 +7,13 @@ import os
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from core import events
+from core.execution import events
+from core.execution.command import Command, adopt
+from core.execution.processes import reap_orphans
+from core.execution.shim import own_pids
 from core.locks import Lock, look_at
 from core.model import Presence
 from core.places import here
-from core.process import Command, adopt
-from core.processes import reap_orphans
-from core.shim import own_pids
 from core.storage.sqlite import attempts as claims
 from core.storage.sqlite import workers
 from core.storage.sqlite.attempts import Claim, OpenAttempt

@@ -24,10 +24,10 @@ from typing import NamedTuple
 
 from core.clock import since_boot_s
 from core.errors import UsageError
+from core.execution.processes import group_has, group_lives, session_lives
+from core.execution.shim import LOCK_DESCRIPTOR, NO_DIRECTORY, Exit, Shim, off_targets
 from core.locks import create_afresh, is_locked
 from core.places import Place, here
-from core.processes import group_has, group_lives, session_lives
-from core.shim import LOCK_DESCRIPTOR, NO_DIRECTORY, Exit, Shim, off_targets
 from core.spool import Spool
 
 #: What a run file begins with; the attempt's id follows.

@@ -14,21 +14,21 @@ from pathlib import Path
 
 import pytest
 
-from core import running as running_module
 from core.cli import main
-from core.events import AttemptAdopted, AttemptEnded, CommandOutOfReach
+from core.execution import running_attempts as running_module
+from core.execution.command import adopt
+from core.execution.events import AttemptAdopted, AttemptEnded, CommandOutOfReach
+from core.execution.processes import processes, session_lives
+from core.execution.running_attempts import RunningSet
+from core.execution.selector import Waiter
+from core.execution.worker import StopMode
 from core.locks import holder_pid
 from core.model import NewJob, Outcome, State
-from core.process import adopt
-from core.processes import processes, session_lives
 from core.queue import Queue
-from core.running import RunningSet
-from core.waiter import Waiter
-from core.worker import StopMode
+from tests.execution.at_work import Told, wait_for_state, working
+from tests.execution.test_adoption import started
 from tests.processes import ROOT, WORKER, WorkerProcess, group_of, is_alive, processes_of_group, wait_for
 from tests.storage.by_hand import Hand
-from tests.worker.at_work import Told, wait_for_state, working
-from tests.worker.test_adoption import started
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a pid namespace")
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="only /proc tells of other processes")

@@ -1,0 +1,1 @@
+"""Running commands on this host: the worker, its shims, what it watches, and what dead workers left behind."""
