@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Command:
-    """One command. ``module`` is the file of this package with its ``configure`` and ``run``."""
+    """One command. ``module`` is the file of ``verbs`` with its ``configure`` and ``run``."""
 
     __slots__ = ("has_json", "is_reading", "module", "name", "summary", "takes_command_line", "usage")
 
@@ -37,46 +37,46 @@ COMMANDS: dict[str, Command] = {
         Command("enqueue", "enqueue", '[OPTIONS] "COMMAND" | [--] PROGRAM ARG…', "add jobs", takes_command_line=True),
         Command(
             "run",
-            "running",
+            "run",
             '[OPTIONS] "COMMAND" | [--] PROGRAM ARG…',
             "add a job, follow its output, exit with its exit code",
             takes_command_line=True,
         ),
-        Command("worker start", "worker", "[OPTIONS]", "run jobs in the foreground; also just: worker"),
-        Command("worker list", "workers", "[OPTIONS]", "show which workers are alive", is_reading=True),
-        Command("worker stop", "workers", "[ID…] [OPTIONS]", "ask workers to stop and wait until they have"),
+        Command("worker start", "worker_start", "[OPTIONS]", "run jobs in the foreground; also just: worker"),
+        Command("worker list", "worker_list", "[OPTIONS]", "show which workers are alive", is_reading=True),
+        Command("worker stop", "worker_stop", "[ID…] [OPTIONS]", "ask workers to stop and wait until they have"),
         Command("service install", "service", "[OPTIONS]", "have the system start a worker, at login or at boot"),
         Command("service status", "service", "[OPTIONS]", "say whether it is installed and runs; also: service"),
         Command("service print", "service", "[OPTIONS]", "print the file that install would write"),
         Command("service uninstall", "service", "[OPTIONS]", "stop that worker and remove its file"),
-        Command("list", "listing", "[STATE] [OPTIONS]", "list jobs", is_reading=True),
+        Command("list", "list", "[STATE] [OPTIONS]", "list jobs", is_reading=True),
         Command("show", "show", "JOB [OPTIONS]", "show all there is to know about a job", is_reading=True),
         Command("logs", "logs", "JOB… [OPTIONS]", "show what a job wrote", is_reading=True),
-        Command(
-            "wait", "waiting", "JOB… | --queue Q | --all [OPTIONS]", "wait until jobs have finished", is_reading=True
-        ),
-        Command("retry", "acts", "JOB… | --queue Q [OPTIONS]", "try jobs again now"),
+        Command("wait", "wait", "JOB… | --queue Q | --all [OPTIONS]", "wait until jobs have finished", is_reading=True),
+        Command("retry", "retry", "JOB… | --queue Q [OPTIONS]", "try jobs again now"),
         Command("cancel", "cancel", "JOB… | --queue Q [OPTIONS]", "cancel jobs, and stop those that run"),
         Command("edit", "edit", "JOB [OPTIONS]", "change a job that waits or is dead"),
         Command("dlq list", "dlq", "[OPTIONS]", "list the dead letter queue; also just: dlq", is_reading=True),
         Command("dlq replay", "dlq", "JOB… | --all [OPTIONS]", "give dead jobs a fresh start; also: dlq retry"),
         Command("dlq purge", "dlq", "JOB… | --all [OPTIONS]", "put dead jobs out of sight"),
         Command("purge", "purge", "JOB… | --state STATE | --all [OPTIONS]", "put finished jobs out of sight"),
-        Command("restore", "acts", "JOB… | --last [OPTIONS]", "bring purged jobs back"),
-        Command("undo", "acts", "[OPTIONS]", "undo the last act, if it was a purge, retry, replay, edit or cancel"),
+        Command("restore", "restore", "JOB… | --last [OPTIONS]", "bring purged jobs back"),
+        Command("undo", "undo", "[OPTIONS]", "undo the last act, if it was a purge, retry, replay, edit or cancel"),
         Command("status", "status", "[OPTIONS]", "show how many jobs stand where, and who works", is_reading=True),
-        Command("metrics", "status", "[OPTIONS]", "show throughput, success rate, wait and run times", is_reading=True),
-        Command("queue list", "lanes", "[OPTIONS]", "list the queues; also just: queue", is_reading=True),
-        Command("queue pause", "lanes", "[QUEUE…] [OPTIONS]", "start no more jobs of a queue, or of any"),
-        Command("queue resume", "lanes", "[QUEUE…] [OPTIONS]", "start jobs again"),
-        Command("queue limit", "lanes", "QUEUE N|none [OPTIONS]", "limit how many of a queue's jobs run at once"),
+        Command(
+            "metrics", "metrics", "[OPTIONS]", "show throughput, success rate, wait and run times", is_reading=True
+        ),
+        Command("queue list", "queue", "[OPTIONS]", "list the queues; also just: queue", is_reading=True),
+        Command("queue pause", "queue", "[QUEUE…] [OPTIONS]", "start no more jobs of a queue, or of any"),
+        Command("queue resume", "queue", "[QUEUE…] [OPTIONS]", "start jobs again"),
+        Command("queue limit", "queue", "QUEUE N|none [OPTIONS]", "limit how many of a queue's jobs run at once"),
         Command("config list", "config", "[OPTIONS]", "list the settings; also just: config", is_reading=True),
         Command("config get", "config", "KEY [OPTIONS]", "print a setting", is_reading=True),
         Command("config set", "config", "KEY VALUE [OPTIONS]", "change a setting"),
         Command("config unset", "config", "KEY [OPTIONS]", "go back to a setting's default"),
-        Command("prune", "upkeep", "[OPTIONS]", "remove for good what is older than the settings allow"),
-        Command("doctor", "upkeep", "[OPTIONS]", "check the database and say what to do"),
-        Command("backup", "upkeep", "FILE [OPTIONS]", "copy the database while it is in use"),
+        Command("prune", "prune", "[OPTIONS]", "remove for good what is older than the settings allow"),
+        Command("doctor", "doctor", "[OPTIONS]", "check the database and say what to do"),
+        Command("backup", "backup", "FILE [OPTIONS]", "copy the database while it is in use"),
         Command(
             "completion", "completion", "bash|zsh|fish", "print a script for the shell's completion", has_json=False
         ),

@@ -141,7 +141,7 @@ def build_parser(command: Command, width: int | None = None) -> Parser:
     prog = f"queuectl {command.name}"
     summary = command.summary[:1].upper() + command.summary[1:]
     parser = Parser(prog, f"{prog} {command.usage}", f"{summary}.", width)
-    import_module(f"core.cli.{command.module}").configure(parser, command.name)
+    import_module(f"core.cli.verbs.{command.module}").configure(parser, command.name)
     shared = parser.add_group("common options")
     shared.add_argument("--db", metavar="PATH", default=argparse.SUPPRESS, help="the database to use")
     # taken by all, so that those without JSON refuse it in the same words before and after their name

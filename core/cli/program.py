@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from core.cli.failures import DONE, INTERRUPTED, REFUSED, WRONG_USAGE, exit_code_of
-from core.cli.streams import forget, open_missing
+from core.cli.exit_codes import DONE, INTERRUPTED, REFUSED, WRONG_USAGE, exit_code_of
+from core.cli.standard_streams import forget, open_missing
 from core.errors import QueueError
 
 
@@ -49,7 +49,7 @@ def _shown(text: str) -> str:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    from core.cli.quick import enqueue, is_plain_enqueue
+    from core.cli.fast_enqueue import enqueue, is_plain_enqueue
 
     if is_plain_enqueue(arguments):
         return enqueue(arguments)
@@ -60,14 +60,14 @@ def _run(arguments: Sequence[str]) -> int:
     except SystemExit as stop:  # argparse has printed a help
         return int(stop.code or 0)
     if command is None:
-        from core.cli.help import overview_of
+        from core.cli.verbs.help import overview_of
 
         print(overview_of(options.rest), end="")
         return DONE
-    from core.cli.session import Session
+    from core.cli.context import Session
 
     with Session(options.db, is_json=options.json, color=options.color, is_reading=command.is_reading) as session:
-        code = int(import_module(f"core.cli.{command.module}").run(session, options))
+        code = int(import_module(f"core.cli.verbs.{command.module}").run(session, options))
         session.flush()
         return code
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from core.cli.session import Session
+from core.cli.context import Session
 
 #: What is done sooner than this needs no bar, in seconds.
 PATIENCE_S = 0.4

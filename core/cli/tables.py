@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.cli.session import Session
+from core.cli.context import Session
 from core.text import clean_line
 
 #: A column that is not the wide one takes no more cells of a terminal than this.

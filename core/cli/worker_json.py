@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from core.cli.jsonable import instant, text_of
+from core.cli.json_output import instant, text_of
 from core.execution import events
 
 

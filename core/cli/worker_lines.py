@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from core.cli.session import Session
-from core.cli.streams import forget
+from core.cli.context import Session
+from core.cli.standard_streams import forget
 from core.cli.wording import OUT_OF_REACH, count, pause, title, took
 from core.errors import QueueError
 from core.execution import events

@@ -225,7 +225,7 @@ def test_a_person_is_asked(
 ) -> None:
     """On a terminal purge asks; only a yes is a yes."""
     dead_jobs(open_queue, 1)
-    monkeypatch.setattr("core.cli.session.Session.can_ask", property(lambda _: True))
+    monkeypatch.setattr("core.cli.context.Session.can_ask", property(lambda _: True))
     monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
     result = cli("purge", "--all")
     assert result.code == code

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.cli import command_table
-from core.cli.completion import quoted
+from core.cli.verbs.completion import quoted
 from core.queue import Queue
 from tests.cli.conftest import ROOT, Cli, Terminal
 

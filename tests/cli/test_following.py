@@ -342,7 +342,7 @@ def test_a_job_that_completed_and_was_purged_has_completed(cli: Cli, open_queue:
 
 def test_a_job_that_was_removed_does_not_complete(cli: Cli, open_queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody pruned it while it was waited for."""
-    from core.cli.waiting import Waited
+    from core.cli.verbs.wait import Waited
 
     waited = Waited([1, 2])
     open_queue.add("true")

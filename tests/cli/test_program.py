@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.cli import command_table, help_texts, main
-from core.cli.failures import exit_code_of
+from core.cli.exit_codes import exit_code_of
 from core.errors import DatabaseBusy, InvalidTransition, JobNotFound, NameTaken, QueueNotFound, UsageError
 from core.queue import Queue
 from core.version import __version__
@@ -331,7 +331,7 @@ def test_an_interrupt_is_exit_130_without_a_word(cli: Cli, monkeypatch: pytest.M
     def interrupt(*_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("core.cli.status.run", interrupt)
+    monkeypatch.setattr("core.cli.verbs.status.run", interrupt)
     result = cli("status")
     assert (result.code, result.out, result.err) == (130, "", "")
 
@@ -403,16 +403,16 @@ def test_a_plain_enqueue_loads_no_more_than_it_needs(terminal: Terminal) -> None
         "difflib",
         "core.execution.worker",
         "core.text",
-        "core.cli.jsonable",
+        "core.cli.json_output",
     }
     assert loaded & unneeded == set()
     assert loaded & {"argparse", "dataclasses", "inspect", "typing", "core.model", "core.newjob"} == set()
     assert {name for name in loaded if name.startswith("core.cli.")} == {
-        "core.cli.failures",
+        "core.cli.exit_codes",
         "core.cli.program",
-        "core.cli.quick",
-        "core.cli.session",
-        "core.cli.streams",
+        "core.cli.fast_enqueue",
+        "core.cli.context",
+        "core.cli.standard_streams",
     }
     with_options = _loaded_after(terminal, "enqueue", "--label", "x", "true")
     assert with_options & unneeded == set()

@@ -42,7 +42,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home" / "config"))
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setattr("core.cli.service.sys.platform", "linux")
+    monkeypatch.setattr("core.cli.verbs.service.sys.platform", "linux")
     return tmp_path
 
 
@@ -178,7 +178,7 @@ def test_on_macos_it_is_an_agent(cli: Cli, database: Path, home: Path, monkeypat
     program.write_text(f'#!/bin/sh\necho "$*" >> {shlex.quote(str(log))}\necho state = running\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{home / 'bin'}:/usr/bin:/bin")
-    monkeypatch.setattr("core.cli.service.sys.platform", "darwin")
+    monkeypatch.setattr("core.cli.verbs.service.sys.platform", "darwin")
     cli.ok("service", "install", "-c", "3")
     label = f"local.{service_name(str(database))}"
     agent = home / "home" / "Library" / "LaunchAgents" / f"{label}.plist"

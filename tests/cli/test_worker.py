@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from core.cli.session import Session
+from core.cli.context import Session
 from core.cli.worker_lines import WorkerLines
 from core.execution import events
 from core.execution.worker import Worker

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from core.cli import cancel, main
+from core.cli import main
+from core.cli.verbs import cancel
 from core.clock import to_datetime
 from core.model import Job, NewJob, Phase, State, Term, Unwatched, View
 from core.queue import Queue

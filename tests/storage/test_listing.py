@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.cli import selecting
+from core.cli import job_selection
 from core.clock import to_datetime
 from core.errors import UsageError
 from core.model import Job, NewJob, Outcome, Sort, State, Term, View
@@ -279,12 +279,12 @@ def test_pages_with_one_now_hold_each_job_once_though_it_becomes_due_meanwhile(
 def test_list_shows_each_job_once_though_one_becomes_due_meanwhile(
     queue: Queue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selecting, "_PAGE", 2)
+    monkeypatch.setattr(job_selection, "_PAGE", 2)
     urgent = NewJob("true", priority=9, run_at=to_datetime(clock.now_ms() + 1000))
     queue.enqueue_many([urgent, *(NewJob("true") for _ in range(5))])
     view = View(states=(State.PENDING,))
     before, found = queue.ids(view), []
-    for page in selecting.walk(queue, view):
+    for page in job_selection.walk(queue, view):
         found += [job.id for job in page]
         clock.advance(1)
     assert found == before

@@ -1,0 +1,105 @@
+"""Jobs from a stream, one a line: shell commands or JSON objects, read as they are needed."""
+
+from __future__ import annotations
+
+import re
+from codecs import BOM_UTF8
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
+
+from core.cli.exit_codes import Refused
+from core.cli.job_options import Now, fields_of_json
+from core.errors import NameTaken, QueueError, UsageError
+from core.newjob import NewJob
+
+_BLOCK = 1 << 16
+#: A line longer than this is no command that a system would take.
+_LONGEST = 4 << 20
+#: So many directories are kept in mind, to note those that do not exist.
+_MOST_DIRECTORIES = 100
+
+
+def is_json(text: str) -> bool:
+    """Tell whether a text means a JSON object; a shell's ``{ list; }`` has a space and then a word."""
+    return re.match(r'\s*\{(?!\s)|\s*\{\s*(?:"|\}|$)', text) is not None
+
+
+def is_array(text: str) -> bool:
+    """Return whether a text means a JSON array; a shell's ``[ test ]`` has a space and then a word."""
+    return re.match(r'\s*\["|\s*\[\s*(?:\{|\]|$)', text) is not None
+
+
+def new_job(text: str, defaults: Mapping[str, Any], now: Now) -> NewJob:
+    """Return the job that a text means: a shell command or a JSON object; ``defaults`` hold where it says nothing."""
+    if is_json(text):
+        return NewJob(**{**defaults, **fields_of_json(text, now)})
+    if is_array(text):
+        raise UsageError(
+            "a JSON array is no single job; give it to 'queuectl enqueue' as one word, or an object a line"
+        )
+    return NewJob(text, **defaults)
+
+
+class JobLines:
+    """The jobs of a stream; ``number`` is the line, from 1, that the newest one came from."""
+
+    def __init__(self, stream: BinaryIO, separator: bytes, defaults: Mapping[str, Any], now: Now) -> None:
+        self._stream = stream
+        self._separator = separator
+        self._defaults = defaults
+        self._now = now
+        self.number = 0
+        self._lines_of_names: dict[str, int] = {}
+        #: The directories that jobs named, each once.
+        self.directories: dict[str, None] = {}
+
+    def __iter__(self) -> Iterator[NewJob]:
+        for line in self._lines():
+            self.number += 1
+            if self.number == 1:
+                line = line.removeprefix(BOM_UTF8)  # editors on Windows write it; no shell would find the command
+            if not line.strip() or (line.lstrip()[:1] == b"#" and self._separator == b"\n"):
+                continue  # a comment is for lines that people write
+            try:
+                text = line.decode()
+            except UnicodeDecodeError:
+                raise UsageError("it is not valid UTF-8") from None
+            job = new_job(text, self._defaults, self._now)
+            if job.name is not None:
+                self._note_name(job.name)
+            if job.cwd is not None and len(self.directories) < _MOST_DIRECTORIES:
+                self.directories.setdefault(job.cwd)
+            yield job
+
+    def _note_name(self, name: str) -> None:
+        first = self._lines_of_names.setdefault(name, self.number)
+        if first != self.number:
+            reason = f"the name {name!r} is twice in this batch, first in line {first}"
+            raise Refused(f"line {self.number}: {reason}; nothing was added")
+
+    def placed(self, error: QueueError) -> QueueError:
+        """Return an error with the number of the line that it is about."""
+        if isinstance(error, NameTaken):
+            line = self._lines_of_names[error.name]
+            return Refused(
+                f"line {line}: a job named {error.name!r} exists already, choose another name; nothing was added"
+            )
+        reason = re.sub(r"^job \d+: ", "", str(error))
+        return UsageError(f"line {self.number}: {reason}; nothing was added")
+
+    def _lines(self) -> Iterator[bytes]:
+        """Yield the lines without their ends; a carriage return before a line feed belongs to the end."""
+        rest = b""
+        while True:
+            block = self._stream.read1(_BLOCK) if hasattr(self._stream, "read1") else self._stream.read(_BLOCK)
+            if not block:
+                break
+            lines = (rest + block).split(self._separator)
+            rest = lines.pop()
+            for line in lines:
+                yield line.removesuffix(b"\r") if self._separator == b"\n" else line
+            if len(rest) > _LONGEST:
+                self.number += 1
+                raise UsageError("it is too long for a command")
+        if rest:
+            yield rest

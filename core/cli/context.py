@@ -1,0 +1,175 @@
+"""What every command is given: the database, and two places to write to."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from core.cli.exit_codes import Refused
+from core.cli.standard_streams import forget
+from core.clock import SystemClock, to_datetime
+from core.errors import QueueError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+    from tempfile import TemporaryDirectory
+    from types import TracebackType
+
+    from core.queue import Queue
+
+_SGR = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "magenta": "35",
+    "cyan": "36",
+}
+
+
+class Session:
+    """The surroundings of one command: its database, whether it speaks JSON, and whether a person reads along."""
+
+    def __init__(self, database: str | None, *, is_json: bool, color: str, is_reading: bool = False) -> None:
+        self.is_json = is_json
+        self._is_reading = is_reading
+        self._empty: TemporaryDirectory[str] | None = None
+        #: What the command has changed, as a sentence without its end: said if what it should print cannot be.
+        self.done = ""
+        self._database = database
+        self._color = color
+        self._queue: Queue | None = None
+        self._clock = SystemClock()
+        self.is_terminal = _is_terminal(sys.stdout)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._queue is not None:
+            self._queue.close()
+        if self._empty is not None:
+            self._empty.cleanup()
+        if not self.done:
+            return
+        if isinstance(error, OSError) and error.filename is None:
+            raise Refused(f"{self.done}, but writing that failed: {error.strerror or error}") from error
+        if isinstance(error, QueueError):
+            raise Refused(f"{self.done}; then: {error}") from error
+        if isinstance(error, KeyboardInterrupt):
+            self.note(f"queuectl: interrupted; {self.done}")
+
+    # --- the database
+
+    def queue(self, *, create: bool = False) -> Queue:
+        """Return the queue, opened once. Without ``create`` a database that was named must exist.
+
+        To a command that only reads, one that does not exist is an empty queue, which is said if it was named.
+        """
+        if self._queue is None:
+            from core.interrupt import has_started
+            from core.queue import Queue
+
+            has_started()
+            is_named = self._database is not None or bool(os.environ.get("QUEUECTL_DB"))
+            path = self._named_path()
+            if self._is_reading and not create and not os.path.lexists(path):
+                if is_named:
+                    self.note(f"queuectl: note: there is no database at {path}; it reads as an empty queue")
+                path, is_named = self._empty_database(), False
+            self._queue = Queue(path, create=create or not is_named)
+        return self._queue
+
+    def _empty_database(self) -> str:
+        from tempfile import TemporaryDirectory
+
+        self._empty = TemporaryDirectory(prefix="queuectl-", ignore_cleanup_errors=True)
+        return os.path.join(self._empty.name, "queue.db")
+
+    def database_path(self) -> str:
+        """Return the absolute path of the database, whether it is there or not."""
+        return os.path.abspath(self._named_path())
+
+    def _named_path(self) -> str:
+        if self._database is not None:
+            return os.path.expanduser(self._database)
+        from core.spool import default_database
+
+        return default_database()
+
+    def now(self) -> datetime:
+        """Return what time it is."""
+        return to_datetime(self._clock.now_ms())
+
+    def monotonic_s(self) -> float:
+        """Return the reading of a stopwatch, in seconds."""
+        return self._clock.monotonic_s()
+
+    # --- words
+
+    def say(self, text: str) -> None:
+        """Write a line of what was asked for to stdout."""
+        print(text)
+
+    def flush(self) -> None:
+        """Write what stdout still holds: before the session ends, which knows what was done and may be untold."""
+        sys.stdout.flush()
+
+    def note(self, text: str) -> None:
+        """Write a line on the side to stderr, at once; that it cannot be written stops nothing."""
+        try:
+            print(text, file=sys.stderr, flush=True)
+        except (OSError, ValueError):
+            forget(sys.stderr)
+
+    def lose_stdout(self, error: OSError | ValueError, still: str) -> None:
+        """Write no more to stdout, which failed with ``error``; say so, and what is ``still`` done."""
+        forget(sys.stdout)
+        reason = error.strerror if isinstance(error, OSError) else None
+        self.note(f"queuectl: the output cannot be written any more ({reason or error}); {still}")
+
+    def note_left_out(self) -> None:
+        """Name on stderr the variables that a job just added takes from its worker, not from here, if there are any."""
+        names = self.queue().left_to_worker()
+        if names:
+            from core.text import clean_line
+
+            self.note(f"queuectl: note: left to the worker's environment (capture-env): {clean_line(', '.join(names))}")
+
+    @property
+    def has_colour(self) -> bool:
+        """Whether stdout is to be coloured."""
+        if self._color != "auto":
+            return self._color == "always"
+        return self.is_terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+    def style(self, text: str, *names: str) -> str:
+        """Return a text in a colour or weight, if stdout has colours."""
+        if not self.has_colour or not names:
+            return text
+        return f"\x1b[{';'.join(_SGR[name] for name in names)}m{text}\x1b[0m"
+
+    # --- questions
+
+    def confirm(self, question: str) -> bool:
+        """Ask a person; only on a terminal."""
+        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether a person could be asked."""
+        return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+
+
+def _is_terminal(stream: object) -> bool:
+    try:
+        return bool(stream is not None and stream.isatty())  # type: ignore[attr-defined]
+    except ValueError:  # closed
+        return False

@@ -1,0 +1,1 @@
+"""The commands, one file a verb: ``configure`` describes its options, ``run`` does it and returns the exit code."""

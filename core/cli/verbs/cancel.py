@@ -1,0 +1,106 @@
+"""``queuectl cancel``: cancel waiting jobs, stop running ones and see them end."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+
+from core.cli.context import Session
+from core.cli.embedded_worker import Helper, is_orphaned
+from core.cli.exit_codes import DONE, REFUSED
+from core.cli.job_selection import add_filter_options, chosen
+from core.cli.parser import Parser
+from core.cli.report import note_done, report
+from core.cli.wording import OUT_OF_REACH, count, pause, title
+from core.model import Act, Job, State
+from core.queue import Queue
+
+#: How much longer than the grace the stopping of a command may take, in seconds.
+_MARGIN_S = 5.0
+
+
+def configure(parser: Parser, name: str) -> None:
+    """Describe the options."""
+    parser.add_argument("words", metavar="JOB", nargs="*", help="numbers or names")
+    add_filter_options(parser)
+    parser.add_argument("--kill", action="store_true", help="kill running ones at once instead of asking them to end")
+    parser.add_argument("--no-wait", action="store_true", help="do not wait until running ones have ended")
+    parser.description = (
+        "Cancel jobs. A running one gets TERM, after the setting kill-grace KILL, and the command waits until it ended;"
+        " if its worker is dead, the command does the worker's part. A group is of jobs that wait or run."
+    )
+    parser.examples("queuectl cancel 42", "queuectl cancel --kill nightly", "queuectl cancel --label nightly")
+
+
+def run(session: Session, options: Namespace) -> int:
+    """Cancel the jobs and report what became of each."""
+    queue = session.queue()
+    ids = chosen(queue, options, "cancel", (State.PENDING, State.RUNNING))
+    before = {job_id: queue.job(job_id).state for job_id in ids}
+    act = queue.cancel(ids, kill=options.kill)
+    note_done(session, act, "cancelled or asked to stop")
+    jobs = queue.watched([queue.job(job_id) for job_id in ids])
+    running = [job for job in jobs if job.state is State.RUNNING]
+    if running and not options.no_wait:
+        _note_waiting(session, queue, running, is_kill=options.kill)
+        _wait(session, queue, [job.id for job in running])
+        jobs = queue.watched([queue.job(job_id) for job_id in ids])
+    if session.is_json:
+        _print_json(session, jobs)
+        return _code(act, jobs, is_waiting=not options.no_wait)
+    if len(jobs) > 20:
+        return report(session, act, "cancelled")
+    away = queue.out_of_reach() if any(job.state is State.RUNNING for job in jobs) else set()
+    for job in jobs:
+        if job.id in away and job.state is State.RUNNING:
+            session.say(f"Job {title(job)} {OUT_OF_REACH}")
+            continue
+        session.say(_fate(job, before[job.id], is_waiting=not options.no_wait))
+    return _code(act, jobs, is_waiting=not options.no_wait)
+
+
+def _code(act: Act, jobs: list[Job], *, is_waiting: bool) -> int:
+    is_stuck = is_waiting and any(job.state is State.RUNNING for job in jobs)
+    return REFUSED if is_stuck or not act.count else DONE
+
+
+def _print_json(session: Session, jobs: list[Job]) -> None:
+    from core.cli.json_output import job_object, print_array
+
+    now = session.now()
+    print_array(job_object(job, now) for job in jobs)
+
+
+def _fate(job: Job, before: State, *, is_waiting: bool) -> str:
+    if job.state is State.CANCELLED:
+        return f"Job {title(job)} cancelled"
+    if job.unwatched is not None and job.unwatched.has_ended:
+        return f"Job {title(job)} has ended already; a worker records how, once one is alive ('queuectl worker')"
+    if job.unwatched is not None:
+        return f"Job {title(job)} will be cancelled when a worker comes ('queuectl worker'): no living one watches it"
+    if job.state is State.RUNNING:
+        reason = "still runs; its worker goes on stopping it" if is_waiting else "is asked to stop"
+        return f"Job {title(job)} {reason}"
+    if before is job.state:
+        return f"Job {title(job)} is {job.state.value} already"
+    return f"Job {title(job)} ended before it could be cancelled: it is {job.state.value}"
+
+
+def _note_waiting(session: Session, queue: Queue, running: list[Job], *, is_kill: bool) -> None:
+    if not session.is_json:
+        grace_s = 0.0 if is_kill else queue.settings().kill_grace_s
+        limit = "" if is_kill else f" (KILL follows after {pause(grace_s)})"
+        session.note(f"queuectl: waiting for {count(len(running), 'running job')} to end{limit}")
+
+
+def _wait(session: Session, queue: Queue, ids: list[int]) -> None:
+    """Wait until the running jobs have ended, at most as long as stopping may take."""
+    until_s = session.monotonic_s() + queue.settings().kill_grace_s + _MARGIN_S
+    with Helper(queue) as helper:
+        while session.monotonic_s() < until_s:
+            ids = [job_id for job_id in ids if queue.job(job_id).state is State.RUNNING]
+            if not ids:
+                return
+            if not helper.is_working and any(is_orphaned(queue, job_id) for job_id in ids):
+                helper.start()
+            time.sleep(0.05)

@@ -1,0 +1,81 @@
+"""``queuectl dlq``: the dead letter queue, the jobs that failed for good."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from core.cli.context import Session
+from core.cli.exit_codes import DONE, Refused
+from core.cli.parser import Parser
+from core.cli.progress import Progress
+from core.cli.report import report, report_named
+from core.errors import UsageError
+from core.model import State, View
+from core.queue import Queue
+
+_DEAD = View((State.DEAD,))
+
+
+def configure(parser: Parser, name: str) -> None:
+    """Describe the options."""
+    if name == "dlq list":
+        from core.cli.job_selection import limit_of
+
+        parser.add_argument("--limit", metavar="N", type=limit_of, default=100, help="at most so many; 0 for all")
+        parser.examples("queuectl dlq", "queuectl dlq list --json")
+        return
+    parser.add_argument("words", metavar="JOB", nargs="*", help="numbers or names of dead jobs")
+    parser.add_argument("--all", action="store_true", help="all dead jobs")
+    if name == "dlq purge":
+        from core.cli.verbs.purge import add_consent_options
+
+        add_consent_options(parser)
+        parser.examples("queuectl dlq purge 42", "queuectl dlq purge --all --yes")
+    else:
+        parser.examples("queuectl dlq replay 42", "queuectl dlq replay --all")
+
+
+def run(session: Session, options: Namespace) -> int:
+    """List, replay or purge dead jobs."""
+    if options.command_name == "dlq list":
+        return _list(session, options)
+    queue = session.queue()
+    if bool(options.words) is options.all:
+        raise UsageError(f"{options.command_name} which job? give numbers or names, or --all")
+    for reference in options.words:
+        _check_dead(queue, reference)
+    if options.all and not queue.count(_DEAD):
+        raise Refused("the dead letter queue is empty")
+    if options.command_name == "dlq purge":
+        from core.cli.verbs.purge import purge_jobs
+
+        return purge_jobs(session, queue, _DEAD if options.all else options.words, options)
+    with Progress(session, "replaying") as progress:
+        act = queue.replay(_DEAD if options.all else options.words, progress=progress)
+    if options.all:
+        return report(session, act, "will run again")
+    return report_named(session, queue, act, options.words, "will run again")
+
+
+def _check_dead(queue: Queue, reference: str) -> None:
+    job = queue.job(reference)
+    if job.state is not State.DEAD:
+        raise Refused(f"job {job.id} is {job.state.value}, not in the dead letter queue; see 'queuectl dlq list'")
+
+
+def _list(session: Session, options: Namespace) -> int:
+    queue = session.queue()
+    limit = options.limit or None
+    if session.is_json:
+        from core.cli.job_selection import walk
+        from core.cli.json_output import job_object, print_array
+
+        now = session.now()
+        print_array(job_object(job, now) for page in walk(queue, _DEAD, limit=limit) for job in page)
+    elif not queue.count(_DEAD):
+        session.note("queuectl: the dead letter queue is empty")
+    else:
+        from core.cli.verbs.list import list_jobs
+
+        list_jobs(session, queue, _DEAD, limit=limit)
+    return DONE

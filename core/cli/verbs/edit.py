@@ -1,0 +1,101 @@
+"""``queuectl edit``: change a job that waits or is dead."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.cli.context import Session
+from core.cli.exit_codes import DONE, Refused
+from core.cli.job_options import EDIT_DEFAULTS, add_job_options, fields_of_options
+from core.cli.parser import Parser
+from core.cli.verbs.enqueue import note_missing_directories
+from core.cli.wording import title
+from core.errors import UsageError
+from core.model import Job
+
+_CLEARABLE = {
+    "name": "name",
+    "label": "label",
+    "timeout": "timeout_s",
+    "ok-exit": "ok_exit",
+    "dead-exit": "dead_exit",
+    "delay": "run_at",
+    "env": "env",
+}
+
+
+def configure(parser: Parser, name: str) -> None:
+    """Describe the options."""
+    parser.add_job()
+    parser.add_argument("--command", metavar="COMMAND", help="the shell command")
+    add_job_options(parser, EDIT_DEFAULTS)
+    parser.add_argument(
+        "--unset-env", metavar="NAME", action="append", help="take this variable of --env out; the others stay"
+    )
+    parser.add_argument(
+        "--clear", metavar="WHAT", action="append", choices=sorted(_CLEARABLE), help=", ".join(sorted(_CLEARABLE))
+    )
+    parser.add_argument("--retry", action="store_true", help="and try it again now")
+    parser.description = (
+        "Change a job that waits or is dead; what no option names stays as it is, and what it was before stays in its "
+        "history."
+    )
+    parser.examples(
+        "queuectl edit 42 --command './import.sh --safe' --retry",
+        "queuectl edit nightly --timeout 2h --clear label",
+        "queuectl edit nightly --env MODE=fast --unset-env DEBUG",
+    )
+
+
+def run(session: Session, options: Namespace) -> int:
+    """Change the job and say so."""
+    fields = _changes(session, options)
+    queue = session.queue()
+    before = queue.job(options.job)
+    job_id = before.id  # the edit may take away the name it was called by
+    if options.unset_env or fields.get("env"):
+        fields["env"] = _variables(before, fields.get("env") or {}, options.unset_env or ())
+    act = queue.edit(job_id, then_retry=options.retry, **fields)
+    if act.count:
+        session.done = f"job {job_id} was changed"
+    job = queue.job(job_id)
+    if "cwd" in fields:
+        note_missing_directories(session, [job.cwd])
+    if session.is_json:
+        from core.cli.json_output import job_object, print_object
+
+        print_object(job_object(job, session.now()))
+    elif act.count:
+        session.say(f"Job {title(job)} changed{' and will run again' if options.retry else ''}")
+    else:
+        session.say(f"Job {title(job)} is like that already")
+    return DONE
+
+
+def _changes(session: Session, options: Namespace) -> dict[str, Any]:
+    """Return the fields that the options give or clear; raise ``UsageError`` when they contradict or say nothing."""
+    fields: dict[str, Any] = fields_of_options(options, session.now)
+    if options.command is not None:
+        fields["command"] = options.command
+    for what in options.clear or ():
+        if _CLEARABLE[what] in fields:
+            raise UsageError(f"--clear {what} and a new value for it exclude each other")
+        fields[_CLEARABLE[what]] = None
+    if options.unset_env and "env" in (options.clear or ()):
+        raise UsageError("--clear env takes every variable out; leave --unset-env out")
+    if not fields and not options.unset_env and not options.retry:
+        raise UsageError("nothing to change; give an option such as --command or --timeout")
+    return fields
+
+
+def _variables(job: Job, new: Mapping[str, str], unset: Sequence[str]) -> dict[str, str]:
+    """Return the job's variables with the new ones set and others taken out."""
+    for name in unset:
+        if name in new:
+            raise UsageError(f"--env and --unset-env both name {name!r}; give one of them")
+        if name not in job.env:
+            known = ", ".join(sorted(job.env)) or "none"
+            raise Refused(f"job {job.id} has no variable {name!r} to take out; those of its own: {known}")
+    return {name: value for name, value in {**job.env, **new}.items() if name not in unset}

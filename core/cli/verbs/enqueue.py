@@ -1,0 +1,109 @@
+"""``queuectl enqueue``: add one job from the command line, or many from a stream."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from core.cli.context import Session
+from core.cli.exit_codes import DONE
+from core.cli.job_options import add_job_options, fields_of_options
+from core.cli.parser import Parser
+from core.errors import UsageError
+from core.newjob import NewJob
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+
+def configure(parser: Parser, name: str) -> None:
+    """Describe the options."""
+    parser.add_argument(
+        "words",
+        metavar="COMMAND",
+        nargs="*",
+        help="one word is a line for the shell (or a JSON object whose keys are the options' names, or an array of"
+        " them); several are a program and its arguments, whatever they look like",
+    )
+    parser.add_argument("--command", metavar="COMMAND", help="the line for the shell, as other queues take it")
+    parser.add_argument("--stdin", action="store_true", help="add a job for each line of the standard input")
+    parser.add_argument("--file", metavar="FILE", help="add a job for each line of a file")
+    parser.add_argument("--null", action="store_true", help="the lines end with a NUL character")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print the id and nothing else")
+    add_job_options(parser)
+    parser.description = (
+        "Add jobs. Once their numbers are printed they are safely on disk; a batch is added as a whole or not at all. "
+        "Options go before the command: from its first word on all words belong to the program."
+    )
+    parser.examples(
+        'queuectl enqueue "make test > log.txt"',
+        "queuectl enqueue --timeout 5m --label nightly rsync -a 'My Files' /backup",
+        """queuectl enqueue '{"command": "./import.sh", "id": "import", "max-attempts": 5}'""",
+        "queuectl enqueue --stdin --timeout 1h < commands.txt",
+    )
+
+
+def run(session: Session, options: Namespace) -> int:
+    """Add what was asked for and print the ids."""
+    if options.stdin or options.file is not None:
+        from core.cli.enqueue_batch import add_lines
+
+        return add_lines(session, options)
+    if options.null:
+        raise UsageError("-0 goes with --stdin or --file")
+    if len(options.words) == 1 and options.words[0].lstrip()[:1] == "[":
+        from core.cli.batch_input import is_array
+        from core.cli.enqueue_batch import add_array
+
+        if is_array(options.words[0]):
+            return add_array(session, options)
+    job = job_of(session, options)
+    queue = session.queue(create=True)
+    job_id = queue.add(job)
+    session.done = f"job {job_id} was added"
+    if session.is_json:
+        from core.cli.json_output import job_object, print_object
+
+        print_object(job_object(queue.job(job_id), session.now()))
+    else:
+        session.say(str(job_id) if options.quiet else f"Job added successfully (ID: {job_id})")
+    if job.cwd is not None:
+        note_missing_directories(session, [job.cwd])
+    if not options.quiet:
+        session.note_left_out()
+    return DONE
+
+
+def job_of(session: Session, options: Namespace, **defaults: Any) -> NewJob:
+    """Return the job of a command line: its words are a shell line, a JSON object, or a program and its arguments."""
+    fields = {**defaults, **fields_of_options(options, session.now)}
+    words: list[str] = options.words
+    if vars(options).get("command") is not None:
+        if words:
+            raise UsageError("give the command behind the options or as --command, only one of them")
+        words = [options.command]
+    if not words:
+        raise UsageError(
+            f"nothing to {options.command_name}; give a command, as in: queuectl {options.command_name} 'sleep 5'"
+        )
+    if len(words) > 1:
+        import shlex
+
+        return NewJob(shlex.join(words), **fields)
+    if words[0].lstrip()[:1] in ("{", "["):
+        from core.cli.batch_input import new_job
+
+        return new_job(words[0], fields, session.now)
+    return NewJob(words[0], **fields)
+
+
+def note_missing_directories(session: Session, directories: Iterable[str]) -> None:
+    """Note on stderr which directories of new jobs are not there: they may be when the jobs start, or never."""
+    import os
+
+    for directory in directories:
+        path = os.path.abspath(os.path.expanduser(directory))
+        if not os.path.isdir(path):
+            what = "is not a directory" if os.path.lexists(path) else "does not exist"
+            session.note(f"queuectl: note: {path} {what}; if that is so when the job starts, it fails")

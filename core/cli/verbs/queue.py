@@ -1,0 +1,130 @@
+"""``queuectl queue``: the named queues, their pause flags and limits."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+
+from core.cli.context import Session
+from core.cli.exit_codes import DONE
+from core.cli.number_options import whole_number
+from core.cli.parser import Parser
+from core.cli.tables import Cell, Column, show_table
+from core.errors import QueueNotFound
+from core.model import Lane, State
+from core.queue import Queue
+from core.rules.job_input import MAX_LIMIT
+from core.text import clean_line
+
+_SHOWN = (State.PENDING, State.RUNNING, State.COMPLETED, State.DEAD, State.CANCELLED)
+
+
+def configure(parser: Parser, name: str) -> None:
+    """Describe the options."""
+    verb = name.partition(" ")[2]
+    if verb in ("pause", "resume"):
+        parser.add_argument("words", metavar="QUEUE", nargs="*", help="which queues (default: everything)")
+        parser.examples(f"queuectl queue {verb} media", f"queuectl queue {verb}")
+    elif verb == "limit":
+        parser.add_argument("queue", metavar="QUEUE", help="which queue")
+        parser.add_argument("limit", metavar="N", help="jobs at once, over all workers; none lifts the limit")
+        parser.examples("queuectl queue limit media 2", "queuectl queue limit media none")
+    else:
+        parser.examples("queuectl queue list", "queuectl queue list --json")
+
+
+def run(session: Session, options: Namespace) -> int:
+    """List, pause, resume or limit queues."""
+    verb = options.command_name.partition(" ")[2]
+    queue = session.queue(create=verb != "list")
+    if verb == "list":
+        return _list(session, queue)
+    if verb == "limit":
+        limit = _limit(options.limit)
+        queue.limit(options.queue, limit)
+        names = [options.queue]
+        done = f"Queue {options.queue}: " + ("no limit" if limit is None else f"at most {limit} at once")
+    else:
+        names = list(dict.fromkeys(options.words))
+        _set_paused(session, queue, names, is_paused=verb == "pause")
+        done = f"{', '.join(names) or 'Everything'} {'paused' if verb == 'pause' else 'resumed'}"
+        if names:
+            done = f"Queue {done}" if len(names) == 1 else f"Queues {done}"
+    session.done = done
+    if session.is_json:
+        _print_json(queue, names)
+    else:
+        session.say(clean_line(done))
+        if verb == "resume" and names and queue.is_paused():
+            session.note("queuectl: everything is paused too; 'queuectl queue resume' lifts that")
+    return DONE
+
+
+def _set_paused(session: Session, queue: Queue, names: Sequence[str], *, is_paused: bool) -> None:
+    known = {lane.name for lane in queue.lanes()}
+    for name in names:
+        if name not in known and not is_paused:
+            raise QueueNotFound(name)
+    change = queue.pause if is_paused else queue.resume
+    for name in names:
+        change(name)
+        if name not in known:
+            session.note(f"queuectl: queue {clean_line(name)} has no jobs yet; those to come will wait")
+    if not names:
+        change()
+
+
+def _limit(text: str) -> int | None:
+    if text.lower() in ("none", "-"):
+        return None
+    return whole_number("a limit", 4, 0, MAX_LIMIT)(text)
+
+
+def _list(session: Session, queue: Queue) -> int:
+    if session.is_json:
+        _print_json(queue, None)
+        return DONE
+    lanes = queue.lanes()
+    if lanes:
+        show_lanes(session, lanes)
+    else:
+        session.note("queuectl: no queues yet; the first job makes one")
+    if queue.is_paused():
+        session.note("queuectl: everything is paused; 'queuectl queue resume' goes on")
+    return DONE
+
+
+def show_lanes(session: Session, lanes: Sequence[Lane]) -> None:
+    """Print a table of queues."""
+    columns = (
+        Column("queue"),
+        Column("state"),
+        Column("limit", is_right=True),
+        *(Column(state.value, is_right=True) for state in _SHOWN),
+    )
+    rows = [
+        (
+            lane.name,
+            Cell("paused", "yellow") if lane.is_paused else Cell("open", "green"),
+            "-" if lane.limit is None else str(lane.limit),
+            *(lane.counts.get(state, 0) for state in _SHOWN),
+        )
+        for lane in lanes
+    ]
+    show_table(session, columns, rows)
+
+
+def _print_json(queue: Queue, names: Sequence[str] | None) -> None:
+    from core.cli.json_output import print_array
+
+    print_array(
+        {
+            "name": lane.name,
+            "is_paused": lane.is_paused,
+            "limit": lane.limit,
+            **{state.value: lane.counts.get(state, 0) for state in State},
+            "delayed": lane.delayed,
+        }
+        for lane in queue.lanes()
+        if not names or lane.name in names
+    )

@@ -1,0 +1,34 @@
+"""``queuectl retry``: try jobs again now."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from core.cli.context import Session
+from core.cli.job_selection import add_filter_options, chosen
+from core.cli.parser import Parser
+from core.cli.progress import Progress
+from core.cli.report import report, report_named
+from core.model import State
+
+
+def configure(parser: Parser, name: str) -> None:
+    """Describe the options."""
+    parser.add_argument("words", metavar="JOB", nargs="*", help="numbers or names")
+    parser.description = (
+        "Try jobs again now: dead, completed and cancelled ones get a fresh start, delayed ones become due."
+        " A group is of dead and pending jobs, unless --state names others."
+    )
+    add_filter_options(parser)
+    parser.examples("queuectl retry 42", "queuectl retry nightly 7 8", "queuectl retry --queue media --grep exit:1")
+
+
+def run(session: Session, options: Namespace) -> int:
+    """Give the jobs a fresh start, or make them due, and say which."""
+    queue = session.queue()
+    jobs = chosen(queue, options, "retry", (State.DEAD, State.PENDING))
+    with Progress(session, "retrying") as progress:
+        act = queue.retry(jobs, progress=progress)
+    if not options.words:
+        return report(session, act, "will run again")
+    return report_named(session, queue, act, options.words, "will run again")

@@ -1,0 +1,162 @@
+"""``queuectl run``: a job in the foreground: its output here, its exit code as ours."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import time
+from argparse import Namespace
+from types import FrameType
+
+from core.cli.context import Session
+from core.cli.embedded_worker import Helper, has_living_worker
+from core.cli.exit_codes import INTERRUPTED, Refused
+from core.cli.hold_notice import Holding
+from core.cli.job_options import RUN_DEFAULTS, add_job_options
+from core.cli.output_stream import LOOK_S, Clean, Follower, Raw, Sink
+from core.cli.parser import Parser
+from core.cli.signals import Handler, handling
+from core.cli.standard_streams import has_unread_input
+from core.cli.verbs.enqueue import job_of, note_missing_directories
+from core.cli.verbs.wait import exit_code_of
+from core.errors import InvalidTransition
+from core.model import Job
+from core.queue import Queue
+
+_INPUT_ADVICE = "put it into the command, as in: queuectl run 'cat file | …', or add </dev/null"
+#: The queue of jobs that a worker of ours runs: others' jobs are none of our business.
+LANE = "run"
+
+
+def configure(parser: Parser, name: str) -> None:
+    """Describe the options."""
+    parser.add_argument("words", metavar="COMMAND", nargs="*", help="as for enqueue")
+    parser.add_argument("--raw", action="store_true", help="write its bytes as they are")
+    add_job_options(parser, RUN_DEFAULTS)
+    parser.description = (
+        "Add a job, follow its output and exit with its exit code. A living worker runs it; if there is none, this "
+        "process does, and then for this job only (in the queue 'run'). It is tried once unless --max-attempts says "
+        "more. Ctrl+C cancels the job. The command reads nothing from here: input that waits on stdin is refused. The "
+        "exit code is the job's even if the output cannot be written (| head)."
+    )
+    parser.examples("queuectl run 'make test'", "queuectl run --timeout 10m ./import.sh --all 'big file.csv'")
+
+
+def run(session: Session, options: Namespace) -> int:
+    """Run one job to its end and return its exit code."""
+    if has_unread_input():
+        raise Refused(f"run does not pass its input on, and there is some; {_INPUT_ADVICE}")
+    queue = session.queue(create=True)
+    job = job_of(session, options, max_attempts=1)
+    is_alone = not has_living_worker(queue, job.queue)
+    lane = LANE if is_alone and options.queue is None and job.queue == "default" else job.queue
+    stops = _Stops()
+    with handling(stops.table()):
+        job_id = queue.add(job, queue=lane)
+        session.done = f"job {job_id} was added"
+        if job.cwd is not None:
+            note_missing_directories(session, [job.cwd])
+        if not session.is_json:
+            where = f"{_without_worker(queue, lane)}, so it runs here" if is_alone else "a worker will run it"
+            session.note(f"queuectl: job {job_id}: {where}")
+        if not is_alone:
+            session.note_left_out()
+        with Helper(queue, slots=1, queues=(lane,)) as helper:
+            if is_alone:
+                helper.start()
+            _follow(session, queue, job_id, options, stops)
+    ended = queue.job(job_id)
+    if has_unread_input():
+        session.note(f"queuectl: input came that job {job_id} was not given; {_INPUT_ADVICE}")
+    if session.is_json:
+        _print_json(session, ended)
+    return INTERRUPTED if stops.count else exit_code_of(session, ended, queue.purged_from(job_id) or ended.state)
+
+
+def _without_worker(queue: Queue, lane: str) -> str:
+    is_any_alive = any(worker.is_alive for worker in queue.workers())
+    return f"no worker takes jobs of queue {lane}" if is_any_alive else "no worker is alive"
+
+
+def _print_json(session: Session, job: Job) -> None:
+    from core.cli.json_output import job_object, print_object
+
+    try:
+        print_object(job_object(job, session.now()))
+        sys.stdout.flush()
+    except OSError as error:
+        session.lose_stdout(error, f"job {job.id} is {job.state.value}")
+
+
+class _Stops:
+    """Counts the signals that ask this process to stop: they end the job, not us."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.seen = 0
+
+    def table(self) -> dict[signal.Signals, Handler]:
+        """Return the handlers."""
+        return {signal.SIGINT: self._note, signal.SIGTERM: self._note}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+
+
+class _Nowhere:
+    """Takes output that nobody asked to see."""
+
+    def feed(self, data: bytes) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
+
+
+class _Losable:
+    """Writes to a sink until that fails; from then on the job is only waited for."""
+
+    def __init__(self, session: Session, job_id: int, sink: Sink) -> None:
+        self._session = session
+        self._job_id = job_id
+        self._sink: Sink = sink
+
+    def feed(self, data: bytes) -> None:
+        try:
+            self._sink.feed(data)
+        except OSError as error:
+            self._lose(error)
+
+    def finish(self) -> None:
+        try:
+            self._sink.finish()
+        except OSError as error:
+            self._lose(error)
+
+    def _lose(self, error: OSError) -> None:
+        self._sink = _Nowhere()
+        self._session.lose_stdout(error, f"waiting for job {self._job_id} to end; Ctrl+C cancels it")
+
+
+def _follow(session: Session, queue: Queue, job_id: int, options: Namespace, stops: _Stops) -> None:
+    sink: Sink = _Nowhere()
+    if not session.is_json:
+        sink = _Losable(session, job_id, Raw() if options.raw else Clean(session))
+    follower = Follower(queue, job_id, sink, number=1)
+    holding = Holding(session, queue)
+    while not follower.step():
+        holding.look(job_id)
+        if stops.count > stops.seen:
+            stops.seen = stops.count
+            if stops.count > 2:
+                session.note(f"queuectl: leaving job {job_id} to its worker")
+                return
+            _cancel(session, queue, job_id, is_kill=stops.count > 1)
+        time.sleep(LOOK_S)
+
+
+def _cancel(session: Session, queue: Queue, job_id: int, *, is_kill: bool) -> None:
+    session.note(f"queuectl: {'killing' if is_kill else 'cancelling'} job {job_id}")
+    with contextlib.suppress(InvalidTransition):  # it has just ended by itself
+        queue.cancel(job_id, kill=is_kill)

@@ -1,0 +1,156 @@
+"""``queuectl show``: everything about one job."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from core.cli.context import Session
+from core.cli.exit_codes import DONE
+from core.cli.parser import Parser
+from core.cli.tables import Cell, Column, show_pairs, show_table
+from core.cli.wording import COLOURS, OUT_OF_REACH, ago, cpu, due, local, phase, result, size, took, used
+from core.model import Attempt, Event, Job, State, Waiting
+from core.rules.environment import masked
+from core.rules.units import format_duration
+
+
+def configure(parser: Parser, name: str) -> None:
+    """Describe the options."""
+    parser.add_job()
+    parser.add_argument("--environment", action="store_true", help="also the variables that were kept with it")
+    parser.examples("queuectl show 42", "queuectl show nightly --json")
+
+
+def run(session: Session, options: Namespace) -> int:
+    """Print a job, its attempts and what people did to it."""
+    queue = session.queue()
+    (job,) = queue.watched([queue.job(options.job)])
+    attempts, history, waiting = queue.attempts(job.id), queue.history(job.id), queue.waiting(job.id)
+    environment = queue.environment(job.id) if options.environment else None
+    if session.is_json:
+        _print_json(session, job, attempts, history, waiting, environment)
+        return DONE
+    _show_job(session, job, waiting)
+    if job.state is State.RUNNING and job.id in queue.out_of_reach():
+        session.note(f"queuectl: job {job.id} {OUT_OF_REACH}")
+    if attempts:
+        session.say("")
+        _show_attempts(session, attempts)
+    if history:
+        session.say("")
+        _show_history(session, history)
+    if environment is not None:
+        session.say("")
+        left = Cell("(left to the worker)", "dim")
+        show_pairs(session, [(name, left if value is None else value) for name, value in environment.items()])
+    return DONE
+
+
+def _print_json(
+    session: Session,
+    job: Job,
+    attempts: list[Attempt],
+    history: list[Event],
+    waiting: Waiting | None,
+    environment: dict[str, str | None] | None,
+) -> None:
+    from core.cli.json_output import flat, job_object, plain, print_object
+
+    shown: dict[str, Any] = job_object(job, session.now())
+    shown["waiting_for"] = None if waiting is None else waiting.reason
+    if waiting is not None:
+        shown["phase"] = plain(waiting.phase)
+    shown["attempt_list"] = [flat(attempt) for attempt in attempts]
+    shown["history"] = [flat(event) for event in history]
+    if environment is not None:
+        shown["environment"] = environment
+    print_object(shown)
+
+
+def _show_job(session: Session, job: Job, waiting: Waiting | None) -> None:
+    now = session.now()
+    word = phase(job, now) if waiting is None else waiting.phase.value
+    shown = word if word == job.state.value else f"{job.state.value}, {word}"
+    show_pairs(
+        session,
+        (
+            ("job", Cell(str(job.id), "bold")),
+            ("name", job.name),
+            ("command", job.command),
+            ("state", Cell(f"{shown} (since {local(job.since)}, {ago(job.since, now)})", COLOURS[word])),
+            ("not watched", None if job.unwatched is None else job.unwatched.reason),
+            ("not running", None if waiting is None else waiting.reason),
+            ("next run", None if job.run_at is None else f"{local(job.run_at)} ({due(job.run_at, now)})"),
+            ("last result", result(job) or None),
+            ("used", used(job.cpu_s, job.max_rss_bytes) or None),
+            ("attempts", f"{job.attempts} of {job.max_attempts}"),
+            ("interrupts", str(job.interrupts) if job.interrupts else None),
+            ("queue", job.queue),
+            ("priority", str(job.priority)),
+            ("label", job.label),
+            ("directory", job.cwd),
+            ("variables", " ".join(f"{name}={value}" for name, value in masked(job.env).items()) or None),
+            ("time limit", "none" if job.timeout_s is None else format_duration(job.timeout_s)),
+            ("back-off", f"{job.backoff_base:g} ** attempts seconds"),
+            ("ok exits", None if job.ok_exit is None else f"0,{job.ok_exit}"),
+            ("dead exits", job.dead_exit),
+            ("enqueued", f"{local(job.enqueued_at)} ({ago(job.enqueued_at, now)})"),
+        ),
+    )
+
+
+def _show_attempts(session: Session, attempts: list[Attempt]) -> None:
+    columns = (
+        Column("attempt", is_right=True),
+        Column("started"),
+        Column("took", is_right=True),
+        Column("cpu", is_right=True),
+        Column("memory", is_right=True),
+        Column("outcome"),
+        Column("exit", is_right=True),
+        Column("signal", is_right=True),
+        Column("output", is_right=True),
+        Column("worker", is_right=True),
+        Column("error", is_wide=True),
+    )
+    rows = []
+    for one in attempts:
+        outcome = "running" if one.outcome is None else one.outcome.value.replace("_", " ")
+        colour = {"succeeded": "green", "running": "green"}.get(outcome, "red")
+        rows.append(
+            (
+                str(one.number),
+                local(one.started_at),
+                "" if one.run_s is None else took(one.run_s),
+                "" if one.cpu_s is None else cpu(one.cpu_s),
+                "" if one.max_rss_bytes is None else size(one.max_rss_bytes),
+                Cell(outcome, colour),
+                "" if one.exit_code is None else str(one.exit_code),
+                "" if one.signal is None else str(one.signal),
+                "" if one.output_bytes is None else size(one.output_bytes),
+                str(one.worker_id),
+                one.error or (f"asked to stop ({one.stop_requested})" if one.stop_requested else ""),
+            )
+        )
+    show_table(session, columns, rows)
+
+
+def _show_history(session: Session, history: list[Event]) -> None:
+    columns = (Column("act", is_right=True), Column("at"), Column("what"), Column("before", is_wide=True))
+    rows = [
+        (
+            str(event.act_id),
+            local(event.at),
+            event.verb if event.undone_at is None else f"{event.verb} (undone)",
+            " ".join(f"{key}={value}" for key, value in _before(event)),
+        )
+        for event in history
+    ]
+    show_table(session, columns, rows)
+
+
+def _before(event: Event) -> list[tuple[str, object]]:
+    """Return the fields worth showing: not those that only undo needs."""
+    hidden = {"since", "due_at", "starts", "run_at", "backoff_s", "interrupts", "env"}
+    return [(key, value) for key, value in event.before.items() if key not in hidden and value is not None]

@@ -1,0 +1,81 @@
+"""``queuectl status``: how things stand."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from core.cli.context import Session
+from core.cli.exit_codes import DONE
+from core.cli.parser import Parser
+from core.cli.tables import Cell, show_pairs
+from core.cli.wording import COLOURS, ago, count
+from core.model import State
+from core.queue import Queue
+
+
+def configure(parser: Parser, name: str) -> None:
+    """Describe the options."""
+    parser.examples("queuectl status", "queuectl status --json | jq .dead")
+
+
+def run(session: Session, options: Namespace) -> int:
+    """Print how many jobs stand where, who works, and what is wrong."""
+    queue = session.queue()
+    counts, workers, oldest = queue.counts(), queue.workers(), queue.oldest_pending_at()
+    alive = [worker for worker in workers if worker.is_alive]
+    is_paused, write_error = queue.is_paused(), queue.write_error()
+    now = session.now()
+    unwatched = sum(worker.running for worker in workers if not worker.is_alive)
+    if session.is_json:
+        from core.cli.json_output import plain, print_object
+
+        print_object(
+            {
+                **{state.value: counts.of(state) for state in State},
+                "delayed": counts.delayed,
+                "unwatched": unwatched,
+                "workers_alive": len(alive),
+                "slots": sum(worker.slots for worker in alive),
+                "is_paused": is_paused,
+                "oldest_pending_at": plain(oldest),
+                "oldest_pending_s": None if oldest is None else max(0.0, (now - oldest).total_seconds()),
+                "write_error": None if write_error is None else str(write_error),
+                "database": session.database_path(),
+            }
+        )
+        return DONE
+    notes = {
+        State.PENDING: f" ({counts.delayed:,} delayed)" if counts.delayed else "",
+        State.RUNNING: f" ({unwatched:,} unwatched: their worker is dead)" if unwatched else "",
+    }
+    pairs: list[tuple[str, object]] = [
+        (state.value, Cell(f"{counts.of(state):,}{notes.get(state, '')}", COLOURS[state.value]))
+        for state in State
+        if state is not State.PURGED or counts.of(state)
+    ]
+    slots = sum(worker.slots for worker in alive)
+    pairs += [
+        ("oldest waiting", None if oldest is None else f"due {ago(oldest, now)}"),
+        ("workers", f"{len(alive)} alive, {count(slots, 'slot')}" if alive else Cell("none alive", "yellow")),
+        ("paused", Cell("everything; 'queuectl queue resume' goes on", "yellow") if is_paused else None),
+        ("database", session.database_path()),
+        ("trouble", None if write_error is None else Cell(str(write_error), "red")),
+    ]
+    show_pairs(session, pairs)
+    _show_details(session, queue)
+    return DONE
+
+
+def _show_details(session: Session, queue: Queue) -> None:
+    """Print the workers and the queues, where there is more to say than the numbers above do."""
+    if workers := queue.workers():
+        from core.cli.verbs.worker_list import show_workers
+
+        session.say("")
+        show_workers(session, workers)
+    lanes = queue.lanes()
+    if len(lanes) > 1 or any(lane.is_paused or lane.limit is not None for lane in lanes):
+        from core.cli.verbs.queue import show_lanes
+
+        session.say("")
+        show_lanes(session, lanes)

@@ -1,0 +1,172 @@
+"""``queuectl wait``: wait until jobs have finished, and tell how."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections import deque
+
+from core.cli.context import Session
+from core.cli.exit_codes import DONE, NOT_COMPLETED, REFUSED, TIMED_OUT
+from core.cli.hold_notice import Holding
+from core.cli.job_selection import add_filter_options, chosen, is_selecting
+from core.cli.parser import Parser
+from core.cli.progress import Progress
+from core.cli.wording import count, result, title
+from core.errors import JobNotFound, UsageError
+from core.model import Job, Outcome, State, View
+from core.queue import Queue
+from core.rules.units import parse_duration
+
+_OPEN = (State.PENDING, State.RUNNING)
+#: How many jobs are looked at in a turn, and how long a turn that found nothing rests, in seconds.
+_LOOKED_AT = 500
+_REST_S = 0.05
+
+
+def configure(parser: Parser, name: str) -> None:
+    """Describe the options."""
+    parser.add_argument("words", metavar="JOB", nargs="*", help="numbers or names")
+    parser.add_argument("--all", action="store_true", help="all jobs that wait or run now")
+    add_filter_options(parser)
+    parser.add_argument("--exit-code", action="store_true", help="end with the exit code of the one job")
+    parser.add_argument("--timeout", metavar="TIME", help="give up after this long: 90s, 10m")
+    parser.description = (
+        "Wait until jobs have finished. Exit code 0: all completed; 3: some did not; 124: the time was up. A group is"
+        " of the jobs that wait or run now. With --exit-code: the job's own, 128 + N after signal N."
+    )
+    parser.examples(
+        "queuectl wait 42",
+        "queuectl wait --all --timeout 1h && echo 'all completed'",
+        "queuectl wait --queue media",
+        "queuectl wait 42 --exit-code",
+    )
+
+
+class Waited:
+    """The jobs that are waited for: which still are, and how the others ended."""
+
+    def __init__(self, ids: list[int]) -> None:
+        self.open = deque(ids)
+        self.total = len(ids)
+        self.completed = 0
+        self.failed: list[Job | int] = []
+        #: Of those looked at last, the one that should run next; none while one of them runs.
+        self.next: int | None = None
+
+    def look(self, queue: Queue) -> bool:
+        """Look at the next jobs; return whether any of them had finished."""
+        found = False
+        still: list[Job] = []
+        for _ in range(min(_LOOKED_AT, len(self.open))):
+            job_id = self.open.popleft()
+            try:
+                job = queue.job(job_id)
+            except JobNotFound:
+                self.failed.append(job_id)
+                found = True
+                continue
+            if job.state in _OPEN:
+                self.open.append(job_id)
+                still.append(job)
+                continue
+            found = True
+            if (queue.purged_from(job_id) or job.state) is State.COMPLETED:
+                self.completed += 1
+            else:
+                self.failed.append(job)
+        self.next = _next(still)
+        return found
+
+
+def _next(jobs: list[Job]) -> int | None:
+    if not jobs or any(job.state is State.RUNNING for job in jobs):
+        return None
+    return min(jobs, key=lambda job: job.run_at or job.since).id
+
+
+def run(session: Session, options: Namespace) -> int:
+    """Wait, and say what became of the jobs."""
+    if options.all and (options.words or is_selecting(options)):
+        raise UsageError("--all goes without jobs and without a selection")
+    if options.exit_code and len(options.words) != 1:
+        raise UsageError("--exit-code is that of one job; give its number or name")
+    limit_s = None if options.timeout is None else parse_duration(options.timeout, "timeout")
+    queue = session.queue()
+    ids = queue.ids(View(_OPEN)) if options.all else chosen(queue, options, "wait for", _OPEN)
+    waited = Waited(ids)
+    is_in_time = _wait(session, queue, waited, limit_s)
+    _report(session, waited)
+    if not is_in_time:
+        return TIMED_OUT
+    if options.exit_code:
+        job = queue.job(ids[0])
+        return exit_code_of(session, job, queue.purged_from(job.id) or job.state)
+    return NOT_COMPLETED if waited.failed else DONE
+
+
+def exit_code_of(session: Session, job: Job, state: State) -> int:
+    """Return the exit code of a job that ended, as its shell gave it; a code of ours when something else ended it."""
+    if state is State.COMPLETED or job.last_outcome in (Outcome.FAILED, Outcome.SIGNALLED):
+        return REFUSED if job.last_exit_code is None else job.last_exit_code
+    if job.last_outcome is Outcome.TIMED_OUT:
+        session.note(f"queuectl: job {job.id} timed out")
+        return TIMED_OUT
+    session.note(f"queuectl: job {job.id} is {job.state.value}{f': {job.last_error}' if job.last_error else ''}")
+    return NOT_COMPLETED
+
+
+def _wait(session: Session, queue: Queue, waited: Waited, limit_s: float | None) -> bool:
+    """Wait until no job is open; return ``False`` when the time is up before."""
+    until_s = None if limit_s is None else session.monotonic_s() + limit_s
+    is_warned = False
+    version = -1
+    holding = Holding(session, queue)
+    with Progress(session, "waiting for jobs") as progress:
+        while waited.open:
+            newest = queue.data_version()
+            has_found = False
+            if newest != version or len(waited.open) > _LOOKED_AT:
+                version = newest
+                has_found = waited.look(queue)
+            if progress is not None:
+                progress(waited.total - len(waited.open), waited.total)
+            if has_found:
+                version = -1
+                continue
+            if until_s is not None and session.monotonic_s() >= until_s:
+                return False
+            if waited.next is not None:
+                holding.look(waited.next)
+            elif not is_warned and not any(worker.is_alive for worker in queue.workers()):
+                is_warned = True
+                session.note("queuectl: no worker is alive to see the running jobs to their ends; start one")
+            time.sleep(_REST_S)
+    return True
+
+
+def _report(session: Session, waited: Waited) -> None:
+    if session.is_json:
+        from core.cli.json_output import print_object
+
+        print_object(
+            {
+                "completed": waited.completed,
+                "not_completed": len(waited.failed),
+                "unfinished": len(waited.open),
+                "not_completed_ids": [one if isinstance(one, int) else one.id for one in waited.failed],
+            }
+        )
+        return
+    for one in waited.failed[:20]:
+        if isinstance(one, int):
+            session.note(f"queuectl: job {one} was removed")
+        else:
+            reason = f" ({result(one)})" if result(one) else ""
+            session.note(f"queuectl: job {title(one)} is {one.state.value}{reason}")
+    parts = [f"{count(waited.completed, 'job')} completed"]
+    if waited.failed:
+        parts.append(f"{len(waited.failed):,} did not")
+    if waited.open:
+        parts.append(f"{len(waited.open):,} not finished in time")
+    session.say(", ".join(parts))
