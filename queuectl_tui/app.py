@@ -21,9 +21,9 @@ from textual.screen import Screen
 from textual.theme import Theme
 
 from core.version import __version__
-from queuectl_tui.gateway.facade import Gateway
+from queuectl_tui.gateway.gateway import Gateway
 from queuectl_tui.gateway.host import Leaving
-from queuectl_tui.keys import Action
+from queuectl_tui.keymap import Action
 from queuectl_tui.preferences import Preferences, save
 from queuectl_tui.screens.dashboard import Dashboard
 from queuectl_tui.screens.toasts import Saying
@@ -204,7 +204,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
         self.dashboard.run_handler("stay")
 
     def _ask_to_quit(self) -> None:
-        from queuectl_tui.screens.quit import QuitScreen
+        from queuectl_tui.screens.quit_dialog import QuitScreen
 
         if isinstance(self.screen, QuitScreen):
             return

@@ -16,7 +16,7 @@ from core.queue import Queue
 from core.spool import default_database
 from queuectl_tui import preferences as remembered
 from queuectl_tui.gateway.reader import Reader
-from queuectl_tui.keys import remapped
+from queuectl_tui.keymap import remapped
 from queuectl_tui.options import Options
 from queuectl_tui.terminal_watch import TerminalWatch
 
@@ -59,7 +59,7 @@ def launch(options: Options) -> int:
             reader = Reader(queue, SystemClock())
             reader.start()  # the first picture is read while Textual is loaded
             from queuectl_tui.app import QueuectlApp
-            from queuectl_tui.gateway.facade import Gateway
+            from queuectl_tui.gateway.gateway import Gateway
 
             gateway = Gateway(queue, slots=options.slots, reader=reader)
             app = QueuectlApp(

@@ -8,7 +8,7 @@ from pathlib import Path
 import core.rules.filters
 from core.cli import command_table
 from core.rules.settings import SETTINGS
-from queuectl_tui.keys import ACTIONS, CONTEXTS
+from queuectl_tui.keymap import ACTIONS, CONTEXTS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"

@@ -18,10 +18,10 @@ from textual.widget import Widget
 from core.clock import to_datetime
 from core.model import Job, NewJob
 from core.text import clean_line
-from queuectl_tui.gateway.facade import FocusRequest, Gateway
-from queuectl_tui.keys import Action
-from queuectl_tui.screens.arrangement import HEIGHTS, WIDTHS, Mode, arranged, classes_for, mode_of
+from queuectl_tui.gateway.gateway import FocusRequest, Gateway
+from queuectl_tui.keymap import Action
 from queuectl_tui.screens.held_keys import HeldKeys
+from queuectl_tui.screens.layout import HEIGHTS, WIDTHS, Mode, arranged, classes_for, mode_of
 from queuectl_tui.screens.removed_widgets import PastRemovedWidgets
 from queuectl_tui.snapshot import Focus, Pane, Snapshot, empty_snapshot
 from queuectl_tui.troubles import Trouble, troubles_of

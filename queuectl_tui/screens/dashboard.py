@@ -14,10 +14,10 @@ from textual.widget import Widget
 
 from core.model import State
 from core.text import clean_line
-from queuectl_tui.gateway.facade import Gateway, Wanted
-from queuectl_tui.keys import Action
+from queuectl_tui.gateway.gateway import Gateway, Wanted
+from queuectl_tui.keymap import Action
 from queuectl_tui.messages import SnapshotTaken
-from queuectl_tui.screens.deaths import DeathWatch
+from queuectl_tui.screens.dead_job_alert import DeathWatch
 from queuectl_tui.screens.general_keys import GeneralKeys
 from queuectl_tui.screens.job_keys import JobKeys
 from queuectl_tui.screens.list_keys import ListKeys

@@ -11,7 +11,7 @@ from core.model import FINISHED, Job, NewJob, State, View
 from core.rules.states import Verb, check
 from core.text import clean_line
 from queuectl_tui.format import count
-from queuectl_tui.gateway.facade import Selected
+from queuectl_tui.gateway.gateway import Selected
 from queuectl_tui.screens.board import Board
 from queuectl_tui.screens.roster import Keys
 from queuectl_tui.snapshot import Pane

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from queuectl_tui.gateway.facade import next_sort
+from queuectl_tui.gateway.gateway import next_sort
 from queuectl_tui.screens.board import Board
 from queuectl_tui.screens.roster import Keys
 
@@ -82,6 +82,6 @@ class ListKeys(Keys):
         self._board.box.reverse()
 
     def copy(self) -> None:
-        from queuectl_tui.screens.copying import offer_copy
+        from queuectl_tui.screens.copy_job import offer_copy
 
         offer_copy(self._board)

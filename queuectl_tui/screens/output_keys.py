@@ -91,17 +91,17 @@ class OutputKeys(Keys):
         self._view.sideways(SIDE_STEP)
 
     def copy_output(self) -> None:
-        from queuectl_tui.screens.copying import offer_copy
+        from queuectl_tui.screens.copy_job import offer_copy
 
         offer_copy(self._board)
 
     def pager(self) -> None:
-        from queuectl_tui.screens.exporting import page_output
+        from queuectl_tui.screens.export_output import page_output
 
         page_output(self._board)
 
     def save(self) -> None:
-        from queuectl_tui.screens.exporting import save_output
+        from queuectl_tui.screens.export_output import save_output
 
         save_output(self._board)
 
@@ -133,7 +133,7 @@ class DetailKeys(Keys):
         self._board.go_to(self._board.output_box.view)
 
     def copy_detail(self) -> None:
-        from queuectl_tui.screens.copying import offer_copy
+        from queuectl_tui.screens.copy_job import offer_copy
 
         offer_copy(self._board)
 

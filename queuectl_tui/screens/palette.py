@@ -15,7 +15,7 @@ from textual.widgets import Input
 from textual.worker import Worker, WorkType
 
 from core.text import clean_line
-from queuectl_tui.keys import ALIVE_TOGETHER, key_name
+from queuectl_tui.keymap import ALIVE_TOGETHER, key_name
 from queuectl_tui.screens.dashboard import Dashboard
 from queuectl_tui.screens.dialog import QUIT
 from queuectl_tui.screens.removed_widgets import PastRemovedWidgets

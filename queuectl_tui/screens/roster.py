@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
-from queuectl_tui.keys import ACTIONS, ALIVE_TOGETHER, Action, alive
+from queuectl_tui.keymap import ACTIONS, ALIVE_TOGETHER, Action, alive
 
 #: Action id -> what its key does.
 Handlers = dict[str, Callable[[], None]]

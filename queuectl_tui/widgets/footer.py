@@ -8,7 +8,7 @@ from textual import events
 from textual.message import Message
 
 from queuectl_tui.format import count
-from queuectl_tui.keys import Action, footer_actions, key_name
+from queuectl_tui.keymap import Action, footer_actions, key_name
 from queuectl_tui.widgets.bar import Bar, Part
 
 

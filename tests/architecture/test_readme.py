@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from queuectl_tui import keys, preferences
+from queuectl_tui import keymap, preferences
 from tests import generate_docs
 
 TEXT = generate_docs.README.read_text(encoding="utf-8")
@@ -87,7 +87,7 @@ def test_the_dashboards_file_remaps_what_it_names(tmp_path: Path) -> None:
     path.write_text(block_after("this file"))
     loaded = preferences.load(str(path))
     assert set(json.loads(path.read_text())) <= set(preferences.Preferences._fields)
-    assert {action.id: action.keys for action in keys.remapped(loaded.keys)}["retry"] == ("t",)
+    assert {action.id: action.keys for action in keymap.remapped(loaded.keys)}["retry"] == ("t",)
 
 
 def test_every_file_that_the_text_links_to_exists() -> None:

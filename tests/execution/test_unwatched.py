@@ -14,7 +14,7 @@ from core.cli.verbs import cancel
 from core.clock import to_datetime
 from core.model import Job, NewJob, Phase, State, Term, Unwatched, View
 from core.queue import Queue
-from queuectl_tui.gateway.facade import Gateway
+from queuectl_tui.gateway.gateway import Gateway
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.widgets.detail_lines import Facts, attempts, overview
 from queuectl_tui.widgets.job_line import UNICODE, Needs, columns_for, glyph, tail

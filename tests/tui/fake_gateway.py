@@ -9,7 +9,7 @@ from textual.message import Message
 
 from core.clock import to_ms
 from core.model import Act, Job, Key, LastAct, NewJob, View
-from queuectl_tui.gateway.facade import FocusRequest, Gateway, Selected, Wanted
+from queuectl_tui.gateway.gateway import FocusRequest, Gateway, Selected, Wanted
 from queuectl_tui.gateway.host import Leaving
 from queuectl_tui.messages import ActDone, ActRefused, RangeRead, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot

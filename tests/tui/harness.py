@@ -10,7 +10,7 @@ from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from queuectl_tui.app import QueuectlApp
-from queuectl_tui.keys import ACTIONS, Action
+from queuectl_tui.keymap import ACTIONS, Action
 from queuectl_tui.preferences import Preferences
 from queuectl_tui.snapshot import Snapshot
 from tests.tui.fake_gateway import FakeGateway

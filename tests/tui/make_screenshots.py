@@ -16,7 +16,7 @@ from pathlib import Path
 from textual.widgets import Input
 
 from queuectl_tui.app import QueuectlApp
-from queuectl_tui.keys import ACTIONS
+from queuectl_tui.keymap import ACTIONS
 from queuectl_tui.themes import OWN_THEMES
 from tests.tui.fake_gateway import FakeGateway
 from tests.tui.harness import Stage

@@ -14,8 +14,8 @@ from textual.pilot import Pilot
 from core.model import NewJob
 from core.queue import Queue
 from queuectl_tui.app import QueuectlApp
-from queuectl_tui.gateway.facade import Gateway
-from queuectl_tui.keys import ACTIONS
+from queuectl_tui.gateway.gateway import Gateway
+from queuectl_tui.keymap import ACTIONS
 from queuectl_tui.preferences import Preferences
 
 Size = tuple[int, int]
@@ -47,7 +47,7 @@ async def test_random_keys_in_bursts_raise_nothing(
     """``ctrl+s`` writes into the working directory, a temporary one; after a key that quits another one is started."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PAGER", "true")
-    monkeypatch.setattr("queuectl_tui.screens.copying.native_tool", lambda: None)
+    monkeypatch.setattr("queuectl_tui.screens.copy_job.native_tool", lambda: None)
     dice = random.Random(f"{seed} {size}")
     left = KEYS
     with Queue(str(tmp_path / "queue.db")) as queue:

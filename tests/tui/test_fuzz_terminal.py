@@ -18,7 +18,7 @@ import pytest
 
 from core.model import NewJob
 from core.queue import Queue
-from queuectl_tui.keys import ACTIONS
+from queuectl_tui.keymap import ACTIONS
 from tests.torture.fleet import processes_of
 from tests.tui.pty_program import PtyProgram
 from tests.tui.test_fuzz import SIZES, Size

@@ -19,7 +19,7 @@ from core.model import Act, Counts, NewJob, State, Term, View
 from core.queue import Queue
 from core.rules.filters import parse_filter
 from queuectl_tui.gateway import reader
-from queuectl_tui.gateway.facade import FocusRequest, Gateway, said_of
+from queuectl_tui.gateway.gateway import FocusRequest, Gateway, said_of
 from queuectl_tui.gateway.writer import Order, Writer
 from queuectl_tui.messages import ActDone, ActRefused, JobEnqueued, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, Snapshot

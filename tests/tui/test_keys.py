@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from queuectl_tui.keys import (
+from queuectl_tui.keymap import (
     ACTIONS,
     ALIVE_TOGETHER,
     CONTEXTS,

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from queuectl_tui.app import QueuectlApp
-from queuectl_tui.keys import ACTIONS
+from queuectl_tui.keymap import ACTIONS
 from tests.tui.fake_gateway import FakeGateway
 from tests.tui.harness import Stage
 from tests.tui.moments import CALM, MOMENTS, SIZES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from queuectl_tui.format import plural
-from queuectl_tui.screens.choices import Choice, ChoiceScreen
+from queuectl_tui.screens.choice_dialog import Choice, ChoiceScreen
 
 _CHOICES = (
     Choice("leave", "l", "Leave running", "they go on; a worker adopts them"),
