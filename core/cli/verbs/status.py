@@ -7,19 +7,35 @@ from argparse import Namespace
 from core.cli.context import Session
 from core.cli.exit_codes import DONE
 from core.cli.parser import Parser
+from core.cli.status_line import FIELDS, field_values, line, parsed
 from core.cli.tables import Cell, show_pairs
 from core.cli.wording import COLOURS, ago, count
+from core.errors import UsageError
 from core.model import State
 from core.queue import Queue
 
 
 def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
-    parser.examples("queuectl status", "queuectl status --json | jq .dead")
+    parser.add_argument(
+        "--format",
+        metavar="TEXT",
+        help=f"print this line alone, for a status bar; fields: {' '.join(f'{{{field}}}' for field in FIELDS)}",
+    )
+    parser.add_argument("--if-busy", action="store_true", help="with --format: print nothing when no job waits or runs")
+    parser.examples(
+        "queuectl status",
+        "queuectl status --json | jq .dead",
+        "queuectl status --if-busy --format '▶{running} …{pending} ✗{dead}'",
+    )
 
 
 def run(session: Session, options: Namespace) -> int:
-    """Print how many jobs stand where, who works, and what is wrong."""
+    """Print how many jobs stand where, who works, and what is wrong; with ``--format`` one line of numbers."""
+    if options.format is not None:
+        return _show_line(session, options)
+    if options.if_busy:
+        raise UsageError("--if-busy goes with --format; add one, as in: --format '{running} {pending}'")
     queue = session.queue()
     counts, workers, oldest = queue.counts(), queue.workers(), queue.oldest_pending_at()
     alive = [worker for worker in workers if worker.is_alive]
@@ -63,6 +79,19 @@ def run(session: Session, options: Namespace) -> int:
     ]
     show_pairs(session, pairs)
     _show_details(session, queue)
+    return DONE
+
+
+def _show_line(session: Session, options: Namespace) -> int:
+    """Print the line that ``--format`` describes, or with ``--if-busy`` nothing when no job waits or runs."""
+    if session.is_json:
+        raise UsageError("--format and --json exclude each other; leave out one of them")
+    parts = parsed(options.format)
+    queue = session.queue()
+    alive = [worker for worker in queue.workers() if worker.is_alive]
+    values = field_values(queue.counts(), len(alive), sum(worker.slots for worker in alive))
+    if not options.if_busy or values["pending"] or values["running"]:
+        session.say(line(parts, values))
     return DONE
 
 
