@@ -1,4 +1,4 @@
-"""One frozen picture of everything the dashboard shows, and what changed between two of them. Pure.
+"""One frozen picture of everything the dashboard shows. Pure.
 
 Here and in the rest of the dashboard values are named tuples: to make a dataclass takes a start four times as long.
 """
@@ -40,11 +40,6 @@ _STATES: Mapping[Pane, tuple[State, ...]] = {
     Pane.COMPLETED: (State.COMPLETED, State.CANCELLED),
     Pane.DLQ: (State.DEAD,),
 }
-
-
-def pane_of(state: State) -> Pane | None:
-    """Return the pane in which jobs of a state stand; ``None`` for purged ones."""
-    return next((pane for pane, states in _STATES.items() if state in states), None)
 
 
 class PaneData(NamedTuple):
@@ -91,7 +86,7 @@ class Readable(Protocol):
     def read(self, offset: int, length: int) -> bytes: ...
 
 
-class Focus(NamedTuple):
+class JobDetail(NamedTuple):
     """The job under the cursor with all that detail and output show; ``number`` is the attempt with this output.
 
     ``environment`` has secrets masked, and ``None`` for what was left to the worker.
@@ -124,42 +119,18 @@ class Snapshot(NamedTuple):
     oldest_pending_at: datetime | None
     pulses: tuple[Pulse, ...]
     panes: Mapping[Pane, PaneData]
-    focus: Focus | None = None
+    detail: JobDetail | None = None
     error: str | None = None
     write_error: QueueError | None = None
     own_worker_id: int | None = None
 
     def frame(self) -> tuple[object, ...]:
-        """Return all but the lists and the focus: while it stays equal, only time moves what stands around them."""
+        """Return all but the lists and the detail: while it stays equal, only time moves what stands around them."""
         return (
             *(self.counts, self.lanes, self.is_paused, self.workers, self.minutes),
             *(self.rates, self.oldest_pending_at, self.pulses, self.error, self.write_error),
             self.own_worker_id,
         )
-
-
-class Change(NamedTuple):
-    """What differs between two windows of a list, by job id; ``changed`` holds jobs that stayed but look different."""
-
-    added: frozenset[int] = frozenset()
-    removed: frozenset[int] = frozenset()
-    changed: frozenset[int] = frozenset()
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.removed or self.changed)
-
-
-def diff(old: PaneData, new: PaneData) -> Change:
-    """Return which jobs came into, left, or changed within the rows of a list."""
-    before = {row.job.id: row.job for row in old.rows}
-    after = {row.job.id: row.job for row in new.rows}
-    both = after.keys() & before.keys()
-    return Change(
-        frozenset(after.keys() - before.keys()),
-        frozenset(before.keys() - after.keys()),
-        # a row that did not change is mostly the same object; comparing all fields of two takes its time
-        frozenset(i for i in both if after[i] is not before[i] and after[i] != before[i]),
-    )
 
 
 def empty_snapshot(now: datetime) -> Snapshot:

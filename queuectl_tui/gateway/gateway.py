@@ -11,13 +11,13 @@ from core.clock import Clock, SystemClock
 from core.model import Act, Job, Key, NewJob, State, View
 from core.queue import Progress, Queue
 from queuectl_tui.gateway.host import WorkerHost
-from queuectl_tui.gateway.reader import FocusRequest, Reader
+from queuectl_tui.gateway.reader import DetailRequest, Reader
 from queuectl_tui.gateway.window import Wanted, next_sort
 from queuectl_tui.gateway.writer import Order, Writer
 from queuectl_tui.messages import JobEnqueued, RangeRead, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, Snapshot
 
-__all__ = ["FocusRequest", "Gateway", "Selected", "Wanted", "next_sort"]
+__all__ = ["DetailRequest", "Gateway", "Selected", "Wanted", "next_sort"]
 
 #: What a verb acts on: job ids, or all jobs of a view.
 Selected = list[int] | View
@@ -122,9 +122,9 @@ class Gateway:
         """Keep the pane's window at the row of this key while others come and go; ``None`` stays at the top."""
         self._reader.hold(pane, key)
 
-    def focus(self, request: FocusRequest | None) -> None:
+    def show_detail(self, request: DetailRequest | None) -> None:
         """Show this job's detail and output."""
-        self._reader.focus(request)
+        self._reader.show_detail(request)
 
     def read_range(self, pane: Pane, start: int, length: int) -> None:
         """Read the ids of rows that are not loaded; ``RangeRead`` brings them."""

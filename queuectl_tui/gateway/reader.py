@@ -15,7 +15,7 @@ from core.model import Counts, Job, Key, State, View, Waiting
 from core.queue import Queue
 from queuectl_tui.gateway.meter import Meter
 from queuectl_tui.gateway.window import Wanted, Window
-from queuectl_tui.snapshot import Focus, Pane, PaneData, Snapshot, empty_snapshot
+from queuectl_tui.snapshot import JobDetail, Pane, PaneData, Snapshot, empty_snapshot
 
 #: How often the reader looks whether another process committed, and how far apart two pictures are at least.
 POLL_S = 0.05
@@ -46,7 +46,7 @@ LOCK_PATIENCE_S = 0.02
 MINUTES = 60
 
 
-class FocusRequest(NamedTuple):
+class DetailRequest(NamedTuple):
     """Which job's detail and which attempt's output are shown; no number means the newest attempt."""
 
     job_id: int
@@ -68,8 +68,8 @@ class Reader:
         self._requests: list[Callable[[], None]] = []
         self._windows = {pane: Window(pane) for pane in Pane}
         self._dirty_panes: set[Pane] = set()
-        self._focus: FocusRequest | None = None
-        self._is_focus_dirty = False
+        self._detail_request: DetailRequest | None = None
+        self._is_detail_dirty = False
         self._environment: tuple[int, dict[str, str | None]] = (0, {})
         self._meter = Meter()
         self._snapshot = empty_snapshot(to_datetime(clock.now_ms()))
@@ -139,9 +139,9 @@ class Reader:
         """Keep the pane's window at the row of this key while others come and go; ``None`` stays at the top."""
         self._request(lambda: self._set_anchor(pane, key))
 
-    def focus(self, request: FocusRequest | None) -> None:
+    def show_detail(self, request: DetailRequest | None) -> None:
         """Show this job's detail and output."""
-        self._request(lambda: self._set_focus(request), supersedes=True)
+        self._request(lambda: self._set_detail(request), supersedes=True)
 
     def read_range(self, pane: Pane, start: int, length: int, on_read: Callable[[list[int]], None]) -> None:
         """Read the ids of a pane's rows; ``on_read`` gets them on the reader's thread."""
@@ -173,9 +173,9 @@ class Reader:
             return
         window.want(window.wanted._replace(anchor=key))
 
-    def _set_focus(self, request: FocusRequest | None) -> None:
-        self._focus = request
-        self._is_focus_dirty = True
+    def _set_detail(self, request: DetailRequest | None) -> None:
+        self._detail_request = request
+        self._is_detail_dirty = True
 
     def _run(self) -> None:
         while True:
@@ -207,7 +207,7 @@ class Reader:
         if self._is_in_flight:
             return False
         is_due = self._is_woken and time.monotonic() >= self._not_before_s
-        return bool(self._requests or self._dirty_panes or self._is_focus_dirty or is_due)
+        return bool(self._requests or self._dirty_panes or self._is_detail_dirty or is_due)
 
     def _read(self, is_woken: bool) -> None:
         started_s = time.monotonic()
@@ -219,7 +219,7 @@ class Reader:
             self._publish(snapshot)
             cost_s = time.monotonic() - started_s
             self._not_before_s = started_s + max(SPACING_S, cost_s / LOAD_SHARE)
-        elif self._dirty_panes or self._is_focus_dirty:
+        elif self._dirty_panes or self._is_detail_dirty:
             with self._queue.snapshot(self._gives_up):
                 snapshot = self._read_parts()
             self._publish(snapshot)
@@ -324,9 +324,9 @@ class Reader:
             write_error=self._write_error,
             own_worker_id=self.own_worker_id(),
         )
-        snapshot = snapshot._replace(focus=self._read_focus(snapshot))
+        snapshot = snapshot._replace(detail=self._read_detail(snapshot))
         self._dirty_panes.clear()
-        self._is_focus_dirty = False
+        self._is_detail_dirty = False
         return snapshot
 
     def _read_panes(self, counts: Counts) -> dict[Pane, PaneData]:
@@ -370,14 +370,14 @@ class Reader:
         panes = dict(snapshot.panes)
         for pane in self._dirty_panes:
             panes[pane] = self._watched(self._windows[pane].read(self._queue, snapshot.counts, is_changed=False))
-        focus = self._read_focus() if self._is_focus_dirty else snapshot.focus
+        detail = self._read_detail() if self._is_detail_dirty else snapshot.detail
         self._dirty_panes.clear()
-        self._is_focus_dirty = False
-        return snapshot._replace(panes=panes, focus=focus)
+        self._is_detail_dirty = False
+        return snapshot._replace(panes=panes, detail=detail)
 
-    def _read_focus(self, fresh: Snapshot | None = None) -> Focus | None:
+    def _read_detail(self, fresh: Snapshot | None = None) -> JobDetail | None:
         """Read all about the job that is shown, which is mostly in one of the lists that were just read."""
-        request, queue = self._focus, self._queue
+        request, queue = self._detail_request, self._queue
         if request is None:
             return None
         panes = fresh.panes.values() if fresh is not None else ()
@@ -398,10 +398,10 @@ class Reader:
         if self._environment[0] != job.id:
             self._environment = (job.id, queue.environment(job.id))
         history = tuple(queue.history(job.id))
-        focus = Focus(job, tuple(attempts), history, waiting, number, output, self._environment[1])
-        old = self._snapshot.focus
+        detail = JobDetail(job, tuple(attempts), history, waiting, number, output, self._environment[1])
+        old = self._snapshot.detail
         # the same object tells the dashboard that there is nothing to paint
-        return old if old is not None and focus._replace(output=old.output) == old else focus
+        return old if old is not None and detail._replace(output=old.output) == old else detail
 
     def _waiting(self, job: Job, fresh: Snapshot | None) -> Waiting | None:
         """Return why a pending job does not run; asked again only when something that can be the reason has changed."""
@@ -432,7 +432,7 @@ class Reader:
             self._publish(self._snapshot._replace(error=said))
         self._not_before_s = time.monotonic() + RETRY_S
         self._dirty_panes.clear()
-        self._is_focus_dirty = False
+        self._is_detail_dirty = False
 
     def _words_for(self, error: Exception) -> str:
         """Return what to show; one fact has one wording, whether the look at the file or a read noticed it."""

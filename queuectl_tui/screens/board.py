@@ -18,12 +18,12 @@ from textual.widget import Widget
 from core.clock import to_datetime
 from core.model import Job, NewJob
 from core.text import clean_line
-from queuectl_tui.gateway.gateway import FocusRequest, Gateway
+from queuectl_tui.gateway.gateway import DetailRequest, Gateway
 from queuectl_tui.keymap import Action
 from queuectl_tui.screens.held_keys import HeldKeys
 from queuectl_tui.screens.layout import HEIGHTS, WIDTHS, Mode, arranged, classes_for, mode_of
 from queuectl_tui.screens.removed_widgets import PastRemovedWidgets
-from queuectl_tui.snapshot import Focus, Pane, Snapshot, empty_snapshot
+from queuectl_tui.snapshot import JobDetail, Pane, Snapshot, empty_snapshot
 from queuectl_tui.troubles import Trouble, troubles_of
 from queuectl_tui.widgets.confirm_bar import MAX_BY_KEY, ConfirmBar
 from queuectl_tui.widgets.detail import Detail
@@ -70,7 +70,7 @@ class Board(PastRemovedWidgets[None], inherit_bindings=False):
         self.trouble_bar = TroubleBar(id="trouble")
         self.footer = Footer(self.actions, is_ascii=is_ascii, id="footer")
         self.current = Pane.PENDING
-        self.focus_request: FocusRequest | None = None
+        self.detail_request: DetailRequest | None = None
         self._is_staying = False
         self._wanted_job: Job | None = None
         self.last_directory: str | None = None
@@ -159,10 +159,10 @@ class Board(PastRemovedWidgets[None], inherit_bindings=False):
         return self.box.table
 
     @property
-    def shown(self) -> Focus | None:
+    def shown(self) -> JobDetail | None:
         """The job whose detail and output are shown; ``None`` while the one that is wanted is still being read."""
-        focus, request = self.snapshot.focus, self.focus_request
-        return focus if focus is not None and request is not None and focus.job.id == request.job_id else None
+        detail, request = self.snapshot.detail, self.detail_request
+        return detail if detail is not None and request is not None and detail.job.id == request.job_id else None
 
     @property
     def place(self) -> str:
@@ -272,9 +272,9 @@ class Board(PastRemovedWidgets[None], inherit_bindings=False):
         if job is not None:
             self._wanted_job = job
             self.show_job(job.id)
-        elif self.focus_request is not None and self.is_list_empty:
-            self._wanted_job = self.focus_request = None
-            self.gateway.focus(None)
+        elif self.detail_request is not None and self.is_list_empty:
+            self._wanted_job = self.detail_request = None
+            self.gateway.show_detail(None)
 
     @property
     def is_list_empty(self) -> bool:
@@ -296,10 +296,10 @@ class Board(PastRemovedWidgets[None], inherit_bindings=False):
         """Show the detail and output of a job."""
         if self._wanted_job is not None and self._wanted_job.id != job_id:
             self._wanted_job = None
-        request = FocusRequest(job_id, number)
-        if request != self.focus_request:
-            self.focus_request = request
-            self.gateway.focus(request)
+        request = DetailRequest(job_id, number)
+        if request != self.detail_request:
+            self.detail_request = request
+            self.gateway.show_detail(request)
 
 
 def _set_rule(widget: Widget, name: str, value: int | str | None) -> None:

@@ -188,10 +188,10 @@ class Dashboard(Telling, inherit_bindings=False):
         self._announce_deaths(snapshot, now)
         if not has_same_frame:
             self._show_time(now)
-        if snapshot.focus is not old.focus or snapshot.focus is None:
+        if snapshot.detail is not old.detail or snapshot.detail is None:
             self._show_focus(now)
         self._tell_error(snapshot.error)
-        if self.focus_request is None or (self.place == "lists" and self.is_list_empty):
+        if self.detail_request is None or (self.place == "lists" and self.is_list_empty):
             self._follow_cursor()
         self._has_loaded = True
 
@@ -204,28 +204,28 @@ class Dashboard(Telling, inherit_bindings=False):
             self.toast(error, "error")
 
     def _show_focus(self, now: datetime) -> None:
-        focus = self.snapshot.focus
-        if focus is not None and focus.job.state is State.RUNNING:
+        detail = self.snapshot.detail
+        if detail is not None and detail.job.state is State.RUNNING:
             self._tail_timer.resume()
         else:
             self._tail_timer.pause()  # ten wake-ups a second that find nothing are half of what an idle dashboard costs
-        if focus is None and self.focus_request is not None and not self._has_loaded:
+        if detail is None and self.detail_request is not None and not self._has_loaded:
             return
-        self.output_box.show(focus, now)
-        if focus is None:
+        self.output_box.show(detail, now)
+        if detail is None:
             self.detail_title.say("")
             self.detail.show(None, (), (), None, now)
             return
-        self.detail_title.say(str(focus.job.id), more=clean_line(focus.job.name or ""))
+        self.detail_title.say(str(detail.job.id), more=clean_line(detail.job.name or ""))
         self.detail.show(
-            focus.job,
-            focus.attempts,
-            focus.history,
-            focus.waiting,
+            detail.job,
+            detail.attempts,
+            detail.history,
+            detail.waiting,
             now.astimezone(),
-            environment=focus.environment,
+            environment=detail.environment,
         )
-        self.detail.choose_attempt(self.focus_request.number if self.focus_request is not None else None)
+        self.detail.choose_attempt(self.detail_request.number if self.detail_request is not None else None)
 
     def _show_time(self, now: datetime) -> None:
         """Write what moves on with time alone."""
@@ -240,14 +240,14 @@ class Dashboard(Telling, inherit_bindings=False):
         for box in self.boxes.values():
             box.table.tick(now)
         self._show_time(now)
-        self.output_box.show(self.snapshot.focus, now)
+        self.output_box.show(self.snapshot.detail, now)
         self.detail.tick(now.astimezone())
         self.gateway.host.check()
 
     def _tail(self) -> None:
-        focus = self.snapshot.focus
-        if focus is not None and focus.job.state is State.RUNNING:
-            self.output_box.follow_tail(focus)
+        detail = self.snapshot.detail
+        if detail is not None and detail.job.state is State.RUNNING:
+            self.output_box.follow_tail(detail)
 
     def _announce_deaths(self, snapshot: Snapshot, now: datetime) -> None:
         if not snapshot.panes[Pane.DLQ].is_counted:

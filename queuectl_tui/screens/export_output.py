@@ -40,13 +40,13 @@ def free_path(directory: Path, job_id: int, number: int) -> Path:
 
 def save_output(board: Board) -> None:
     """Write the shown output to a new file in the directory the dashboard was started in."""
-    focus = board.shown
-    if focus is None or focus.output is None or focus.number is None:
+    detail = board.shown
+    if detail is None or detail.output is None or detail.number is None:
         board.toast("There is no output to save.", "warning")
         return
-    path = free_path(Path.cwd(), focus.job.id, focus.number)
+    path = free_path(Path.cwd(), detail.job.id, detail.number)
     try:
-        written = write_output(focus.output, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        written = write_output(detail.output, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except (OSError, QueueError) as error:
         board.toast(f"The output was not saved: {error}", "error")
     else:
@@ -62,13 +62,13 @@ def pager_command() -> list[str]:
 
 def page_output(board: Board) -> None:
     """Show the output in the person's pager while the dashboard steps aside."""
-    focus = board.shown
-    if focus is None or focus.output is None:
+    detail = board.shown
+    if detail is None or detail.output is None:
         board.toast("There is no output to open.", "warning")
         return
-    descriptor, path = tempfile.mkstemp(prefix=f"queuectl-{focus.job.id}-", suffix=".log")
+    descriptor, path = tempfile.mkstemp(prefix=f"queuectl-{detail.job.id}-", suffix=".log")
     try:
-        write_output(focus.output, descriptor)
+        write_output(detail.output, descriptor)
         with board.app.suspend():
             subprocess.run([*pager_command(), path], check=False)
     except SuspendNotSupported:

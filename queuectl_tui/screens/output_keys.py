@@ -52,17 +52,17 @@ class OutputKeys(Keys):
         self._step_attempt(1)
 
     def _step_attempt(self, step: int) -> None:
-        focus = self._board.shown
-        if focus is None or not focus.attempts:
+        detail = self._board.shown
+        if detail is None or not detail.attempts:
             self._board.toast("This job has no attempt yet.", "warning")
             return
-        numbers = [attempt.number for attempt in focus.attempts]
-        index = numbers.index(focus.number) if focus.number in numbers else len(numbers) - 1
+        numbers = [attempt.number for attempt in detail.attempts]
+        index = numbers.index(detail.number) if detail.number in numbers else len(numbers) - 1
         if not 0 <= index + step < len(numbers):
             self._board.toast(f"There is no {'later' if step > 0 else 'earlier'} attempt.", "warning")
             return
         number = numbers[index + step]
-        self._board.show_job(focus.job.id, None if number == numbers[-1] else number)
+        self._board.show_job(detail.job.id, None if number == numbers[-1] else number)
 
     def output_down(self) -> None:
         self._view.step(1)

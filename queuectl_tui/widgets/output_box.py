@@ -11,7 +11,7 @@ from core.errors import QueueError
 from core.model import Attempt, Outcome, Phase, State
 from core.text import clean_line
 from queuectl_tui.format import count, countdown, duration, plural, size
-from queuectl_tui.snapshot import Focus
+from queuectl_tui.snapshot import JobDetail
 from queuectl_tui.widgets.filter_bar import FilterBar
 from queuectl_tui.widgets.output_view import OutputView
 from queuectl_tui.widgets.title import Title
@@ -26,7 +26,7 @@ class OutputBox(Vertical):
         self.search_bar = FilterBar(placeholder="text to look for in the output")
         self.view = OutputView(id="output")
         self.is_opening = False
-        self._shown: tuple[Focus | None, str] | None = None
+        self._shown: tuple[JobDetail | None, str] | None = None
         self._tail: tuple[int, int] | None = None
         self._is_ascii = is_ascii
 
@@ -55,41 +55,41 @@ class OutputBox(Vertical):
         message.stop()
         self.view.search("")
 
-    def show(self, focus: Focus | None, now: datetime) -> None:
+    def show(self, detail: JobDetail | None, now: datetime) -> None:
         """Show the output of an attempt; the place in it is kept while it is the same one."""
-        footer = footer_text(focus, now, is_ascii=self._is_ascii)
-        if self._shown != (focus, footer):
-            self._shown = (focus, footer)
-            output = focus.output if focus is not None else None
-            self.view.show(output, placeholder=placeholder_text(focus), footer=footer)
-        self.say(focus)
+        footer = footer_text(detail, now, is_ascii=self._is_ascii)
+        if self._shown != (detail, footer):
+            self._shown = (detail, footer)
+            output = detail.output if detail is not None else None
+            self.view.show(output, placeholder=placeholder_text(detail), footer=footer)
+        self.say(detail)
 
-    def follow_tail(self, focus: Focus) -> None:
+    def follow_tail(self, detail: JobDetail) -> None:
         """Show what a running attempt has written since; nothing is painted when that is nothing."""
-        if focus.output is None:
+        if detail.output is None:
             return
         try:
-            tail = (focus.output.attempt.id, focus.output.size())
+            tail = (detail.output.attempt.id, detail.output.size())
         except (OSError, QueueError):
             return
         if tail != self._tail:
             self._tail = tail
             self.view.refresh_tail()
-            self.say(focus)
+            self.say(detail)
 
-    def say(self, focus: Focus | None) -> None:
+    def say(self, detail: JobDetail | None) -> None:
         """Write the title."""
-        if focus is None:
+        if detail is None:
             self.title.say("")
             return
-        told = str(focus.job.id)
-        more = f"· attempt {focus.number}" if focus.number is not None else ""
-        if focus.number is not None and len(focus.attempts) > 1:
-            more += f" of {focus.attempts[-1].number}"
-        if focus.output is None:
+        told = str(detail.job.id)
+        more = f"· attempt {detail.number}" if detail.number is not None else ""
+        if detail.number is not None and len(detail.attempts) > 1:
+            more += f" of {detail.attempts[-1].number}"
+        if detail.output is None:
             self.title.say(told, more=more)
             return
-        attempt = shown_attempt(focus)
+        attempt = shown_attempt(detail)
         is_live = attempt is not None and attempt.ended_at is None and self.view.is_following
         right = "FOLLOW" if is_live else plural(self.view.line_count, "line")
         if not self.view.is_following:
@@ -108,35 +108,35 @@ class OutputBox(Vertical):
             self.call_later(self.open_search)
 
 
-def shown_attempt(focus: Focus | None) -> Attempt | None:
+def shown_attempt(detail: JobDetail | None) -> Attempt | None:
     """Return the attempt whose output is shown."""
-    if focus is None:
+    if detail is None:
         return None
-    return next((attempt for attempt in focus.attempts if attempt.number == focus.number), None)
+    return next((attempt for attempt in detail.attempts if attempt.number == detail.number), None)
 
 
-def placeholder_text(focus: Focus | None) -> str:
+def placeholder_text(detail: JobDetail | None) -> str:
     """Return what stands where there is no output."""
-    if focus is None:
+    if detail is None:
         return "No job under the cursor."
-    attempt = shown_attempt(focus)
+    attempt = shown_attempt(detail)
     if attempt is None:
         return "Job has not started."
     return "No output yet." if attempt.ended_at is None else "No output."
 
 
-def footer_text(focus: Focus | None, now: datetime, *, is_ascii: bool = False) -> str:
+def footer_text(detail: JobDetail | None, now: datetime, *, is_ascii: bool = False) -> str:
     """Return the line behind the output: how the attempt ended and what follows."""
-    attempt = shown_attempt(focus)
-    if focus is None or attempt is None or attempt.ended_at is None:
+    attempt = shown_attempt(detail)
+    if detail is None or attempt is None or attempt.ended_at is None:
         return ""
     parts = [ending_words(attempt)]
     if attempt.run_s is not None:
         parts.append(duration(attempt.run_s))
     if attempt.output_bytes:
         parts.append(size(attempt.output_bytes))
-    job = focus.job
-    is_newest = attempt.number == focus.attempts[-1].number
+    job = detail.job
+    is_newest = attempt.number == detail.attempts[-1].number
     if is_newest and job.state is State.PENDING and job.run_at is not None and job.phase(now) is Phase.RETRYING:
         parts.append(f"{countdown(job.run_at, now, 'next attempt')} ({job.attempts + 1} of {job.max_attempts})")
     elif is_newest and job.state is State.DEAD:

@@ -9,11 +9,11 @@ from textual.message import Message
 
 from core.clock import to_ms
 from core.model import Act, Job, Key, LastAct, NewJob, View
-from queuectl_tui.gateway.gateway import FocusRequest, Gateway, Selected, Wanted
+from queuectl_tui.gateway.gateway import DetailRequest, Gateway, Selected, Wanted
 from queuectl_tui.gateway.host import Leaving
 from queuectl_tui.messages import ActDone, ActRefused, RangeRead, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot
-from tests.tui.scene import MAKERS, NOW, focus_of, rows
+from tests.tui.scene import MAKERS, NOW, detail_of, rows
 
 
 class FixedClock:
@@ -60,7 +60,7 @@ class FakeGateway(Gateway):
         self._fixed_clock = FixedClock()
         self._tell: Callable[[Message], bool] = lambda _: False
         self.last_act: LastAct | None = LastAct(Act(7, "purge", 17), NOW, "python etl.py", None)
-        self.focus_maker: Callable[[Job], Any] = focus_of
+        self.detail_maker: Callable[[Job], Any] = detail_of
 
     path = property(lambda self: self._shown_path)
     is_read_only = property(lambda self: self._is_read_only)
@@ -111,16 +111,16 @@ class FakeGateway(Gateway):
     def hold(self, pane: Pane, key: Key | None) -> None:
         return
 
-    def focus(self, request: FocusRequest | None) -> None:
-        self.asked.append(("focus", request))
+    def show_detail(self, request: DetailRequest | None) -> None:
+        self.asked.append(("detail", request))
         if request is None:
-            self.show(self.scene._replace(focus=None))
+            self.show(self.scene._replace(detail=None))
             return
         for data in self.scene.panes.values():
             for row in data.rows:
                 if row.job.id == request.job_id:
-                    focus = self.focus_maker(row.job)
-                    self.show(self.scene._replace(focus=focus._replace(number=request.number or focus.number)))
+                    detail = self.detail_maker(row.job)
+                    self.show(self.scene._replace(detail=detail._replace(number=request.number or detail.number)))
                     return
 
     def read_range(self, pane: Pane, start: int, length: int) -> None:

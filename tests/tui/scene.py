@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from core.model import Attempt, Counts, Event, Job, Lane, Minute, Outcome, Phase, Row, State, View, Waiting, WorkerInfo
-from queuectl_tui.snapshot import Focus, Pane, PaneData, Pulse, Rates, Snapshot, empty_snapshot
+from queuectl_tui.snapshot import JobDetail, Pane, PaneData, Pulse, Rates, Snapshot, empty_snapshot
 
 NOW = datetime(2026, 1, 2, 10, 30, 0, tzinfo=timezone.utc)
 
@@ -246,7 +246,7 @@ snapshot \x1b[32mc2d4e6f8\x1b[0m saved
 """
 
 
-def focus_of(job: Job) -> Focus:
+def detail_of(job: Job) -> JobDetail:
     """Return what is shown of a job: an attempt for each it spent, and an output."""
     ended = job.state is not State.RUNNING
     data = _TRACEBACK if job.state in (State.DEAD, State.PENDING) else _PROGRESS
@@ -278,4 +278,4 @@ def focus_of(job: Job) -> Focus:
         retrying = Waiting(Phase.RETRYING, "retry in 00:14", job.run_at)
         waiting = retrying if job.run_at else Waiting(Phase.READY, "3 jobs of this queue come first", None)
     output = FixedOutput(attempts[-1], data) if attempts else None
-    return Focus(job, attempts, history, waiting, attempts[-1].number if attempts else None, output)
+    return JobDetail(job, attempts, history, waiting, attempts[-1].number if attempts else None, output)

@@ -542,7 +542,7 @@ async def test_an_empty_list_has_no_detail_and_no_output_of_another_jobs() -> No
         await stage.press("3")
         assert stage.board.shown is not None
         await stage.press("4")
-        assert stage.board.focus_request is None
+        assert stage.board.detail_request is None
         assert stage.board.target_job() is None
         assert "dead" not in stage.board.output_box.title.text
         await stage.press("3")

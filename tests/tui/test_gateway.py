@@ -19,7 +19,7 @@ from core.model import Act, Counts, NewJob, State, Term, View
 from core.queue import Queue
 from core.rules.filters import parse_filter
 from queuectl_tui.gateway import reader
-from queuectl_tui.gateway.gateway import FocusRequest, Gateway, said_of
+from queuectl_tui.gateway.gateway import DetailRequest, Gateway, said_of
 from queuectl_tui.gateway.writer import Order, Writer
 from queuectl_tui.messages import ActDone, ActRefused, JobEnqueued, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, Snapshot
@@ -205,21 +205,21 @@ def test_a_filtered_pane_shows_and_counts_what_matches(idle: Listener, queue: Qu
 
 
 def test_detail_and_output_follow_a_job_through_its_life(queue: Queue, tmp_path: Path) -> None:
-    """Waiting, running, completed: the same focus shows all of it, with what it wrote so far."""
+    """Waiting, running, completed: the same detail shows all of it, with what it wrote so far."""
     gateway = Gateway(queue, slots=1)
     listener = Listener(gateway)
     try:
         job_id = queue.add(NewJob(f"echo one; while ! test -e {tmp_path}/go; do sleep 0.02; done; echo two"))
-        gateway.focus(FocusRequest(job_id))
+        gateway.show_detail(DetailRequest(job_id))
         listener.until(lambda: bool(listener.snapshots))
-        listener.until(lambda: listener.last.focus is not None and listener.last.focus.job.state is State.RUNNING)
-        focus = listener.last.focus
-        assert focus is not None
-        assert focus.output is not None
-        listener.until(lambda: focus.output is not None and focus.output.size() == 4)
+        listener.until(lambda: listener.last.detail is not None and listener.last.detail.job.state is State.RUNNING)
+        detail = listener.last.detail
+        assert detail is not None
+        assert detail.output is not None
+        listener.until(lambda: detail.output is not None and detail.output.size() == 4)
         (tmp_path / "go").touch()
-        listener.until(lambda: listener.last.focus is not None and listener.last.focus.job.state is State.COMPLETED)
-        assert focus.output.read(0, 100) == b"one\ntwo\n"
+        listener.until(lambda: listener.last.detail is not None and listener.last.detail.job.state is State.COMPLETED)
+        assert detail.output.read(0, 100) == b"one\ntwo\n"
         listener.until(lambda: listener.last.own_worker_id is not None)
         assert [worker.slots for worker in listener.last.workers] == [1]
         gateway.resize(2)
@@ -358,8 +358,8 @@ def test_a_slow_filter_is_given_up_for_the_next_one(idle: Listener, queue: Queue
     new = queue.add(NewJob("true"))
     idle.gateway.show_view(Pane.PENDING, View(states=(State.PENDING,)))
     idle.until(lambda: idle.last.panes[Pane.PENDING].total == 10_001)
-    idle.gateway.focus(FocusRequest(new))
-    idle.until(lambda: idle.last.focus is not None)
+    idle.gateway.show_detail(DetailRequest(new))
+    idle.until(lambda: idle.last.detail is not None)
 
 
 def test_moving_about_does_not_keep_a_slow_list_away_for_ever(idle: Listener, queue: Queue) -> None:
@@ -371,7 +371,7 @@ def test_moving_about_does_not_keep_a_slow_list_away_for_ever(idle: Listener, qu
     numbers = iter(range(1, 5_000))
 
     def is_there() -> bool:
-        idle.gateway.focus(FocusRequest(next(numbers)))
+        idle.gateway.show_detail(DetailRequest(next(numbers)))
         return idle.last.panes[Pane.PENDING].view == slow
 
     idle.until(is_there)
@@ -394,11 +394,11 @@ def test_what_did_not_change_is_the_same_object_again(idle: Listener, queue: Que
 def test_why_the_shown_job_waits_is_always_the_newest_reason(idle: Listener, queue: Queue) -> None:
     """It is asked again when a pause, a limit or the workers change, though the job itself does not."""
     job_id = queue.add(NewJob("true", queue="mail"))
-    idle.gateway.focus(FocusRequest(job_id))
+    idle.gateway.show_detail(DetailRequest(job_id))
 
     def reason() -> str:
-        focus = idle.last.focus
-        return focus.waiting.reason if focus is not None and focus.waiting is not None else ""
+        detail = idle.last.detail
+        return detail.waiting.reason if detail is not None and detail.waiting is not None else ""
 
     idle.until(lambda: reason() != "")
     first = reason()
@@ -424,8 +424,8 @@ def test_why_a_job_waits_is_not_asked_again_without_need(
 ) -> None:
     shown = queue.add(NewJob("true"))
     other = queue.add(NewJob("true"))
-    idle.gateway.focus(FocusRequest(shown))
-    idle.until(lambda: idle.last.focus is not None and len(ids(idle, Pane.PENDING)) == 2)
+    idle.gateway.show_detail(DetailRequest(shown))
+    idle.until(lambda: idle.last.detail is not None and len(ids(idle, Pane.PENDING)) == 2)
     asked: list[str] = []
     for name in ("waiting", "oldest_pending_at", "job"):
         monkeypatch.setattr(queue, name, lambda *_, name=name: asked.append(name))
@@ -459,12 +459,12 @@ def test_a_reason_that_was_gone_before_the_next_picture_is_not_kept(
 ) -> None:
     """Paused, another job shown, resumed, all between two pictures of the whole: to both of them nothing is paused."""
     first, second = queue.add(NewJob("true")), queue.add(NewJob("true"))
-    idle.gateway.focus(FocusRequest(first))
+    idle.gateway.show_detail(DetailRequest(first))
 
     def reason_of(job_id: int) -> str:
-        focus = idle.last.focus
-        is_it = focus is not None and focus.job.id == job_id and focus.waiting is not None
-        return focus.waiting.reason if is_it and focus is not None and focus.waiting is not None else ""
+        detail = idle.last.detail
+        is_it = detail is not None and detail.job.id == job_id and detail.waiting is not None
+        return detail.waiting.reason if is_it and detail is not None and detail.waiting is not None else ""
 
     idle.until(lambda: reason_of(first) != "")
     usual = reason_of(first)
@@ -472,7 +472,7 @@ def test_a_reason_that_was_gone_before_the_next_picture_is_not_kept(
     queue.edit(first, command="echo changed")
     idle.until(lambda: any(row.job.command == "echo changed" for row in idle.last.panes[Pane.PENDING].rows))
     queue.pause()
-    idle.gateway.focus(FocusRequest(second))
+    idle.gateway.show_detail(DetailRequest(second))
     idle.until(lambda: reason_of(second).startswith("everything is paused"))
     queue.resume()
     idle.until(lambda: reason_of(second) == usual)
