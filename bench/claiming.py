@@ -14,8 +14,7 @@ from bench.place import scratch
 from core.model import NewJob, Sort, State, Term, View
 from core.queue import Queue
 from core.rules.settings import Settings
-from core.storage.sqlite import attempts
-from core.storage.sqlite.rollups import Rollups
+from core.storage.sqlite.attempts import Attempts, ClaimCapacity, StepTerms
 
 _WARM_UP = 20
 
@@ -71,20 +70,10 @@ def _alternate(queues: dict[str, Queue], count: int) -> dict[str, list[float]]:
 
 def _claim_us(queue: Queue) -> float:
     began = time.perf_counter()
-    turn = attempts.turn(
-        queue.database,
-        worker_id=1,
-        endings=[],
-        room=attempts.Room(1),
-        settings=Settings(),
-        jitter=lambda: 0.0,
-        open_run=lambda attempt_id: None,
-        rollups=Rollups(),
-        is_rolled_up=True,
-        is_durable=False,
-    )
+    terms = StepTerms(Settings(), is_durable=False)
+    done = Attempts(queue.database).record_and_claim([], ClaimCapacity(1, 1), lambda claim: None, terms)
     took_us = (time.perf_counter() - began) * 1e6
-    if len(turn.claimed) != 1:
+    if len(done.claimed) != 1:
         raise RuntimeError("there was nothing to claim")
     return took_us
 

@@ -15,10 +15,9 @@ from core.execution.command import Command, RunFile, start
 from core.model import Ending, NewJob, Outcome
 from core.queue import Queue
 from core.spool import Spool
-from core.storage.sqlite import attempts, workers
-from core.storage.sqlite.attempts import Claim
+from core.storage.sqlite import workers
+from core.storage.sqlite.attempts import Attempts, Claim, ClaimCapacity, StepTerms
 from core.storage.sqlite.file import Database
-from core.storage.sqlite.rollups import Rollups
 
 #: How many commands every contender runs at once.
 SLOTS = 2
@@ -214,23 +213,13 @@ def transaction_us(jobs: int) -> float:
     with scratch() as directory, Queue(os.path.join(directory, "queue.db")) as queue:
         queue.enqueue_many(NewJob("true") for _ in range(jobs))
         worker_id, lock = workers.register(queue.database, slots=1, queues=())
-        rollups, settings = Rollups(), queue.settings()
+        attempts = Attempts(queue.database)
+        terms = StepTerms(queue.settings(), is_durable=False, is_rolled_up=False)
         before_s = processor_s()
         endings: list[tuple[Claim, Ending]] = []
         while True:
-            turn = attempts.turn(
-                queue.database,
-                worker_id=worker_id,
-                endings=endings,
-                room=attempts.Room(1),
-                settings=settings,
-                jitter=queue.jitter,
-                open_run=lambda claim: None,
-                rollups=rollups,
-                is_rolled_up=False,
-                is_durable=False,
-            )
-            endings = [(claim, Ending(Outcome.SUCCEEDED, 0, run_ms=1, output=b"")) for claim in turn.claimed]
+            done = attempts.record_and_claim(endings, ClaimCapacity(worker_id, 1), lambda claim: None, terms)
+            endings = [(claim, Ending(Outcome.SUCCEEDED, 0, run_ms=1, output=b"")) for claim in done.claimed]
             if not endings:
                 break
         spent_s = processor_s() - before_s

@@ -11,8 +11,7 @@ from bench.place import run as run_program
 from core.execution.worker import CACHE_KIB
 from core.model import NewJob
 from core.queue import Queue
-from core.storage.sqlite import attempts
-from core.storage.sqlite.rollups import Rollups
+from core.storage.sqlite.attempts import Attempts
 
 
 def run(scale: Scale) -> Iterable[Line]:
@@ -28,7 +27,7 @@ def run(scale: Scale) -> Iterable[Line]:
             looks = (early, middle, scale.memory_jobs)
             drain = python("bench.helper", "drain", database, *map(str, looks))
             first, later, last = map(int, run_program(drain).split())
-            attempts.make_durable(queue.database, Rollups())
+            Attempts(queue.database).make_durable()
             _checkpoint(queue)
             size = os.path.getsize(database) - empty
     yield Line(

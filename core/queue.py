@@ -109,13 +109,6 @@ class Queue:
         """Whether writes are refused: because that was asked for, or because the file cannot be written."""
         return self.database.is_read_only
 
-    @staticmethod
-    def jitter() -> float:
-        """Return a factor for the back-off's jitter, drawn from -1 to 1."""
-        import random
-
-        return random.uniform(-1.0, 1.0)
-
     def close(self) -> None:
         """Close the connections of all threads."""
         self.database.close()

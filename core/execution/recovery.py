@@ -14,9 +14,8 @@ from core.execution.shim import own_pids
 from core.locks import Lock, look_at
 from core.model import Presence
 from core.places import here
-from core.storage.sqlite import attempts as claims
 from core.storage.sqlite import workers
-from core.storage.sqlite.attempts import Claim, OpenAttempt
+from core.storage.sqlite.attempts import Attempts, Claim, OpenAttempt
 from core.storage.sqlite.file import Database
 from core.storage.sqlite.maintenance import leftovers
 
@@ -41,8 +40,11 @@ class Adopted(NamedTuple):
 class Recovery:
     """One worker's look at what others left; ``emit`` is told why some attempts are left alone, while they are."""
 
-    def __init__(self, db: Database, emit: Callable[[events.WorkerEvent], None] = lambda event: None) -> None:
+    def __init__(
+        self, db: Database, attempts: Attempts, emit: Callable[[events.WorkerEvent], None] = lambda event: None
+    ) -> None:
         self._db = db
+        self._attempts = attempts
         self._emit = emit
         self.blocked = ""
         self._unknown_since: dict[int, float] = {}
@@ -53,7 +55,7 @@ class Recovery:
         A missing file proves nothing within one boot: what has none is left alone, and the listener told why. One of
         these that a person cancels is taken over; its worker, if it lives after all, had the time to make its file.
         """
-        attempts = claims.open_elsewhere(self._db, worker_id)
+        attempts = self._attempts.open_elsewhere(worker_id)
         known = {worker.id: worker for worker in workers.workers(self._db)} if attempts else {}
         now = self._db.clock.monotonic_s()
         unknown: dict[str, list[OpenAttempt]] = {}
@@ -68,7 +70,7 @@ class Recovery:
                 since = self._unknown_since.setdefault(attempt.id, now)
                 if attempt.stop_requested is None or now - since < UNKNOWN_S:
                     continue
-            claim = claims.adopt(self._db, attempt.id, dead_worker=attempt.worker_id, worker_id=worker_id)
+            claim = self._attempts.adopt(attempt.id, dead_worker=attempt.worker_id, worker_id=worker_id)
             if claim is not None:
                 was_told = worker is not None and worker.stop_requested is not None
                 command = adopt(self._db.spool, attempt.id, attempt.place)

@@ -21,8 +21,7 @@ from core.output import collect, cut
 from core.rules import environment
 from core.rules.settings import Settings
 from core.rules.states import outcome_of_exit, with_note
-from core.storage.sqlite import attempts
-from core.storage.sqlite.attempts import Claim, Recorded
+from core.storage.sqlite.attempts import Attempts, Claim, Recorded
 from core.storage.sqlite.file import Database
 from core.text import system_bytes
 
@@ -67,8 +66,11 @@ class RunningSet:
     The latter are those whose command could not be started: the system had no room for another process.
     """
 
-    def __init__(self, db: Database, waiter: Waiter, emit: Callable[[events.WorkerEvent], None]) -> None:
+    def __init__(
+        self, db: Database, attempts: Attempts, waiter: Waiter, emit: Callable[[events.WorkerEvent], None]
+    ) -> None:
         self._db = db
+        self._attempts = attempts
         self._waiter = waiter
         self._running: dict[int, _Running] = {}
         self._by_descriptor: dict[int, int] = {}
@@ -195,7 +197,7 @@ class RunningSet:
         if captured is None:
             if len(self._environments) >= _ENVIRONMENTS:
                 self._environments.clear()
-            mode, stored, left_out = attempts.environment_of(self._db, claim.environment_id)
+            mode, stored, left_out = self._attempts.environment_of(claim.environment_id)
             # what it takes from this process is taken once: sorting out the secrets costs more than a claim
             captured = _encoded(environment.for_job(mode, stored, left_out, os.environ))
             self._environments[claim.environment_id] = captured

@@ -15,8 +15,7 @@ from core.execution import events
 from core.execution.command import RunFile
 from core.execution.running_attempts import RunningSet
 from core.model import Outcome
-from core.storage.sqlite import attempts
-from core.storage.sqlite.attempts import Claim, Turn
+from core.storage.sqlite.attempts import Attempts, Claim, StepResult
 from core.storage.sqlite.file import Database
 
 #: How many jobs one turn claims at the most: each holds three files open until its command has started.
@@ -28,8 +27,11 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 class Starter:
     """Starts the commands of one worker; ``pause_s`` is how long the last pause was, 0 once there is room again."""
 
-    def __init__(self, db: Database, running: RunningSet, emit: Callable[[events.WorkerEvent], None]) -> None:
+    def __init__(
+        self, db: Database, attempts: Attempts, running: RunningSet, emit: Callable[[events.WorkerEvent], None]
+    ) -> None:
         self._db = db
+        self._attempts = attempts
         self._running = running
         self._emit = emit
         self.pause_s = 0.0
@@ -53,7 +55,7 @@ class Starter:
         if number:
             self._peak = max(self._peak, self._running.live_count() + number)
 
-    def succeeded(self, turn: Turn) -> None:
+    def succeeded(self, turn: StepResult) -> None:
         """Note that nothing was refused in a turn that had room for more; that a shim was started says nothing yet.
 
         It may be refused a process for it, which is told later.
@@ -108,7 +110,7 @@ class Starter:
         return True
 
     def _give_back(self, refused: Sequence[Claim]) -> None:
-        stopped = attempts.give_back(self._db, [claim.attempt_id for claim in refused])
+        stopped = self._attempts.give_back([claim.attempt_id for claim in refused])
         self._running.could_not_start([claim for claim in refused if claim.attempt_id in stopped], Outcome.CANCELLED)
 
     def pause(self, refusal: OSError) -> None:

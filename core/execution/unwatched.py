@@ -11,8 +11,8 @@ from core.execution.processes import session_lives
 from core.locks import Lock, look_at
 from core.model import Job, Phase, Presence, Unwatched, WorkerInfo
 from core.places import here
-from core.storage.sqlite import attempts, workers
-from core.storage.sqlite.attempts import OpenAttempt
+from core.storage.sqlite import workers
+from core.storage.sqlite.attempts import Attempts, OpenAttempt
 from core.storage.sqlite.file import Database
 
 
@@ -32,7 +32,7 @@ def unwatched(db: Database, known: Sequence[WorkerInfo]) -> dict[int, Unwatched]
         return {}
     return {
         attempt.job_id: _look_at(db, attempt, dead[attempt.worker_id])
-        for attempt in attempts.open_elsewhere(db, 0)
+        for attempt in Attempts(db).open_elsewhere(0)
         if attempt.worker_id in dead
     }
 

@@ -26,11 +26,10 @@ from core.execution.storage_state import StorageState
 from core.model import Ending
 from core.queue import Queue
 from core.rules.arguments import check_kind, check_texts, check_whole
-from core.storage.sqlite import attempts, workers
-from core.storage.sqlite.attempts import Claim
+from core.storage.sqlite import workers
+from core.storage.sqlite.attempts import Attempts, Claim, ClaimCapacity, StepResult, StepTerms
 from core.storage.sqlite.draining import Drain
 from core.storage.sqlite.maintenance import prune_some
-from core.storage.sqlite.rollups import Rollups
 
 _LOG = logging.getLogger("queuectl.worker")
 
@@ -105,16 +104,14 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
         self._presence = Presence(self._db, self._waiter)
-        self._running = RunningSet(self._db, self._waiter, self._emit)
-        self._starter = Starter(self._db, self._running, self._emit)
-        self._rollups = Rollups()
+        self._attempts = Attempts(self._db)
+        self._running = RunningSet(self._db, self._attempts, self._waiter, self._emit)
+        self._starter = Starter(self._db, self._attempts, self._running, self._emit)
         self._calendar = CalendarWatch()
-        self._jitter = queue.jitter
-        self._jitter()  # what it needs is loaded now: later there may be no descriptor left to load it with
         self._is_looking = True
         self._could_claim = True
         self._is_first_recovery = True
-        self._recovery = Recovery(self._db, self._emit)
+        self._recovery = Recovery(self._db, self._attempts, self._emit)
         self._prune_at = 0.0
         self._has_more_due = False
         self._next_due_ms: int | None = None
@@ -263,7 +260,7 @@ class Worker:
             return  # a busy worker turns a thousand times a second
         self._look_at = now + LOOK_S
         if self._calendar.look(self._db.clock):
-            attempts.shorten_backoffs(self._db)
+            self._attempts.shorten_backoffs()
             self._calendar.was_set_back = False
             self._could_claim = True
         version = self._db.data_version()
@@ -277,7 +274,7 @@ class Worker:
             if asked is not None:
                 self.stop(StopMode(asked))
                 self._is_looking = False
-            for attempt_id, how in attempts.stop_requests(self._db, self.id).items():
+            for attempt_id, how in self._attempts.stop_requests(self.id).items():
                 self._running.cancel(attempt_id, is_kill=how == "kill")
             if self._slots != self._registered_slots:
                 self._registered_slots = self._slots
@@ -301,24 +298,18 @@ class Worker:
         opened: dict[int, RunFile] = {}
         endings = list(self._running.endings.values())
 
-        def open_run(claim: Claim) -> None:
+        def before_commit(claim: Claim) -> None:
             opened[claim.attempt_id] = self._running.open_run(claim)
 
         now = self._db.clock.monotonic_s()
         is_durable = self._running.settings.is_fully_durable or self._is_sync_due(now, SYNC_S)
         is_rolled_up = is_durable or now >= self._roll_up_at
         try:
-            turn = attempts.turn(
-                self._db,
-                worker_id=self.id,
-                endings=endings,
-                room=attempts.Room(free, self._queues),
-                settings=self._running.settings,
-                jitter=self._jitter,
-                open_run=open_run,
-                rollups=self._rollups,
-                is_rolled_up=is_rolled_up,
-                is_durable=is_durable,
+            turn = self._attempts.record_and_claim(
+                endings,
+                ClaimCapacity(self.id, free, self._queues),
+                before_commit,
+                StepTerms(self._running.settings, is_durable, is_rolled_up),
             )
         except BaseException:
             for run in opened.values():
@@ -336,7 +327,7 @@ class Worker:
         self._follow(turn, free, endings, opened)
 
     def _follow(
-        self, turn: attempts.Turn, free: int, endings: Sequence[tuple[Claim, Ending]], opened: dict[int, RunFile]
+        self, turn: StepResult, free: int, endings: Sequence[tuple[Claim, Ending]], opened: dict[int, RunFile]
     ) -> None:
         """Act on what a transaction did: start what was claimed, forget and tell what was recorded."""
         self._next_due_ms, self._has_more_due = turn.next_due_ms, turn.has_more_due
@@ -391,7 +382,7 @@ class Worker:
             self._sync()
 
     def _sync(self) -> None:
-        attempts.make_durable(self._db, self._rollups)
+        self._attempts.make_durable()
         self._unsynced_since = None
         self._storage.works()
 
@@ -461,7 +452,7 @@ class Worker:
         try:
             if self.error is None:
                 if self._unsynced_since is not None:
-                    attempts.make_durable(self._db, self._rollups)
+                    self._attempts.make_durable()
                 workers.forget(self._db, self.id)
         except QueueError as error:
             self._emit(events.StorageTrouble(str(error)))

@@ -16,7 +16,7 @@ from core.execution.events import AttemptEnded, SpawningPaused, StorageRecovered
 from core.execution.running_attempts import RunningSet
 from core.model import State
 from core.queue import Queue
-from core.storage.sqlite import attempts
+from core.storage.sqlite.attempts import Attempts, Claim, ClaimCapacity, StepResult
 from tests.execution.at_work import UNTIL_GO, working
 from tests.full_disk import enqueue_until_full, fill, mounted, needs_root
 from tests.processes import wait_for
@@ -33,13 +33,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def tries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that grows with each of the worker's transactions."""
     seen: list[int] = []
-    turn = attempts.turn
+    record_and_claim = Attempts.record_and_claim
 
-    def counted(*arguments: Any, **options: Any) -> attempts.Turn:
+    def counted(*arguments: Any) -> StepResult:
         seen.append(1)
-        return turn(*arguments, **options)
+        return record_and_claim(*arguments)
 
-    monkeypatch.setattr(attempts, "turn", counted)
+    monkeypatch.setattr(Attempts, "record_and_claim", counted)
     return seen
 
 
@@ -71,15 +71,15 @@ def test_results_that_cannot_be_recorded_are_a_lasting_trouble(
 
 def test_jobs_that_cannot_be_claimed_are_a_lasting_trouble(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not come and go with each look that needs no room."""
-    turn, tries, has_room = attempts.turn, [], False
+    record_and_claim, tries, has_room = Attempts.record_and_claim, [], False
 
-    def full(*arguments: Any, **options: Any) -> attempts.Turn:
-        if has_room or options["room"].slots == 0:
-            return turn(*arguments, **options)
+    def full(self: Attempts, endings: Any, capacity: ClaimCapacity, *others: Any) -> StepResult:
+        if has_room or capacity.slots == 0:
+            return record_and_claim(self, endings, capacity, *others)
         tries.append(1)
         raise DiskFull("the disk is full")
 
-    monkeypatch.setattr(attempts, "turn", full)
+    monkeypatch.setattr(Attempts, "record_and_claim", full)
     job_id = queue.add("true")
     with working(queue) as (worker, told):
         wait_for(lambda: len(tries) >= 5, "it tries again")
@@ -96,7 +96,7 @@ def test_commands_that_cannot_be_started_are_a_lasting_trouble(queue: Queue, mon
     start = RunningSet.start
     refusals: list[int] = []
 
-    def refuse(self: RunningSet, claim: attempts.Claim, run: RunFile) -> OSError | None:
+    def refuse(self: RunningSet, claim: Claim, run: RunFile) -> OSError | None:
         if len(refusals) < 2:
             refusals.append(1)
             return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -16,6 +16,7 @@ from core.clock import to_datetime
 from core.execution.events import AttemptEnded, AttemptStarted, WorkerStarted, WorkerStopped
 from core.model import NewJob, Outcome, State, View
 from core.queue import Queue
+from core.storage.sqlite.attempts import Attempts, ClaimCapacity, StepTerms
 from tests.execution.at_work import drain, endings, output, run
 from tests.fakes import FakeClock
 from tests.processes import is_alive
@@ -442,22 +443,9 @@ def test_many_short_jobs_each_run_once(queue: Queue, tmp_path: Path) -> None:
 
 def test_output_of_an_attempt_that_was_only_claimed_is_empty_for_now(queue: Queue) -> None:
     """Between the claim and the start there is no file; who looked that early sees the output all the same."""
-    from core.storage.sqlite import attempts
-    from core.storage.sqlite.rollups import Rollups
-
     job_id = queue.enqueue("echo hello").id
-    attempts.turn(
-        queue.database,
-        worker_id=99,
-        endings=(),
-        room=attempts.Room(1),
-        settings=queue.settings(),
-        jitter=lambda: 0.0,
-        open_run=lambda claim: None,
-        rollups=Rollups(),
-        is_rolled_up=True,
-        is_durable=False,
-    )
+    terms = StepTerms(queue.settings())
+    Attempts(queue.database).record_and_claim((), ClaimCapacity(99, 1), lambda claim: None, terms)
     found = queue.output(job_id)
     assert (found.size(), found.read(0, 10), found.path, found.lines(3)) == (0, b"", None, b"")
     with open(queue.database.spool.output_file(found.attempt.id), "wb") as file:

@@ -261,12 +261,12 @@ def test_the_run_file_of_a_start_that_failed_stays_until_that_is_recorded(
     monkeypatch.setattr(running_module, "start", start)
     queue.enqueue("true")
     with Hand(queue) as hand:
-        running = RunningSet(queue.database, Waiter(), Told())
+        running = RunningSet(queue.database, hand.attempts, Waiter(), Told())
         (claim,) = hand.claim()
         assert running.start(claim, running.open_run(claim)) is None
         assert [ending.outcome for _, ending in running.endings.values()] == [Outcome.SPAWN_ERROR]
         path = queue.database.spool.run_file(claim.attempt_id)
         assert os.path.exists(path)
         endings = list(running.endings.values())
-        running.recorded(endings, hand.turn(endings).recorded)
+        running.recorded(endings, hand.step(endings).recorded)
         assert not os.path.exists(path)

@@ -30,7 +30,7 @@ from core.execution.events import (
 from core.execution.worker import StopMode, Worker
 from core.model import NewJob, Outcome, State, View
 from core.queue import Queue
-from core.storage.sqlite import attempts as claims
+from core.storage.sqlite.attempts import Attempts
 from tests.execution.at_work import UNTIL_GO, Told, drain, endings, output, wait_for_state, working
 from tests.fakes import FakeClock
 from tests.processes import run_python, wait_for
@@ -358,14 +358,14 @@ def test_a_refusal_and_a_locked_database_together_lose_nothing(
     queue: Queue, refuse_to_spawn: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A claim that can be neither started nor given back is given back later, at no cost to the job."""
-    give_back, calls = claims.give_back, iter(range(100))
+    give_back, calls = Attempts.give_back, iter(range(100))
 
     def busy(*arguments: Any) -> set[int]:
         if next(calls) == 0:
             raise DatabaseBusy("locked")
         return give_back(*arguments)
 
-    monkeypatch.setattr(claims, "give_back", busy)
+    monkeypatch.setattr(Attempts, "give_back", busy)
     refuse_to_spawn[0] = 1
     job_id = queue.enqueue("echo hello", max_attempts=1).id
     told = drain(queue)
@@ -424,14 +424,14 @@ def test_a_descriptor_that_cannot_be_moved_is_not_left_open(monkeypatch: pytest.
 
 def test_a_claim_that_fails_at_its_start_is_not_left_open(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error nobody foresaw, between claim and start: the job is pending again and nothing holds its lock."""
-    environment_of, calls = claims.environment_of, iter(range(100))
+    environment_of, calls = Attempts.environment_of, iter(range(100))
 
     def fail_once(*arguments: Any) -> Any:
         if next(calls) == 0:
             raise RuntimeError("unforeseen")
         return environment_of(*arguments)
 
-    monkeypatch.setattr(claims, "environment_of", fail_once)
+    monkeypatch.setattr(Attempts, "environment_of", fail_once)
     ids = list(queue.enqueue_many([NewJob("true", max_attempts=1)] * 2))
     told = drain(queue, slots=2, may_fail=True)
     assert [queue.job(job_id).state for job_id in ids] == [State.COMPLETED] * 2
@@ -444,14 +444,14 @@ def test_an_error_in_a_turn_does_not_end_the_loop(
     queue: Queue, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """It is told, and the next turn goes on; what was about to be looked at is looked at again."""
-    stop_requests, calls, is_failing = claims.stop_requests, iter(range(1000)), False
+    stop_requests, calls, is_failing = Attempts.stop_requests, iter(range(1000)), False
 
     def fail_twice(*arguments: Any) -> Any:
         if is_failing and next(calls) < 2:
             raise error
         return stop_requests(*arguments)
 
-    monkeypatch.setattr(claims, "stop_requests", fail_twice)
+    monkeypatch.setattr(Attempts, "stop_requests", fail_twice)
     with working(queue) as (worker, told):
         job_id = queue.enqueue("sleep 60").id
         wait_for_state(queue, job_id, State.RUNNING)

@@ -9,9 +9,8 @@ from types import TracebackType
 
 from core.model import Ending, NewJob, Outcome, State
 from core.queue import Queue
-from core.storage.sqlite import attempts, workers
-from core.storage.sqlite.attempts import Claim, Recorded, Turn
-from core.storage.sqlite.rollups import Rollups
+from core.storage.sqlite import workers
+from core.storage.sqlite.attempts import Attempts, Claim, ClaimCapacity, Recorded, StepResult, StepTerms
 
 ENDINGS = {
     Outcome.SUCCEEDED: Ending(
@@ -33,38 +32,32 @@ class Hand:
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
         self.id, self._lock = workers.register(queue.database, slots=1, queues=())
-        self.rollups = Rollups()
+        self.attempts = Attempts(queue.database, lambda: 0.0)
         self._is_dead = False
 
-    def turn(
+    def step(
         self,
         endings: Sequence[tuple[Claim, Ending]] = (),
         slots: int = 0,
         *,
         queues: Sequence[str] = (),
         is_durable: bool = True,
-    ) -> Turn:
-        """Do one transaction of a worker."""
-        return attempts.turn(
-            self.queue.database,
-            worker_id=self.id,
-            endings=endings,
-            room=attempts.Room(slots, queues),
-            settings=self.queue.settings(),
-            jitter=lambda: 0.0,
-            open_run=lambda claim: None,
-            rollups=self.rollups,
-            is_rolled_up=True,
-            is_durable=is_durable,
+    ) -> StepResult:
+        """Do the one transaction of a worker's step."""
+        return self.attempts.record_and_claim(
+            endings,
+            ClaimCapacity(self.id, slots, queues),
+            lambda claim: None,
+            StepTerms(self.queue.settings(), is_durable),
         )
 
     def claim(self, slots: int = 1, *, queues: Sequence[str] = ()) -> Sequence[Claim]:
         """Claim up to so many jobs."""
-        return self.turn(slots=slots, queues=queues).claimed
+        return self.step(slots=slots, queues=queues).claimed
 
     def record(self, claim: Claim, outcome: Outcome = Outcome.SUCCEEDED) -> Sequence[Recorded]:
         """Record how an attempt ended."""
-        return self.turn([(claim, ENDINGS[outcome])]).recorded
+        return self.step([(claim, ENDINGS[outcome])]).recorded
 
     def do_next(self, outcome: Outcome = Outcome.SUCCEEDED) -> int:
         """Claim the next job and end it; return its id."""

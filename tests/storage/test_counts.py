@@ -50,10 +50,8 @@ class Bench:
             self.hand.record(self.open.pop(number % len(self.open)), list(Outcome)[number % len(Outcome)])
 
     def give_back(self, number: int) -> None:
-        from core.storage.sqlite import attempts
-
         if self.open:
-            attempts.give_back(self.queue.database, [self.open.pop(number % len(self.open)).attempt_id])
+            self.hand.attempts.give_back([self.open.pop(number % len(self.open)).attempt_id])
 
     def one(self, verb: Callable[[int], object], number: int) -> None:
         ids = self.queue.ids(View(states=tuple(State)))

@@ -72,10 +72,10 @@ def test_results_are_kept_until_there_is_room(small_disk: Path) -> None:
         enqueue_until_full(queue)
         ending = Ending(Outcome.SUCCEEDED, exit_code=0, output=bytes(60_000), output_bytes=60_000)
         with pytest.raises(DiskFull):
-            hand.turn([(claim, ending)])
+            hand.step([(claim, ending)])
         assert queue.job(job_id).state is State.RUNNING
         filler.unlink()
-        hand.turn([(claim, ending)])
+        hand.step([(claim, ending)])
         assert queue.job(job_id).state is State.COMPLETED
         assert queue.output(job_id).size() == 60_000
 

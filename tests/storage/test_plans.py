@@ -15,7 +15,7 @@ from core.execution.recovery import Recovery, remove_leftovers, strike_dead_work
 from core.model import NewJob, Outcome, Page, Sort, State, View
 from core.queue import Queue
 from core.rules.filters import parse_filter
-from core.storage.sqlite import attempts, draining, workers
+from core.storage.sqlite import draining, workers
 from core.storage.sqlite.draining import Drain
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand, job_in
@@ -116,21 +116,22 @@ def _work(queue: Queue, hand: Hand, clock: FakeClock) -> None:
     drain._is_any_backing_off(db.connection())
     drain._is_any(db.connection(), draining._STILL_BACKING_OFF)
     drain.is_over()
-    attempts.give_back(db, [claimed[2].attempt_id])
-    attempts.make_durable(db, hand.rollups)
-    attempts.shorten_backoffs(db)
-    attempts.environment_of(db, claimed[0].environment_id)
-    attempts.stop_requests(db, hand.id)
+    attempts = hand.attempts
+    attempts.give_back([claimed[2].attempt_id])
+    attempts.make_durable()
+    attempts.shorten_backoffs()
+    attempts.environment_of(claimed[0].environment_id)
+    attempts.stop_requests(hand.id)
     workers.requested_stop(db, hand.id)
     workers.set_slots(db, hand.id, 2)
     queue.stop_worker(hand.id)
     queue.workers()
     hand.claim(1)
-    for claim in attempts.open_elsewhere(db, 0):
+    for claim in attempts.open_elsewhere(0):
         Path(db.spool.run_file(claim.id)).touch()
     hand.die()
     with Hand(queue) as heir:
-        for adopted in Recovery(db).adopt_from_the_dead(heir.id):
+        for adopted in Recovery(db, heir.attempts).adopt_from_the_dead(heir.id):
             adopted.command.close()
         strike_dead_workers(db, heir.id)
         Path(db.spool.output_file(12345)).touch()

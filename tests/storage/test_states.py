@@ -165,13 +165,11 @@ def test_an_ending_of_an_unknown_attempt_does_nothing(queue: Queue, hand: Hand) 
 
 def test_a_claim_that_is_given_back_leaves_no_trace(queue: Queue, hand: Hand, clock: FakeClock) -> None:
     """A start that the system refused costs no attempt, and the result of the attempt before stands again."""
-    from core.storage.sqlite import attempts
-
     job_id = queue.enqueue("true").id
     hand.do_next(Outcome.FAILED)
     clock.advance(10)
     (claim,) = hand.claim()
-    attempts.give_back(queue.database, [claim.attempt_id])
+    hand.attempts.give_back([claim.attempt_id])
     job = queue.job(job_id)
     assert (job.state, job.attempts, job.last_outcome, job.last_exit_code) == (
         State.PENDING, 1, Outcome.FAILED, 7

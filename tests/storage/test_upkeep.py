@@ -70,7 +70,7 @@ def test_pruning_takes_the_output_files_along(queue: Queue, hand: Hand, clock: F
         (claim,) = hand.claim()
         path = Path(queue.database.spool.output_file(claim.attempt_id))
         path.write_bytes(b"x" * 100_000)
-        hand.turn([(claim, Ending(Outcome.SUCCEEDED, exit_code=0, output_bytes=100_000))])
+        hand.step([(claim, Ending(Outcome.SUCCEEDED, exit_code=0, output_bytes=100_000))])
         files.append(path)
     assert (queue.output(1).size(), queue.output(1).path) == (100_000, str(files[0]))
     queue.purge(1)
@@ -132,7 +132,7 @@ def test_percentiles_are_within_a_step_of_the_truth(queue: Queue, hand: Hand, ru
     """The histogram's steps are 19 %, and that is how far a percentile may be off."""
     queue.enqueue_many(NewJob("true") for _ in runs_ms)
     claimed = hand.claim(len(runs_ms))
-    hand.turn(
+    hand.step(
         [
             (claim, Ending(Outcome.SUCCEEDED, exit_code=0, run_ms=run_ms))
             for claim, run_ms in zip(claimed, runs_ms, strict=True)

@@ -283,11 +283,11 @@ def test_an_enqueue_is_synced_and_a_claim_need_not_be(queue: Queue, hand: Hand) 
             seen.append(level["now"])
 
     queue.database.connection().set_trace_callback(level_of_commit)
-    hand.turn(is_durable=False)
+    hand.step(is_durable=False)
     queue.enqueue("true")
-    hand.turn(slots=1, is_durable=False)
+    hand.step(slots=1, is_durable=False)
     queue.enqueue_many([NewJob("true")])
-    hand.turn(is_durable=True)
+    hand.step(is_durable=True)
     queue.pause()
     queue.database.connection().set_trace_callback(None)
     commits = [entry for entry in seen if entry in ("FULL", "NORMAL")]
@@ -300,7 +300,7 @@ def test_the_log_stays_small_under_many_commits(queue: Queue, hand: Hand) -> Non
     queue.enqueue_many(NewJob("true") for _ in range(300))
     with Queue(queue.path) as reader:
         for number in range(4000):
-            hand.turn(slots=1 if number < 300 else 0, is_durable=False)
+            hand.step(slots=1 if number < 300 else 0, is_durable=False)
             with queue.database.write(is_durable=False) as connection:
                 connection.execute("UPDATE jobs SET label = ? WHERE id = ?", (f"label {number}", 1 + number % 300))
             if number % 10 == 0:

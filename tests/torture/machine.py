@@ -33,9 +33,8 @@ from core.execution.command import RunFile
 from core.execution.recovery import Recovery, remove_leftovers, strike_dead_workers
 from core.model import Ending, NewJob, Outcome, State
 from core.queue import Queue
-from core.storage.sqlite import attempts, workers
-from core.storage.sqlite.attempts import Claim
-from core.storage.sqlite.rollups import Rollups
+from core.storage.sqlite import workers
+from core.storage.sqlite.attempts import Attempts, Claim, ClaimCapacity, StepResult, StepTerms
 from tests.fakes import FakeClock
 from tests.torture import invariants
 from tests.torture.fleet import memory_or_disk
@@ -112,7 +111,7 @@ class _Machine(RuleBasedStateMachine):
         self.seats: list[tuple[int, int] | None] = [None, None]
         self.open: dict[int, _Attempt] = {}
         self.claims: dict[int, Claim] = {}
-        self.rollups = Rollups()
+        self.attempts = [Attempts(queue.database, lambda: 0.0) for queue in self.queues]
         self.closed: list[int] = []
 
     def teardown(self) -> None:
@@ -287,7 +286,7 @@ class _Machine(RuleBasedStateMachine):
         if not found:
             return
         attempt = self.open[data.draw(st.sampled_from(found))]
-        stopped = attempts.give_back(self.queues[0].database, [attempt.id])
+        stopped = self.attempts[0].give_back([attempt.id])
         assert stopped == ({attempt.id} if self.model.is_stop_requested(attempt.job_id) else set())
         if not stopped:
             del self.open[attempt.id]
@@ -312,31 +311,23 @@ class _Machine(RuleBasedStateMachine):
             self.open[claim.attempt_id].job_id = claim.job.id
             self.claims[claim.attempt_id] = claim
 
-    def _transact(
-        self, seat: int, endings: Sequence[tuple[int, Outcome]], slots: int, *, refuse: bool
-    ) -> attempts.Turn:
+    def _transact(self, seat: int, endings: Sequence[tuple[int, Outcome]], slots: int, *, refuse: bool) -> StepResult:
         queue = self.queues[seat]
         worker = self.seats[seat]
         assert worker is not None
 
-        def open_run(claim: Claim) -> None:
+        def before_commit(claim: Claim) -> None:
             if refuse:
                 raise OSError(24, "Too many open files")
             run = RunFile(queue.database.spool, claim.attempt_id)
             os.write(run.writer, b"%d\n" % os.getpid())
             self.open[claim.attempt_id] = _Attempt(claim.attempt_id, 0, seat, run)
 
-        return attempts.turn(
-            queue.database,
-            worker_id=worker[0],
-            endings=[(self.claims[attempt_id], _ENDINGS[outcome]) for attempt_id, outcome in endings],
-            room=attempts.Room(slots),
-            settings=queue.settings(),
-            jitter=lambda: 0.0,
-            open_run=open_run,
-            rollups=self.rollups,
-            is_rolled_up=slots % 2 == 0,
-            is_durable=False,
+        return self.attempts[seat].record_and_claim(
+            [(self.claims[attempt_id], _ENDINGS[outcome]) for attempt_id, outcome in endings],
+            ClaimCapacity(worker[0], slots),
+            before_commit,
+            StepTerms(queue.settings(), is_durable=False, is_rolled_up=slots % 2 == 0),
         )
 
     # --- what goes wrong
@@ -375,7 +366,7 @@ class _Machine(RuleBasedStateMachine):
         db = self.queues[seat].database
         orphans = {attempt.id for attempt in self.open.values() if attempt.worker is None}
         endings: list[tuple[int, Outcome]] = []
-        for adopted in Recovery(db).adopt_from_the_dead(worker[0]):
+        for adopted in Recovery(db, self.attempts[0]).adopt_from_the_dead(worker[0]):
             attempt = self.open[adopted.claim.attempt_id]
             orphans.remove(attempt.id)
             attempt.worker = seat

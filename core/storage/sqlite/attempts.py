@@ -1,7 +1,8 @@
-"""A worker's writes: one transaction records what ended, makes due what is due, and claims what there is room for."""
+"""The writes and reads of a worker: one transaction records what ended, makes due what is due, and claims jobs."""
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -35,15 +36,38 @@ class Claim(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """An ending that was written, and what follows."""
+    """An ending that was written, and what follows for its job."""
 
     claim: Claim
     ending: Ending
     decision: Decision
 
 
-class Turn(NamedTuple):
-    """What one transaction did. ``refusal`` is why claims went back: the system gave no file for them."""
+class ClaimCapacity(NamedTuple):
+    """What a worker may claim: as many jobs as it has free ``slots``, of these ``queues`` (none: of all)."""
+
+    worker_id: int
+    slots: int = 0
+    queues: Sequence[str] = ()
+
+
+class StepTerms(NamedTuple):
+    """On what terms a step is written: the settings that decide about retries, and how soon it must be on the disk.
+
+    ``is_durable`` syncs the transaction, and all before it, to the disk; ``is_rolled_up`` adds what was counted since
+    the last time to the totals by minute, which else grow in memory.
+    """
+
+    settings: Settings
+    is_durable: bool = True
+    is_rolled_up: bool = True
+
+
+class StepResult(NamedTuple):
+    """What one step wrote, when the next delayed job is due (unix milliseconds), and whether more are due by now.
+
+    ``refusal`` is the system's error that ended the claiming early: ``before_commit`` raised it.
+    """
 
     recorded: Sequence[Recorded]
     claimed: Sequence[Claim]
@@ -52,59 +76,151 @@ class Turn(NamedTuple):
     refusal: OSError | None = None
 
 
-class Room(NamedTuple):
-    """What a worker may claim: ``slots`` free ones, of these queues (none: of all)."""
+class OpenAttempt(NamedTuple):
+    """An open attempt of another worker: its job, where its command was started, whether it is to be stopped."""
 
-    slots: int
-    queues: Sequence[str] = ()
+    id: int
+    worker_id: int
+    job_id: int
+    stop_requested: str | None
+    place: Place | None
 
 
-def turn(
-    db: Database,
-    *,
-    worker_id: int,
-    endings: Sequence[tuple[Claim, Ending]],
-    room: Room,
-    settings: Settings,
-    jitter: Callable[[], float],
-    open_run: Callable[[Claim], None],
-    rollups: Rollups,
-    is_rolled_up: bool,
-    is_durable: bool,
-) -> Turn:
-    """Record endings, make due jobs due, claim; all in one transaction.
+def drawn_jitter() -> float:
+    """Return a factor for a back-off's jitter, drawn evenly from -1 to 1."""
+    return random.uniform(-1.0, 1.0)
 
-    ``is_durable`` syncs it to the disk, and everything before it. ``is_rolled_up`` writes the ``rollups`` with it; else
-    they grow.
 
-    ``open_run(claim)`` must create and lock the attempt's run file: it is called before the commit that makes the
-    attempt visible, so nobody ever sees a running attempt whose lock is free unless it is dead. An ending whose
-    attempt is closed already (somebody else recorded it) is left out of ``recorded``.
+class Attempts:
+    """The attempts as a worker writes and reads them; what it counts for the totals by minute is kept here until then.
+
+    One for each worker, used in that worker's thread. ``jitter`` is called once for each ending.
     """
-    now = db.clock.now_ms()
-    with db.write(is_durable=is_durable) as connection:
-        recorded = [
-            done
-            for claim, ending in endings
-            if (done := _record(connection, claim, ending, settings, jitter(), now)) is not None
-        ]
-        ended = [(done.ending, done.decision) for done in recorded]
-        moved = 0
-        next_due = _next_due(connection)
-        if next_due is not None and next_due <= now:
-            moved = _make_due(connection, now)
+
+    def __init__(self, db: Database, jitter: Callable[[], float] = drawn_jitter) -> None:
+        self._db = db
+        self._jitter = jitter
+        self._rollups = Rollups()
+
+    def record_and_claim(
+        self,
+        endings: Sequence[tuple[Claim, Ending]],
+        capacity: ClaimCapacity,
+        before_commit: Callable[[Claim], None],
+        terms: StepTerms,
+    ) -> StepResult:
+        """Record endings, make delayed jobs due, and claim jobs up to a capacity: all in one transaction.
+
+        ``before_commit(claim)`` must create and lock the attempt's run file: nobody can then see a running attempt
+        whose lock is free unless its worker is dead. If it raises ``OSError``, that job stays pending and no more are
+        claimed. An ending whose attempt is closed already, since another worker recorded it, is left out of
+        ``recorded``. Any other error leaves the database unchanged.
+        """
+        now = self._db.clock.now_ms()
+        with self._db.write(is_durable=terms.is_durable) as connection:
+            recorded = [
+                done
+                for claim, ending in endings
+                if (done := _record(connection, claim, ending, terms.settings, self._jitter(), now)) is not None
+            ]
+            ended = [(done.ending, done.decision) for done in recorded]
+            moved = 0
             next_due = _next_due(connection)
-        claimed, waits_ms, refusal = _claim(connection, worker_id, room, open_run, now)
-        if is_rolled_up:
-            rollups.write(connection)
-            this_turn = Rollups()
-            this_turn.count(ended, waits_ms, now)
-            this_turn.write(connection)
-    if is_rolled_up:
-        rollups.clear()
-    else:
-        rollups.count(ended, waits_ms, now)
-    return Turn(recorded, claimed, next_due, moved >= DUE_BATCH, refusal)
+            if next_due is not None and next_due <= now:
+                moved = _make_due(connection, now)
+                next_due = _next_due(connection)
+            claimed, waits_ms, refusal = _claim(connection, capacity, before_commit, now)
+            if terms.is_rolled_up:
+                self._rollups.write(connection)
+                this_step = Rollups()
+                this_step.count(ended, waits_ms, now)
+                this_step.write(connection)
+        if terms.is_rolled_up:
+            self._rollups.clear()
+        else:
+            self._rollups.count(ended, waits_ms, now)
+        return StepResult(recorded, claimed, next_due, moved >= DUE_BATCH, refusal)
+
+    def make_durable(self) -> None:
+        """Sync all commits so far to the disk, and add what was counted to the totals by minute."""
+        with self._db.write(is_durable=True) as connection:
+            self._rollups.write(connection)
+            connection.execute(
+                "INSERT INTO facts (key, value) VALUES ('synced_at', :now) ON CONFLICT DO UPDATE SET value = :now",
+                {"now": self._db.clock.now_ms()},
+            )
+        self._rollups.clear()
+
+    def give_back(self, attempt_ids: Sequence[int]) -> set[int]:
+        """Undo claims whose command could not be started: their jobs are pending again, no attempt is spent.
+
+        Return the attempts that stay open instead, since a person asked meanwhile to stop them.
+        """
+        now = self._db.clock.now_ms()
+        with self._db.write(is_durable=False) as connection:
+            return {attempt_id for attempt_id in attempt_ids if not _give_back(connection, attempt_id, now)}
+
+    def adopt(self, attempt_id: int, *, dead_worker: int, worker_id: int) -> Claim | None:
+        """Make an open attempt of a dead worker another worker's; ``None`` when a third worker was faster."""
+        with self._db.write(is_durable=False) as connection:
+            changed = connection.execute(
+                "UPDATE attempts SET worker_id = ? WHERE id = ? AND worker_id = ? AND ended_at IS NULL",
+                (worker_id, attempt_id, dead_worker),
+            ).rowcount
+            if changed != 1:
+                return None
+            number, started_at, stop, environment_id, *job = connection.execute(_ADOPTED, (attempt_id,)).fetchone()
+            asked_at = None if stop is None else connection.execute(_STOP_ASKED_AT, (job[0], started_at)).fetchone()[0]
+            return Claim(job_of(tuple(job)), attempt_id, number, environment_id, started_at, stop, asked_at)
+
+    def shorten_backoffs(self) -> int:
+        """Let no back-off end later than its whole length from now: the calendar may have been set back.
+
+        Return how many would have. Times that a person gave stay.
+        """
+        now = {"now": self._db.clock.now_ms()}
+        with self._db.read() as connection:
+            if connection.execute(f"SELECT EXISTS ({_LATE_BACKOFFS})", now).fetchone() == (0,):
+                return 0
+        with self._db.write(is_durable=False) as connection:
+            return connection.execute(
+                "UPDATE jobs SET run_at = :now + backoff_ms, due_at = :now + backoff_ms"
+                f" WHERE id IN ({_LATE_BACKOFFS})",
+                now,
+            ).rowcount
+
+    # --- reads
+
+    def open_elsewhere(self, worker_id: int) -> list[OpenAttempt]:
+        """Return the open attempts of all workers but one (0: of all), by worker, oldest first."""
+        with self._db.read() as connection:
+            found = connection.execute(_OPEN_ELSEWHERE, (worker_id,)).fetchall()
+        return [
+            OpenAttempt(attempt_id, owner, job_id, stop, None if boot_id is None else Place(boot_id, pid_namespace))
+            for attempt_id, owner, job_id, stop, boot_id, pid_namespace in found
+        ]
+
+    def stop_requests(self, worker_id: int) -> dict[int, str]:
+        """Return the open attempts of a worker that a person wants stopped: attempt id -> ``cancel`` or ``kill``."""
+        with self._db.read() as connection:
+            return dict(
+                connection.execute(
+                    "SELECT id, stop_requested FROM attempts INDEXED BY attempts_open"
+                    " WHERE worker_id = ? AND ended_at IS NULL AND stop_requested IS NOT NULL",
+                    (worker_id,),
+                ).fetchall()
+            )
+
+    def environment_of(self, environment_id: int) -> tuple[str, Mapping[str, str], Sequence[str] | None]:
+        """Return the mode and variables of a captured environment, and the names that were left to the worker."""
+        with self._db.read() as connection:
+            row = connection.execute(
+                "SELECT mode, variables, left_out FROM environments WHERE id = ?", (environment_id,)
+            ).fetchone()
+            return ("none", {}, None) if row is None else (str(row[0]), variables_of(row[1]), names_of(row[2]))
+
+
+# --- what becomes due
 
 
 def _next_due(connection: sqlite3.Connection) -> int | None:
@@ -122,22 +238,6 @@ def _make_due(connection: sqlite3.Connection, now: int) -> int:
 
 
 _LATE_BACKOFFS = "SELECT id FROM jobs INDEXED BY jobs_delayed WHERE run_at > :now AND backoff_ms < run_at - :now"
-
-
-def shorten_backoffs(db: Database) -> int:
-    """Let no back-off end later than its whole length from now, which happens when the calendar was set back.
-
-    Return how many would have. Times that a person gave stay.
-    """
-    now = {"now": db.clock.now_ms()}
-    with db.read() as connection:
-        if connection.execute(f"SELECT EXISTS ({_LATE_BACKOFFS})", now).fetchone() == (0,):
-            return 0
-    with db.write(is_durable=False) as connection:
-        return connection.execute(
-            f"UPDATE jobs SET run_at = :now + backoff_ms, due_at = :now + backoff_ms WHERE id IN ({_LATE_BACKOFFS})",
-            now,
-        ).rowcount
 
 
 # --- record
@@ -242,7 +342,7 @@ def _move_job(
 
 # --- claim
 
-_LANES = (
+_QUEUES = (
     "SELECT c.queue, q.running_limit, (SELECT r.n FROM counts AS r WHERE r.queue = c.queue AND r.state = 'running'"
     " AND r.is_delayed = 0) FROM counts AS c LEFT JOIN queues AS q ON q.name = c.queue"
     " WHERE c.state = 'pending' AND c.is_delayed = 0 AND c.n > 0 AND COALESCE(q.is_paused, 0) = 0"
@@ -265,19 +365,19 @@ _TAKE = (
 
 
 def _claim(
-    connection: sqlite3.Connection, worker_id: int, room: Room, open_run: Callable[[Claim], None], now: int
+    connection: sqlite3.Connection, capacity: ClaimCapacity, before_commit: Callable[[Claim], None], now: int
 ) -> tuple[list[Claim], list[int], OSError | None]:
-    """Claim up to the room's slots; return the claims, how long each job waited, and why there are not more."""
+    """Claim jobs up to a capacity; return the claims, how long each job waited, and why there are not more."""
     claimed: list[Claim] = []
     waits_ms: list[int] = []
-    if room.slots <= 0:
+    if capacity.slots <= 0:
         return claimed, waits_ms, None
-    for head in _next_jobs(connection, room):
+    for head in _next_jobs(connection, capacity):
         _, job_id, starts, due_at, environment_id = head[:_BESIDE_JOB]
-        attempt_id = int(connection.execute(_OPEN, (job_id, starts + 1, worker_id, now)).lastrowid or 0)
+        attempt_id = int(connection.execute(_OPEN, (job_id, starts + 1, capacity.worker_id, now)).lastrowid or 0)
         claim = Claim(claimed_job_of(head[_BESIDE_JOB:], now), attempt_id, starts + 1, environment_id, now)
         try:
-            open_run(claim)
+            before_commit(claim)
         except OSError as error:
             connection.execute("DELETE FROM attempts WHERE id = ?", (attempt_id,))
             return claimed, waits_ms, error
@@ -288,136 +388,54 @@ def _claim(
     return claimed, waits_ms, None
 
 
-def _next_jobs(connection: sqlite3.Connection, room: Room) -> list[SqlRow]:
+def _next_jobs(connection: sqlite3.Connection, capacity: ClaimCapacity) -> list[SqlRow]:
     """Return rows of ``_HEADS``, highest priority first, then oldest, within the queues' limits."""
     heads: list[SqlRow] = []
-    for queue, limit, running in connection.execute(_LANES).fetchall():
-        if room.queues and queue not in room.queues:
+    for queue, limit, running in connection.execute(_QUEUES).fetchall():
+        if capacity.queues and queue not in capacity.queues:
             continue
-        take = room.slots if limit is None else min(room.slots, limit - (running or 0))
+        take = capacity.slots if limit is None else min(capacity.slots, limit - (running or 0))
         if take > 0:
             heads += connection.execute(_HEADS, (queue, take)).fetchall()
     # no two rows share an id: the comparison never comes to what follows it
     heads.sort()
-    return heads[: room.slots]
+    return heads[: capacity.slots]
 
 
-def give_back(db: Database, attempt_ids: Sequence[int]) -> set[int]:
-    """Undo claims whose command could not be started: the jobs are pending again, no attempt was spent.
-
-    Those that somebody has asked to stop meanwhile stay as they are: return them.
-    """
-    now = db.clock.now_ms()
-    stopped = set()
-    with db.write(is_durable=False) as connection:
-        for attempt_id in attempt_ids:
-            row = connection.execute(
-                "SELECT job_id, stop_requested FROM attempts WHERE id = ? AND ended_at IS NULL", (attempt_id,)
-            ).fetchone()
-            if row is None:
-                continue
-            if row[1] is not None:
-                stopped.add(attempt_id)
-                continue
-            connection.execute("DELETE FROM attempts WHERE id = ?", (attempt_id,))
-            previous = (
-                connection.execute(
-                    "SELECT id, started_at, ended_at, run_ms, outcome, exit_code, signal, error, cpu_ms, max_rss_bytes"
-                    " FROM attempts WHERE job_id = ? ORDER BY number DESC LIMIT 1",
-                    (row[0],),
-                ).fetchone()
-                or (None,) * 10
-            )
-            connection.execute(
-                "UPDATE jobs SET state = 'pending', attempts = attempts - 1, starts = starts - 1, since = ?,"
-                " attempt_id = ?, started_at = ?, finished_at = ?, run_ms = ?, outcome = ?, exit_code = ?, signal = ?,"
-                " error = ?, cpu_ms = ?, max_rss_bytes = ? WHERE id = ? AND state = 'running' AND attempt_id = ?",
-                (now, *previous, row[0], attempt_id),
-            )
-    return stopped
+def _give_back(connection: sqlite3.Connection, attempt_id: int, now: int) -> bool:
+    """Undo one claim; return False, and change nothing, for an attempt that is to be stopped."""
+    row = connection.execute(
+        "SELECT job_id, stop_requested FROM attempts WHERE id = ? AND ended_at IS NULL", (attempt_id,)
+    ).fetchone()
+    if row is None or row[1] is not None:
+        return row is None
+    connection.execute("DELETE FROM attempts WHERE id = ?", (attempt_id,))
+    previous = connection.execute(
+        "SELECT id, started_at, ended_at, run_ms, outcome, exit_code, signal, error, cpu_ms, max_rss_bytes"
+        " FROM attempts WHERE job_id = ? ORDER BY number DESC LIMIT 1",
+        (row[0],),
+    ).fetchone()
+    connection.execute(
+        "UPDATE jobs SET state = 'pending', attempts = attempts - 1, starts = starts - 1, since = ?,"
+        " attempt_id = ?, started_at = ?, finished_at = ?, run_ms = ?, outcome = ?, exit_code = ?, signal = ?,"
+        " error = ?, cpu_ms = ?, max_rss_bytes = ? WHERE id = ? AND state = 'running' AND attempt_id = ?",
+        (now, *(previous or (None,) * 10), row[0], attempt_id),
+    )
+    return True
 
 
 # --- what a worker reads
 
-
-def environment_of(db: Database, environment_id: int) -> tuple[str, Mapping[str, str], Sequence[str] | None]:
-    """Return the mode and variables of a captured environment, and the names that were left to the worker."""
-    with db.read() as connection:
-        row = connection.execute(
-            "SELECT mode, variables, left_out FROM environments WHERE id = ?", (environment_id,)
-        ).fetchone()
-        return ("none", {}, None) if row is None else (str(row[0]), variables_of(row[1]), names_of(row[2]))
-
-
-def stop_requests(db: Database, worker_id: int) -> dict[int, str]:
-    """Return the open attempts of a worker that somebody wants stopped: attempt id -> ``cancel`` or ``kill``."""
-    with db.read() as connection:
-        return dict(
-            connection.execute(
-                "SELECT id, stop_requested FROM attempts INDEXED BY attempts_open"
-                " WHERE worker_id = ? AND ended_at IS NULL AND stop_requested IS NOT NULL",
-                (worker_id,),
-            ).fetchall()
-        )
-
-
-class OpenAttempt(NamedTuple):
-    """An open attempt of another worker: its job, where its command was started, whether it is to be stopped."""
-
-    id: int
-    worker_id: int
-    job_id: int
-    stop_requested: str | None
-    place: Place | None
-
-
-def open_elsewhere(db: Database, worker_id: int) -> list[OpenAttempt]:
-    """Return the open attempts of all other workers, by worker, oldest first."""
-    with db.read() as connection:
-        found = connection.execute(
-            "SELECT attempts.id, worker_id, job_id, stop_requested, boot_id, pid_namespace"
-            " FROM attempts INDEXED BY attempts_open LEFT JOIN places ON places.id = place_id"
-            " WHERE ended_at IS NULL AND worker_id <> ? ORDER BY worker_id, attempts.id",
-            (worker_id,),
-        ).fetchall()
-    return [
-        OpenAttempt(attempt_id, owner, job_id, stop, None if boot_id is None else Place(boot_id, pid_namespace))
-        for attempt_id, owner, job_id, stop, boot_id, pid_namespace in found
-    ]
-
-
+_OPEN_ELSEWHERE = (
+    "SELECT attempts.id, worker_id, job_id, stop_requested, boot_id, pid_namespace"
+    " FROM attempts INDEXED BY attempts_open LEFT JOIN places ON places.id = place_id"
+    " WHERE ended_at IS NULL AND worker_id <> ? ORDER BY worker_id, attempts.id"
+)
 _ADOPTED = (
     "SELECT number, attempts.started_at, stop_requested, environment_id, "
     + ", ".join(f"jobs.{column.strip()}" for column in JOB_COLUMNS.split(","))
     + " FROM attempts JOIN jobs ON jobs.id = job_id WHERE attempts.id = ?"
 )
-
-
 _STOP_ASKED_AT = (
     "SELECT min(at) FROM history JOIN acts ON acts.id = act_id WHERE job_id = ? AND verb = 'cancel' AND at >= ?"
 )
-
-
-def adopt(db: Database, attempt_id: int, *, dead_worker: int, worker_id: int) -> Claim | None:
-    """Take over an open attempt of a dead worker; ``None`` when somebody else was faster."""
-    with db.write(is_durable=False) as connection:
-        changed = connection.execute(
-            "UPDATE attempts SET worker_id = ? WHERE id = ? AND worker_id = ? AND ended_at IS NULL",
-            (worker_id, attempt_id, dead_worker),
-        ).rowcount
-        if changed != 1:
-            return None
-        number, started_at, stop, environment_id, *job = connection.execute(_ADOPTED, (attempt_id,)).fetchone()
-        asked_at = None if stop is None else connection.execute(_STOP_ASKED_AT, (job[0], started_at)).fetchone()[0]
-        return Claim(job_of(tuple(job)), attempt_id, number, environment_id, started_at, stop, asked_at)
-
-
-def make_durable(db: Database, rollups: Rollups) -> None:
-    """Sync all commits so far to disk, and write the rollups."""
-    with db.write(is_durable=True) as connection:
-        rollups.write(connection)
-        connection.execute(
-            "INSERT INTO facts (key, value) VALUES ('synced_at', :now) ON CONFLICT DO UPDATE SET value = :now",
-            {"now": db.clock.now_ms()},
-        )
-    rollups.clear()
