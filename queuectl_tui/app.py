@@ -26,20 +26,20 @@ from queuectl_tui.gateway.host import Leaving
 from queuectl_tui.keymap import Action
 from queuectl_tui.preferences import Preferences, save
 from queuectl_tui.screens.dashboard import Dashboard
-from queuectl_tui.screens.toasts import Saying
 from queuectl_tui.terminal_input import PatientDriver
 from queuectl_tui.terminal_watch import TerminalWatch
 from queuectl_tui.themes import DEFAULT_THEME, OWN_THEMES, own_variables
+from queuectl_tui.toasts import Saying
 
 #: How often a worker that was asked to stop is looked at, in seconds.
 STOP_POLL_S = 0.1
 
 
-def commands_of_dashboard() -> type[Provider]:
+def screen_commands() -> type[Provider]:
     """Return what fills the palette, loaded when it is opened."""
-    from queuectl_tui.screens.palette import CommandsOfDashboard
+    from queuectl_tui.dialogs.command_palette import ScreenCommands
 
-    return CommandsOfDashboard
+    return ScreenCommands
 
 
 class QueuectlApp(App[int], inherit_bindings=False):
@@ -48,7 +48,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
     CSS_PATH = "app.tcss"
     TITLE = "queuectl"
     SUB_TITLE = __version__
-    COMMANDS: ClassVar = {commands_of_dashboard}
+    COMMANDS: ClassVar = {screen_commands}
     COMMAND_PALETTE_BINDING = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Quit", show=False),
@@ -175,7 +175,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
 
     def action_command_palette(self) -> None:
         """Open the palette, unless it is open."""
-        from queuectl_tui.screens.palette import Palette
+        from queuectl_tui.dialogs.command_palette import Palette
 
         if self.is_running and not isinstance(self.screen, Palette):
             self.push_screen(Palette())
@@ -204,7 +204,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
         self.dashboard.run_handler("stay")
 
     def _ask_to_quit(self) -> None:
-        from queuectl_tui.screens.quit_dialog import QuitScreen
+        from queuectl_tui.dialogs.quit_dialog import QuitScreen
 
         if isinstance(self.screen, QuitScreen):
             return

@@ -8,22 +8,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.message import Message
+from textual.notifications import SeverityLevel
 from textual.widget import Widget
 
 from core.clock import to_datetime
 from core.model import Job, NewJob
-from core.text import clean_line
 from queuectl_tui.gateway.gateway import DetailRequest, Gateway
+from queuectl_tui.held_keys import HeldKeys
 from queuectl_tui.keymap import Action
-from queuectl_tui.screens.held_keys import HeldKeys
-from queuectl_tui.screens.layout import HEIGHTS, WIDTHS, Mode, arranged, classes_for, mode_of
-from queuectl_tui.screens.removed_widgets import PastRemovedWidgets
+from queuectl_tui.layout import HEIGHTS, WIDTHS, Mode, arranged, classes_for, mode_of
+from queuectl_tui.removed_widgets import PastRemovedWidgets
 from queuectl_tui.snapshot import JobDetail, Pane, Snapshot, empty_snapshot
+from queuectl_tui.toasts import toast
 from queuectl_tui.troubles import Trouble, troubles_of
 from queuectl_tui.widgets.confirm_bar import MAX_BY_KEY, ConfirmBar
 from queuectl_tui.widgets.detail import Detail
@@ -40,7 +41,7 @@ from queuectl_tui.widgets.title import Title
 from queuectl_tui.widgets.trouble_bar import TroubleBar
 
 if TYPE_CHECKING:
-    from queuectl_tui.screens.enqueue import EnqueueScreen
+    from queuectl_tui.dialogs.enqueue import EnqueueScreen
 
 
 class Board(PastRemovedWidgets[None], inherit_bindings=False):
@@ -202,9 +203,19 @@ class Board(PastRemovedWidgets[None], inherit_bindings=False):
         """Ask for a theme by name."""
         self.post_message(self.ThemeChosen(name))
 
-    def toast(self, text: str, severity: Literal["information", "warning", "error"] = "information") -> None:
+    def toast(self, text: str, severity: SeverityLevel = "information") -> None:
         """Say something in a corner for a few seconds."""
-        self.notify(clean_line(text), severity=severity, markup=False, timeout=4 if severity == "information" else 6)
+        toast(self, text, severity)
+
+    def copy_job(self) -> None:
+        """Ask what to copy of the job that keys act on."""
+        from queuectl_tui.dialogs.copy_job import offer_copy
+
+        job, shown = self.target_job(), self.shown
+        if job is None:
+            self.toast("y: there is no job under the cursor", "warning")
+        else:
+            offer_copy(self.app, job, shown.output if shown is not None and shown.job.id == job.id else None)
 
     def ask(self, question: str, sample: str, number: int, on_yes: Callable[[], None]) -> None:
         """Ask, in the row over the footer, before something is done."""
@@ -217,7 +228,7 @@ class Board(PastRemovedWidgets[None], inherit_bindings=False):
 
         The form stays open until the order is carried out: one that is refused goes back to the person.
         """
-        from queuectl_tui.screens.enqueue import EnqueueScreen
+        from queuectl_tui.dialogs.enqueue import EnqueueScreen
 
         def submit(job: NewJob) -> None:
             self._awaited = give(job), form

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import copy_context
 from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.message import Message
@@ -14,10 +16,10 @@ from textual.widget import Widget
 
 from core.model import State
 from core.text import clean_line
+from queuectl_tui.dead_job_alert import DeathWatch
 from queuectl_tui.gateway.gateway import Gateway, Wanted
-from queuectl_tui.keymap import Action
+from queuectl_tui.keymap import ALIVE_TOGETHER, Action, key_name
 from queuectl_tui.messages import SnapshotTaken
-from queuectl_tui.screens.dead_job_alert import DeathWatch
 from queuectl_tui.screens.general_keys import GeneralKeys
 from queuectl_tui.screens.job_keys import JobKeys
 from queuectl_tui.screens.list_keys import ListKeys
@@ -35,6 +37,9 @@ from queuectl_tui.widgets.output_view import OutputView
 from queuectl_tui.widgets.pane_box import PaneBox
 from queuectl_tui.widgets.strip_bar import StripBar
 from queuectl_tui.widgets.title import Title
+
+if TYPE_CHECKING:
+    from queuectl_tui.dialogs.command_palette import Command
 
 #: How often times on the screen move on, and how often a running output is looked at, in seconds.
 TICK_S = 1.0
@@ -116,6 +121,26 @@ class Dashboard(Telling, inherit_bindings=False):
     def run_handler(self, action_id: str) -> None:
         """Do what an action's key does."""
         self.handlers[action_id]()
+
+    def commands(self) -> Iterator[Command]:
+        """Yield what the palette offers: the actions that work here, then queues, workers and themes."""
+        from queuectl_tui.dialogs.command_palette import Command
+
+        contexts = ALIVE_TOGETHER.get(self.place, ALIVE_TOGETHER["lists"])
+        for action in self.actions:
+            if action.context in contexts and action.id in self.handlers and action.id != "palette":
+                keys = " ".join(key_name(key) for key in action.keys)
+                yield Command(action.help.rstrip("."), keys, partial(self.run_handler, action.id))
+        for lane in self.snapshot.lanes:
+            verb = "Resume" if lane.is_paused else "Pause"
+            pause = partial(self.gateway.pause, lane.name, not lane.is_paused)
+            yield Command(f"{verb} queue {clean_line(lane.name)}", "only this queue", pause)
+        for worker in self.snapshot.workers:
+            if worker.is_alive:
+                name = f"Stop worker {worker.id} ({clean_line(worker.host)}, pid {worker.pid})"
+                yield Command(name, "it finishes what it runs", partial(self.gateway.stop_worker, worker.id))
+        for theme in self.app.available_themes:
+            yield Command(f"Theme {theme}", "is remembered", partial(self.choose_theme, theme))
 
     def on_footer_clicked(self, message: Footer.Clicked) -> None:
         """Do what the clicked key does."""

@@ -110,7 +110,7 @@ class GeneralKeys(Keys):
         self._board.app.action_command_palette()
 
     def help(self) -> None:
-        from queuectl_tui.screens.help import HelpScreen
+        from queuectl_tui.dialogs.help import HelpScreen
 
         self._board.app.push_screen(HelpScreen(self._board.actions))
 

@@ -183,7 +183,7 @@ def noun_of(job: Job) -> str:
 
 def changed_fields(job: Job, changed: NewJob) -> dict[str, object]:
     """Return what a form changed in a job, as the fields of ``Queue.edit``."""
-    from queuectl_tui.screens.job_form import as_new
+    from queuectl_tui.dialogs.job_form import as_new
 
     before = as_new(job)
     names = (name for name in NewJob._fields if name not in ("name", "env"))

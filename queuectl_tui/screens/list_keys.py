@@ -82,6 +82,4 @@ class ListKeys(Keys):
         self._board.box.reverse()
 
     def copy(self) -> None:
-        from queuectl_tui.screens.copy_job import offer_copy
-
-        offer_copy(self._board)
+        self._board.copy_job()

@@ -91,19 +91,17 @@ class OutputKeys(Keys):
         self._view.sideways(SIDE_STEP)
 
     def copy_output(self) -> None:
-        from queuectl_tui.screens.copy_job import offer_copy
-
-        offer_copy(self._board)
+        self._board.copy_job()
 
     def pager(self) -> None:
-        from queuectl_tui.screens.export_output import page_output
+        from queuectl_tui.dialogs.export_output import page_output
 
-        page_output(self._board)
+        page_output(self._board.app, self._board.shown)
 
     def save(self) -> None:
-        from queuectl_tui.screens.export_output import save_output
+        from queuectl_tui.dialogs.export_output import save_output
 
-        save_output(self._board)
+        save_output(self._board.app, self._board.shown)
 
     def leave_output(self) -> None:
         self._board.go_to_pane(self._board.current)
@@ -133,9 +131,7 @@ class DetailKeys(Keys):
         self._board.go_to(self._board.output_box.view)
 
     def copy_detail(self) -> None:
-        from queuectl_tui.screens.copy_job import offer_copy
-
-        offer_copy(self._board)
+        self._board.copy_job()
 
     def leave_detail(self) -> None:
         self._board.go_to_pane(self._board.current)

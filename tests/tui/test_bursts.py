@@ -9,11 +9,11 @@ from textual import events
 from textual.widgets import Input
 
 from core.model import NewJob
+from queuectl_tui.dialogs.command_palette import Palette
+from queuectl_tui.dialogs.dialog import Dialog
+from queuectl_tui.dialogs.enqueue import EnqueueScreen
+from queuectl_tui.removed_widgets import PastRemovedWidgets
 from queuectl_tui.screens.dashboard import Dashboard
-from queuectl_tui.screens.dialog import Dialog
-from queuectl_tui.screens.enqueue import EnqueueScreen
-from queuectl_tui.screens.palette import Palette
-from queuectl_tui.screens.removed_widgets import PastRemovedWidgets
 from tests.tui.harness import Stage, staged
 from tests.tui.scene import busy_snapshot, idle_snapshot
 
@@ -163,7 +163,7 @@ async def test_a_toast_whose_time_is_up_has_some_left_when_it_is_shown(monkeypat
         (saying,) = stage.app._notifications
         assert (saying.has_expired, 3 < saying.time_left <= 4) == (False, True)
         with monkeypatch.context() as patched:
-            patched.setattr("queuectl_tui.screens.toasts.monotonic", lambda: monotonic() + 100)
+            patched.setattr("queuectl_tui.toasts.monotonic", lambda: monotonic() + 100)
             assert (saying.has_expired, saying.time_left > 0) == (True, True)
         stage.board.notify("late", timeout=-1)
         await stage.pilot.pause()

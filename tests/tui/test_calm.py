@@ -15,9 +15,9 @@ from textual.widget import Widget
 
 from core.model import Row, State
 from queuectl_tui.gateway.gateway import Wanted
+from queuectl_tui.layout import Mode, mode_of
 from queuectl_tui.messages import SnapshotTaken
 from queuectl_tui.screens.dashboard import Dashboard
-from queuectl_tui.screens.layout import Mode, mode_of
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.widgets.header import Header
 from queuectl_tui.widgets.pane_box import PaneBox

@@ -10,11 +10,11 @@ from textual.widgets._toast import Toast
 
 from core.execution.events import StorageTrouble
 from core.model import Act, LastAct, NewJob, Sort, Term, View
+from queuectl_tui.dialogs.enqueue import EnqueueScreen
+from queuectl_tui.dialogs.help import HelpScreen
+from queuectl_tui.dialogs.quit_dialog import QuitScreen
 from queuectl_tui.keymap import remapped
 from queuectl_tui.messages import JobEnqueued, WorkerReported
-from queuectl_tui.screens.enqueue import EnqueueScreen
-from queuectl_tui.screens.help import HelpScreen
-from queuectl_tui.screens.quit_dialog import QuitScreen
 from queuectl_tui.snapshot import Pane, PaneData
 from queuectl_tui.widgets.confirm_bar import ConfirmBar
 from tests.tui import scene

@@ -21,14 +21,14 @@ from textual.widgets import Static
 from core.clock import to_datetime
 from core.errors import UsageError
 from core.model import Job, NewJob
+from queuectl_tui.dialogs.copy_menu import CopyMenu, command_line
+from queuectl_tui.dialogs.enqueue import EnqueueScreen
+from queuectl_tui.dialogs.form_widgets import CommandArea, DirectorySuggester, FieldBox, LineInput
+from queuectl_tui.dialogs.help import HelpScreen
+from queuectl_tui.dialogs.job_form import FIELDS, as_new, error_of, inert, new_job, texts_of_new, told_of
+from queuectl_tui.dialogs.quit_dialog import QuitScreen
+from queuectl_tui.held_keys import HeldKeys
 from queuectl_tui.keymap import ACTIONS, CONTEXTS
-from queuectl_tui.screens.copy_menu import CopyMenu, command_line
-from queuectl_tui.screens.enqueue import EnqueueScreen
-from queuectl_tui.screens.form_widgets import CommandArea, DirectorySuggester, FieldBox, LineInput
-from queuectl_tui.screens.held_keys import HeldKeys
-from queuectl_tui.screens.help import HelpScreen
-from queuectl_tui.screens.job_form import FIELDS, as_new, error_of, inert, new_job, texts_of_new, told_of
-from queuectl_tui.screens.quit_dialog import QuitScreen
 from tests.fakes import FakeClock
 from tests.tui.scene import make_job
 

@@ -47,7 +47,7 @@ async def test_random_keys_in_bursts_raise_nothing(
     """``ctrl+s`` writes into the working directory, a temporary one; after a key that quits another one is started."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PAGER", "true")
-    monkeypatch.setattr("queuectl_tui.screens.copy_job.native_tool", lambda: None)
+    monkeypatch.setattr("queuectl_tui.dialogs.copy_job.native_tool", lambda: None)
     dice = random.Random(f"{seed} {size}")
     left = KEYS
     with Queue(str(tmp_path / "queue.db")) as queue:

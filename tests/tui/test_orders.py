@@ -14,14 +14,14 @@ from textual.widgets import Static
 from core.model import NewJob, State, View
 from core.queue import Queue
 from queuectl_tui.app import QueuectlApp
+from queuectl_tui.dialogs.enqueue import EnqueueScreen
+from queuectl_tui.dialogs.form_widgets import CommandArea, LineInput
+from queuectl_tui.dialogs.help import HelpScreen
+from queuectl_tui.dialogs.quit_dialog import QuitScreen
 from queuectl_tui.gateway.gateway import Gateway
 from queuectl_tui.keymap import ACTIONS
 from queuectl_tui.preferences import Preferences
 from queuectl_tui.screens.board import Board
-from queuectl_tui.screens.enqueue import EnqueueScreen
-from queuectl_tui.screens.form_widgets import CommandArea, LineInput
-from queuectl_tui.screens.help import HelpScreen
-from queuectl_tui.screens.quit_dialog import QuitScreen
 from tests.tui.harness import press
 
 SIZES = [(60, 18), (80, 24), (120, 40)]

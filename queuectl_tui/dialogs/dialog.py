@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, ScreenResultType
 from textual.widget import Widget
 
-from queuectl_tui.screens.removed_widgets import PastRemovedWidgets
+from queuectl_tui.removed_widgets import PastRemovedWidgets
 
 #: Quitting, from any screen.
 QUIT = Binding("ctrl+q", "app.quit", "Quit", show=False)

@@ -14,8 +14,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
+from queuectl_tui.dialogs.dialog import Dialog, dialog_css, offer_key
 from queuectl_tui.keymap import CONTEXTS, Action, key_name
-from queuectl_tui.screens.dialog import Dialog, dialog_css, offer_key
 
 _WIDE = 64
 

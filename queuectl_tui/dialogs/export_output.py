@@ -1,4 +1,4 @@
-"""Takes an attempt's output out of the dashboard: into the person's pager, or into a file."""
+"""Export an attempt's output: into a new file, or into ``$PAGER``."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import shlex
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from textual.app import SuspendNotSupported
+from textual.app import App, SuspendNotSupported
 
 from core.errors import QueueError
 from queuectl_tui.format import size
-from queuectl_tui.screens.board import Board
-from queuectl_tui.snapshot import Readable
+from queuectl_tui.snapshot import JobDetail, Readable
+from queuectl_tui.toasts import toast
 
 _CHUNK_BYTES = 1 << 20
 
@@ -38,19 +39,18 @@ def free_path(directory: Path, job_id: int, number: int) -> Path:
     return path
 
 
-def save_output(board: Board) -> None:
-    """Write the shown output to a new file in the directory the dashboard was started in."""
-    detail = board.shown
+def save_output(app: App[Any], detail: JobDetail | None) -> None:
+    """Write the output of a job to a new file in the directory the dashboard was started in."""
     if detail is None or detail.output is None or detail.number is None:
-        board.toast("There is no output to save.", "warning")
+        toast(app, "There is no output to save.", "warning")
         return
     path = free_path(Path.cwd(), detail.job.id, detail.number)
     try:
         written = write_output(detail.output, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except (OSError, QueueError) as error:
-        board.toast(f"The output was not saved: {error}", "error")
+        toast(app, f"The output was not saved: {error}", "error")
     else:
-        board.toast(f"{size(written)} saved as {path}")
+        toast(app, f"{size(written)} saved as {path}")
 
 
 def pager_command() -> list[str]:
@@ -60,20 +60,19 @@ def pager_command() -> list[str]:
     return [*words, "-R"] if os.path.basename(words[0]) == "less" and "-R" not in words else words
 
 
-def page_output(board: Board) -> None:
-    """Show the output in the person's pager while the dashboard steps aside."""
-    detail = board.shown
+def page_output(app: App[Any], detail: JobDetail | None) -> None:
+    """Show the output of a job in ``$PAGER`` while the dashboard is suspended."""
     if detail is None or detail.output is None:
-        board.toast("There is no output to open.", "warning")
+        toast(app, "There is no output to open.", "warning")
         return
     descriptor, path = tempfile.mkstemp(prefix=f"queuectl-{detail.job.id}-", suffix=".log")
     try:
         write_output(detail.output, descriptor)
-        with board.app.suspend():
+        with app.suspend():
             subprocess.run([*pager_command(), path], check=False)
     except SuspendNotSupported:
-        board.toast("This terminal cannot step aside for a pager; ctrl+s saves the output.", "warning")
+        toast(app, "This terminal cannot step aside for a pager; ctrl+s saves the output.", "warning")
     except (OSError, ValueError, QueueError) as error:
-        board.toast(f"The pager did not start: {error}", "error")
+        toast(app, f"The pager did not start: {error}", "error")
     finally:
         os.unlink(path)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from queuectl_tui.dialogs.choice_dialog import Choice, ChoiceScreen
 from queuectl_tui.format import plural
-from queuectl_tui.screens.choice_dialog import Choice, ChoiceScreen
 
 _CHOICES = (
     Choice("leave", "l", "Leave running", "they go on; a worker adopts them"),

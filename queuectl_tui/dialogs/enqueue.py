@@ -18,10 +18,10 @@ from core.clock import Clock, SystemClock, to_datetime
 from core.errors import UsageError
 from core.model import Job, NewJob
 from core.text import clean_line
-from queuectl_tui.screens.dialog import Dialog, dialog_css
-from queuectl_tui.screens.form_widgets import CommandArea, DirectorySuggester, FieldBox, FieldRow, queue_box
-from queuectl_tui.screens.held_keys import HeldKeys
-from queuectl_tui.screens.job_form import FIELD, FIELDS, Field, as_new, error_of, new_job, texts_of_new
+from queuectl_tui.dialogs.dialog import Dialog, dialog_css
+from queuectl_tui.dialogs.form_widgets import CommandArea, DirectorySuggester, FieldBox, FieldRow, queue_box
+from queuectl_tui.dialogs.job_form import FIELD, FIELDS, Field, as_new, error_of, new_job, texts_of_new
+from queuectl_tui.held_keys import HeldKeys
 
 _ONE_LINE = "⏎ {verb} · ^j new line · Esc cancels"
 _MORE_LINES = "^s {verb} · ⏎ new line · Esc cancels"

@@ -7,15 +7,18 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Sequence
+from typing import Any
+
+from textual.app import App
 
 from core.errors import QueueError
 from core.model import Job
 from core.output import text_of
 from core.text import clean_line
+from queuectl_tui.dialogs.copy_menu import CopyMenu, command_line
 from queuectl_tui.format import size
-from queuectl_tui.screens.board import Board
-from queuectl_tui.screens.copy_menu import CopyMenu, command_line
 from queuectl_tui.snapshot import Readable
+from queuectl_tui.toasts import toast
 
 #: More of an output than this is not copied: its end is what counts, and terminals refuse more.
 MAX_COPIED_BYTES = 100_000
@@ -38,28 +41,22 @@ def native_tool() -> Sequence[str] | None:
     return None
 
 
-def offer_copy(board: Board) -> None:
-    """Ask what to copy of the job, and copy it."""
-    job = board.target_job()
-    if job is None:
-        board.toast("y: there is no job under the cursor", "warning")
-        return
-    shown = board.shown
-    output = shown.output if shown is not None and shown.job.id == job.id else None
+def offer_copy(app: App[Any], job: Job, output: Readable | None) -> None:
+    """Ask what to copy of a job and, if it is loaded, of its output, and copy it."""
 
     def chosen(what: str | None) -> None:
         if what is not None:
-            _copy(board, job, what, output)
+            _copy(app, job, what, output)
 
-    board.app.push_screen(CopyMenu(job, has_output=output is not None), chosen)
+    app.push_screen(CopyMenu(job, has_output=output is not None), chosen)
 
 
-def _copy(board: Board, job: Job, what: str, output: Readable | None) -> None:
+def _copy(app: App[Any], job: Job, what: str, output: Readable | None) -> None:
     if what == "output" and output is not None:
         try:
             text = tail_text(output)
         except (OSError, QueueError) as error:
-            board.toast(f"The output was not copied: {error}", "error")
+            toast(app, f"The output was not copied: {error}", "error")
             return
         said = f"{size(len(text.encode()))} of output copied."
     elif what == "id":
@@ -67,10 +64,10 @@ def _copy(board: Board, job: Job, what: str, output: Readable | None) -> None:
     else:
         text = job.command if what == "command" else command_line(job)
         said = f"Copied: {clean_line(text)[:80]}"
-    board.app.copy_to_clipboard(text)
+    app.copy_to_clipboard(text)
     if (tool := native_tool()) is not None:
         threading.Thread(target=_give_to, args=(tool, text), name="queuectl-clipboard", daemon=True).start()
-    board.toast(said)
+    toast(app, said)
 
 
 def tail_text(output: Readable) -> str:

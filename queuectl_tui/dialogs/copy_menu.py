@@ -8,7 +8,7 @@ import shlex
 from core.model import Job
 from core.rules.units import format_duration
 from core.text import clean_line
-from queuectl_tui.screens.choice_dialog import Choice, ChoiceScreen
+from queuectl_tui.dialogs.choice_dialog import Choice, ChoiceScreen
 
 _PREVIEW_MAX = 200
 

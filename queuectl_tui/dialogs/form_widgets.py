@@ -13,8 +13,8 @@ from textual.suggester import Suggester, SuggestFromList
 from textual.widgets import Input, Static, TextArea
 
 from core.text import clean_line
-from queuectl_tui.screens.dialog import offer_key
-from queuectl_tui.screens.job_form import Field, error_of, inert, told_of
+from queuectl_tui.dialogs.dialog import offer_key
+from queuectl_tui.dialogs.job_form import Field, error_of, inert, told_of
 
 _SCANNED_MAX = 2000
 

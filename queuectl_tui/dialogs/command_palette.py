@@ -1,10 +1,10 @@
-"""The command palette: every action of the table of keys, and what concerns themes, queues and workers."""
+"""The command palette: a list of the screen's commands, searched by typing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from textual import events
 from textual.app import ComposeResult
@@ -14,11 +14,25 @@ from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits
 from textual.widgets import Input
 from textual.worker import Worker, WorkType
 
-from core.text import clean_line
-from queuectl_tui.keymap import ALIVE_TOGETHER, key_name
-from queuectl_tui.screens.dashboard import Dashboard
-from queuectl_tui.screens.dialog import QUIT
-from queuectl_tui.screens.removed_widgets import PastRemovedWidgets
+from queuectl_tui.dialogs.dialog import QUIT
+from queuectl_tui.removed_widgets import PastRemovedWidgets
+
+
+class Command(NamedTuple):
+    """One command: its name, which is searched, a few words that explain it, and what it does."""
+
+    name: str
+    explanation: str
+    do: Callable[[], object]
+
+
+@runtime_checkable
+class HasCommands(Protocol):
+    """A screen over which the palette may be opened."""
+
+    def commands(self) -> Iterator[Command]:
+        """Yield the commands that make sense now, in the order of the list that nothing was typed into."""
+        ...
 
 
 class Palette(CommandPalette, PastRemovedWidgets[None]):
@@ -90,31 +104,13 @@ class FoundCommands(CommandList):
             super().action_page_down()  # type: ignore[no-untyped-call]
 
 
-class CommandsOfDashboard(Provider):
-    """Offers what can be done where the focus is; one palette does one command."""
+class ScreenCommands(Provider):
+    """Offers the commands of the screen behind the palette; one palette does one command."""
 
     _is_done = False
 
-    def _commands(self) -> Iterator[tuple[str, str, Callable[[], None]]]:
-        """Yield name, explanation and what it does."""
-        board = self.screen
-        if not isinstance(board, Dashboard):
-            return
-        contexts = ALIVE_TOGETHER.get(board.place, ALIVE_TOGETHER["lists"])
-        for action in board.actions:
-            if action.context in contexts and action.id in board.handlers and action.id != "palette":
-                keys = " ".join(key_name(key) for key in action.keys)
-                yield action.help.rstrip("."), keys, partial(board.run_handler, action.id)
-        for lane in board.snapshot.lanes:
-            verb = "Resume" if lane.is_paused else "Pause"
-            pause = partial(board.gateway.pause, lane.name, not lane.is_paused)
-            yield f"{verb} queue {clean_line(lane.name)}", "only this queue", pause
-        for worker in board.snapshot.workers:
-            if worker.is_alive:
-                name = f"Stop worker {worker.id} ({clean_line(worker.host)}, pid {worker.pid})"
-                yield name, "it finishes what it runs", partial(board.gateway.stop_worker, worker.id)
-        for theme in board.app.available_themes:
-            yield f"Theme {theme}", "is remembered", partial(board.choose_theme, theme)
+    def _commands(self) -> Iterator[Command]:
+        return self.screen.commands() if isinstance(self.screen, HasCommands) else iter(())
 
     async def discover(self) -> Hits:
         for name, explanation, do in self._commands():
@@ -127,7 +123,7 @@ class CommandsOfDashboard(Provider):
             if score > 0:
                 yield Hit(score, matcher.highlight(name), partial(self._do_once, do), help=explanation)
 
-    def _do_once(self, do: Callable[[], None]) -> None:
+    def _do_once(self, do: Callable[[], object]) -> None:
         """Do a command; the second Enter of a burst chooses it again from the palette that is closing."""
         if not self._is_done:
             self._is_done = True
