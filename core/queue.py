@@ -44,8 +44,19 @@ if TYPE_CHECKING:
         WorkerInfo,
     )
     from core.output import Output
+    from core.records import JobRecord, StoredEnvironment
     from core.rules import environment
-    from core.storage.sqlite import holds, listing, maintenance, operations, queries, statistics, workers, write_check
+    from core.storage.sqlite import (
+        holds,
+        listing,
+        maintenance,
+        operations,
+        queries,
+        records,
+        statistics,
+        workers,
+        write_check,
+    )
 
     #: A job is asked for by id or by name.
     JobRef = int | str
@@ -54,10 +65,11 @@ if TYPE_CHECKING:
 else:
     model, output, unwatched = map(Late, ("core.model", "core.output", "core.execution.unwatched"))
     environment = Late("core.rules.environment")
-    holds, listing, maintenance, operations, queries, statistics, workers, write_check = (
+    holds, listing, maintenance, operations, queries, records, statistics, workers, write_check = (
         Late(f"core.storage.sqlite.{name}")
         for name in (
-            *("holds", "listing", "maintenance", "operations", "queries", "statistics", "workers", "write_check"),
+            *("holds", "listing", "maintenance", "operations", "queries", "records", "statistics", "workers"),
+            "write_check",
         )
     )
 
@@ -243,6 +255,18 @@ class Queue:
                 f"job {ref} has not started" if number is None else f"job {ref} has no attempt {number}"
             )
         return output.Output(self.database, attempt)
+
+    def output_of(self, attempt: Attempt) -> Output:
+        """Return the output of an attempt that was just read."""
+        return output.Output(self.database, attempt)
+
+    def records(self, jobs: Sequence[Job]) -> list[JobRecord]:
+        """Return jobs that were just read with their attempts, in their order; one removed since is left out."""
+        return records.records(self.database, jobs)
+
+    def environments(self, ids: Iterable[int]) -> list[StoredEnvironment]:
+        """Return captured environments by id, secrets and all; what the jobs' own variables add is not in them."""
+        return records.environments(self.database, ids)
 
     def waiting(self, ref: JobRef) -> Waiting | None:
         """Return why a pending job is not running, ``None`` for a job in any other state."""

@@ -76,6 +76,13 @@ COMMANDS: dict[str, Command] = {
         Command("config unset", "config", "KEY [OPTIONS]", "go back to a setting's default"),
         Command("prune", "prune", "[OPTIONS]", "remove for good what is older than the settings allow"),
         Command("doctor", "doctor", "[OPTIONS]", "check the database and say what to do"),
+        Command(
+            "export",
+            "export",
+            "[STATE] [OPTIONS]",
+            "write jobs, attempts and outputs as JSON lines or CSV",
+            is_reading=True,
+        ),
         Command("backup", "backup", "FILE [OPTIONS]", "copy the database while it is in use"),
         Command(
             "completion", "completion", "bash|zsh|fish", "print a script for the shell's completion", has_json=False

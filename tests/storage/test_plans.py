@@ -148,6 +148,8 @@ def _read(queue: Queue) -> None:
         queue.waiting(ref)
     queue.output(3).read(0, 10)
     queue.output(3, 1).size()
+    records = queue.records([queue.job(1), queue.job(3)])
+    queue.environments(record.environment_id for record in records)
     queue.counts()
     queue.lanes()
     queue.minutes()
