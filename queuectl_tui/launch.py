@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 import termios
@@ -75,26 +74,18 @@ def launch(options: Options) -> int:
             try:
                 app.run()
             except (OSError, termios.error):  # its settings could not be restored, or what was left not be written
-                if not _is_terminal_lost():
+                if not watch.is_lost:
                     raise
             finally:
                 watch.terminal_is_restored()
                 gateway.host.stop("stop" if demo is not None else "leave")
                 gateway.host.has_ended(JOIN_S)
                 gateway.close()
-            # what Textual could not write any more is no error of the program's
-            return 128 + signal.SIGHUP if app.return_code in (None, 1) and _is_terminal_lost() else app.return_code or 0
+            # without a code the terminal had gone before Textual could be asked to end
+            return 128 + signal.SIGHUP if app.return_code is None and watch.is_lost else app.return_code or 0
     finally:
         if demo is not None:
             demo.close()
-
-
-def _is_terminal_lost() -> bool:
-    """Return whether the terminal of this process has been hung up."""
-    try:
-        return not os.isatty(sys.stdin.fileno())
-    except (OSError, ValueError):
-        return True
 
 
 @contextlib.contextmanager

@@ -6,12 +6,15 @@ the 31st for ever, where no handler of the event loop runs, while the input thre
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
 import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from types import FrameType
 
 #: How long an orderly end may take without a terminal, in seconds.
 LOST_S = 1.5
@@ -60,6 +63,9 @@ class TerminalWatch:
         """
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._note)
+        resume = signal.getsignal(signal.SIGCONT)
+        if callable(resume):
+            signal.signal(signal.SIGCONT, partial(self._resume, resume))
 
     def tell(self, on_end: Callable[[int], None]) -> None:
         """Call ``on_end`` with a signal's number, on a thread of its own, once the process has to end: maybe now."""
@@ -69,8 +75,18 @@ class TerminalWatch:
         if is_ending:
             self._pass_on()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the terminal has been hung up, whether or not the thread has seen that yet."""
+        return self._is_lost or not os.isatty(self._terminal)
+
     def terminal_is_restored(self) -> None:
-        """Take back the deadline of a signal: what is left to do may take its time, unless the terminal has gone."""
+        """Take back the deadline of a signal: what is left to do may take its time, unless the terminal has gone.
+
+        To be called in the main thread: from here on the process is stopped and continued like any other.
+        """
+        for number in (signal.SIGTSTP, signal.SIGCONT):
+            signal.signal(number, signal.SIG_DFL)
         with self._lock:
             if not self._is_lost:
                 self._deadline_s = None
@@ -80,6 +96,15 @@ class TerminalWatch:
             os.write(self._writer, bytes([number]))
         except BlockingIOError:
             return  # there are notes enough
+
+    def _resume(self, resume: Callable[[int, FrameType | None], object], number: int, frame: FrameType | None) -> None:
+        """Call Textual's handler of SIGCONT while there is an application to resume and a terminal to draw on.
+
+        The system sends SIGCONT after the SIGHUP of a closed terminal, too, often when the event loop has ended;
+        Textual 8.2.8 starts its terminal anew at each and raises ``RuntimeError`` without a loop.
+        """
+        if not self.is_lost and _is_loop_running():
+            resume(number, frame)
 
     def _run(self) -> None:
         poll = select.poll()
@@ -119,3 +144,11 @@ class TerminalWatch:
         last.start()
         last.join(LAST_S)
         os._exit(128 + self._number)
+
+
+def _is_loop_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -88,8 +88,8 @@ class Terminal(PtyProgram):
         if self.found == "False":
             return {1}  # a terminal is needed
         if b"\x1b[?1049h" in self.output:  # the screen was taken, after the signals were caught
-            # the signal itself, or 1: Python takes its handlers away when all is closed, and has streams to close then
-            return {0, 128 + signal.SIGHUP} | ({1, -signal.SIGHUP} if self.is_quitting else set())
+            # the signal itself: Python takes its handlers away when all is closed
+            return {0, 128 + signal.SIGHUP} | ({-signal.SIGHUP} if self.is_quitting else set())
         return {128 + signal.SIGHUP} | killed
 
 
@@ -220,3 +220,23 @@ def test_a_terminal_that_takes_nothing_does_not_keep_a_signal_from_ending_it(tmp
         os.kill(terminal.pid, signal.SIGTERM)
         assert terminal.ends()
         assert terminal.exit_code == 128 + signal.SIGTERM
+
+
+#: Quits like ``queuectl-tui``, and is continued just after that, as a terminal does that closes.
+_CONTINUED = """
+import os, signal, sys
+import queuectl_tui
+code = queuectl_tui.main()
+os.kill(os.getpid(), signal.SIGCONT)
+sys.exit(code)
+"""
+
+
+def test_a_signal_to_continue_after_the_end_changes_nothing(tmp_path: Path) -> None:
+    """A terminal that closes sends SIGCONT after SIGHUP; Textual's handler of it raises without an event loop."""
+    command = [sys.executable, "-c", _CONTINUED, "--db", str(tmp_path / "queue.db"), "-c", "1"]
+    with PtyProgram(command, env={"XDG_CONFIG_HOME": str(tmp_path)}) as program:
+        program.wait_for(b"Pending", timeout_s=60)
+        program.press(b"\x11")
+        assert program.wait(DEADLINE_S) == 0
+        assert b"Traceback" not in program.output
