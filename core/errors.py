@@ -111,7 +111,14 @@ class DatabaseCorrupt(DatabaseError):
 
 
 class DatabaseReplaced(DatabaseError):
-    """The file at the path is no longer the one that was opened; nothing was acknowledged."""
+    """The file at the path is no longer the one that was opened; nothing was acknowledged.
+
+    ``is_deleted`` when no file is there any more.
+    """
+
+    def __init__(self, message: str, *, is_deleted: bool = False) -> None:
+        super().__init__(message)
+        self.is_deleted = is_deleted
 
 
 class DatabaseClosed(DatabaseError):

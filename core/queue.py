@@ -117,6 +117,11 @@ class Queue:
         return self.database.path
 
     @property
+    def display_name(self) -> str:
+        """The database's name where a line has little room: that of its file, without the directories."""
+        return os.path.basename(self.path)
+
+    @property
     def is_read_only(self) -> bool:
         """Whether writes are refused: because that was asked for, or because the file cannot be written."""
         return self.database.is_read_only
@@ -312,6 +317,14 @@ class Queue:
         """
         check_number(patience_s, "patience_s", 0, MAX_DURATION_S)
         return write_check.write_error(self.database, patience_s)
+
+    def check_identity(self) -> None:
+        """Raise ``DatabaseReplaced`` when the file at ``path`` was deleted or replaced since it was opened."""
+        self.database.check_identity()
+
+    def now(self) -> datetime:
+        """Return the time by the clock that this queue was opened with, in UTC."""
+        return to_datetime(self.database.clock.now_ms())
 
     def data_version(self) -> int:
         """Return a number that changes whenever anyone but this thread commits."""

@@ -9,7 +9,6 @@ import termios
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from core.clock import SystemClock
 from core.interrupt import has_started
 from core.queue import Queue
 from core.spool import default_database
@@ -55,7 +54,7 @@ def launch(options: Options) -> int:
         with Queue(path, is_read_only=options.is_read_only) as queue:
             if demo is not None:
                 demo.start(queue)
-            reader = Reader(queue, SystemClock())
+            reader = Reader(queue)
             reader.start()  # the first picture is read while Textual is loaded
             from queuectl_tui.app import QueuectlApp
             from queuectl_tui.gateway.gateway import Gateway

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -31,10 +31,12 @@ class Trouble(NamedTuple):
     text: str
 
 
-def troubles_of(snapshot: Snapshot, of_worker: str | None, now: datetime, path: str) -> list[Trouble]:
+def troubles_of(
+    snapshot: Snapshot, of_worker: str | None, now: datetime, shorten: Callable[[str], str] = str
+) -> list[Trouble]:
     """Return what is wrong in a picture, the worst first; ``of_worker`` is what ails the worker of this process.
 
-    The database at ``path`` is called by the name of its file: a long path would take the room of the reason.
+    ``shorten`` takes what is long and says little out of a sentence.
     """
     found = []
     if snapshot.error is not None:
@@ -53,8 +55,7 @@ def troubles_of(snapshot: Snapshot, of_worker: str | None, now: datetime, path: 
         found.append(Trouble("worker in trouble", of_worker))
     if not any(worker.is_alive for worker in snapshot.workers):
         found += _without_worker(snapshot)
-    name = os.path.basename(path)
-    return [Trouble(trouble.label, clean_line(trouble.text.replace(path, name))) for trouble in found]
+    return [Trouble(trouble.label, clean_line(shorten(trouble.text))) for trouble in found]
 
 
 def _without_worker(snapshot: Snapshot) -> list[Trouble]:

@@ -14,7 +14,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Button, Input, Static, TextArea
 
-from core.clock import Clock, SystemClock, to_datetime
 from core.errors import UsageError
 from core.model import Job, NewJob
 from core.text import clean_line
@@ -92,7 +91,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
         held_keys: HeldKeys,
         *,
         edit: Job | None = None,
-        clock: Clock | None = None,
+        now: Callable[[], datetime],
     ) -> None:
         super().__init__()
         self._base = defaults if edit is None else as_new(edit)
@@ -102,7 +101,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
         self._queues = queues
         self._heading = "Enqueue a job" if edit is None else f"Edit job {edit.id}, then retry"
         self._verb = "enqueue" if edit is None else "retry"
-        self._clock: Clock = clock or SystemClock()
+        self._read_now = now
         self._submit = submit
         self._submitted: NewJob | None = None
         self._refused_texts: dict[str, str] | None = None
@@ -146,7 +145,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
 
     @property
     def _now(self) -> datetime:
-        return to_datetime(self._clock.now_ms()).astimezone()
+        return self._read_now().astimezone()
 
     def texts(self) -> dict[str, str]:
         """Return what the fields say now."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from textual.message import Message
 
-from core.clock import Clock, SystemClock
 from core.model import Act, Job, Key, NewJob, State, View
 from core.queue import Progress, Queue
 from queuectl_tui.gateway.host import WorkerHost
@@ -44,22 +44,19 @@ class Gateway:
     All methods return at once; what came of them is posted as messages to whoever was named in ``connect``.
     """
 
-    def __init__(
-        self, queue: Queue, *, slots: int = 1, clock: Clock | None = None, reader: Reader | None = None
-    ) -> None:
+    def __init__(self, queue: Queue, *, slots: int = 1, reader: Reader | None = None) -> None:
         self._queue = queue
-        self._clock = clock or SystemClock()
         self._target: Callable[[Message], bool] | None = None
-        self._reader = reader or Reader(queue, self._clock)
+        self._reader = reader or Reader(queue)
         self._writer = Writer(self._post, self._committed)
         self._host = WorkerHost(queue, 0 if queue.is_read_only else slots, self._post, self._reader.wake)
         self._reader.own_worker_id = lambda: self._host.worker_id
         self._is_open = False
 
     @property
-    def path(self) -> str:
-        """Return the database's path."""
-        return self._queue.path
+    def display_name(self) -> str:
+        """Return the short name of the database."""
+        return self._queue.display_name
 
     @property
     def is_read_only(self) -> bool:
@@ -71,10 +68,13 @@ class Gateway:
         """Return the worker of this process."""
         return self._host
 
-    @property
-    def clock(self) -> Clock:
-        """Return the clock that tells the dashboard what time it is."""
-        return self._clock
+    def shorten(self, text: str) -> str:
+        """Return an error's message with the database's short name in place of its path, which may fill the line."""
+        return text.replace(self._queue.path, self._queue.display_name)
+
+    def now(self) -> datetime:
+        """Return the time by the queue's clock, in UTC."""
+        return self._queue.now()
 
     def connect(self, post: Callable[[Message], bool]) -> None:
         """Say where messages go, and start the threads."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from core.clock import Clock, to_datetime
 from core.errors import DatabaseBusy, DatabaseReplaced, Interrupted, JobNotFound, OutputUnavailable, QueueError
 from core.model import Counts, Job, Key, State, View, Waiting
 from core.queue import Queue
@@ -56,9 +54,8 @@ class DetailRequest(NamedTuple):
 class Reader:
     """Reads on its own thread and connection; ``on_news`` is called there whenever a new picture waits."""
 
-    def __init__(self, queue: Queue, clock: Clock) -> None:
+    def __init__(self, queue: Queue) -> None:
         self._queue = queue
-        self._clock = clock
         self._on_news: Callable[[], bool] = lambda: False
         self._is_started = False
         self._condition = threading.Condition()
@@ -72,14 +69,13 @@ class Reader:
         self._is_detail_dirty = False
         self._environment: tuple[int, dict[str, str | None]] = (0, {})
         self._meter = Meter()
-        self._snapshot = empty_snapshot(to_datetime(clock.now_ms()))
+        self._snapshot = empty_snapshot(queue.now())
         self._taken: Snapshot | None = None
         self._not_before_s = 0.0
         self._file_check_s = self._watch_check_s = self._write_check_s = 0.0
         self._write_error: QueueError | None = None
         self._next_due_at: datetime | None = None
         self._locked_since_s: float | None = None
-        self._file: tuple[int, int] | None = None
         self._version: int | None = None
         self._last_error: str | None = None
         self._changed_s = time.monotonic()
@@ -251,10 +247,10 @@ class Reader:
         )
 
     def _is_ageing(self) -> bool:
-        if self._next_due_at is not None and self._clock.now_ms() / 1000 >= self._next_due_at.timestamp():
+        if self._next_due_at is not None and self._queue.now() >= self._next_due_at:
             return True  # a job has become due, and nobody may be there to commit anything about it
         snapshot = self._snapshot
-        age_s = self._clock.now_ms() / 1000 - snapshot.taken_at.timestamp()
+        age_s = (self._queue.now() - snapshot.taken_at).total_seconds()
         return age_s >= 60 or (age_s >= 1 and snapshot.rates.per_s > 0)
 
     def _is_watch_changed(self) -> bool:
@@ -295,29 +291,26 @@ class Reader:
         if now_s < self._file_check_s:
             return
         self._file_check_s = now_s + 1.0
-        status = os.stat(self._queue.path)
-        identity = (status.st_dev, status.st_ino)
-        if self._file is not None and identity != self._file:
-            raise DatabaseReplaced(self._queue.path)
-        self._file = identity
+        self._queue.check_identity()
 
     def _read_all(self) -> Snapshot:
-        queue, now_ms = self._queue, self._clock.now_ms()
+        queue, now = self._queue, self._queue.now()
+        second = int(now.timestamp())
         # read before what it is about: what becomes due between the two reads, the counts or the next look see
         self._next_due_at = queue.next_due_at()
         counts = queue.counts()
         minutes = tuple(queue.minutes(MINUTES))
-        self._meter.feed(minutes, now_ms // 1000)
+        self._meter.feed(minutes, second)
         waits = _ready(counts)
         panes = self._read_panes(counts)
         snapshot = Snapshot(
-            taken_at=to_datetime(now_ms),
+            taken_at=now,
             counts=counts,
             lanes=tuple(queue.lanes(counts)),
             is_paused=queue.is_paused(),
             workers=tuple(queue.workers()),
             minutes=minutes,
-            rates=self._meter.rates(minutes, waits, now_ms // 1000),
+            rates=self._meter.rates(minutes, waits, second),
             oldest_pending_at=self._oldest_pending_at(counts),
             pulses=self._meter.pulses(),
             panes=panes,
@@ -436,12 +429,11 @@ class Reader:
 
     def _words_for(self, error: Exception) -> str:
         """Return what to show; one fact has one wording, whether the look at the file or a read noticed it."""
-        if not isinstance(error, (FileNotFoundError, DatabaseReplaced)):
+        if not isinstance(error, DatabaseReplaced):
             return str(error) or type(error).__name__
-        path = self._queue.path
-        if os.path.exists(path):
-            return f"{path} was replaced; start again to use the new file"
-        return f"{path} was deleted or moved; nothing is read or run any more"
+        if error.is_deleted:
+            return f"{self._queue.path} was deleted or moved; nothing is read or run any more"
+        return f"{self._queue.path} was replaced; start again to use the new file"
 
 
 def _ready(counts: Counts) -> int:

@@ -16,7 +16,6 @@ from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.widget import Widget
 
-from core.clock import to_datetime
 from core.model import Job, NewJob
 from queuectl_tui.gateway.gateway import DetailRequest, Gateway
 from queuectl_tui.held_keys import HeldKeys
@@ -55,7 +54,7 @@ class Board(PastRemovedWidgets[None], inherit_bindings=False):
         self.gateway = gateway
         self.snapshot: Snapshot = empty_snapshot(self.now())
         self.actions = tuple(actions)
-        self.header = Header(gateway.path, is_read_only=gateway.is_read_only, is_ascii=is_ascii, id="header")
+        self.header = Header(gateway.display_name, is_read_only=gateway.is_read_only, is_ascii=is_ascii, id="header")
         self.strip_bar = StripBar(is_read_only=gateway.is_read_only, is_ascii=is_ascii, id="strip")
         self.throughput = Throughput(is_ascii=is_ascii, id="throughput")
         first = PaneBox(Pane.PENDING, is_ascii=is_ascii)
@@ -147,7 +146,7 @@ class Board(PastRemovedWidgets[None], inherit_bindings=False):
 
     def now(self) -> datetime:
         """Return what time it is, aware, in UTC."""
-        return to_datetime(self.gateway.clock.now_ms())
+        return self.gateway.now()
 
     @property
     def box(self) -> PaneBox:
@@ -189,7 +188,7 @@ class Board(PastRemovedWidgets[None], inherit_bindings=False):
         has_data = self.snapshot.panes[Pane.PENDING].is_counted
         if not has_data and self.snapshot.error is None:
             return []
-        return troubles_of(self.snapshot, self.gateway.host.trouble, now, self.gateway.path)
+        return troubles_of(self.snapshot, self.gateway.host.trouble, now, self.gateway.shorten)
 
     def target_job(self) -> Job | None:
         """Return the one job that keys act on when none is marked: the one that detail and output show."""
@@ -239,8 +238,7 @@ class Board(PastRemovedWidgets[None], inherit_bindings=False):
 
         directory = self.last_directory if self.last_directory and os.path.isdir(self.last_directory) else os.getcwd()
         queues = [lane.name for lane in self.snapshot.lanes] or ["default"]
-        new, clock = NewJob("", cwd=directory), self.gateway.clock
-        form = EnqueueScreen(new, queues, submit, self.held_keys, edit=edited, clock=clock)
+        form = EnqueueScreen(NewJob("", cwd=directory), queues, submit, self.held_keys, edit=edited, now=self.now)
         self.app.push_screen(form, done)
 
     def answer_form(self, ticket: int, reason: str | None, field_id: str | None = None) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -50,9 +49,9 @@ def worker_parts(workers: Sequence[WorkerInfo], is_ascii: bool) -> list[Part]:
 class Header(Bar):
     """Shows the health of the whole in one line."""
 
-    def __init__(self, path: str, *, is_read_only: bool = False, is_ascii: bool = False, id: str | None = None) -> None:
+    def __init__(self, name: str, *, is_read_only: bool = False, is_ascii: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._file_name = clean_line(os.path.basename(path))
+        self._database_name = clean_line(name)
         self._is_read_only = is_read_only
         self.is_ascii = is_ascii
 
@@ -62,7 +61,7 @@ class Header(Bar):
         left = [
             Part(" queuectl", "strong"),
             Part("  "),
-            Part(clip_middle(self._file_name, 24), "muted", 6),
+            Part(clip_middle(self._database_name, 24), "muted", 6),
             Part("   ", "", 6),
         ]
         workers = worker_parts(snapshot.workers, self.is_ascii)

@@ -267,6 +267,20 @@ def test_a_database_that_is_put_back_goes_on(queue: Queue) -> None:
     assert queue.enqueue("true").id == 1
 
 
+def test_a_look_at_the_file_says_whether_it_was_deleted_or_replaced(queue: Queue) -> None:
+    path = Path(queue.path)
+    queue.check_identity()
+    path.rename(path.with_name("away.db"))
+    with pytest.raises(DatabaseReplaced) as deleted:
+        queue.check_identity()
+    path.touch()
+    with pytest.raises(DatabaseReplaced) as replaced:
+        queue.check_identity()
+    assert (deleted.value.is_deleted, replaced.value.is_deleted) == (True, False)
+    path.with_name("away.db").rename(path)
+    queue.check_identity()
+
+
 # --- durability and the log
 
 

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from textual.message import Message
 
-from core.clock import to_ms
 from core.model import Act, Job, Key, LastAct, NewJob, View
 from queuectl_tui.gateway.gateway import DetailRequest, Gateway, Selected, Wanted
 from queuectl_tui.gateway.host import Leaving
 from queuectl_tui.messages import ActDone, ActRefused, RangeRead, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot
 from tests.tui.scene import MAKERS, NOW, detail_of, rows
-
-
-class FixedClock:
-    """A clock that stands still."""
-
-    def now_ms(self) -> int:
-        return to_ms(NOW)
-
-    def monotonic_s(self) -> float:
-        return 0.0
 
 
 class FakeHost:
@@ -49,23 +39,27 @@ class FakeHost:
 class FakeGateway(Gateway):
     """Shows one scene; ``asked`` holds (method, arguments) in order."""
 
-    def __init__(self, snapshot: Snapshot, *, is_read_only: bool = False, path: str = "/home/ada/jobs.db") -> None:
+    def __init__(self, snapshot: Snapshot, *, is_read_only: bool = False, name: str = "jobs.db") -> None:
         self.asked: list[tuple[Any, ...]] = []
         self.refusals: list[str | None] = []
         self.scene = snapshot
         self._totals = {pane: data.total for pane, data in snapshot.panes.items()}
         self._is_read_only = is_read_only
-        self._shown_path = path
+        self._shown_name = name
         self._fake_host = FakeHost()
-        self._fixed_clock = FixedClock()
         self._tell: Callable[[Message], bool] = lambda _: False
         self.last_act: LastAct | None = LastAct(Act(7, "purge", 17), NOW, "python etl.py", None)
         self.detail_maker: Callable[[Job], Any] = detail_of
 
-    path = property(lambda self: self._shown_path)
+    display_name = property(lambda self: self._shown_name)
     is_read_only = property(lambda self: self._is_read_only)
     host = property(lambda self: self._fake_host)
-    clock = property(lambda self: self._fixed_clock)
+
+    def shorten(self, text: str) -> str:
+        return text.replace("/home/ada/jobs.db", self._shown_name)
+
+    def now(self) -> datetime:
+        return NOW
 
     def connect(self, post: Callable[[Message], bool]) -> None:
         self._tell = post

@@ -18,7 +18,6 @@ from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from core.clock import to_datetime
 from core.errors import UsageError
 from core.model import Job, NewJob
 from queuectl_tui.dialogs.copy_menu import CopyMenu, command_line
@@ -29,11 +28,9 @@ from queuectl_tui.dialogs.job_form import FIELDS, as_new, error_of, inert, new_j
 from queuectl_tui.dialogs.quit_dialog import QuitScreen
 from queuectl_tui.held_keys import HeldKeys
 from queuectl_tui.keymap import ACTIONS, CONTEXTS
-from tests.fakes import FakeClock
 from tests.tui.scene import make_job
 
 NOW = datetime(2030, 1, 1, 12, 0, tzinfo=timezone.utc)
-CLOCK = FakeClock()
 #: What no dialog gives.
 _NOTHING = object()
 
@@ -68,7 +65,9 @@ async def asking(
 
 def form(edit: Job | None = None, **defaults: object) -> ModalScreen[Any]:
     new = NewJob("", cwd="/")._replace(**defaults)  # type: ignore[arg-type]
-    screen = EnqueueScreen(new, ["default", "media"], lambda _: screen.answer(None), HeldKeys(), edit=edit, clock=CLOCK)
+    screen = EnqueueScreen(
+        new, ["default", "media"], lambda _: screen.answer(None), HeldKeys(), edit=edit, now=lambda: NOW
+    )
     return screen
 
 
@@ -112,7 +111,7 @@ async def test_every_field_ends_up_in_the_job() -> None:
             name="etl-1",
             queue="media",
             priority=-5,
-            run_at=to_datetime(CLOCK.now_ms()) + timedelta(minutes=10),
+            run_at=NOW + timedelta(minutes=10),
             max_attempts=7,
             timeout_s=5400.0,
             cwd="/tmp",

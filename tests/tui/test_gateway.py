@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from queuectl_tui.gateway.gateway import DetailRequest, Gateway, said_of
 from queuectl_tui.gateway.writer import Order, Writer
 from queuectl_tui.messages import ActDone, ActRefused, JobEnqueued, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, Snapshot
+from queuectl_tui.troubles import troubles_of
 from tests.fakes import FakeClock
 from tests.full_disk import fill, mounted, remount
 
@@ -243,8 +245,16 @@ def test_a_file_that_is_gone_is_told_and_the_last_data_kept(idle: Listener, queu
     idle.until(lambda: idle.last.error is None)
 
 
+def test_a_long_path_leaves_room_for_the_reason(idle: Listener, queue: Queue) -> None:
+    full = DiskFull(f"the disk of {queue.path} is full; make room")
+    snapshot = idle.last._replace(write_error=full)
+    found = troubles_of(snapshot, f"{full}; 1 result waits to be recorded", idle.gateway.now(), idle.gateway.shorten)
+    words = "the disk of queue.db is full; make room; 1 result waits to be recorded"
+    assert [trouble.text for trouble in found] == [words]
+
+
 def test_a_job_that_becomes_due_is_shown_in_its_place_though_nothing_commits(idle: Listener, queue: Queue) -> None:
-    later = to_datetime(queue.database.clock.now_ms() + 1500)
+    later = queue.now() + timedelta(milliseconds=1500)
     urgent = queue.add(NewJob("true", priority=1, run_at=later))
     waiting = queue.add(NewJob("true"))
     idle.until(lambda: ids(idle, Pane.PENDING) == [waiting, urgent] and idle.last.counts.delayed == 1)
@@ -263,7 +273,7 @@ def test_a_job_that_becomes_due_while_all_is_read_is_seen_by_the_next_look(tmp_p
 
     with Slow(tmp_path / "slow.db", clock=clock) as queue:
         queue.add(NewJob("true", run_at=to_datetime(clock.now_ms() + 3000)))
-        gateway = Gateway(queue, slots=0, clock=clock)
+        gateway = Gateway(queue, slots=0)
         listener = Listener(gateway)
         try:
             listener.until(lambda: bool(listener.snapshots) and listener.last.counts.delayed == 1)

@@ -12,11 +12,9 @@ from queuectl_tui.snapshot import Snapshot
 from queuectl_tui.troubles import troubles_of
 from tests.tui.scene import NOW, busy_snapshot, idle_snapshot
 
-PATH = "/a/q.db"
-
 
 def labels(snapshot: Snapshot, of_worker: str | None = None) -> list[str]:
-    return [trouble.label for trouble in troubles_of(snapshot, of_worker, NOW, PATH)]
+    return [trouble.label for trouble in troubles_of(snapshot, of_worker, NOW)]
 
 
 def test_a_sound_queue_has_none() -> None:
@@ -48,29 +46,20 @@ def test_what_keeps_the_database_from_being_written_has_a_label(error: QueueErro
 
 def test_a_trouble_that_the_worker_has_too_is_told_once_with_the_results_that_wait() -> None:
     snapshot = busy_snapshot()._replace(write_error=DiskFull("the disk of q.db is full; make room"))
-    found = troubles_of(
-        snapshot, "the disk of q.db is full; nothing was changed; 2 results wait to be recorded", NOW, PATH
-    )
+    found = troubles_of(snapshot, "the disk of q.db is full; nothing was changed; 2 results wait to be recorded", NOW)
     assert [trouble.text for trouble in found] == ["the disk of q.db is full; make room; 2 results wait to be recorded"]
     assert labels(snapshot, "no room for more commands: too many processes") == ["disk full", "worker in trouble"]
 
 
 def test_old_data_is_the_worst_and_its_sentence_does_not_age() -> None:
     snapshot = busy_snapshot()._replace(error="q.db was deleted", workers=())
-    first, later = (troubles_of(snapshot, None, NOW + timedelta(seconds=s), PATH) for s in (5, 65))
+    first, later = (troubles_of(snapshot, None, NOW + timedelta(seconds=s)) for s in (5, 65))
     assert first[0].text == later[0].text == "what is shown is old: q.db was deleted"
     assert (first[0].label, later[0].label) == ("data 5s old", "data 1m old")
     assert len(first) == 2
 
 
 def test_nothing_in_a_sentence_acts_on_the_terminal() -> None:
-    found = troubles_of(busy_snapshot()._replace(write_error=QueueError("a\x1b[31mb\nc")), None, NOW, PATH)
+    found = troubles_of(busy_snapshot()._replace(write_error=QueueError("a\x1b[31mb\nc")), None, NOW)
     assert "\x1b" not in found[0].text
     assert "\n" not in found[0].text
-
-
-def test_a_long_path_leaves_room_for_the_reason() -> None:
-    path = "/" + "deep/" * 60 + "q.db"
-    snapshot = busy_snapshot()._replace(write_error=DiskFull(f"the disk of {path} is full; make room"))
-    found = troubles_of(snapshot, f"the disk of {path} is full; 1 result waits to be recorded", NOW, path)
-    assert [trouble.text for trouble in found] == ["the disk of q.db is full; make room; 1 result waits to be recorded"]

@@ -491,7 +491,8 @@ class Database:
         if found != self._identity:
             what = "deleted" if found is None else "replaced"
             raise DatabaseReplaced(
-                f"{self.path} was {what} while in use; nothing was changed; put it back or start again"
+                f"{self.path} was {what} while in use; nothing was changed; put it back or start again",
+                is_deleted=found is None,
             )
 
     def data_version(self) -> int:
