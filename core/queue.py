@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     )
     from core.output import Output
     from core.records import JobRecord, StoredEnvironment
-    from core.rules import environment
+    from core.rules import environment, states
     from core.storage.sqlite import (
         holds,
         listing,
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     Selection = JobRef | Iterable[JobRef] | View
 else:
     model, output, unwatched = map(Late, ("core.model", "core.output", "core.execution.unwatched"))
-    environment = Late("core.rules.environment")
+    environment, states = Late("core.rules.environment"), Late("core.rules.states")
     holds, listing, maintenance, operations, queries, records, statistics, workers, write_check = (
         Late(f"core.storage.sqlite.{name}")
         for name in (
@@ -334,15 +334,15 @@ class Queue:
 
     def replay(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
         """Send dead, completed or cancelled jobs back to pending with a fresh attempt budget; history is kept."""
-        return operations.replay(self.database, self._chosen(jobs), progress)
+        return operations.apply(self.database, states.Verb.REPLAY, self._chosen(jobs), progress=progress)
 
     def retry(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
         """Try jobs again now: replay finished ones, make delayed ones due."""
-        return operations.retry(self.database, self._chosen(jobs), progress)
+        return operations.apply(self.database, states.Verb.RETRY, self._chosen(jobs), progress=progress)
 
     def cancel(self, jobs: Selection, *, kill: bool = False, progress: Progress | None = None) -> Act:
         """Cancel waiting jobs; ask the workers of running ones to stop them: TERM, grace, KILL, or KILL at once."""
-        return operations.cancel(self.database, self._chosen(jobs), kill, progress)
+        return operations.apply(self.database, states.Verb.CANCEL, self._chosen(jobs), is_kill=kill, progress=progress)
 
     def edit(self, ref: JobRef, *, then_retry: bool = False, **fields: Any) -> Act:
         """Change a pending or dead job; ``fields`` are those of ``NewJob``, ``None`` clears what can be absent.
@@ -358,12 +358,14 @@ class Queue:
         if older_than_s is not None:
             check_number(older_than_s, "older_than_s", 0, MAX_DURATION_S)
         before = None if older_than_s is None else self.database.clock.now_ms() - round(older_than_s * 1000)
-        return operations.purge(self.database, self._chosen(jobs), before, progress)
+        return operations.apply(
+            self.database, states.Verb.PURGE, self._chosen(jobs), before_ms=before, progress=progress
+        )
 
     def restore(self, jobs: Selection | None = None, *, progress: Progress | None = None) -> Act:
         """Bring purged jobs back to the state they came from; without a selection those of the last purge."""
         if jobs is not None:
-            return operations.restore(self.database, self._chosen(jobs), progress)
+            return operations.apply(self.database, states.Verb.RESTORE, self._chosen(jobs), progress=progress)
         last = operations.last_purge(self.database)
         if last is None:
             raise Refused("there is no purge to restore from")
@@ -388,18 +390,20 @@ class Queue:
         """Return the act that ``undo`` without an id undoes, or refuses to."""
         return operations.last_act(self.database)
 
-    def _chosen(self, jobs: Selection) -> operations.Chosen:
+    def _chosen(self, jobs: Selection) -> operations.Selection:
         if isinstance(jobs, model.View):
-            return operations.Chosen(self.ids(jobs))
+            return operations.Selection(self.ids(jobs))
         if isinstance(jobs, (model.Job, model.Attempt)):  # tuples too, whose fields would be taken for ids
             raise UsageError("give ids or names of jobs, as job.id, not the jobs themselves")
         check_kind(jobs, "jobs", (int, str, Iterable), "numbers or names of jobs, or a View")
         references = [jobs] if isinstance(jobs, (int, str)) else list(dict.fromkeys(jobs))
         if len(references) > _TRUSTED and all(isinstance(reference, int) for reference in references):
-            return operations.Chosen([ref if 0 < ref <= MAX_WHOLE else 0 for ref in references if isinstance(ref, int)])
+            return operations.Selection(
+                [ref if 0 < ref <= MAX_WHOLE else 0 for ref in references if isinstance(ref, int)]
+            )
         with self.database.read() as connection:
             ids = [queries.find(connection, reference) for reference in references]
-        return operations.Chosen(list(dict.fromkeys(ids)), is_single=len(references) == 1)
+        return operations.Selection(list(dict.fromkeys(ids)), is_single=len(references) == 1)
 
     # --- queues (lanes)
 

@@ -1,4 +1,4 @@
-"""What may follow what: the table of states, and the one decision after an attempt. Pure.
+"""The states of a job, the verbs that move it between them, and what follows an attempt. Pure.
 
     enqueue                                   -> pending
     claim       pending, due, queue open      -> running      attempts + 1, attempt row opened
@@ -16,16 +16,18 @@
     purge       completed, dead, cancelled    -> purged       never pending, never running
     restore     purged                        -> the state it came from
 
-Every other move is refused with ``InvalidTransition`` and changes nothing.
+``decide`` holds what follows an outcome, ``VERBS`` what each verb does: an engine renders its statements from it. Every
+other move is refused with ``InvalidTransition`` and changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
+from typing import NamedTuple
 
 from core.errors import InvalidTransition
-from core.model import FINISHED, Decision, Ending, Outcome, State
+from core.model import Decision, Ending, Outcome, State
 from core.rules.backoff import Backoff, delay_ms
 from core.rules.units import exit_code_matches
 
@@ -34,7 +36,7 @@ MAX_INTERRUPTS = 5
 
 
 class Verb(str, Enum):
-    """What a person (or a program) can do to a job that exists."""
+    """What a user (or a program) can do to a job that exists."""
 
     CANCEL = "cancel"
     REPLAY = "replay"
@@ -44,35 +46,149 @@ class Verb(str, Enum):
     RESTORE = "restore"
 
 
-#: From which states each verb may be used.
-ALLOWED: Mapping[Verb, frozenset[State]] = {
-    Verb.CANCEL: frozenset({State.PENDING, State.RUNNING}),
-    Verb.REPLAY: FINISHED,
-    Verb.RETRY: FINISHED | {State.PENDING},
-    Verb.EDIT: frozenset({State.PENDING, State.DEAD}),
-    Verb.PURGE: FINISHED,
-    Verb.RESTORE: frozenset({State.PURGED}),
+class Value(Enum):
+    """What a move sets a field to, where that is no constant."""
+
+    NOW = "the time of the operation"
+    STATE = "the state before the move"
+    STATE_BEFORE_PURGE = "the state that a purged job had"
+    SINCE_BEFORE_PURGE = "since when a purged job had that state"
+
+
+class Condition(Enum):
+    """What a move needs besides the state."""
+
+    IS_DELAYED = "the job has a run_at"
+    IS_OLD_ENOUGH = "the job entered its state no later than the time given with the operation, if one was"
+
+
+class Move(NamedTuple):
+    """One row of the table: jobs in ``from_states`` that meet the condition go to ``to_state`` (``None``: stay).
+
+    ``sets`` maps fields of the job to what they become; ``keeps`` names those whose values before the move stay in the
+    history. Undo puts the kept ones back and clears fields that were set and not kept. It needs the job to be still
+    where the move left it, and not started since if ``starts`` is kept. ``obstacle`` is why the move cannot be undone.
+    ``hint`` is added to the refusal for a single job in these states that does not meet the condition.
+    ``stops_command`` asks the worker of a running job to stop it.
+    """
+
+    from_states: tuple[State, ...]
+    to_state: State | Value | None
+    sets: Mapping[str, Value | int | None]
+    keeps: tuple[str, ...]
+    condition: Condition | None = None
+    hint: str = ""
+    obstacle: str | None = None
+    stops_command: bool = False
+
+
+class VerbRule(NamedTuple):
+    """The moves of a verb, none of which applies to what another one made, and what to do instead in other states."""
+
+    moves: tuple[Move, ...]
+    hints: Mapping[State, str]
+
+
+_FINISHED = (State.COMPLETED, State.DEAD, State.CANCELLED)
+_PROGRESS = ("state", "attempts", "interrupts", "since", "run_at", "due_at", "backoff_ms", "starts")
+_START_AFRESH = Move(
+    from_states=_FINISHED,
+    to_state=State.PENDING,
+    sets={"run_at": None, "attempts": 0, "interrupts": 0, "since": Value.NOW, "due_at": Value.NOW},
+    keeps=_PROGRESS,
+)
+_MAKE_DUE = Move(
+    from_states=(State.PENDING,),
+    to_state=None,
+    sets={"run_at": None, "due_at": Value.NOW},
+    keeps=_PROGRESS,
+    condition=Condition.IS_DELAYED,
+    hint="it is due already",
+)
+
+VERBS: Mapping[Verb, VerbRule] = {
+    Verb.CANCEL: VerbRule(
+        moves=(
+            Move(
+                from_states=(State.PENDING,),
+                to_state=State.CANCELLED,
+                sets={"run_at": None, "since": Value.NOW},
+                keeps=_PROGRESS,
+            ),
+            Move(
+                from_states=(State.RUNNING,),
+                to_state=None,
+                sets={},
+                keeps=("state",),
+                obstacle="running jobs were asked to stop",
+                stops_command=True,
+            ),
+        ),
+        hints={State.COMPLETED: "it has already finished", State.DEAD: "it has already finished"},
+    ),
+    Verb.REPLAY: VerbRule(
+        moves=(_START_AFRESH,),
+        hints={State.PENDING: "use retry to run it now", State.PURGED: "restore it first"},
+    ),
+    Verb.RETRY: VerbRule(
+        moves=(_MAKE_DUE, _START_AFRESH),
+        hints={State.RUNNING: "it is being tried now", State.PURGED: "restore it first"},
+    ),
+    Verb.EDIT: VerbRule(
+        # what it sets, and keeps besides, are the fields of the job that differ
+        moves=(Move(from_states=(State.PENDING, State.DEAD), to_state=None, sets={}, keeps=_PROGRESS),),
+        hints={
+            State.RUNNING: "cancel it or wait until it ends",
+            State.COMPLETED: "replay it first",
+            State.CANCELLED: "replay it first",
+        },
+    ),
+    Verb.PURGE: VerbRule(
+        moves=(
+            Move(
+                from_states=_FINISHED,
+                to_state=State.PURGED,
+                sets={"purged_from": Value.STATE, "since": Value.NOW},
+                keeps=("state", "since"),
+                condition=Condition.IS_OLD_ENOUGH,
+            ),
+        ),
+        hints={State.PENDING: "cancel it first", State.RUNNING: "cancel it first"},
+    ),
+    Verb.RESTORE: VerbRule(
+        moves=(
+            Move(
+                from_states=(State.PURGED,),
+                to_state=Value.STATE_BEFORE_PURGE,
+                sets={"purged_from": None, "since": Value.SINCE_BEFORE_PURGE},
+                keeps=("state", "since"),
+                obstacle="purge those jobs again",
+            ),
+        ),
+        hints={},
+    ),
 }
 
-_HINTS: Mapping[tuple[Verb, State], str] = {
-    (Verb.PURGE, State.PENDING): "cancel it first",
-    (Verb.PURGE, State.RUNNING): "cancel it first",
-    (Verb.EDIT, State.RUNNING): "cancel it or wait until it ends",
-    (Verb.EDIT, State.COMPLETED): "replay it first",
-    (Verb.EDIT, State.CANCELLED): "replay it first",
-    (Verb.RETRY, State.RUNNING): "it is being tried now",
-    (Verb.RETRY, State.PURGED): "restore it first",
-    (Verb.REPLAY, State.PENDING): "use retry to run it now",
-    (Verb.REPLAY, State.PURGED): "restore it first",
-    (Verb.CANCEL, State.COMPLETED): "it has already finished",
-    (Verb.CANCEL, State.DEAD): "it has already finished",
-}
+
+def states_of(verb: Verb) -> tuple[State, ...]:
+    """Return the states from which a verb works, in the order of ``State``."""
+    return tuple(state for state in State if any(state in move.from_states for move in VERBS[verb].moves))
+
+
+def works_on_any(verb: Verb, states: Iterable[State]) -> bool:
+    """Return whether a verb works on jobs in at least one of these states."""
+    return not set(states).isdisjoint(states_of(verb))
+
+
+def undoable_moves(verb: Verb) -> tuple[Move, ...]:
+    """Return the moves of a verb that can be undone; empty for a verb that has no undo."""
+    return tuple(move for move in VERBS[verb].moves if move.obstacle is None)
 
 
 def check(verb: Verb, job_id: int, state: State) -> None:
-    """Raise ``InvalidTransition`` unless a job in this state allows the verb."""
-    if state not in ALLOWED[verb]:
-        raise InvalidTransition(job_id, state.value, verb.value, _HINTS.get((verb, state), ""))
+    """Raise ``InvalidTransition`` unless the verb works on a job in this state."""
+    if state not in states_of(verb):
+        raise InvalidTransition(job_id, state.value, verb.value, VERBS[verb].hints.get(state, ""))
 
 
 def outcome_of_exit(exit_code: int, signal: int | None, ok_exit: str | None) -> Outcome:

@@ -10,6 +10,7 @@ from textual.message import Message
 
 from core.model import Act, Job, Key, NewJob, State, View
 from core.queue import Progress, Queue
+from core.rules.states import Verb, undoable_moves
 from queuectl_tui.gateway.host import WorkerHost
 from queuectl_tui.gateway.reader import DetailRequest, Reader
 from queuectl_tui.gateway.window import Wanted, next_sort
@@ -35,7 +36,7 @@ _PAST = {
     "restore": "Restored",
     "edit": "Edited",
 }
-_CAN_UNDO = frozenset({"replay", "retry", "purge", "edit", "cancel"})
+_CAN_UNDO = frozenset(verb.value for verb in Verb if undoable_moves(verb))
 
 
 class Gateway:

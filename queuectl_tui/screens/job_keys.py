@@ -7,8 +7,8 @@ from functools import partial
 from typing import NamedTuple
 
 from core.errors import InvalidTransition
-from core.model import FINISHED, Job, NewJob, State, View
-from core.rules.states import Verb, check
+from core.model import Job, NewJob, State, View
+from core.rules.states import Verb, check, works_on_any
 from core.text import clean_line
 from queuectl_tui.format import count
 from queuectl_tui.gateway.gateway import Selected
@@ -46,7 +46,7 @@ class JobKeys(Keys):
         """Retry all jobs that match in this pane."""
         if self._is_read_only("R"):
             return
-        if self._board.current is Pane.RUNNING:
+        if not works_on_any(Verb.RETRY, self._board.current.states):
             self._board.toast("R: running jobs are being tried now", "warning")
             return
         targets = self._all("R")
@@ -96,7 +96,7 @@ class JobKeys(Keys):
         """Remove all jobs that match in this pane."""
         if self._is_read_only("D"):
             return
-        if self._board.current in (Pane.PENDING, Pane.RUNNING):
+        if not works_on_any(Verb.PURGE, self._board.current.states):
             self._board.toast("D: only finished jobs can be purged; cancel these first", "warning")
             return
         targets = self._all("D")
@@ -144,9 +144,6 @@ class JobKeys(Keys):
             return True
         if job is None:
             self._board.toast(f"{key}: there is no job under the cursor", "warning")
-            return True
-        if verb is Verb.CANCEL and job.state in FINISHED:
-            self._board.toast(f"{key}: job {job.id} has already finished", "warning")
             return True
         try:
             check(verb, job.id, job.state)

@@ -11,7 +11,7 @@ from core.clock import to_datetime
 from core.errors import InvalidTransition, JobNotFound
 from core.model import FAILURES, FINISHED, Act, NewJob, Outcome, State
 from core.queue import Queue
-from core.rules.states import ALLOWED, MAX_INTERRUPTS, Verb
+from core.rules.states import MAX_INTERRUPTS, Verb, states_of
 from tests.fakes import FakeClock
 from tests.storage.by_hand import ENDINGS, Hand, dump, job_in
 
@@ -36,8 +36,8 @@ LEADS_TO = {
 #: The one pair that depends on more than the state: a job that is due already cannot be made due.
 DUE_ALREADY = (Verb.RETRY, State.PENDING)
 
-ARROWS = [(verb, state) for verb in Verb for state in State if state in ALLOWED[verb] and (verb, state) != DUE_ALREADY]
-REFUSED = [(verb, state) for verb in Verb for state in State if state not in ALLOWED[verb]] + [DUE_ALREADY]
+ARROWS = [(verb, state) for verb in Verb for state in states_of(verb) if (verb, state) != DUE_ALREADY]
+REFUSED = [(verb, state) for verb in Verb for state in State if state not in states_of(verb)] + [DUE_ALREADY]
 
 
 @pytest.mark.parametrize(("verb", "state"), ARROWS)

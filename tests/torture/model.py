@@ -226,7 +226,7 @@ class Model:
         if act.verb == "purge":
             return job.state is State.PURGED
         if act.verb == "cancel":
-            return job.state is State.CANCELLED and before.state is State.PENDING
+            return job.state is State.CANCELLED and before.state is State.PENDING and job.starts == before.starts
         if act.verb == "edit":
             return job.state in (State.PENDING, State.DEAD) and job.starts == before.starts
         return job.state is State.PENDING and job.starts == before.starts

@@ -99,7 +99,7 @@ async def test_all_that_match_are_marked_at_once_and_one_can_be_left_out() -> No
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        (("3", "c"), "c: job 10407 has already finished"),
+        (("3", "c"), "c: cannot cancel job 10407: it is completed; it has already finished"),
         (("1", "d"), "d: cannot purge job 10412: it is pending; cancel it first"),
         (("2", "r"), "r: cannot retry job 10408: it is running; it is being tried now"),
         (("2", "E"), "E: cannot edit job 10408: it is running; cancel it or wait until it ends"),

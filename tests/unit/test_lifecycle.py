@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 from core.errors import InvalidTransition
 from core.model import FAILURES, Decision, Ending, Job, Outcome, Phase, State
 from core.rules.backoff import Backoff, delay_ms
-from core.rules.states import ALLOWED, MAX_INTERRUPTS, Verb, check, decide, describe, outcome_of_exit
+from core.rules.states import (
+    MAX_INTERRUPTS,
+    VERBS,
+    Verb,
+    check,
+    decide,
+    describe,
+    outcome_of_exit,
+    states_of,
+    undoable_moves,
+)
 
 MAX_ATTEMPTS = 3
 
@@ -57,7 +67,7 @@ AFTER_AN_OUTCOME = """
 """
 
 #: Which verb a job takes in which state.
-VERBS = """
+TAKEN = """
     verb     pending  running  completed  dead  cancelled  purged
     cancel   yes      yes      no         no    no         no
     replay   no       no       yes        yes   yes        no
@@ -286,7 +296,7 @@ def test_an_ending_is_described_in_a_few_words(ending: Ending, words: str) -> No
     assert describe(ending) == words
 
 
-VERB_HEAD, VERB_ROWS = read_table(VERBS)
+VERB_HEAD, VERB_ROWS = read_table(TAKEN)
 VERB_CELLS = [
     (Verb(verb), State(state), answer == "yes")
     for verb, *answers in VERB_ROWS
@@ -295,9 +305,9 @@ VERB_CELLS = [
 
 
 def test_the_table_speaks_of_every_verb_in_every_state() -> None:
-    """The table of verbs leaves no combination out, and the code knows each verb."""
+    """The table of verbs leaves no combination out, and the code's own has a row for each verb."""
     assert {(verb, state) for verb, state, _ in VERB_CELLS} == set(product(Verb, State))
-    assert set(ALLOWED) == set(Verb)
+    assert set(VERBS) == set(Verb)
 
 
 @pytest.mark.parametrize(("verb", "state", "is_allowed"), VERB_CELLS)
@@ -321,7 +331,30 @@ def test_a_refusal_says_what_to_do_instead() -> None:
 @pytest.mark.parametrize("state", [State.PENDING, State.RUNNING])
 def test_work_that_is_not_finished_can_never_be_purged(state: State) -> None:
     """Purging cannot lose work that is still to be done."""
-    assert state not in ALLOWED[Verb.PURGE]
+    assert state not in states_of(Verb.PURGE)
+
+
+@pytest.mark.parametrize("verb", list(Verb))
+def test_no_move_takes_what_another_move_of_its_verb_made(verb: Verb) -> None:
+    """The moves are made one after the other in a transaction: none may meet a job that an earlier one has moved."""
+    moves = VERBS[verb].moves
+    for index, move in enumerate(moves):
+        made = {move.to_state} if isinstance(move.to_state, State) else set(move.from_states)
+        assert not any(made & set(later.from_states) for later in moves[index + 1 :])
+
+
+@pytest.mark.parametrize("verb", list(Verb))
+def test_undo_has_what_it_needs(verb: Verb) -> None:
+    """A move that can be undone keeps the state, and each field that it changes but for what was empty before."""
+    for move in undoable_moves(verb):
+        assert "state" in move.keeps
+        assert set(move.sets) - set(move.keeps) <= {"purged_from"}
+
+
+def test_hints_are_for_states_that_the_verb_refuses() -> None:
+    """A hint for a state in which the verb works would never be read."""
+    for verb, rule in VERBS.items():
+        assert not set(rule.hints) & set(states_of(verb))
 
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=timezone.utc)

@@ -14,6 +14,7 @@ from core.cli.report import note_done, report
 from core.cli.wording import OUT_OF_REACH, count, pause, title
 from core.model import Act, Job, State
 from core.queue import Queue
+from core.rules.states import Verb, states_of
 
 #: How much longer than the grace the stopping of a command may take, in seconds.
 _MARGIN_S = 5.0
@@ -35,7 +36,7 @@ def configure(parser: Parser, name: str) -> None:
 def run(session: Session, options: Namespace) -> int:
     """Cancel the jobs and report what became of each."""
     queue = session.queue()
-    ids = chosen(queue, options, "cancel", (State.PENDING, State.RUNNING))
+    ids = chosen(queue, options, "cancel", states_of(Verb.CANCEL))
     before = {job_id: queue.job(job_id).state for job_id in ids}
     act = queue.cancel(ids, kill=options.kill)
     note_done(session, act, "cancelled or asked to stop")

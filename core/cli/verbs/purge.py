@@ -14,11 +14,10 @@ from core.cli.progress import Progress
 from core.cli.report import report
 from core.cli.wording import count
 from core.errors import UsageError
-from core.model import FINISHED, Job, State, View
+from core.model import Job, State, View
 from core.queue import Queue
+from core.rules.states import Verb, states_of
 from core.rules.units import parse_duration
-
-_FINISHED = tuple(state for state in State if state in FINISHED)
 
 
 def configure(parser: Parser, name: str) -> None:
@@ -51,9 +50,9 @@ def run(session: Session, options: Namespace) -> int:
     if bool(options.words) is bool(has_selected):
         raise UsageError("purge which jobs? give numbers or names, or select with --state, --older-than … or --all")
     older_than_s = None if options.older_than is None else parse_duration(options.older_than, "older-than")
-    view = selection_of(options, states=_FINISHED)
+    view = selection_of(options, states=states_of(Verb.PURGE))
     for state in view.states:
-        if state not in FINISHED:
+        if state not in states_of(Verb.PURGE):
             hint = "; cancel them first" if state is not State.PURGED else "; see 'queuectl prune'"
             raise UsageError(f"{state.value} jobs cannot be purged{hint}")
     return purge_jobs(session, session.queue(), options.words or view, options, older_than_s)
@@ -86,7 +85,9 @@ def _matching(session: Session, queue: Queue, jobs: Sequence[str] | View, older_
     before = None if older_than_s is None else session.now() - timedelta(seconds=older_than_s)
     pages = walk(queue, jobs) if isinstance(jobs, View) else iter([[queue.job(reference) for reference in jobs]])
     for page in pages:
-        yield from (job for job in page if job.state in FINISHED and (before is None or job.since <= before))
+        yield from (
+            job for job in page if job.state in states_of(Verb.PURGE) and (before is None or job.since <= before)
+        )
 
 
 def _show_what_would_go(session: Session, queue: Queue, jobs: Sequence[str] | View, older_than_s: float | None) -> int:

@@ -1,7 +1,8 @@
-"""What people do to jobs: replay, retry, cancel, edit, purge, restore; each an act that history keeps.
+"""The verbs of users on jobs that exist, as rows of the table ``rules.states.VERBS`` rendered to SQL; and their undo.
 
-A bulk act works in chunks, so that nobody else waits, and only its last chunk is synced: that syncs the others too.
-Every UPDATE has the allowed states in its WHERE; jobs in other states are counted as skipped.
+A bulk operation is one transaction per 1,000 jobs, so that other writers wait for no more than one of them; only the
+last is synced, which syncs those before it. Each UPDATE has the allowed states in its WHERE; jobs in other states are
+counted as skipped.
 """
 
 from __future__ import annotations
@@ -17,113 +18,133 @@ from core.errors import InvalidTransition, NameTaken, Refused
 from core.model import Act, LastAct, State
 from core.rules.arguments import check_whole
 from core.rules.job_input import JobRow
-from core.rules.states import ALLOWED, Verb, check
+from core.rules.states import VERBS, Condition, Move, Value, Verb, check, undoable_moves
 from core.storage.sqlite import job_names
 from core.storage.sqlite.file import Database, retry_on_full_disk
 from core.storage.sqlite.queries import find
 
-#: Jobs per transaction of a bulk act.
+#: Jobs per transaction of a bulk operation.
 CHUNK = 1000
 
 Progress = Callable[[int, int], None]
 
 _FROM_IDS = "id IN (SELECT value FROM json_each(:ids))"
+_NO_LIMIT = 1 << 62
 
 
-class _Step(NamedTuple):
-    """One UPDATE of a verb: from which states, what it sets, what history keeps of the row before."""
-
-    states: str
-    sets: str
-    keeps: str
-    extra: str = ""
-
-
-_KEEP_STATE = (
-    "json_object('state', state, 'attempts', attempts, 'interrupts', interrupts, 'since', since, 'run_at', run_at,"
-    " 'due_at', due_at, 'backoff_ms', backoff_ms, 'starts', starts)"
-)
-_REPLAY = _Step(
-    "state IN ('dead', 'completed', 'cancelled')",
-    "state = 'pending', run_at = NULL, attempts = 0, interrupts = 0, since = :now, due_at = :now",
-    _KEEP_STATE,
-)
-_DUE_NOW = _Step("state = 'pending' AND run_at IS NOT NULL", "run_at = NULL, due_at = :now", _KEEP_STATE)
-_CANCEL = _Step("state = 'pending'", "state = 'cancelled', run_at = NULL, since = :now", _KEEP_STATE)
-_PURGE = _Step(
-    "state IN ('completed', 'dead', 'cancelled')",
-    "purged_from = state, state = 'purged', since = :now",
-    "json_object('state', state, 'since', since)",
-    "since <= :before",
-)
-_PURGED_SINCE = (
-    "SELECT json_extract(before, '$.since') FROM history JOIN acts ON acts.id = act_id"
-    " WHERE job_id = jobs.id AND verb = 'purge' ORDER BY act_id DESC LIMIT 1"
-)
-_RESTORE = _Step(
-    "state = 'purged'",
-    f"state = purged_from, purged_from = NULL, since = COALESCE(({_PURGED_SINCE}), since)",
-    "json_object('state', state, 'since', since)",
-)
-
-
-class Chosen(NamedTuple):
-    """The jobs that a verb is for; of a single one that a person named, a state that forbids the verb is an error."""
+class Selection(NamedTuple):
+    """The jobs of an operation; with ``is_single``, one that the caller named: a state that forbids it is an error."""
 
     ids: Sequence[int]
     is_single: bool = False
 
 
-def replay(db: Database, jobs: Chosen, progress: Progress | None) -> Act:
-    """Send finished jobs back to pending with a fresh attempt budget."""
-    return _bulk(db, Verb.REPLAY, (_REPLAY,), jobs, progress)
+# --- from the table to SQL
+
+_PURGED_SINCE = (
+    "SELECT json_extract(before, '$.since') FROM history JOIN acts ON acts.id = act_id"
+    " WHERE job_id = jobs.id AND verb = 'purge' ORDER BY act_id DESC LIMIT 1"
+)
+_VALUES: Mapping[Value, str] = {
+    Value.NOW: ":now",
+    Value.STATE: "state",
+    Value.STATE_BEFORE_PURGE: "purged_from",
+    Value.SINCE_BEFORE_PURGE: f"COALESCE(({_PURGED_SINCE}), since)",
+}
+_CONDITIONS: Mapping[Condition, str] = {
+    Condition.IS_DELAYED: "run_at IS NOT NULL",
+    Condition.IS_OLD_ENOUGH: "since <= :before",
+}
 
 
-def retry(db: Database, jobs: Chosen, progress: Progress | None) -> Act:
-    """Replay finished jobs, make delayed ones due now."""
-    return _bulk(db, Verb.RETRY, (_REPLAY, _DUE_NOW), jobs, progress)
+class _Statements(NamedTuple):
+    """A move in SQL: what keeps the rows of the jobs that it concerns in the history, and what changes them."""
+
+    keep: str
+    change: str
 
 
-def purge(db: Database, jobs: Chosen, before_ms: int | None, progress: Progress | None) -> Act:
-    """Put finished jobs into the trash, with ``before_ms`` only those that finished until then."""
-    limit = before_ms if before_ms is not None else 1 << 62
-    act = _bulk(db, Verb.PURGE, (_PURGE,), jobs, progress, before=limit)
-    db.keep_reserve()
-    return act
+def _render(move: Move) -> _Statements:
+    where = f"{_FROM_IDS} AND {_in_states('state', move.from_states)}"
+    if move.condition is not None:
+        where += f" AND {_CONDITIONS[move.condition]}"
+    keep = (
+        f"INSERT INTO history (act_id, job_id, before) SELECT :act, id, {_json_of(move.keeps)} FROM jobs WHERE {where}"
+    )
+    if move.stops_command:
+        return _Statements(
+            keep,
+            "UPDATE attempts SET stop_requested = CASE WHEN stop_requested = 'kill' THEN 'kill' ELSE :stop END"
+            f" WHERE ended_at IS NULL AND id IN (SELECT attempt_id FROM jobs WHERE {where})",
+        )
+    to = {} if move.to_state is None else {"state": move.to_state}
+    sets = ", ".join(f"{field} = {_sql_of(value)}" for field, value in {**to, **move.sets}.items())
+    return _Statements(keep, f"UPDATE jobs SET {sets} WHERE {where}")
 
 
-def restore(db: Database, jobs: Chosen, progress: Progress | None) -> Act:
-    """Bring purged jobs back to the state they came from."""
-    return _bulk(db, Verb.RESTORE, (_RESTORE,), jobs, progress)
+def _in_states(column: str, states: Sequence[State]) -> str:
+    return f"{column} IN ({', '.join(_sql_of(state) for state in states)})"
 
 
-def cancel(db: Database, jobs: Chosen, is_kill: bool, progress: Progress | None) -> Act:
-    """Cancel waiting jobs at once and ask the workers of running ones to stop them."""
-    return _bulk(db, Verb.CANCEL, (_CANCEL,), jobs, progress, stop="kill" if is_kill else "cancel")
+def _json_of(fields: Sequence[str]) -> str:
+    pairs = ", ".join(f"'{field}', {field}" for field in fields)
+    return f"json_object({pairs})"
+
+
+def _sql_of(value: State | Value | int | None) -> str:
+    if isinstance(value, Value):
+        return _VALUES[value]
+    if isinstance(value, State):
+        return f"'{value.value}'"
+    return "NULL" if value is None else str(value)
+
+
+def _unmoved(verb: Verb) -> str:
+    """Return the SQL condition under which a job of ``history JOIN jobs`` is still where an undoable move left it."""
+    return " OR ".join(_is_where_left(move) for move in undoable_moves(verb))
+
+
+def _is_where_left(move: Move) -> str:
+    to_states = (move.to_state,) if isinstance(move.to_state, State) else move.from_states
+    starts = " AND starts = json_extract(before, '$.starts')" if "starts" in move.keeps else ""
+    came_from = _in_states("json_extract(before, '$.state')", move.from_states)
+    return f"({came_from} AND {_in_states('state', to_states)}{starts})"
+
+
+# an edit has its own statements: what it sets depends on the job
+_STATEMENTS: Mapping[Verb, tuple[_Statements, ...]] = {
+    verb: tuple(map(_render, rule.moves)) for verb, rule in VERBS.items() if verb is not Verb.EDIT
+}
+
+
+# --- apply
 
 
 class _Order(NamedTuple):
-    """What a bulk act does to each chunk. ``stop`` is what running jobs are asked, if anything."""
+    """What a bulk operation does to each chunk: the verb, and values for its statements."""
 
     verb: Verb
-    steps: Sequence[_Step]
     is_single: bool
-    before: int = 0
-    stop: str | None = None
+    before: int
+    stop: str
 
 
-def _bulk(
+def apply(
     db: Database,
     verb: Verb,
-    steps: Sequence[_Step],
-    jobs: Chosen,
-    progress: Progress | None,
+    jobs: Selection,
     *,
-    before: int = 0,
-    stop: str | None = None,
+    before_ms: int | None = None,
+    is_kill: bool = False,
+    progress: Progress | None = None,
 ) -> Act:
+    """Do what ``VERBS`` says of a verb (any but EDIT) to jobs; return the operation, its id 0 if it changed nothing.
+
+    ``before_ms`` limits a purge to jobs that entered their state until then; ``is_kill`` has a cancel send KILL.
+    Raises ``InvalidTransition`` for a single job that does not allow the verb; then nothing has changed.
+    """
     ids = jobs.ids
-    order = _Order(verb, steps, jobs.is_single, before, stop)
+    order = _Order(verb, jobs.is_single, _NO_LIMIT if before_ms is None else before_ms, "kill" if is_kill else "cancel")
     act = Act(0, verb.value, 0)
     for start in range(0, len(ids), CHUNK):
         chunk, is_last = ids[start : start + CHUNK], start + CHUNK >= len(ids)
@@ -133,17 +154,17 @@ def _bulk(
             act = _do_chunk(db, order, act, chunk, is_last)
         if progress is not None:
             progress(min(start + CHUNK, len(ids)), len(ids))
+    if verb is Verb.PURGE:
+        db.keep_reserve()
     return act
 
 
 def _do_chunk(db: Database, order: _Order, act: Act, chunk: Sequence[int], is_last: bool) -> Act:
-    """Apply an act to some more jobs, in one transaction; return the act as it is then."""
+    """Apply an operation to some more jobs, in one transaction; return ``act`` with these jobs counted."""
     with db.write(is_durable=is_last, is_news=True) as connection:
         parameters = {"ids": json.dumps(chunk), "now": db.clock.now_ms(), "before": order.before, "stop": order.stop}
         parameters["act"] = act_id = act.id or _open_act(connection, order.verb, parameters)
-        count = sum(_apply(connection, step, parameters) for step in order.steps)
-        if order.stop is not None:
-            count += _request_stop(connection, parameters)
+        count = sum(_move(connection, statements, parameters) for statements in _STATEMENTS[order.verb])
         if order.is_single and not count:
             _explain(connection, order.verb, chunk[0])
         changed = act.count + count
@@ -161,29 +182,10 @@ def _open_act(connection: sqlite3.Connection, verb: Verb, parameters: Mapping[st
     return int(cursor.lastrowid or 0)
 
 
-def _apply(connection: sqlite3.Connection, step: _Step, parameters: Mapping[str, object]) -> int:
-    where = f"{_FROM_IDS} AND {step.states}" + (f" AND {step.extra}" if step.extra else "")
-    # "OR IGNORE": a job that an earlier step of the same act moved keeps the row from before that
-    connection.execute(
-        f"INSERT OR IGNORE INTO history (act_id, job_id, before) SELECT :act, id, {step.keeps} FROM jobs WHERE {where}",
-        parameters,
-    )
-    return connection.execute(f"UPDATE jobs SET {step.sets} WHERE {where}", parameters).rowcount
-
-
-def _request_stop(connection: sqlite3.Connection, parameters: Mapping[str, object]) -> int:
-    """Note on the open attempts of running jobs that somebody wants them stopped; their worker does it."""
-    running = f"{_FROM_IDS} AND state = 'running'"
-    connection.execute(
-        f"INSERT INTO history (act_id, job_id, before) SELECT :act, id, json_object('state', state) FROM jobs"
-        f" WHERE {running}",
-        parameters,
-    )
-    return connection.execute(
-        "UPDATE attempts SET stop_requested = CASE WHEN stop_requested = 'kill' THEN 'kill' ELSE :stop END"
-        f" WHERE ended_at IS NULL AND id IN (SELECT attempt_id FROM jobs WHERE {running})",
-        parameters,
-    ).rowcount
+def _move(connection: sqlite3.Connection, statements: _Statements, parameters: Mapping[str, object]) -> int:
+    """Make a move; return how many jobs it changed."""
+    connection.execute(statements.keep, parameters)
+    return connection.execute(statements.change, parameters).rowcount
 
 
 def _explain(connection: sqlite3.Connection, verb: Verb, job_id: int) -> None:
@@ -193,8 +195,9 @@ def _explain(connection: sqlite3.Connection, verb: Verb, job_id: int) -> None:
         find(connection, job_id)
     state = State(row[0])
     check(verb, job_id, state)
-    if verb is Verb.RETRY:
-        raise InvalidTransition(job_id, state.value, verb.value, "it is due already")
+    for move in VERBS[verb].moves:
+        if move.hint and state in move.from_states:
+            raise InvalidTransition(job_id, state.value, verb.value, move.hint)
 
 
 # --- edit
@@ -203,6 +206,13 @@ _EDITABLE = (
     *("name", "command", "queue", "priority", "label", "cwd", "env"),
     *("max_attempts", "timeout_ms", "backoff_base", "ok_exit", "dead_exit"),
 )
+#: Columns that a verb sets and does not keep: they were NULL before.
+_CLEARED = {
+    verb: {column: None for move in undoable_moves(verb) for column in move.sets if column not in move.keeps}
+    for verb in Verb
+}
+_RESTORABLE = {*_EDITABLE}.union(*_CLEARED.values(), *(move.keeps for verb in Verb for move in undoable_moves(verb)))
+_KEPT_BY_EDIT = f"SELECT {_json_of(VERBS[Verb.EDIT].moves[0].keeps)} FROM jobs WHERE id = ?"
 
 
 def edit(db: Database, job_id: int, row: JobRow, *, run_at_given: bool, then_retry: bool) -> Act:
@@ -228,17 +238,15 @@ def edit(db: Database, job_id: int, row: JobRow, *, run_at_given: bool, then_ret
             if not changes and not then_retry:
                 return Act(0, Verb.EDIT.value, 0, 1)
             job_names.free(connection, row.name)
-            keep = connection.execute(f"SELECT {_KEEP_STATE} FROM jobs WHERE id = ?", (job_id,)).fetchone()[0]
+            keep = connection.execute(_KEPT_BY_EDIT, (job_id,)).fetchone()[0]
             act_id = _open_act(connection, Verb.EDIT, {"now": now})
             connection.execute(
                 "INSERT INTO history (act_id, job_id, before) VALUES (?, ?, ?)",
                 (act_id, job_id, json.dumps({**before, **json.loads(keep)})),
             )
             if then_retry:  # first: a fresh budget may be smaller than what was spent
-                step = _REPLAY if state is State.DEAD else _DUE_NOW
-                connection.execute(
-                    f"UPDATE jobs SET {step.sets} WHERE id = :id AND {step.states}", {"id": job_id, "now": now}
-                )
+                for statements in _STATEMENTS[Verb.RETRY]:
+                    connection.execute(statements.change, {"ids": json.dumps([job_id]), "now": now})
             _set_columns(connection, job_id, changes)
             connection.execute("UPDATE acts SET n = 1 WHERE id = ?", (act_id,))
             return Act(act_id, Verb.EDIT.value, 1)
@@ -260,7 +268,7 @@ def _changes(row: JobRow, old: Sequence[object]) -> tuple[dict[str, object], dic
 
 def _set_columns(connection: sqlite3.Connection, job_id: int, columns: Mapping[str, object]) -> None:
     """Set columns of the fixed list that edits and undo know."""
-    unknown = set(columns) - {*_EDITABLE, "state", "attempts", "interrupts", "since", "run_at", "due_at", "backoff_ms"}
+    unknown = set(columns) - _RESTORABLE
     if unknown:
         raise ValueError(f"not columns of an edit: {sorted(unknown)}")
     if columns:
@@ -270,7 +278,7 @@ def _set_columns(connection: sqlite3.Connection, job_id: int, columns: Mapping[s
 
 # --- undo
 
-_UNDOABLE = ("purge", "replay", "retry", "edit", "cancel")
+_UNDOABLE = {verb.value: verb for verb in Verb if undoable_moves(verb)}
 
 
 def last_act(db: Database) -> LastAct | None:
@@ -291,15 +299,16 @@ def last_act(db: Database) -> LastAct | None:
 
 def _obstacle(connection: sqlite3.Connection, act_id: int, verb: str) -> str | None:
     """Return why an act cannot be undone, ``None`` when it can, for one of its jobs at least."""
+    final = [move for known in Verb if known.value == verb for move in VERBS[known].moves if move.obstacle is not None]
     if verb not in _UNDOABLE:
-        return "purge those jobs again" if verb == "restore" else "there is no way back"
-    kept = connection.execute(
-        "SELECT max(:verb <> 'cancel' OR json_extract(before, '$.state') = 'pending') FROM history WHERE act_id = :act",
-        {"act": act_id, "verb": verb},
-    ).fetchone()[0]
-    if kept is None:
+        return final[0].obstacle if final else "there is no way back"
+    kept_states = connection.execute(
+        "SELECT DISTINCT json_extract(before, '$.state') FROM history WHERE act_id = ?", (act_id,)
+    ).fetchall()
+    if not kept_states:
         return "its jobs were removed for good"
-    return None if kept else "running jobs were asked to stop"
+    obstacles = [next((move.obstacle for move in final if state in move.from_states), None) for (state,) in kept_states]
+    return None if None in obstacles else obstacles[0]
 
 
 def last_purge(db: Database) -> int | None:
@@ -312,7 +321,7 @@ def last_purge(db: Database) -> int | None:
 
 
 def undo(db: Database, act_id: int, progress: Progress | None) -> Act:
-    """Put the jobs of an act back as they were; jobs that moved on since are skipped."""
+    """Put the jobs of an act back to the state before it; jobs that moved on since are skipped."""
     check_whole(act_id, "the number of the act")
     with db.read() as connection:
         row = connection.execute("SELECT verb, undone_at FROM acts WHERE id = ?", (act_id,)).fetchone()
@@ -320,7 +329,7 @@ def undo(db: Database, act_id: int, progress: Progress | None) -> Act:
             raise Refused(f"act {act_id} cannot be undone")
         if row[1] is not None:
             raise Refused(f"act {act_id} was undone already")
-        verb = str(row[0])
+        verb = _UNDOABLE[row[0]]
         ids = [
             found[0]
             for found in connection.execute(
@@ -335,10 +344,10 @@ def undo(db: Database, act_id: int, progress: Progress | None) -> Act:
             if is_last:
                 connection.execute("UPDATE acts SET undone_at = ? WHERE id = ?", (db.clock.now_ms(), act_id))
             changed += _undo_chunk(connection, verb, act_id, chunk)
-            unnamed += job_names.give_back(connection, chunk) if verb == "purge" else 0
+            unnamed += job_names.give_back(connection, chunk) if verb is Verb.PURGE else 0
         if progress is not None:
             progress(min(start + CHUNK, len(ids)), len(ids))
-    return Act(act_id, f"undo {verb}", changed, len(ids) - changed, unnamed)
+    return Act(act_id, f"undo {verb.value}", changed, len(ids) - changed, unnamed)
 
 
 _UNTOUCHED = (
@@ -347,27 +356,13 @@ _UNTOUCHED = (
     " AND NOT EXISTS (SELECT 1 FROM history AS later JOIN acts ON acts.id = later.act_id"
     " WHERE later.job_id = history.job_id AND later.act_id > :act AND acts.undone_at IS NULL)"
 )
-_STILL = {
-    "replay": "state = 'pending' AND starts = json_extract(before, '$.starts')",
-    "retry": "state = 'pending' AND starts = json_extract(before, '$.starts')",
-    "edit": "state IN ('pending', 'dead') AND starts = json_extract(before, '$.starts')",
-    "cancel": "state = 'cancelled' AND json_extract(before, '$.state') = 'pending'",
-}
+_TO_UNDO = {verb: f"{_UNTOUCHED} AND ({_unmoved(verb)})" for verb in _UNDOABLE.values()}
 
 
-def _undo_chunk(connection: sqlite3.Connection, verb: str, act_id: int, chunk: Sequence[int]) -> int:
-    parameters = {"act": act_id, "ids": json.dumps(chunk)}
-    if verb == "purge":
-        return connection.execute(
-            "UPDATE jobs SET state = purged_from, purged_from = NULL, since = COALESCE((SELECT"
-            " json_extract(before, '$.since') FROM history WHERE act_id = :act AND job_id = jobs.id), since)"
-            f" WHERE {_FROM_IDS} AND state = 'purged'"
-            " AND NOT EXISTS (SELECT 1 FROM history WHERE job_id = jobs.id AND act_id > :act)",
-            parameters,
-        ).rowcount
-    found = connection.execute(f"{_UNTOUCHED} AND {_STILL[verb]}", parameters).fetchall()
+def _undo_chunk(connection: sqlite3.Connection, verb: Verb, act_id: int, chunk: Sequence[int]) -> int:
+    found = connection.execute(_TO_UNDO[verb], {"act": act_id, "ids": json.dumps(chunk)}).fetchall()
     for job_id, before in found:
-        columns = json.loads(before)
+        columns = {**_CLEARED[verb], **json.loads(before)}
         columns.pop("starts", None)
         job_names.free(connection, columns.get("name"))
         try:
@@ -377,6 +372,3 @@ def _undo_chunk(connection: sqlite3.Connection, verb: str, act_id: int, chunk: S
                 raise NameTaken(columns["name"]) from error
             raise
     return len(found)
-
-
-assert set(ALLOWED) == set(Verb)
