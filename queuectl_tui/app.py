@@ -26,7 +26,7 @@ from queuectl_tui.gateway.host import Leaving
 from queuectl_tui.keymap import Action
 from queuectl_tui.preferences import Preferences, save
 from queuectl_tui.screens.dashboard import Dashboard
-from queuectl_tui.terminal_input import PatientDriver
+from queuectl_tui.terminal_driver import PatientDriver, TerminalStarted
 from queuectl_tui.terminal_watch import TerminalWatch
 from queuectl_tui.themes import DEFAULT_THEME, OWN_THEMES, own_variables
 from queuectl_tui.toasts import Saying
@@ -76,6 +76,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
         self._is_demo = is_demo
         self._leaving: Leaving | None = None
         self._watch = watch
+        self._terminal: PatientDriver | None = None
         self.dashboard = Dashboard(
             gateway, actions, is_ascii=is_ascii or preferences.is_ascii, has_bell=preferences.has_bell
         )
@@ -167,6 +168,16 @@ class QueuectlApp(App[int], inherit_bindings=False):
         self.preferences = preferences
         if self._preferences_path is not None:
             save(self._preferences_path, preferences)
+
+    def on_terminal_started(self, message: TerminalStarted) -> None:
+        """Keep the driver of the terminal; there is none without a terminal."""
+        self._terminal = message.driver
+
+    def on_dashboard_deaths_unseen(self, message: Dashboard.DeathsUnseen) -> None:
+        """Write the number of unseen dead jobs into the title of the terminal's window; never a word of a job."""
+        if self._terminal is not None:
+            jobs = "1 new dead job" if message.count == 1 else f"{message.count} new dead jobs"
+            self._terminal.set_title(f"queuectl: {jobs}" if message.count else "")
 
     def on_dashboard_directory_used(self, message: Dashboard.DirectoryUsed) -> None:
         """Remember the directory for the next job."""

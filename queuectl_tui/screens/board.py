@@ -57,9 +57,7 @@ class Board(PastRemovedWidgets[None], inherit_bindings=False):
         self.header = Header(gateway.display_name, is_read_only=gateway.is_read_only, is_ascii=is_ascii, id="header")
         self.strip_bar = StripBar(is_read_only=gateway.is_read_only, is_ascii=is_ascii, id="strip")
         self.throughput = Throughput(is_ascii=is_ascii, id="throughput")
-        first = PaneBox(Pane.PENDING, is_ascii=is_ascii)
-        others = {pane: PaneBox(pane, like=first, is_ascii=is_ascii) for pane in Pane if pane is not first.pane}
-        self.boxes = {first.pane: first, **others}
+        self.boxes = {pane: PaneBox(pane, is_ascii=is_ascii) for pane in Pane}
         self.output_box = OutputBox(is_ascii=is_ascii)
         self.detail = Detail(is_ascii=is_ascii, id="detail")
         self.detail_title = Title(6, "Detail", is_ascii=is_ascii)
@@ -92,6 +90,13 @@ class Board(PastRemovedWidgets[None], inherit_bindings=False):
         def __init__(self, name: str) -> None:
             super().__init__()
             self.name = name
+
+    class DeathsUnseen(Message, namespace="dashboard"):
+        """So many jobs died since the DLQ was last looked at; 0 when it is looked at."""
+
+        def __init__(self, count: int) -> None:
+            super().__init__()
+            self.count = count
 
     class DirectoryUsed(Message, namespace="dashboard"):
         """A job was enqueued in this directory; the next one may want it too."""

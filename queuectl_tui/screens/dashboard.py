@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
-from contextvars import copy_context
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import events
-from textual.message import Message
 from textual.reactive import Reactive
 from textual.widget import Widget
 
@@ -19,20 +16,17 @@ from core.text import clean_line
 from queuectl_tui.dead_job_alert import DeathWatch
 from queuectl_tui.gateway.gateway import Gateway, Wanted
 from queuectl_tui.keymap import ALIVE_TOGETHER, Action, key_name
-from queuectl_tui.messages import SnapshotTaken
 from queuectl_tui.screens.general_keys import GeneralKeys
 from queuectl_tui.screens.job_keys import JobKeys
 from queuectl_tui.screens.list_keys import ListKeys
 from queuectl_tui.screens.output_keys import DetailKeys, OutputKeys
 from queuectl_tui.screens.roster import Handlers, Roster
 from queuectl_tui.screens.telling import Telling
-from queuectl_tui.screens.thrifty_compositor import ThriftyCompositor
-from queuectl_tui.screens.window_title import WindowTitle
 from queuectl_tui.snapshot import Pane, Snapshot
 from queuectl_tui.widgets.detail import Detail
-from queuectl_tui.widgets.early_size import EarlySize
 from queuectl_tui.widgets.footer import Footer
 from queuectl_tui.widgets.job_table import JobTable
+from queuectl_tui.widgets.measured_view import MeasuredView
 from queuectl_tui.widgets.output_view import OutputView
 from queuectl_tui.widgets.pane_box import PaneBox
 from queuectl_tui.widgets.strip_bar import StripBar
@@ -58,7 +52,6 @@ class Dashboard(Telling, inherit_bindings=False):
         self, gateway: Gateway, actions: Sequence[Action], *, is_ascii: bool = False, has_bell: bool = False
     ) -> None:
         super().__init__(gateway, actions, is_ascii=is_ascii)
-        self._compositor = ThriftyCompositor()
         self.roster = Roster(self.actions)
         self.handlers: Handlers = {}
         for view in self._views():
@@ -67,7 +60,6 @@ class Dashboard(Telling, inherit_bindings=False):
             self.handlers.update(keys.handlers())
         self._has_bell = has_bell
         self._deaths = DeathWatch()
-        self._window_title = WindowTitle()
         self._has_loaded = self._has_resumed = False
         self._told_errors: set[str] = set()
 
@@ -87,8 +79,7 @@ class Dashboard(Telling, inherit_bindings=False):
         if first.panes[Pane.PENDING].is_counted:
             old, self.snapshot = self.snapshot, first
             self._show(first, old)
-        self._news_loop, self._news_context = asyncio.get_running_loop(), copy_context()
-        self.gateway.connect(self._hear)
+        self.gateway.connect(self.post_message)
 
     def _add_rows(self) -> None:
         """Make what is hidden at first, and the scrollbars, which the first picture did without."""
@@ -100,7 +91,7 @@ class Dashboard(Telling, inherit_bindings=False):
             for view in self._views():
                 view.show_bar()
 
-    def _views(self) -> list[EarlySize]:
+    def _views(self) -> list[MeasuredView]:
         return [*(box.table for box in self.boxes.values()), self.output_box.view, self.detail]
 
     # --- keys
@@ -148,61 +139,10 @@ class Dashboard(Telling, inherit_bindings=False):
 
     # --- facts from the gateway
 
-    def _hear(self, message: Message) -> bool:
-        """Take a message from any thread; return whether it will be seen to.
-
-        A new picture goes past Textual's queues: on its way through them a message costs half as much as showing it.
-        """
-        if not isinstance(message, SnapshotTaken):
-            return self.post_message(message)
-        if not self.is_running:
-            return False
-        try:
-            self._news_loop.call_soon_threadsafe(self._take_news, context=self._news_context)
-        except RuntimeError:  # the loop has been closed meanwhile
-            return False
-        return True
-
-    def _take_news(self) -> None:
-        try:
-            if self.is_running:
-                self.show_newest()
-        except Exception as error:  # outside of Textual's queues nobody would hear of it
-            self.call_later(self._raise, error)
-
-    def _raise(self, error: Exception) -> None:
-        raise error
-
-    def show_newest(self) -> None:
+    def on_snapshot_taken(self) -> None:
         """Show the newest picture."""
         old, self.snapshot = self.snapshot, self.gateway.take()
-        tables = [box.table for box in self.boxes.values()]
-        for table in tables:
-            table.is_painted_next = True
-        try:
-            self._show(self.snapshot, old)
-        finally:
-            for table in tables:
-                table.is_painted_next = False
-        if not self._paint_now():
-            for table in tables:
-                table.check_idle()
-
-    def _paint_now(self) -> bool:
-        """Paint what has changed at once; return whether that was possible.
-
-        Textual 8.2.8 would do so up to 16 ms later, by way of a queue of each widget, one of the screen, and a timer.
-        """
-        if self._layout_required or self._scroll_required or self.app._batch_count or not self.is_current:
-            return False
-        for widget in self._compositor.visible_widgets:
-            if widget._repaint_required and not widget._layout_required:
-                widget._repaint_required = False
-                self._dirty_widgets.add(widget)
-        if self._dirty_widgets:
-            self._compositor.update_widgets(self._dirty_widgets)
-            self._compositor_refresh()
-        return True
+        self._show(self.snapshot, old)
 
     def _show(self, snapshot: Snapshot, old: Snapshot) -> None:
         now = self.now()
@@ -294,11 +234,7 @@ class Dashboard(Telling, inherit_bindings=False):
         box = self.boxes[Pane.DLQ]
         box.news = news
         box.say(self.snapshot)
-        self._window_title.show(self.app, news)
-
-    def on_unmount(self) -> None:
-        """Leave the terminal's title as it was found."""
-        self._window_title.show(self.app, 0)
+        self.post_message(self.DeathsUnseen(news))
 
     # --- facts from the widgets
 

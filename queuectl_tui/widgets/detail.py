@@ -18,7 +18,7 @@ from core.model import Attempt, Event, Job, Waiting
 from queuectl_tui.format import clip, width
 from queuectl_tui.widgets import detail_lines
 from queuectl_tui.widgets.detail_lines import Facts, Line
-from queuectl_tui.widgets.early_size import EarlySize
+from queuectl_tui.widgets.measured_view import MeasuredView
 
 _PLACEHOLDER = "No job under the cursor."
 _STYLES = (
@@ -28,7 +28,7 @@ _STYLES = (
 _WHEEL_ROWS = 3
 
 
-class Detail(EarlySize, can_focus=True, inherit_bindings=False):
+class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
     """An inspector: a row of tabs that stays, and lines below it that scroll.
 
     In the list of attempts, going up and down chooses one. It has no keys of its own: the dashboard's table of keys
@@ -138,12 +138,15 @@ class Detail(EarlySize, can_focus=True, inherit_bindings=False):
         return names[min(self._tab, len(names) - 1)] if names else ""
 
     def _rebuild(self) -> None:
+        self._arrange()
+        self.refresh(self.size.region)
+
+    def _arrange(self) -> None:
         lines = self._built()
         if lines != self._lines:
             self._lines = lines
             self._sync_size()
-            self._move_to(round(self.scroll_y))
-        self.refresh(self.size.region)
+            self._set_top(round(self.scroll_y))
 
     def _built(self) -> list[Line]:
         facts, now = self._facts, self._now
@@ -215,9 +218,18 @@ class Detail(EarlySize, can_focus=True, inherit_bindings=False):
         return [attempt.number for attempt in reversed(self._facts.attempts[-detail_lines.ATTEMPTS_MAX :])]
 
     def _move_to(self, y: int) -> None:
-        y = min(max(0, y), max(0, len(self._lines) + 1 - self._height))
-        self.scroll_target_y = y
-        self.scroll_y = y
+        before = self.scroll_y
+        self._set_top(y)
+        if self.scroll_y != before:
+            self.refresh(self.size.region)
+
+    def _set_top(self, y: int) -> None:
+        """Scroll to a line, or as near as there are lines, without a refresh."""
+        top = float(min(max(0, y), max(0, len(self._lines) + 1 - self._height)))
+        self.set_reactive(Widget.scroll_target_y, top)
+        self.set_reactive(Widget.scroll_y, top)
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.position = top
 
     def scroll_to(self, x: float | None = None, y: float | None = None, **how: object) -> None:
         """Go to a line at once: what the scroll bar asks for."""
@@ -256,7 +268,7 @@ class Detail(EarlySize, can_focus=True, inherit_bindings=False):
         """Break the lines anew."""
         size = self.scrollable_content_region.size
         self._width, self._height = max(1, size.width), max(1, size.height)
-        self._rebuild()
+        self._arrange()
         self._sync_size()
 
     def _sync_size(self) -> None:

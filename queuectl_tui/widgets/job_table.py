@@ -29,13 +29,13 @@ from core.model import Job, Key, Row, Sort, View
 from queuectl_tui.snapshot import Pane, PaneData
 from queuectl_tui.widgets import table_messages
 from queuectl_tui.widgets.line_painter import BLANK, LinePainter, Look, RowStyles
-from queuectl_tui.widgets.quiet_focus import QuietFocus
+from queuectl_tui.widgets.measured_view import MeasuredView
 from queuectl_tui.widgets.selection import Marks, Place, follow, id_at
 
 PREFIX = "job-table--"
 
 
-class JobTable(QuietFocus, inherit_bindings=False):
+class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
     """A list of jobs with a cursor and marks. It binds no keys: the dashboard calls its methods."""
 
     ALLOW_SELECT = False
@@ -83,7 +83,6 @@ class JobTable(QuietFocus, inherit_bindings=False):
         self._thumb: tuple[int, int] = (0, 0)
         self._bar_extent: tuple[int, int, int] | None = None
         self._is_ascii = self._show_heading = False
-        self.is_painted_next = False  # by whoever shows something now; else Textual is asked to, through its queue
         self._empty_text = ""
         self._held: frozenset[str] | None = frozenset()
         self._shown: list[Look] = []
@@ -156,7 +155,8 @@ class JobTable(QuietFocus, inherit_bindings=False):
     def show_heading(self, show_heading: bool) -> None:
         if show_heading != self._show_heading:
             self._show_heading = show_heading
-            self._measure()
+            self.take_size()
+            self.refresh()
 
     @property
     def held_queues(self) -> frozenset[str] | None:
@@ -363,11 +363,7 @@ class JobTable(QuietFocus, inherit_bindings=False):
     # --- size and scroll position, without layouts
 
     def take_size(self) -> None:
-        """Keep the cursor on screen if it was."""
-        self._measure()
-
-    def _measure(self) -> None:
-        """Take a new size: keep the cursor on screen if it was, and repaint everything."""
+        """Fit the lines to the present size, and keep the cursor on screen if it was."""
         self._bar_extent = None
         cells, height = self.scrollable_content_region.size
         lines = max(0, height - self._show_heading)
@@ -382,7 +378,7 @@ class JobTable(QuietFocus, inherit_bindings=False):
         self._place = Place(self._place.line, self._place.job_id, self._clamp_top(top))
         self._set_extent()
         self._set_top(self._place.top)
-        self._repaint(is_whole=True)
+        self._shown = self._looks()
         self._ask()
 
     def _set_extent(self) -> None:
@@ -423,10 +419,24 @@ class JobTable(QuietFocus, inherit_bindings=False):
 
     # --- painting
 
-    def focus_changed(self) -> None:
-        """Repaint the cursor's line."""
-        self._painter.use_focus(self.has_focus)
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Repaint the cursor's line; Textual 8.2.8 would ask the style sheet anew: 8 ms that change nothing."""
+        self._painter.use_focus(has_focus)
         self._repaint()
+
+    def on_focus(self, event: events.Focus) -> None:
+        """Take the focus, without the repainting of the whole table that Textual's own handler brings."""
+        event.prevent_default()
+        self.has_focus = True
+        if self.parent is not None:
+            self.parent.post_message(events.DescendantFocus(self))
+
+    def on_blur(self, event: events.Blur) -> None:
+        """Give the focus away in the same way."""
+        event.prevent_default()
+        self.has_focus = False
+        if self.parent is not None:
+            self.parent.post_message(events.DescendantBlur(self))
 
     def render_line(self, y: int) -> Strip:
         return self._painter.strip(self._shown[y] if y < len(self._shown) else BLANK, self._colours)
@@ -444,10 +454,7 @@ class JobTable(QuietFocus, inherit_bindings=False):
             self.refresh()
             return
         regions = [Region(0, y, self._cells, 1) for y, look in enumerate(new) if look != old[y]]
-        if regions and self.is_painted_next:
-            self._set_dirty(*regions)
-            self._repaint_required = True
-        elif regions:
+        if regions:
             self.refresh(*regions)
 
     def _looks(self) -> list[Look]:

@@ -13,8 +13,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from core.text import clean_line
-from queuectl_tui.widgets.early_size import EarlySize
 from queuectl_tui.widgets.line_search import LineSearch
+from queuectl_tui.widgets.measured_view import MeasuredView
 from queuectl_tui.widgets.output_lines import OutputLines, OutputSource, Palette, Row
 
 #: How much of a new output is indexed before the first paint; the rest follows in slices between key presses.
@@ -28,7 +28,7 @@ _SELECTED_LINES_MAX = 10_000
 Place = tuple[int, int]
 
 
-class OutputView(EarlySize, can_focus=True, inherit_bindings=False):
+class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
     """Lines of output with a footer line after the last one.
 
     ``scroll_y`` counts lines; while lines are folded its fraction says how far into a line the first row is. The view
@@ -208,6 +208,7 @@ class OutputView(EarlySize, can_focus=True, inherit_bindings=False):
         self.is_wrapped = not self.is_wrapped
         self.scroll_x = 0
         self._reflow(line)
+        self._repaint()
 
     def _reflow(self, line: int) -> None:
         """Arrange the lines anew, with a line at the top unless the end is followed."""
@@ -215,11 +216,8 @@ class OutputView(EarlySize, can_focus=True, inherit_bindings=False):
         self._lines.clear()
         self._visible = None
         self._sync_size()
-        if self.is_following:
-            self._go_to_end()
-        else:
-            self._move_to(min((line, 0), self._end_place()))
-        self._repaint()
+        end = self._end_place()
+        self._set_top(end if self.is_following else min((line, 0), end))
 
     def _go_to(self, place: Place) -> None:
         end = self._end_place()
@@ -230,10 +228,20 @@ class OutputView(EarlySize, can_focus=True, inherit_bindings=False):
         self._move_to(self._end_place())
 
     def _move_to(self, place: Place) -> None:
+        before = self.scroll_y
+        self._set_top(place)
+        if self.scroll_y != before:
+            self._repaint()
+
+    def _set_top(self, place: Place) -> None:
+        """Scroll to a place without a refresh."""
         line, row = place
-        y = line + row / self._row_count(line) if row else line
-        self.scroll_target_y = y
-        self.scroll_y = y
+        top = line + row / self._row_count(line) if row else float(line)
+        self.set_reactive(Widget.scroll_target_y, top)
+        self.set_reactive(Widget.scroll_y, top)
+        self._visible = None
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.position = top
 
     def _set_following(self, is_following: bool) -> None:
         if is_following != self.is_following:

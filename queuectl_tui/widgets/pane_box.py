@@ -17,7 +17,6 @@ from queuectl_tui.format import count, plural
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot
 from queuectl_tui.widgets.filter_bar import FilterBar
 from queuectl_tui.widgets.job_table import JobTable
-from queuectl_tui.widgets.like_table import LikeTable
 from queuectl_tui.widgets.title import Title, list_words, order_words
 
 #: Which order a click on a column heading asks for.
@@ -35,8 +34,7 @@ class PaneBox(Vertical):
             self.pane = pane
             self.view = view
 
-    def __init__(self, pane: Pane, *, like: PaneBox | None = None, is_ascii: bool = False) -> None:
-        """Make the pane; its lines look ``like`` those of another one, if there is one."""
+    def __init__(self, pane: Pane, *, is_ascii: bool = False) -> None:
         super().__init__(id=f"pane-{pane.name.lower()}", classes="box pane")
         self.pane = pane
         self.view = View(states=pane.states)
@@ -47,8 +45,7 @@ class PaneBox(Vertical):
         self._is_ascii = is_ascii
         self.title = Title(pane.value, pane.title, is_ascii=is_ascii)
         self.filter_bar = FilterBar()
-        name = f"table-{pane.name.lower()}"
-        self.table: JobTable = JobTable(pane, id=name) if like is None else LikeTable(pane, like.table, id=name)
+        self.table = JobTable(pane, id=f"table-{pane.name.lower()}")
         self.table.is_ascii = is_ascii
 
     def compose(self) -> ComposeResult:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from textual import events
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
+from textual.widget import Widget
 
 from queuectl_tui.app import QueuectlApp
 from queuectl_tui.keymap import ACTIONS, Action
@@ -22,6 +23,16 @@ def press(app: QueuectlApp, key: str) -> None:
         app.post_message(events.Key(_character_to_key(key), key))
     else:
         app.post_message(events.Key(key, {"space": " ", "enter": "\r", "tab": "\t"}.get(key)))
+
+
+@contextmanager
+def counted_layouts(widget: Widget) -> Iterator[list[str]]:
+    """Note the layouts of a widget's screen while this is entered."""
+    seen: list[str] = []
+    laid_out = widget.screen.screen_layout_refresh_signal
+    laid_out.subscribe(widget, lambda screen: seen.append(repr(screen)), immediate=True)
+    yield seen
+    laid_out.unsubscribe(widget)
 
 
 class Stage:

@@ -10,20 +10,20 @@ from typing import Any
 
 import pytest
 from textual.geometry import Region
-from textual.screen import Screen
+from textual.strip import Strip
 from textual.widget import Widget
 
 from core.model import Row, State
 from queuectl_tui.gateway.gateway import Wanted
 from queuectl_tui.layout import Mode, mode_of
-from queuectl_tui.messages import SnapshotTaken
-from queuectl_tui.screens.dashboard import Dashboard
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.widgets.header import Header
+from queuectl_tui.widgets.job_table import JobTable
+from queuectl_tui.widgets.measured_view import MeasuredView
 from queuectl_tui.widgets.pane_box import PaneBox
 from queuectl_tui.widgets.strip_bar import StripBar
 from queuectl_tui.widgets.throughput import Throughput
-from tests.tui.harness import Stage, staged
+from tests.tui.harness import Stage, counted_layouts, staged
 from tests.tui.scene import MAKERS, NOW, busy_snapshot, rows
 
 #: Sizes on both sides of every breakpoint, in an order that crosses them.
@@ -31,21 +31,6 @@ SWEEP = (
     *((40, 10), (79, 19), (80, 20), (109, 27), (110, 28), (159, 47), (160, 48), (300, 100)),
     *((40, 100), (300, 10), (80, 48), (160, 20), (110, 100), (79, 40), (120, 19), (200, 30)),
 )
-
-
-@contextmanager
-def counted_layouts() -> Iterator[list[str]]:
-    """Count the layouts of screens while this is entered."""
-    seen: list[str] = []
-    original = Screen._refresh_layout
-
-    def refresh_layout(self: Screen[object], *args: object, **kwargs: object) -> None:
-        seen.append(repr(self))
-        original(self, *args, **kwargs)  # type: ignore[arg-type]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Screen, "_refresh_layout", refresh_layout)
-        yield seen
 
 
 async def change_one_row(stage: Stage, number: int) -> None:
@@ -63,7 +48,7 @@ async def test_a_refresh_lays_out_nothing(size: tuple[int, int]) -> None:
     """Rows change, times move on, keys move the cursor: the places of widgets stay."""
     async with staged(busy_snapshot(), size=size) as stage:
         await stage.be_whole()
-        with counted_layouts() as layouts:
+        with counted_layouts(stage.board.header) as layouts:
             for number in range(5):
                 await change_one_row(stage, number)
             await stage.press("j", "j", "pagedown", "k", "space", "G", "g")
@@ -76,33 +61,41 @@ async def test_a_refresh_lays_out_nothing(size: tuple[int, int]) -> None:
 async def test_going_to_another_pane_lays_out_nothing(size: tuple[int, int]) -> None:
     async with staged(busy_snapshot(), size=size) as stage:
         await stage.be_whole()
-        with counted_layouts() as layouts:
+        with counted_layouts(stage.board.header) as layouts:
             await stage.press("2", "3", "4", "1", "5", "6", "tab")
         assert layouts == []
+
+
+@contextmanager
+def noted_refreshes() -> Iterator[list[tuple[str, tuple[Region, ...]]]]:
+    """Note which regions of which widgets are asked to be painted while this is entered."""
+    seen: list[tuple[str, tuple[Region, ...]]] = []
+    original = Widget.refresh
+
+    def refresh(self: Widget, *regions: Region, repaint: bool = True, layout: bool = False) -> Widget:
+        if repaint or layout:
+            seen.append((self.id or type(self).__name__, regions))
+        return original(self, *regions, repaint=repaint, layout=layout)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Widget, "refresh", refresh)
+        yield seen
 
 
 async def test_a_picture_that_looks_the_same_repaints_nothing() -> None:
     """Only the pane with a changed row is touched, and of it one line."""
     async with staged(busy_snapshot()) as stage:
         await stage.be_whole()
-        touched: list[tuple[str, tuple[object, ...]]] = []
-        original = Widget._set_dirty
-
-        def set_dirty(self: Widget, *regions: Region) -> None:
-            touched.append((self.id or type(self).__name__, regions))
-            original(self, *regions)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Widget, "_set_dirty", set_dirty)
+        with noted_refreshes() as refreshed:
             stage.gateway.show(stage.gateway.scene._replace())
             await stage.pilot.pause()
-            assert touched == []
+            assert refreshed == []
             await change_one_row(stage, 1)
-            assert [(name, len(regions)) for name, regions in touched] == [("table-pending", 1)]
+            assert [(name, len(regions)) for name, regions in refreshed] == [("table-pending", 1)]
 
 
 async def test_a_changed_row_is_the_only_thing_that_is_looked_at() -> None:
-    """Lists without news, header, chart and strip are not asked again, and what changed is painted at once."""
+    """Lists without news, header, chart and strip are not asked again."""
     async with staged(busy_snapshot()) as stage:
         await stage.be_whole()
         asked: list[str] = []
@@ -114,32 +107,62 @@ async def test_a_changed_row_is_the_only_thing_that_is_looked_at() -> None:
                     original(self, *what)
 
                 patch.setattr(owner, "show", show)
-            board = stage.board
-            data = board.snapshot.panes[Pane.PENDING]
-            changed = Row(data.rows[3].key, data.rows[3].job._replace(command="echo changed"))
-            rows_now = (*data.rows[:3], changed, *data.rows[4:])
-            stage.gateway.scene = board.snapshot._replace(
-                panes={**board.snapshot.panes, Pane.PENDING: data._replace(rows=rows_now)}
-            )
-            board.show_newest()
-            assert asked == ["pane-pending"]
-            assert not board._dirty_widgets
-            assert not board.table._repaint_required
+            await change_one_row(stage, 1)
+        assert asked == ["pane-pending"]
+
+
+async def test_a_changed_row_is_one_line_that_is_painted() -> None:
+    """Textual asks each widget in the line for it; nothing above or below it is rendered."""
+    async with staged(busy_snapshot()) as stage:
+        await stage.be_whole()
+        painted: list[tuple[str, int]] = []
+        original = JobTable.render_line
+
+        def render_line(self: JobTable, y: int) -> Strip:
+            painted.append((str(self.id), y))
+            return original(self, y)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(JobTable, "render_line", render_line)
+            await change_one_row(stage, 1)
+        assert painted == [("table-pending", 3)]
 
 
 async def test_the_first_picture_that_is_painted_has_jobs_in_it() -> None:
     """A picture of empty lists is as dear as one of jobs, and it comes first."""
     painted: list[str] = []
-    original = Dashboard._compositor_refresh
+    original = JobTable.render_lines
 
-    def compositor_refresh(self: Dashboard) -> None:
-        painted.append(self.table.render_line(1).text)
-        original(self)
+    def render_lines(self: JobTable, crop: Region) -> list[Strip]:
+        strips = original(self, crop)
+        painted.extend(strip.text for strip in strips if self.pane is Pane.PENDING)
+        return strips
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Dashboard, "_compositor_refresh", compositor_refresh)
+        patch.setattr(JobTable, "render_lines", render_lines)
         async with staged(busy_snapshot()) as stage:
-            assert stage.board.snapshot.panes[Pane.PENDING].rows[1].job.command[:10] in painted[0]
+            assert stage.board.snapshot.panes[Pane.PENDING].rows[1].job.command[:10] in painted[1]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_a_resize_is_painted_once_at_its_size(size: tuple[int, int]) -> None:
+    """What is painted first at a new size fits it: no line of the old width comes in between."""
+    async with staged(busy_snapshot()) as stage:
+        await stage.be_whole()
+        widths: list[tuple[str, int, int]] = []
+        original = MeasuredView.render_lines
+
+        def render_lines(self: MeasuredView, crop: Region) -> list[Strip]:
+            strips = original(self, crop)
+            widths.extend((str(self.id), strip.cell_length, crop.width) for strip in strips)
+            return strips
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(MeasuredView, "render_lines", render_lines)
+            await stage.pilot.resize_terminal(*size)
+            await stage.pilot.pause()
+        assert {name for name, _, _ in widths} >= {"table-pending", "output"}
+        assert all(cells == wanted for _, cells, wanted in widths)
 
 
 async def test_only_the_output_of_a_running_job_is_looked_at_ten_times_a_second() -> None:
@@ -150,21 +173,6 @@ async def test_only_the_output_of_a_running_job_is_looked_at_ten_times_a_second(
             await stage.press(key)
             runs.append(timer._active.is_set())
         assert runs == [False, True, False]
-
-
-async def test_three_tables_take_their_styles_from_the_first() -> None:
-    """In every theme, also in one that is chosen later."""
-    async with staged(busy_snapshot()) as stage:
-        tables = [box.table for box in stage.board.boxes.values()]
-        assert [len(table._component_styles) for table in tables] == [14, 0, 0, 0]
-        seen = set()
-        for theme in ("queuectl-light", "queuectl-dark", "queuectl-contrast"):
-            stage.app.theme = theme
-            await stage.pilot.pause()
-            looks = {tuple(str(table._colours(part, "")) for part in ("pending", "dead", "muted")) for table in tables}
-            assert len(looks) == 1
-            seen |= looks
-        assert len(seen) == 3
 
 
 async def test_five_hundred_focus_changes_leave_no_widget_behind() -> None:
@@ -248,11 +256,3 @@ async def test_an_error_in_showing_a_picture_ends_the_dashboard() -> None:
 
     with pytest.raises(ZeroDivisionError):
         await show_one()
-
-
-async def test_pictures_that_come_too_late_are_refused() -> None:
-    async with staged(busy_snapshot()) as stage:
-        board = stage.board
-        assert board._hear(SnapshotTaken())
-    assert not board._hear(SnapshotTaken())
-    board._take_news()  # one that was on its way

@@ -9,11 +9,11 @@ import pytest
 from rich.cells import cell_len
 from textual import events
 from textual.geometry import Region
-from textual.screen import Screen
 
 from core.model import Job, Sort, State, Term, View
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.widgets.job_table import JobTable
+from tests.tui.harness import counted_layouts
 from tests.tui.table_app import HOSTILE, NOW, TableApp, a_job, lines, of_jobs, running, window
 
 
@@ -79,24 +79,16 @@ async def test_between_ticks_only_jobs_that_changed_are_looked_at() -> None:
         assert table.refreshed == [Region(0, 1, 79, 1)]
 
 
-async def test_no_layout_when_jobs_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_layout_when_jobs_come_and_go() -> None:
     async with running(Pane.COMPLETED) as (_, table, pilot):
         table.show(window(range(3)), NOW)
         await pilot.pause()
-        layouts = 0
-        layout = Screen._refresh_layout
-
-        def counted(screen: Screen[None], *args: object, **kwargs: object) -> None:
-            nonlocal layouts
-            layouts += 1
-            layout(screen, *args, **kwargs)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(Screen, "_refresh_layout", counted)
-        for total in (4, 9, 11, 12_482, 12_483, 5, 0, 1_000_000):
-            table.show(window(range(total), 0, 30), NOW)
-            await pilot.pause()
-            assert table.virtual_size.height == total
-        assert layouts == 0
+        with counted_layouts(table) as layouts:
+            for total in (4, 9, 11, 12_482, 12_483, 5, 0, 1_000_000):
+                table.show(window(range(total), 0, 30), NOW)
+                await pilot.pause()
+                assert table.virtual_size.height == total
+        assert layouts == []
 
 
 async def test_rows_above_a_cursor_in_the_middle_repaint_nothing() -> None:
