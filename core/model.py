@@ -359,6 +359,25 @@ class Metrics(NamedTuple):
     run_p95_s: float | None
 
 
+class Totals(NamedTuple):
+    """What happened since the database was made; no prune lowers a number.
+
+    ``enqueued`` and ``attempts_started`` are exact; of the others a worker that is killed loses its last moment.
+    ``run_s`` and ``wait_s`` are sums. The histograms are pairs of a bucket, as ``rollups.bucket_of`` numbers them, and
+    how many attempts are in it.
+    """
+
+    enqueued: int
+    attempts_started: int
+    succeeded: int
+    failed: int
+    dead: int
+    run_s: float
+    wait_s: float
+    run_histogram: tuple[tuple[int, int], ...]
+    wait_histogram: tuple[tuple[int, int], ...]
+
+
 class Finding(NamedTuple):
     """One line of ``doctor``: ``level`` is ``ok``, ``warning`` or ``error``; ``advice`` says what to do."""
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         NewJob,
         Page,
         Row,
+        Totals,
         View,
         Waiting,
         WorkerInfo,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
         queries,
         records,
         statistics,
+        totals,
         workers,
         write_check,
     )
@@ -65,10 +67,10 @@ if TYPE_CHECKING:
 else:
     model, output, unwatched = map(Late, ("core.model", "core.output", "core.execution.unwatched"))
     environment, states = Late("core.rules.environment"), Late("core.rules.states")
-    holds, listing, maintenance, operations, queries, records, statistics, workers, write_check = (
+    holds, listing, maintenance, operations, queries, records, statistics, totals, workers, write_check = (
         Late(f"core.storage.sqlite.{name}")
         for name in (
-            *("holds", "listing", "maintenance", "operations", "queries", "records", "statistics", "workers"),
+            *("holds", "listing", "maintenance", "operations", "queries", "records", "statistics", "totals", "workers"),
             "write_check",
         )
     )
@@ -298,6 +300,10 @@ class Queue:
     def metrics(self, window_s: int) -> Metrics:
         """Return totals and percentiles of the last ``window_s`` seconds, in whole minutes."""
         return statistics.window(self.database, window_s)
+
+    def totals(self) -> Totals:
+        """Return what happened since the database was made, as counters that never fall."""
+        return totals.totals(self.database)
 
     def oldest_pending_at(self) -> datetime | None:
         """Return since when the longest waiting of the jobs at the head of the queue has been due."""

@@ -154,6 +154,7 @@ def _read(queue: Queue) -> None:
     queue.lanes()
     queue.minutes()
     queue.metrics(3600)
+    queue.totals()
     queue.oldest_pending_at()
     queue.data_version()
     queue.is_paused()

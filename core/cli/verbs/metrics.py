@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from datetime import datetime
 
 from core.cli.context import Session
 from core.cli.exit_codes import DONE
@@ -11,6 +12,7 @@ from core.cli.tables import Column, show_table
 from core.cli.wording import took
 from core.errors import UsageError
 from core.model import Metrics
+from core.queue import Queue
 from core.rules.units import format_duration, parse_duration
 
 _WINDOWS = ("5m", "1h", "24h")
@@ -24,14 +26,23 @@ def configure(parser: Parser, name: str) -> None:
         action="append",
         help=f"over the last 30m, 7d …; may be given several times (default: {', '.join(_WINDOWS)})",
     )
+    parser.add_argument(
+        "--prometheus", action="store_true", help="all counters and gauges in the text format of Prometheus"
+    )
     parser.description = (
         "Show throughput, success rate, and the middle (p50) and slow (p95) wait and run times of attempts."
     )
-    parser.examples("queuectl metrics", "queuectl metrics --window 30m --json")
+    parser.examples(
+        "queuectl metrics",
+        "queuectl metrics --window 30m --json",
+        "queuectl metrics --prometheus > q.prom.new && mv q.prom.new q.prom",
+    )
 
 
 def run(session: Session, options: Namespace) -> int:
-    """Print the figures of each window."""
+    """Print the figures of each window, or what Prometheus reads."""
+    if options.prometheus:
+        return _show_exposition(session, options)
     windows = options.window or _WINDOWS
     queue = session.queue()
     found = [queue.metrics(_seconds(window)) for window in windows]
@@ -50,6 +61,27 @@ def run(session: Session, options: Namespace) -> int:
     )
     show_table(session, columns, [_row(one) for one in found])
     return DONE
+
+
+def _show_exposition(session: Session, options: Namespace) -> int:
+    if session.is_json or options.window:
+        raise UsageError("--prometheus goes without --json and --window: Prometheus has windows of its own")
+    print(prometheus_text(session.queue(), session.now()), end="")
+    return DONE
+
+
+def prometheus_text(queue: Queue, now: datetime) -> str:
+    """Return how a queue stands at one moment in the text format of Prometheus."""
+    from core.cli.prometheus import Standing, exposition
+    from core.version import __version__
+
+    with queue.snapshot():
+        oldest, totals = queue.oldest_pending_at(), queue.totals()
+        lanes, is_all_paused = queue.lanes(), queue.is_paused()
+        alive = [worker for worker in queue.workers() if worker.is_alive]
+    age_s = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
+    slots = sum(worker.slots for worker in alive)
+    return exposition(Standing(lanes, is_all_paused, len(alive), slots, age_s, totals), __version__)
 
 
 def _seconds(window: str) -> int:

@@ -20,6 +20,7 @@ from core.storage.sqlite import queues, workers
 from core.storage.sqlite.file import Database, retry_on_full_disk
 from core.storage.sqlite.migrations import SCHEMA_VERSION
 from core.storage.sqlite.reserve import RESERVE_BYTES
+from core.storage.sqlite.totals import sum_up_some, summed_until
 from core.storage.sqlite.write_check import LOCK_PATIENCE_S, write_error
 
 #: Jobs removed for good per transaction.
@@ -61,12 +62,15 @@ def empty_trash(db: Database) -> int:
 
 
 def _prune_rollups(db: Database, oldest_minute: int) -> None:
+    """Remove minutes before ``oldest_minute``, but none that the totals do not have: those must not fall."""
+    sum_up_some(db)
     with db.read() as connection:
         oldest = connection.execute("SELECT min(minute) FROM minutes").fetchone()[0]
-    if oldest is not None and oldest < oldest_minute:
+        end = min(oldest_minute, summed_until(connection))
+    if oldest is not None and oldest < end:
         with db.write(is_durable=False) as connection:
-            connection.execute("DELETE FROM minutes WHERE minute < ?", (oldest_minute,))
-            connection.execute("DELETE FROM durations WHERE minute < ?", (oldest_minute,))
+            connection.execute("DELETE FROM minutes WHERE minute < ?", (end,))
+            connection.execute("DELETE FROM durations WHERE minute < ?", (end,))
 
 
 _OLD = (

@@ -1,0 +1,104 @@
+"""Totals since the database was made, which no prune lowers: sums of old minutes in ``facts``, and the newer minutes.
+
+``facts.totals_until`` is the first minute that is not in the sums. They spare a reader the durations of 90 days, too,
+which can be millions of rows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from core.errors import DatabaseCorrupt
+from core.model import Totals
+from core.storage.sqlite.file import Database
+
+#: A minute is summed up once it is this old, in minutes: a worker may write to one that is over, if it was suspended.
+SETTLED_MINUTES = 24 * 60
+#: The most that one transaction sums up, in minutes.
+_CHUNK_MINUTES = 24 * 60
+
+_COLUMNS = ("succeeded", "failed", "dead", "run_ms", "wait_ms")
+_ADD = " ON CONFLICT DO UPDATE SET value = value + excluded.value"
+_SUM_MINUTES = tuple(
+    f"INSERT INTO facts (key, value) SELECT 'total_{column}', sum({column}) FROM minutes"
+    f" WHERE minute >= :start AND minute < :end{_ADD}"
+    for column in _COLUMNS
+)
+_SUM_DURATIONS = (
+    "INSERT INTO facts (key, value) SELECT 'total_' || kind || '_' || bucket, sum(n) FROM durations"
+    f" WHERE minute >= :start AND minute < :end GROUP BY kind, bucket{_ADD}"
+)
+_DURATIONS_SINCE = "SELECT kind, bucket, sum(n) FROM durations WHERE minute >= ? GROUP BY kind, bucket"
+_MINUTES_SINCE = (
+    f"SELECT {', '.join(f'COALESCE(sum({column}), 0)' for column in _COLUMNS)} FROM minutes WHERE minute >= ?"
+)
+
+
+def sum_up_some(db: Database) -> None:
+    """Add the next settled minutes, up to a day of them, to the sums, in one transaction; write nothing if all are."""
+    settled = db.clock.now_ms() // 60_000 - SETTLED_MINUTES
+    with db.read() as connection:
+        if _first_left(connection, settled) is None:
+            return
+    with db.write(is_durable=False) as connection:
+        start = _first_left(connection, settled)
+        if start is None:  # another process has summed them up meanwhile
+            return
+        span = {"start": start, "end": min(start + _CHUNK_MINUTES, settled)}
+        for statement in (*_SUM_MINUTES, _SUM_DURATIONS):
+            connection.execute(statement, span)
+        connection.execute(
+            "INSERT INTO facts (key, value) SELECT 'totals_until', max(minute) + 1 FROM minutes"
+            " WHERE minute >= :start AND minute < :end ON CONFLICT DO UPDATE SET value = excluded.value",
+            span,
+        )
+
+
+def _first_left(connection: sqlite3.Connection, settled: int) -> int | None:
+    """Return the first settled minute that is not in the sums; ``None`` if all are."""
+    found: int | None = connection.execute(
+        "SELECT min(minute) FROM minutes WHERE minute >= ? AND minute < ?", (summed_until(connection), settled)
+    ).fetchone()[0]
+    return found
+
+
+def summed_until(connection: sqlite3.Connection) -> int:
+    """Return the first minute that is not in the sums; 0 before any are."""
+    row = connection.execute("SELECT value FROM facts WHERE key = 'totals_until'").fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def totals(db: Database) -> Totals:
+    """Return the totals; raise ``DatabaseCorrupt`` for some that are no numbers."""
+    with db.read() as connection:
+        until = summed_until(connection)
+        sums = dict(connection.execute("SELECT key, value FROM facts WHERE key GLOB 'total_*'").fetchall())
+        newer = connection.execute(_MINUTES_SINCE, (until,)).fetchone()
+        durations = connection.execute(_DURATIONS_SINCE, (until,)).fetchall()
+        last = dict(connection.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
+    for column, number in zip(_COLUMNS, newer, strict=True):
+        _add(sums, f"total_{column}", number)
+    for kind, bucket, number in durations:
+        _add(sums, f"total_{kind}_{bucket}", number)
+    return Totals(
+        enqueued=last.get("jobs", 0),
+        attempts_started=last.get("attempts", 0),
+        succeeded=sums["total_succeeded"],
+        failed=sums["total_failed"],
+        dead=sums["total_dead"],
+        run_s=sums["total_run_ms"] / 1000,
+        wait_s=sums["total_wait_ms"] / 1000,
+        run_histogram=_histogram(sums, "total_run_"),
+        wait_histogram=_histogram(sums, "total_wait_"),
+    )
+
+
+def _add(sums: dict[str, int], key: str, number: object) -> None:
+    if not isinstance(number, int):
+        raise DatabaseCorrupt("the totals of a minute are damaged; run 'queuectl doctor', restore a backup")
+    sums[key] = sums.get(key, 0) + number
+
+
+def _histogram(sums: dict[str, int], prefix: str) -> tuple[tuple[int, int], ...]:
+    buckets = [(key.removeprefix(prefix), number) for key, number in sums.items() if key.startswith(prefix)]
+    return tuple(sorted((int(bucket), number) for bucket, number in buckets if bucket.isdigit()))
