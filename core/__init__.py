@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from core.output import Output
     from core.queue import Queue
+    from core.spool import default_database
 
 _HOME = {
     "core.errors": (
@@ -73,6 +74,7 @@ _HOME = {
     ),
     "core.output": ("Output",),
     "core.queue": ("Queue",),
+    "core.spool": ("default_database",),
     "core.execution.worker": ("StopMode", "Worker"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
@@ -104,6 +106,7 @@ __all__ = [
     "Worker",
     "WorkerInfo",
     "__version__",
+    "default_database",
 ]
 
 

@@ -20,7 +20,7 @@ from textual.notifications import Notify, SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
 
-from core.version import __version__
+from core import __version__
 from queuectl_tui.gateway.gateway import Gateway
 from queuectl_tui.gateway.host import Leaving
 from queuectl_tui.keymap import Action

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from core.clock import SystemClock, to_datetime
 from core.errors import QueueError
 from core.model import NewJob, State
-from core.queue import Queue
+
+if TYPE_CHECKING:
+    from core import Queue
 
 #: How often the feeder looks whether the queue needs more jobs, in seconds; and how many waiting jobs it keeps up.
 FEED_EVERY_S = 1.5
 KEEP_WAITING = 24
+#: How long `remove` waits for files that are still being made, and tries again for those that come late, in seconds.
+REMOVE_S = 0.5
 
 #: What the jobs run: small scripts beside the database, so that a list of commands is easy to read.
 SCRIPTS: Mapping[str, str] = {
@@ -51,48 +57,47 @@ echo "in sync"
     "report": 'echo "report of $(date)"; sleep 1; echo sent',
 }
 
-_Maker = Callable[[random.Random], NewJob]
+_Maker = Callable[[random.Random, datetime], NewJob]
 
 
-def _thumbs(dice: random.Random) -> NewJob:
+def _thumbs(dice: random.Random, now: datetime) -> NewJob:
     return NewJob(f"./thumbs {dice.randrange(1, 6)} photo-{dice.randrange(1, 900):03}.jpg", label="thumbs")
 
 
-def _encode(dice: random.Random) -> NewJob:
+def _encode(dice: random.Random, now: datetime) -> NewJob:
     film = dice.choice(("holiday", "birthday", "lecture", "interview", "garden"))
     command = f"./encode {film}-{dice.randrange(1, 30)}.mov {dice.randrange(8, 25)}"
     return NewJob(command, queue="media", priority=dice.choice((0, 0, 5)))
 
 
-def _import(dice: random.Random) -> NewJob:
+def _import(dice: random.Random, now: datetime) -> NewJob:
     return NewJob(f"./import orders-{dice.randrange(1, 50):02}.csv", queue="etl")
 
 
-def _fetch(dice: random.Random) -> NewJob:
+def _fetch(dice: random.Random, now: datetime) -> NewJob:
     return NewJob(f"./fetch https://example.test/v/{dice.randrange(100, 999)}", queue="media")
 
 
-def _load(dice: random.Random) -> NewJob:
+def _load(dice: random.Random, now: datetime) -> NewJob:
     return NewJob(f"./load 2026-01-{dice.randrange(1, 29):02}", queue="etl", max_attempts=dice.choice((1, 2, 3)))
 
 
-def _sync(dice: random.Random) -> NewJob:
+def _sync(dice: random.Random, now: datetime) -> NewJob:
     host = dice.choice(("nas", "backup", "mirror"))
     return NewJob(f"./sync {host}.example.test {dice.choice((2, 2, 3))}", max_attempts=4, label="sync")
 
 
-def _render(dice: random.Random) -> NewJob:
+def _render(dice: random.Random, now: datetime) -> NewJob:
     return NewJob(f"./render scene-{dice.randrange(1, 90)}.blend", queue="media", max_attempts=2)
 
 
-def _reindex(dice: random.Random) -> NewJob:
+def _reindex(dice: random.Random, now: datetime) -> NewJob:
     return NewJob(f"./reindex shard-{dice.randrange(1, 9)}", queue="etl", timeout_s=4.0, max_attempts=2)
 
 
-def _report(dice: random.Random) -> NewJob:
+def _report(dice: random.Random, now: datetime) -> NewJob:
     in_s = dice.choice((15, 40, 90, 300, 3600, 7200))
-    due_at = to_datetime(SystemClock().now_ms()) + timedelta(seconds=in_s)
-    return NewJob("./report", label="nightly", run_at=due_at)
+    return NewJob("./report", label="nightly", run_at=now + timedelta(seconds=in_s))
 
 
 _MIX: tuple[tuple[_Maker, int], ...] = (
@@ -108,37 +113,47 @@ _MIX: tuple[tuple[_Maker, int], ...] = (
 )
 
 
-def make_jobs(count: int, seed: int, directory: str) -> list[NewJob]:
-    """Return so many jobs of the mix, the same ones for a seed; the first ones show a bit of everything."""
+def make_jobs(count: int, seed: int, directory: str, now: datetime) -> list[NewJob]:
+    """Return ``count`` jobs of the mix to run in ``directory``; those of one seed are the same.
+
+    The first ones have one of each kind. What is scheduled is due some time after ``now``.
+    """
     dice = random.Random(seed)
     makers = [maker for maker, _ in _MIX]
     weights = [weight for _, weight in _MIX]
     first: list[_Maker] = [_thumbs, _encode, _thumbs, _sync, _thumbs, _import, _load, _thumbs, _fetch, _report, _render]
     chosen = first[:count] + dice.choices(makers, weights, k=max(0, count - len(first)))
-    return [_in(directory, maker(dice)) for maker in chosen]
-
-
-def _in(directory: str, job: NewJob) -> NewJob:
-    return job._replace(cwd=directory)
+    return [maker(dice, now)._replace(cwd=directory) for maker in chosen]
 
 
 class Demo:
-    """A database in a temporary directory, and a thread that keeps it fed until it is closed."""
+    """A database in a temporary directory, and a thread that keeps it fed until it is closed.
+
+    The directory has its name before ``make`` makes it, so that ``remove`` can be called at any time, on any thread.
+    """
 
     def __init__(self) -> None:
-        self.directory = tempfile.mkdtemp(prefix="queuectl-demo-")
-        self.path = os.path.join(self.directory, "demo.db")
+        self.directory = os.path.join(tempfile.gettempdir(), f"queuectl-demo-{secrets.token_hex(8)}")
+        self.database = os.path.join(self.directory, "demo.db")
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        for name, text in SCRIPTS.items():
-            path = os.path.join(self.directory, name)
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(f"#!/bin/sh\n{text.strip()}\n")
-            os.chmod(path, 0o700)
+        self._making = threading.Lock()
+
+    def make(self) -> None:
+        """Make the directory, private to the user, with the scripts in it; raise ``QueueError`` once it was removed."""
+        with self._making:
+            if self._stop.is_set():
+                raise QueueError("the demo has ended")
+            os.mkdir(self.directory, 0o700)
+            for name, text in SCRIPTS.items():
+                path = os.path.join(self.directory, name)
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(f"#!/bin/sh\n{text.strip()}\n")
+                os.chmod(path, 0o700)
 
     def start(self, queue: Queue) -> None:
         """Fill the queue and keep feeding it."""
-        queue.enqueue_many(make_jobs(60, 1, self.directory))
+        queue.enqueue_many(make_jobs(60, 1, self.directory, queue.now()))
         queue.limit("media", 2)
         self._thread = threading.Thread(target=self._feed, args=(queue,), name="queuectl-demo", daemon=True)
         self._thread.start()
@@ -151,16 +166,26 @@ class Demo:
         self.remove()
 
     def remove(self) -> None:
-        """Remove all files."""
-        shutil.rmtree(self.directory, ignore_errors=True)
+        """Remove all files, those that are being made as well; give up after a second on what cannot be removed."""
+        self._stop.set()
+        is_made = self._making.acquire(timeout=REMOVE_S)
+        try:
+            end_s = time.monotonic() + REMOVE_S
+            while os.path.lexists(self.directory):
+                shutil.rmtree(self.directory, ignore_errors=True)
+                if time.monotonic() >= end_s:
+                    return
+        finally:
+            if is_made:
+                self._making.release()
 
     def _feed(self, queue: Queue) -> None:
-        turn = 1
+        round_ = 1
         while not self._stop.wait(FEED_EVERY_S):
-            turn += 1
+            round_ += 1
             try:
                 counts = queue.counts()
                 if counts.of(State.PENDING) - counts.delayed < KEEP_WAITING:
-                    queue.enqueue_many(make_jobs(9 + turn % 5, turn, self.directory))
+                    queue.enqueue_many(make_jobs(9 + round_ % 5, round_, self.directory, queue.now()))
             except QueueError:
                 continue

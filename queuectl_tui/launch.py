@@ -9,9 +9,8 @@ import termios
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from core import Queue, default_database
 from core.interrupt import has_started
-from core.queue import Queue
-from core.spool import default_database
 from queuectl_tui import preferences as remembered
 from queuectl_tui.gateway.reader import Reader
 from queuectl_tui.keymap import remapped
@@ -48,9 +47,10 @@ def launch(options: Options) -> int:
     try:
         if options.is_demo:
             with _ending_in_order_on_signals():
-                demo = _make_demo()
-                watch.before_exit = demo.remove
-        path = demo.path if demo is not None else options.database or default_database()
+                demo = _new_demo()
+                watch.before_exit = demo.remove  # before there is anything to remove: the watch waits for nothing
+                demo.make()
+        path = demo.database if demo is not None else options.database or default_database()
         with Queue(path, is_read_only=options.is_read_only) as queue:
             if demo is not None:
                 demo.start(queue)
@@ -104,7 +104,7 @@ def _ending_in_order_on_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)
 
 
-def _make_demo() -> Demo:
+def _new_demo() -> Demo:
     from queuectl_tui.demo import Demo
 
     return Demo()

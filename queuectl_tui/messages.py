@@ -9,7 +9,8 @@ from textual.message import Message
 from queuectl_tui.snapshot import Pane
 
 if TYPE_CHECKING:
-    from core.execution.events import WorkerEvent
+    from textual.notifications import SeverityLevel
+
     from core.model import LastAct
 
 
@@ -34,7 +35,7 @@ class UndoOffered(Message):
 
 
 class ActDone(Message):
-    """A write ended well. ``said`` is one line for a toast ("" says nothing); ``ticket`` is the order's number."""
+    """A write ended well. ``said`` is one line for a toast ("" says nothing); ``ticket`` is the write's number."""
 
     def __init__(self, verb: str, said: str, ticket: int = 0) -> None:
         super().__init__()
@@ -46,7 +47,7 @@ class ActDone(Message):
 class ActRefused(Message):
     """A write was refused or failed; nothing changed.
 
-    ``reason`` is one line; ``ticket`` is the order's number; ``field_id`` is the field of the form that it is about.
+    ``reason`` is one line; ``ticket`` is the write's number; ``field_id`` is the field of the form that it is about.
     """
 
     def __init__(self, verb: str, reason: str, ticket: int = 0, field_id: str | None = None) -> None:
@@ -68,11 +69,16 @@ class ActProgressed(Message):
 
 
 class WorkerReported(Message):
-    """The worker inside this process reported something a person should see."""
+    """The worker inside this process has a trouble, or one has ended: one line ``text`` for a toast.
 
-    def __init__(self, event: WorkerEvent) -> None:
+    ``is_of_storage`` when the trouble is that the database cannot be written.
+    """
+
+    def __init__(self, text: str, severity: SeverityLevel, *, is_of_storage: bool = False) -> None:
         super().__init__()
-        self.event = event
+        self.text = text
+        self.severity = severity
+        self.is_of_storage = is_of_storage
 
 
 class WorkerEnded(Message):

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from core.version import __version__
+from core import __version__
 
 #: How many jobs of the demo run at once unless the person says otherwise.
 DEMO_SLOTS = 6

@@ -111,9 +111,6 @@ class WorkerStopped(NamedTuple):
     detached: int
 
 
-#: What concerns the worker itself and a person should see, beside its attempts and its start and end.
-NOTICES = (SpawningPaused, StorageTrouble, StorageRecovered, LockFileRemoved, RecoveryBlocked, LoopFailed)
-
 WorkerEvent = Union[  # noqa: UP007 - an alias that 3.10 evaluates at import
     WorkerStarted,
     AttemptStarted,

@@ -13,7 +13,6 @@ from textual.app import App
 
 from core.errors import QueueError
 from core.model import Job
-from core.output import text_of
 from core.text import clean_line
 from queuectl_tui.dialogs.copy_menu import CopyMenu, command_line
 from queuectl_tui.format import size
@@ -74,7 +73,7 @@ def tail_text(output: Readable) -> str:
     """Return the end of an output as text, as much as a clipboard takes."""
     total = output.size()
     start = max(0, total - MAX_COPIED_BYTES)
-    return text_of(output.read(start, total - start))
+    return output.read(start, total - start).decode("utf-8", "replace")
 
 
 def _give_to(tool: Sequence[str], text: str) -> None:

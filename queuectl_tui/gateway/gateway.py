@@ -14,7 +14,7 @@ from core.rules.states import Verb, undoable_moves
 from queuectl_tui.gateway.host import WorkerHost
 from queuectl_tui.gateway.reader import DetailRequest, Reader
 from queuectl_tui.gateway.window import Wanted, next_sort
-from queuectl_tui.gateway.writer import Order, Writer
+from queuectl_tui.gateway.writer import Write, Writer
 from queuectl_tui.messages import JobEnqueued, RangeRead, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, Snapshot
 
@@ -143,7 +143,7 @@ class Gateway:
         def add(_: Progress) -> None:
             self._post(JobEnqueued(self._queue.add(job)))
 
-        return self._writer.give(Order("enqueue", add, lambda _: ""))
+        return self._writer.submit(Write("enqueue", add, lambda _: ""))
 
     def retry(self, jobs: Selected) -> int:
         """Replay finished jobs, make delayed ones due now; return the ticket as ``enqueue`` does."""
@@ -156,7 +156,7 @@ class Gateway:
         def cancel(progress: Progress) -> Act:
             return self._queue.cancel(jobs, kill=kill, progress=progress)
 
-        return self._writer.give(Order(verb, cancel, lambda act: self._said_of_cancel(verb, act, jobs)))
+        return self._writer.submit(Write(verb, cancel, lambda act: self._said_of_cancel(verb, act, jobs)))
 
     def _said_of_cancel(self, verb: str, act: Act | None, jobs: Selected) -> str:
         """Return the line that tells what a cancel did, and what it can only do once a worker comes."""
@@ -200,11 +200,11 @@ class Gateway:
         def look(_: Progress) -> None:
             self._post(UndoOffered(self._queue.last_act()))
 
-        self._writer.give(Order("undo", look, lambda _: ""))
+        self._writer.submit(Write("undo", look, lambda _: ""))
 
     def undo(self, act_id: int) -> None:
         """Undo an act."""
-        self._writer.give(Order("undo", lambda progress: self._queue.undo(act_id, progress=progress), undone))
+        self._writer.submit(Write("undo", lambda progress: self._queue.undo(act_id, progress=progress), undone))
 
     def pause(self, lane: str | None, is_paused: bool) -> None:
         """Pause or resume a lane; ``None`` means everything."""
@@ -217,7 +217,7 @@ class Gateway:
 
         what = "Everything" if lane is None else f"Queue {lane}"
         said = f"{what} paused; running jobs go on." if is_paused else f"{what} resumed."
-        self._writer.give(Order("pause", turn, lambda _: said))
+        self._writer.submit(Write("pause", turn, lambda _: said))
 
     def stop_worker(self, worker_id: int) -> None:
         """Ask a worker, here or elsewhere, to finish what runs and end."""
@@ -225,7 +225,7 @@ class Gateway:
         def ask(_: Progress) -> None:
             self._queue.stop_worker(worker_id)
 
-        self._writer.give(Order("stop worker", ask, lambda _: f"Worker {worker_id} was asked to stop."))
+        self._writer.submit(Write("stop worker", ask, lambda _: f"Worker {worker_id} was asked to stop."))
 
     def resize(self, change: int) -> None:
         """Run more or fewer jobs at once in this process."""
@@ -233,7 +233,7 @@ class Gateway:
         self._reader.wake()
 
     def _act(self, verb: str, do: Callable[[Progress], Act]) -> int:
-        return self._writer.give(Order(verb, do, lambda act: said_of(verb, act)))
+        return self._writer.submit(Write(verb, do, lambda act: said_of(verb, act)))
 
 
 def said_of(verb: str, act: Act | None) -> str:

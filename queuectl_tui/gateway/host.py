@@ -10,7 +10,8 @@ from textual.message import Message
 
 from core.errors import QueueError
 from core.queue import Queue
-from queuectl_tui.messages import WorkerEnded, WorkerReported
+from queuectl_tui.gateway.worker_reports import WorkerReports
+from queuectl_tui.messages import WorkerEnded
 from queuectl_tui.troubles import WAITING_RESULTS
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class WorkerHost:
         self._starting: threading.Thread | None = None
         self._leaving: Leaving | None = None
         self._lock = threading.Lock()
-        self._is_end_told = False
+        self._is_end_reported = False
+        self._reports = WorkerReports()
 
     def start(self) -> None:
         """Begin to run jobs, soon."""
@@ -57,11 +59,11 @@ class WorkerHost:
         with self._lock:
             if self._was_asked_to_end():
                 return
-            worker = Worker(self._queue, slots=self._slots, on_event=self._heard)
+            worker = Worker(self._queue, slots=self._slots, on_event=self._on_worker_event)
             try:
                 worker.start()
             except (QueueError, OSError) as error:
-                self._is_end_told = True
+                self._is_end_reported = True
                 self._post(WorkerEnded(f"could not start: {error}"))
                 return
             self._worker = worker
@@ -119,7 +121,7 @@ class WorkerHost:
             self._worker.stop(modes[leaving])
 
     def has_ended(self, timeout_s: float = 0.0) -> bool:
-        """Tell whether no worker runs (any more)."""
+        """Return whether no worker runs (any more)."""
         if self._starting is not None and self._starting.is_alive():
             self._starting.join(timeout_s)
         if self._starting is not None and self._starting.is_alive():
@@ -130,13 +132,12 @@ class WorkerHost:
     def check(self) -> None:
         """Report, once, that the worker ended by itself."""
         worker = self._worker
-        if worker is not None and not self._is_end_told and worker.error is not None:
-            self._is_end_told = True
+        if worker is not None and not self._is_end_reported and worker.error is not None:
+            self._is_end_reported = True
             self._post(WorkerEnded(f"has ended: {worker.error}. Its jobs go on; start again to take them over"))
 
-    def _heard(self, event: WorkerEvent) -> None:
-        from core.execution.events import NOTICES
-
-        if isinstance(event, NOTICES):
-            self._post(WorkerReported(event))
+    def _on_worker_event(self, event: WorkerEvent) -> None:
+        report = self._reports.report_of(event)
+        if report is not None:
+            self._post(report)
         self._on_event()

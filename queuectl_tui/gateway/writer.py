@@ -1,4 +1,4 @@
-"""The writer thread: does what people ask, one after the other, off the UI thread, and reports facts."""
+"""The writer thread: performs one write after the other off the UI thread, and posts what became of each."""
 
 from __future__ import annotations
 
@@ -20,53 +20,56 @@ from queuectl_tui.messages import ActDone, ActProgressed, ActRefused
 PROGRESS_SPACING_S = 0.1
 
 
-class Order(NamedTuple):
-    """One write: what it is called, how it is done, and what is said when it is done ("" says nothing)."""
+class Write(NamedTuple):
+    """One write: its verb, what performs it, and the line that describes its result (``""`` for none)."""
 
     verb: str
-    do: Callable[[Progress], Act | None]
-    say: Callable[[Act | None], str]
+    perform: Callable[[Progress], Act | None]
+    describe: Callable[[Act | None], str]
 
 
 class Writer:
-    """Carries out orders in turn; ``on_commit`` is called after each that may have changed something."""
+    """Performs writes on its own thread, one after the other, and posts ``ActDone`` or ``ActRefused`` for each.
+
+    ``on_commit`` is called after each that may have changed something.
+    """
 
     def __init__(self, post: Callable[[Message], object], on_commit: Callable[[], None]) -> None:
         self._post = post
         self._on_commit = on_commit
-        self._orders: fifo.SimpleQueue[tuple[int, Order] | None] = fifo.SimpleQueue()
+        self._writes: fifo.SimpleQueue[tuple[int, Write] | None] = fifo.SimpleQueue()
         self._tickets = itertools.count(1)
         self._thread = threading.Thread(target=self._run, name="queuectl-writer", daemon=True)
 
     def start(self) -> None:
-        """Begin to take orders."""
+        """Start the thread."""
         self._thread.start()
 
-    def give(self, order: Order) -> int:
-        """Queue an order and return its ticket, the number that the message about its end carries; at once."""
+    def submit(self, write: Write) -> int:
+        """Queue a write and return its ticket, the number that the message about its end carries. Never blocks."""
         ticket = next(self._tickets)
-        self._orders.put((ticket, order))
+        self._writes.put((ticket, write))
         return ticket
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Finish the orders given so far and end the thread."""
-        self._orders.put(None)
+        """Perform the writes that were submitted, and end the thread."""
+        self._writes.put(None)
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        while (given := self._orders.get()) is not None:
-            ticket, order = given
+        while (submitted := self._writes.get()) is not None:
+            ticket, write = submitted
             try:
-                act = order.do(self._progress(order.verb))
+                act = write.perform(self._progress(write.verb))
             except NameTaken as error:
-                self._post(ActRefused(order.verb, str(error), ticket, "name"))
+                self._post(ActRefused(write.verb, str(error), ticket, "name"))
             except QueueError as error:
-                self._post(ActRefused(order.verb, str(error), ticket))
+                self._post(ActRefused(write.verb, str(error), ticket))
             except Exception as error:  # the gateway's boundary: a write that fails must not end the thread
-                self._post(ActRefused(order.verb, f"{type(error).__name__}: {error}", ticket))
+                self._post(ActRefused(write.verb, f"{type(error).__name__}: {error}", ticket))
             else:
-                self._post(ActDone(order.verb, _said(order, act), ticket))
+                self._post(ActDone(write.verb, _described(write, act), ticket))
             self._on_commit()
 
     def _progress(self, verb: str) -> Progress:
@@ -82,9 +85,9 @@ class Writer:
         return report
 
 
-def _said(order: Order, act: Act | None) -> str:
-    """Return what an order says of itself; it may have to read for that, and what was done stays done if it cannot."""
+def _described(write: Write, act: Act | None) -> str:
+    """Return the line about a write's result; where reading for it fails, a line that says that the write was done."""
     try:
-        return order.say(act)
+        return write.describe(act)
     except Exception as error:  # as above: it must not end the thread
-        return f"The {order.verb} is done; what became of each job could not be read: {error}"
+        return f"The {write.verb} is done; what became of each job could not be read: {error}"

@@ -19,8 +19,6 @@ from queuectl_tui.screens.board import Board
 class Telling(Board, inherit_bindings=False):
     """The part of the dashboard that speaks; what it speaks of are facts that need no picture."""
 
-    _is_storage_troubled = False
-
     def on_job_enqueued(self, message: JobEnqueued) -> None:
         """Stay with the new job, through all panes, until the person looks at another."""
         self.toast(f"Job {message.job_id} enqueued.")
@@ -65,25 +63,9 @@ class Telling(Board, inherit_bindings=False):
         self.boxes[message.pane].table.learn(message.start, message.ids)
 
     def on_worker_reported(self, message: WorkerReported) -> None:
-        """Tell of trouble that the worker has, and of its end."""
-        from core.execution import events
-
-        event = message.event
-        if isinstance(event, events.SpawningPaused):
-            self.toast(f"No room for more commands for {event.for_s:.0f} s: {event.reason}", "warning")
-        elif isinstance(event, events.RecoveryBlocked):
-            self.toast(event.message, "error")
-        elif isinstance(event, events.LockFileRemoved):
-            self.toast(f"The worker's files in {event.spool} were removed; leave that directory alone", "error")
-        elif isinstance(event, events.LoopFailed):
-            self.toast(f"The worker stumbled and goes on: {event.error}", "error")
-        elif isinstance(event, events.StorageTrouble) and not self._is_storage_troubled:
-            self._is_storage_troubled = True  # it is told again and again, until it is over
-            if self.snapshot.error is None:  # else what is wrong has been told already
-                self.toast(f"Results are kept and tried again: {event.message}", "error")
-        elif isinstance(event, events.StorageRecovered):
-            self._is_storage_troubled = False
-            self.toast("The database takes results again.")
+        """Show a trouble of the worker, but for one that the newest picture has already."""
+        if not (message.is_of_storage and self.snapshot.error is not None):
+            self.toast(message.text, message.severity)
 
     def on_worker_ended(self, message: WorkerEnded) -> None:
         """Tell that this dashboard runs no jobs any more."""

@@ -91,6 +91,11 @@ class PtyProgram:
         with open(f"/proc/{self.pid}/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * _PAGE
 
+    def hang_up(self) -> None:
+        """Close the terminal, as a window that is closed does; nothing more can be read."""
+        os.close(self.descriptor)
+        self.descriptor, self._writer = os.pipe()  # something to wait on until the end, which never comes by it
+
     def wait(self, timeout_s: float) -> int | None:
         """Wait for the end, reading what still comes; return the exit code, ``None`` when it does not end in time."""
         end_s = time.monotonic() + timeout_s

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from textual.widgets._toast import Toast
 
-from core.execution.events import StorageTrouble
 from core.model import Act, LastAct, NewJob, Sort, Term, View
 from queuectl_tui.dialogs.enqueue import EnqueueScreen
 from queuectl_tui.dialogs.help import HelpScreen
@@ -434,9 +433,9 @@ async def test_errors_that_take_turns_are_told_once_until_all_is_well() -> None:
 
 
 async def test_the_workers_trouble_is_told_unless_it_is_told_already() -> None:
-    for error, told in ((None, ["Results are kept and tried again: no room"]), ("queue.db was deleted", [])):
+    for error, told in ((None, ["Results wait: no room"]), ("queue.db was deleted", [])):
         async with staged(busy_snapshot()._replace(error=error)) as stage:
-            stage.board.post_message(WorkerReported(StorageTrouble("no room")))
+            stage.board.post_message(WorkerReported("Results wait: no room", "error", is_of_storage=True))
             await stage.pilot.pause()
             assert [said for said in stage.toasts() if said.startswith("Results")] == told
 

@@ -21,7 +21,7 @@ from core.queue import Queue
 from core.rules.filters import parse_filter
 from queuectl_tui.gateway import reader
 from queuectl_tui.gateway.gateway import DetailRequest, Gateway, said_of
-from queuectl_tui.gateway.writer import Order, Writer
+from queuectl_tui.gateway.writer import Write, Writer
 from queuectl_tui.messages import ActDone, ActRefused, JobEnqueued, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, Snapshot
 from queuectl_tui.troubles import troubles_of
@@ -166,8 +166,8 @@ def test_an_order_that_cannot_say_what_it_did_is_done_and_the_next_one_is_carrie
     messages: list[Message] = []
     writer = Writer(messages.append, lambda: None)
     writer.start()
-    writer.give(Order("cancel", lambda _: None, fail))
-    writer.give(Order("purge", lambda _: None, lambda _: "Purged."))
+    writer.submit(Write("cancel", lambda _: None, fail))
+    writer.submit(Write("purge", lambda _: None, lambda _: "Purged."))
     writer.stop(60.0)
     said = [(message.verb, message.said) for message in messages if isinstance(message, ActDone)]
     assert said == [

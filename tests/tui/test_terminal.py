@@ -319,6 +319,38 @@ def test_a_demo_that_is_told_to_end_while_it_starts_leaves_nothing_behind(tmp_pa
     assert [path.name for path in tmp_path.iterdir() if path.name != "config"] == []
 
 
+#: Starts the dashboard; it stops for good right after a demo's directory was made, or after its first file was.
+STUCK_DEMO = """
+import builtins, os, sys, time
+from queuectl_tui import main
+
+def stuck(name, make):
+    def made(path, *arguments, **options):
+        result = make(path, *arguments, **options)
+        while "queuectl-demo-" in str(path):
+            time.sleep(1)
+        return result
+    return made
+
+module, name = {"mkdir": (os, "mkdir"), "open": (builtins, "open")}[sys.argv[1]]
+setattr(module, name, stuck(name, getattr(module, name)))
+main(["--demo"])
+"""
+
+
+@pytest.mark.parametrize("call", ["mkdir", "open"])
+def test_a_demo_whose_terminal_is_closed_while_its_files_are_made_leaves_nothing_behind(
+    tmp_path: Path, call: str
+) -> None:
+    """The process is ended at once, by a thread that waits for nothing but the terminal."""
+    env = {"TMPDIR": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config"), "PYTHONPATH": str(ROOT)}
+    with PtyProgram([sys.executable, "-c", STUCK_DEMO, call], env=env) as program:
+        until(lambda: bool(list(tmp_path.glob("queuectl-demo-*"))))
+        program.hang_up()
+        assert program.wait(60) == 128 + signal.SIGHUP
+    assert [path.name for path in tmp_path.iterdir() if path.name != "config"] == []
+
+
 def test_the_watch_takes_no_signal_that_the_main_thread_blocks() -> None:
     """Else Python runs its handler in the main thread in the middle of what was to be whole."""
     masks: queue.SimpleQueue[set[int]] = queue.SimpleQueue()
