@@ -11,9 +11,10 @@ from core.execution import events
 from core.execution.command import Command, adopt
 from core.execution.processes import reap_orphans
 from core.execution.shim import own_pids
-from core.locks import Lock, look_at
+from core.execution.unwatched import see
 from core.model import Presence
 from core.places import here
+from core.rules.states import Fate
 from core.storage.sqlite import workers
 from core.storage.sqlite.attempts import Attempts, Claim, OpenAttempt
 from core.storage.sqlite.file import Database
@@ -58,15 +59,14 @@ class Recovery:
         attempts = self._attempts.open_elsewhere(worker_id)
         known = {worker.id: worker for worker in workers.workers(self._db)} if attempts else {}
         now = self._db.clock.monotonic_s()
-        unknown: dict[str, list[OpenAttempt]] = {}
+        unknown: dict[Fate, list[OpenAttempt]] = {}
         for attempt in attempts:
             worker = known.get(attempt.worker_id)
-            presence = Presence.DEAD if worker is None else worker.presence
-            if presence is Presence.ALIVE:
+            fate = see(self._db, attempt, Presence.DEAD if worker is None else worker.presence).fate
+            if fate is Fate.WATCHED:
                 continue
-            reason = self._doubt_about(attempt, presence)
-            if reason:
-                unknown.setdefault(reason, []).append(attempt)
+            if fate.is_in_doubt:
+                unknown.setdefault(fate, []).append(attempt)
                 since = self._unknown_since.setdefault(attempt.id, now)
                 if attempt.stop_requested is None or now - since < UNKNOWN_S:
                     continue
@@ -77,27 +77,24 @@ class Recovery:
                 yield Adopted(claim, command, attempt.place == here(), was_told)
         left = {attempt.id for found in unknown.values() for attempt in found}
         self._unknown_since = {one: since for one, since in self._unknown_since.items() if one in left}
-        self._tell(" ".join(_left_alone(reason, found) for reason, found in unknown.items()))
+        self._tell(" ".join(_left_alone(self._doubt(fate), found) for fate, found in unknown.items()))
 
     def _tell(self, blocked: str) -> None:
         if blocked != self.blocked:
             self.blocked = blocked
             self._emit(events.RecoveryBlocked(blocked) if blocked else events.RecoveryUnblocked())
 
-    def _doubt_about(self, attempt: OpenAttempt, presence: Presence) -> str:
-        """Return why an attempt of a worker that is not alive may run all the same; empty when its lock tells."""
+    def _doubt(self, fate: Fate) -> str:
+        """Return why commands of such a fate may run all the same."""
         spool = self._db.spool
-        if presence is Presence.ELSEWHERE:
+        if fate is Fate.WORKER_ELSEWHERE:
             return (
                 "started with another copy of this database, or when it was at another path, by a worker whose lock"
                 f" file is not in {spool.workers}"
             )
-        if presence is Presence.HIDDEN:
+        if fate is Fate.WORKER_HIDDEN:
             return f"started by a worker that may live: its lock file was removed from {spool.workers}"
-        is_of_this_boot = attempt.place is not None and attempt.place.boot_id == here().boot_id
-        if is_of_this_boot and look_at(spool.run_file(attempt.id))[0] is Lock.GONE:
-            return f"started by a worker that is dead, but the run file was removed from {spool.attempts}"
-        return ""
+        return f"started by a worker that is dead, but the run file was removed from {spool.attempts}"
 
 
 def _left_alone(reason: str, attempts: list[OpenAttempt]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from core.clock import to_datetime
 from core.execution.command import read_status
@@ -11,6 +12,7 @@ from core.execution.processes import session_lives
 from core.locks import Lock, look_at
 from core.model import Job, Phase, Presence, Unwatched, WorkerInfo
 from core.places import here
+from core.rules.states import Fate, fate_of
 from core.storage.sqlite import workers
 from core.storage.sqlite.attempts import Attempts, OpenAttempt
 from core.storage.sqlite.file import Database
@@ -55,23 +57,51 @@ def _look_at(db: Database, attempt: OpenAttempt, presence: Presence) -> Unwatche
     return Unwatched(phase, reason, ended_at, attempt.stop_requested is not None)
 
 
-def _what_is_known(db: Database, attempt: OpenAttempt, presence: Presence) -> tuple[Phase, str, datetime | None]:
-    if presence in (Presence.HIDDEN, Presence.ELSEWHERE):
-        reason = f"it may be running: the lock file of worker {attempt.worker_id} is missing"
-        return Phase.UNWATCHED, reason, None
+class Seen(NamedTuple):
+    """What becomes of the command of an open attempt, whether its run file is locked, and when it ended if it has."""
+
+    fate: Fate
+    is_locked: bool = False
+    ended_at_ms: int | None = None
+
+
+def see(db: Database, attempt: OpenAttempt, owner: Presence) -> Seen:
+    """Look at an open attempt whose worker is in the given presence; raise ``OSError`` with no descriptor left.
+
+    Of a worker that is not dead nothing is looked at.
+    """
+    if owner is not Presence.DEAD:
+        return Seen(fate_of(owner))
+    run_file = db.spool.run_file(attempt.id)
+    lock, _ = look_at(run_file)  # first: a status that is written after this look is found all the same
+    status = read_status(db.spool, attempt.id)
+    has_ended = status.exit_code is not None
+    is_alone = not has_ended and lock is Lock.FREE and status.pid is not None and attempt.place == here()
+    fate = fate_of(
+        owner,
+        is_of_this_boot=attempt.place is not None and attempt.place.boot_id == here().boot_id,
+        is_locked=None if lock is Lock.GONE else lock is Lock.HELD,
+        has_ended=has_ended,
+        has_processes=is_alone and session_lives(run_file, status.pid or 0),
+    )
+    return Seen(fate, lock is Lock.HELD, status.ended_at_ms)
+
+
+def _what_is_known(db: Database, attempt: OpenAttempt, owner: Presence) -> tuple[Phase, str, datetime | None]:
     try:
-        status = read_status(db.spool, attempt.id)
-        lock, _ = look_at(db.spool.run_file(attempt.id))
+        seen = see(db, attempt, owner)
     except OSError:  # no descriptor left to look with
         return Phase.UNWATCHED, "no living worker watches it", None
-    if status.exit_code is not None and status.ended_at_ms is not None:
+    if seen.fate is Fate.ENDED and seen.ended_at_ms is not None:
         reason = "its command has ended; a worker records how, once one is alive ('queuectl worker')"
-        return Phase.ENDED, reason, to_datetime(status.ended_at_ms)
-    if lock is Lock.HELD:
-        will = "be cancelled" if attempt.stop_requested else "be watched again"
-        return Phase.UNWATCHED, f"no living worker watches it; it will {will} once there is one", None
-    if lock is Lock.GONE:
+        return Phase.ENDED, reason, to_datetime(seen.ended_at_ms)
+    if seen.fate is Fate.LOST:
+        return Phase.ENDED, "its command is gone without a result; a worker starts it again, once one is alive", None
+    if seen.fate is Fate.RUN_FILE_GONE:
         return Phase.UNWATCHED, "it may be running: its run file is missing, and so is its worker", None
-    if status.pid is not None and attempt.place == here() and session_lives(db.spool.run_file(attempt.id), status.pid):
+    if seen.fate is not Fate.RUNNING:
+        return Phase.UNWATCHED, f"it may be running: the lock file of worker {attempt.worker_id} is missing", None
+    if not seen.is_locked:
         return Phase.UNWATCHED, "no living worker watches it, and its shim was killed", None
-    return Phase.ENDED, "its command is gone without a result; a worker starts it again, once one is alive", None
+    will = "be cancelled" if attempt.stop_requested else "be watched again"
+    return Phase.UNWATCHED, f"no living worker watches it; it will {will} once there is one", None

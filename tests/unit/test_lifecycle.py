@@ -11,15 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidTransition
-from core.model import FAILURES, Decision, Ending, Job, Outcome, Phase, State
+from core.model import FAILURES, Decision, Ending, Job, Outcome, Phase, Presence, State
 from core.rules.backoff import Backoff, delay_ms
 from core.rules.states import (
     MAX_INTERRUPTS,
     VERBS,
+    Fate,
     Verb,
     check,
     decide,
     describe,
+    fate_of,
     outcome_of_exit,
     states_of,
     undoable_moves,
@@ -355,6 +357,52 @@ def test_hints_are_for_states_that_the_verb_refuses() -> None:
     """A hint for a state in which the verb works would never be read."""
     for verb, rule in VERBS.items():
         assert not set(rule.hints) & set(states_of(verb))
+
+
+#: What becomes of an open attempt's command: `*` is any, `gone` a run file that is not there.
+FATES = """
+    owner      boot   lock  status  processes  fate
+    alive      *      *     *       *          watched
+    elsewhere  *      *     *       *          worker_elsewhere
+    hidden     *      *     *       *          worker_hidden
+    dead       *      *     yes     *          ended
+    dead       *      held  no      *          running
+    dead       *      free  no      yes        running
+    dead       *      gone  no      yes        running
+    dead       *      free  no      no         lost
+    dead       this   gone  no      no         run_file_gone
+    dead       other  gone  no      no         lost
+"""
+
+FACTS: tuple[tuple[str, ...], ...] = (
+    ("alive", "dead", "elsewhere", "hidden"),
+    ("this", "other"),
+    ("held", "free", "gone"),
+    ("yes", "no"),
+    ("yes", "no"),
+)
+FATE_ROWS = [(row[:-1], Fate[row[-1].upper()]) for row in read_table(FATES)[1]]
+
+
+@pytest.mark.parametrize("facts", list(product(*FACTS)))
+def test_what_becomes_of_the_command_of_a_worker_that_died(facts: tuple[str, ...]) -> None:
+    """Every combination of what can be seen is in exactly one row of the table, and leads where it says."""
+    fates = [
+        fate
+        for pattern, fate in FATE_ROWS
+        if all(wanted in ("*", fact) for wanted, fact in zip(pattern, facts, strict=True))
+    ]
+    assert len(fates) == 1
+    owner, boot, lock, status, processes = facts
+    fate = fate_of(
+        Presence(owner),
+        is_of_this_boot=boot == "this",
+        is_locked={"held": True, "free": False, "gone": None}[lock],
+        has_ended=status == "yes",
+        has_processes=processes == "yes",
+    )
+    assert fate is fates[0]
+    assert fate.is_in_doubt == (fate not in (Fate.WATCHED, Fate.RUNNING, Fate.ENDED, Fate.LOST))
 
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=timezone.utc)
