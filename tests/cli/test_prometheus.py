@@ -44,7 +44,7 @@ def value(found: dict[str, Metric], name: str, **labels: str) -> float:
     """Return the value of one series."""
     family = next(one for one in found.values() if name in (one.name, *(sample.name for sample in one.samples)))
     (match,) = [one.value for one in family.samples if one.name == name and one.labels == labels]
-    return match
+    return float(match)
 
 
 def test_jobs_and_attempts_are_counted(cli: Cli, open_queue: Queue) -> None:
