@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
@@ -25,8 +26,18 @@ def is_json(text: str) -> bool:
 
 
 def is_array(text: str) -> bool:
-    """Return whether a text means a JSON array; a shell's ``[ test ]`` has a space and then a word."""
-    return re.match(r'\s*\["|\s*\[\s*(?:\{|\]|$)', text) is not None
+    """Return whether a text means a JSON array, whatever is in it; a shell's ``[ test ]`` has a space and then a word.
+
+    A pattern of file names, as ``[0-9]*.sh``, begins like an array of numbers: what does must be valid JSON.
+    """
+    if re.match(r'\s*\["|\s*\[\s*(?:\{|\]|$)', text) is not None:
+        return True
+    if re.match(r"\s*\[(?!\s)", text) is None:
+        return False
+    try:
+        return isinstance(json.loads(text), list)
+    except (ValueError, RecursionError):
+        return False
 
 
 def new_job(text: str, defaults: Mapping[str, Any], now: Now) -> NewJob:

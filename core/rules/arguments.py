@@ -28,17 +28,18 @@ def check_kind(value: object, what: str, kinds: type | tuple[type, ...], wanted:
         raise UsageError(f"{what} is {wanted}, not {shown(value)}")
 
 
-def check_whole(value: object, what: str, low: int = 0, high: int = MAX_WHOLE) -> None:
-    """Raise ``UsageError`` unless ``value`` is a whole number from ``low`` to ``high``."""
+def check_whole(value: object, what: str, low: int = 0, high: int = MAX_WHOLE) -> int:
+    """Return ``value``; raise ``UsageError`` unless it is a whole number from ``low`` to ``high``."""
     check_kind(value, what, int, "a whole number")
-    check_number(value, what, low, high)  # type: ignore[arg-type] # an int, as was just checked
+    return int(check_number(value, what, low, high))  # type: ignore[arg-type] # an int, as was just checked
 
 
-def check_number(value: float, what: str, low: float, high: float) -> None:
-    """Raise ``UsageError`` unless ``value`` is a number from ``low`` to ``high``."""
+def check_number(value: float, what: str, low: float, high: float) -> float:
+    """Return ``value``; raise ``UsageError`` unless it is a number from ``low`` to ``high``."""
     check_kind(value, what, (int, float), "a number")
     if not low <= value <= high:
         raise UsageError(f"{what} is from {_plain(low)} to {_plain(high)}, not {_plain(value)}")
+    return value
 
 
 def _plain(value: float) -> str:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections import namedtuple
 from collections.abc import Mapping
 from datetime import datetime
 
 from core.clock import to_ms
 from core.errors import UsageError
 from core.rules.arguments import check_kind, check_number, check_whole
-from core.rules.settings import SETTINGS, Settings
-from core.rules.units import exit_code_matches, parse_exit_codes
+from core.rules.job_fields import FIELDS, JobField, JobRow, check_together
+from core.rules.settings import Settings
+from core.rules.units import parse_exit_codes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from core.newjob import NewJob
 
 #: The kernel takes no longer single argument (MAX_ARG_STRLEN, its end mark included).
@@ -24,16 +27,8 @@ MAX_COMMAND_BYTES = 128 * 1024 - 1
 MAX_NAME_CHARACTERS = 200
 #: What every shell takes for the name of a variable.
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-MAX_PRIORITY = 1_000_000_000
 #: The most that the limit of a queue can be.
 MAX_LIMIT = 1_000_000
-
-
-#: A checked job as it is stored, its columns in this order: defaults filled in, times in milliseconds.
-JobRow = namedtuple(
-    "JobRow",
-    "name command queue priority label cwd env max_attempts timeout_ms backoff_base ok_exit dead_exit run_at",
-)
 
 
 def check_command(command: str) -> str:
@@ -108,85 +103,74 @@ def check_directory(directory: str | os.PathLike[str], start: str) -> str:
     return check_text(path, "directory", longest=4096)
 
 
-def check_exit_codes(ok_exit: str | None, dead_exit: str | None) -> tuple[str | None, str | None]:
-    """Return both lists of exit codes in their canonical form; raise ``UsageError`` if they contradict each other."""
-    ok = None if ok_exit is None else _exit_codes(ok_exit, "ok-exit")
-    dead = None if dead_exit is None else _exit_codes(dead_exit, "dead-exit")
-    if dead is None:
-        return ok, dead
-    if exit_code_matches(0, dead):
-        raise UsageError(f"dead-exit {dead} has 0, which is success; leave it out")
-    both = [code for code in range(256) if ok and exit_code_matches(code, ok) and exit_code_matches(code, dead)]
-    if both:
-        raise UsageError(f"exit code {both[0]} is in ok-exit and in dead-exit; leave it out of one")
-    return ok, dead
-
-
-def _exit_codes(text: str, what: str) -> str:
+def check_exit_codes(text: str, what: str) -> str:
+    """Return a list of exit codes in its canonical form."""
     check_kind(text, what, str, "exit codes such as '0,24' or '64-78'")
     return parse_exit_codes(text, what)
 
 
-def check_instant(instant: datetime) -> int:
+def check_instant(instant: datetime, what: str = "run_at") -> int:
     """Return an instant in unix milliseconds; one without a zone is local time."""
-    check_kind(instant, "run_at", datetime, "a datetime")
+    check_kind(instant, what, datetime, "a datetime")
     if not 2 <= instant.year <= 9998:  # in another zone the first and the last year have no clock
-        raise UsageError(f"run_at {instant} is out of range; the years 2 to 9998 are taken")
+        raise UsageError(f"{what} {instant} is out of range; the years 2 to 9998 are taken")
     return to_ms(instant)
 
 
-def check_timeout(timeout_s: float) -> int | None:
-    """Return a timeout in milliseconds; 0 is none."""
-    if timeout_s == 0 and timeout_s is not False:
+def check_duration(seconds: float, field: JobField) -> int | None:
+    """Return a duration in milliseconds; 0 is none."""
+    if seconds == 0 and seconds is not False:
         return None
-    setting = SETTINGS["timeout"]
-    check_number(timeout_s, "the timeout", 0.001, 100 * 365 * 86400 if setting.high == float("inf") else setting.high)
-    return max(1, round(timeout_s * 1000))
+    check_number(seconds, field.noun, field.low, field.high)
+    return max(1, round(seconds * 1000))
+
+
+#: What makes the stored value of a given one, by the kind of the field; ``start`` is where a relative path begins.
+_CHECKS: Mapping[str, Callable[[JobField, Any, str], Any]] = {
+    "command": lambda field, value, start: check_command(value),
+    "name": lambda field, value, start: check_name(value),
+    "queue": lambda field, value, start: check_queue(value),
+    "text": lambda field, value, start: check_text(value, field.key),
+    "directory": lambda field, value, start: check_directory(value, start),
+    "variables": lambda field, value, start: check_env(value),
+    "whole": lambda field, value, start: check_whole(value, field.noun, int(field.low), int(field.high)),
+    "number": lambda field, value, start: float(check_number(value, field.noun, field.low, field.high)),
+    "duration": lambda field, value, start: check_duration(value, field),
+    "codes": lambda field, value, start: check_exit_codes(value, field.noun),
+    "instant": lambda field, value, start: check_instant(value, field.noun),
+}
+
+
+def check_field(field: JobField, value: object, start: str = "/") -> object:
+    """Return the value of a field as it is stored; raise ``UsageError`` with the reason when it is not acceptable.
+
+    ``start`` is the directory where a relative one begins.
+    """
+    return _CHECKS[field.kind](field, value, start)
 
 
 def check_plain(command: str, settings: Settings, cwd: str) -> JobRow:
     """Return the row of a job that is a command and nothing else, as ``check_job`` would."""
     return JobRow(
-        name=None,
-        command=check_command(command),
-        queue="default",
-        priority=0,
-        label=None,
-        cwd=cwd,
-        env=None,
-        max_attempts=settings.max_attempts,
-        timeout_ms=check_timeout(settings.number("timeout")),
-        backoff_base=settings.number("backoff-base"),
-        ok_exit=None,
-        dead_exit=None,
-        run_at=None,
+        *[_stored(field, command if field.name == "command" else field.default, settings, cwd) for field in FIELDS]
     )
 
 
 def check_job(job: NewJob, settings: Settings, cwd: str) -> JobRow:
-    """Return the row of a new job, the settings' defaults filled in; ``cwd`` is where a relative directory starts.
+    """Return the row of a new job, defaults and settings filled in; ``cwd`` is where a relative directory starts.
 
     Raises ``UsageError`` with the reason when the job is not acceptable.
     """
-    check_whole(job.priority, "the priority", -MAX_PRIORITY, MAX_PRIORITY)
-    attempts = settings.max_attempts if job.max_attempts is None else job.max_attempts
-    check_whole(attempts, "max-attempts", int(SETTINGS["max-attempts"].low), int(SETTINGS["max-attempts"].high))
-    base = settings.number("backoff-base") if job.backoff_base is None else job.backoff_base
-    check_number(base, "backoff-base", SETTINGS["backoff-base"].low, SETTINGS["backoff-base"].high)
-    timeout_s = settings.number("timeout") if job.timeout_s is None else job.timeout_s
-    ok_exit, dead_exit = check_exit_codes(job.ok_exit, job.dead_exit)
-    return JobRow(
-        name=None if job.name is None else check_name(job.name),
-        command=check_command(job.command),
-        queue="default" if job.queue == "default" else check_queue(job.queue),
-        priority=job.priority,
-        label=None if job.label is None else check_text(job.label, "label"),
-        cwd=cwd if job.cwd is None else check_directory(job.cwd, cwd),
-        env=None if job.env is None else check_env(job.env),
-        max_attempts=attempts,
-        timeout_ms=check_timeout(timeout_s),
-        backoff_base=float(base),
-        ok_exit=ok_exit,
-        dead_exit=dead_exit,
-        run_at=None if job.run_at is None else check_instant(job.run_at),
-    )
+    row = JobRow(*[_stored(field, getattr(job, field.name), settings, cwd) for field in FIELDS])
+    check_together(row)
+    return row
+
+
+def _stored(field: JobField, value: object, settings: Settings, cwd: str) -> object:
+    if value is None and field.default is None:
+        if field.kind == "directory":
+            return cwd
+        if not field.setting:
+            return None
+        value = settings[field.setting]
+    return check_field(field, value, cwd)

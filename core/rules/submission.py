@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from core.errors import Refused, UsageError
 from core.late import Late
 from core.rules.arguments import check_kind, shown
-from core.rules.job_input import JobRow, check_job, check_plain, check_text
+from core.rules.job_fields import FIELD, FIELDS, JobRow
+from core.rules.job_input import check_command, check_job, check_plain, check_text
 from core.rules.settings import Settings
 
 TYPE_CHECKING = False
@@ -36,13 +37,16 @@ def rows_of(
     if isinstance(jobs, (str, newjob.NewJob)) or not isinstance(jobs, Iterable):
         raise UsageError(f"jobs is a list of commands or NewJobs, not {shown(jobs)}")
     cwd = _here()
+    plain = check_plain(":", settings, cwd)
     nothing_else = newjob.NewJob("")[1:]
     number = 0
     for number, one in enumerate(jobs, start=1):
         try:
             job = _new_job(one)
-            is_plain = job[1:] == nothing_else
-            row = check_plain(job.command, settings, cwd) if is_plain else check_job(job, settings, cwd)
+            if job[1:] == nothing_else:
+                row = plain._replace(command=check_command(job.command))
+            else:
+                row = check_job(job, settings, cwd)
         except UsageError as error:
             raise UsageError(f"job {number}: {error}") from None
         yield row
@@ -54,24 +58,15 @@ def rows_of(
 
 def edited_row(job: Job, fields: Mapping[str, Any], settings: Settings) -> JobRow:
     """Return the row of a job in which ``fields`` of ``NewJob`` are replaced; ``None`` clears what can be absent."""
-    current = newjob.NewJob(
-        command=job.command,
-        name=job.name,
-        queue=job.queue,
-        priority=job.priority,
-        run_at=job.run_at,
-        max_attempts=job.max_attempts,
-        timeout_s=job.timeout_s or 0,
-        backoff_base=job.backoff_base,
-        cwd=job.cwd,
-        env=job.env,
-        label=job.label,
-        ok_exit=job.ok_exit,
-        dead_exit=job.dead_exit,
-    )
-    if fields.get("timeout_s", 0) is None:
-        fields = {**fields, "timeout_s": 0}
-    return check_job(_with_fields(current, fields), settings, job.cwd)
+    cleared = {name: FIELD[name].nothing for name, value in fields.items() if value is None and name in FIELD}
+    return check_job(_with_fields(new_job_of(job), {**fields, **cleared}), settings, job.cwd)
+
+
+def new_job_of(job: Job) -> NewJob:
+    """Return what asks for a job with the fields of this one, its name and ``run_at`` among them."""
+    values = {field.name: getattr(job, field.name) for field in FIELDS}
+    cleared = {name: FIELD[name].nothing for name, value in values.items() if value is None}
+    return newjob.NewJob(**{**values, **cleared})
 
 
 def _new_job(job: NewJob | str) -> NewJob:

@@ -1,4 +1,4 @@
-"""Durations, sizes and exit codes as people write them. Pure."""
+"""Numbers, durations, sizes and exit codes as people write them. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import re
 
 from core.errors import UsageError
+from core.rules.arguments import MAX_WHOLE, shown
 
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -14,6 +15,29 @@ _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
 MAX_DURATION_S = 100 * 365 * 86400.0
 #: The largest size that is taken, in bytes: one exbibyte.
 MAX_SIZE_BYTES = 1 << 60
+
+
+def parse_whole(text: str, what: str, example: int, low: int = 0, high: int = MAX_WHOLE) -> int:
+    """Return a whole number from ``low`` to ``high``; raise ``UsageError`` that names ``what`` it is for."""
+    try:
+        # not all that int() reads: no "1_000", no digits of other scripts
+        number = int(text) if re.fullmatch(r"[+-]?[0-9]+", text.strip()) else None
+    except ValueError:  # it has thousands of digits
+        number = None
+    if number is None:
+        raise UsageError(f"{what} is a whole number such as {example}, not {shown(text)}")
+    if not low <= number <= high:
+        bounds = f"of at least {low:,}" if high == MAX_WHOLE and number < low else f"from {low:,} to {high:,}"
+        raise UsageError(f"{what} is a whole number {bounds}, not {shown(text)}")
+    return number
+
+
+def parse_decimal(text: str, what: str, example: float) -> float:
+    """Return a number; raise ``UsageError`` that names ``what`` it is for."""
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"{what} is a number such as {example}, not {shown(text)}") from None
 
 
 def parse_duration(text: str, what: str = "duration", most_s: float = MAX_DURATION_S) -> float:

@@ -16,10 +16,11 @@ from textual.widgets import Button, Input, Static, TextArea
 
 from core.errors import UsageError
 from core.model import Job, NewJob
+from core.rules.job_fields import FormPlace, JobField
 from core.text import clean_line
 from queuectl_tui.dialogs.dialog import Dialog, dialog_css
 from queuectl_tui.dialogs.form_widgets import CommandArea, DirectorySuggester, FieldBox, FieldRow, queue_box
-from queuectl_tui.dialogs.job_form import FIELD, FIELDS, Field, as_new, error_of, new_job, texts_of_new
+from queuectl_tui.dialogs.job_form import QUESTIONS, as_new, error_of, new_job, texts_of_new
 from queuectl_tui.held_keys import HeldKeys
 
 _ONE_LINE = "⏎ {verb} · ^j new line · Esc cancels"
@@ -127,15 +128,15 @@ class EnqueueScreen(Dialog[NewJob | None]):
                 yield Button("Cancel", id="cancel", compact=True)
 
     def _rows(self) -> Iterator[FieldRow]:
-        asked = [field for field in FIELDS if field.row and field.id in self._before]
-        for _, fields in groupby(asked, key=lambda field: field.row):
-            yield FieldRow([self._box(field) for field in fields])
+        asked = [(field, place) for field, place in QUESTIONS[1:] if field.name in self._before]
+        for _, questions in groupby(asked, key=lambda question: question[1].row):
+            yield FieldRow([self._box(field, place) for field, place in questions])
 
-    def _box(self, field: Field) -> FieldBox:
-        text = self._before[field.id]
-        if field.id == "queue":
-            return queue_box(field, text, self._queues)
-        return FieldBox(field, text, DirectorySuggester() if field.id == "cwd" else None)
+    def _box(self, field: JobField, place: FormPlace) -> FieldBox:
+        text = self._before[field.name]
+        if field.kind == "queue":
+            return queue_box(field, place, text, self._queues)
+        return FieldBox(field, place, text, DirectorySuggester() if field.kind == "directory" else None)
 
     def on_mount(self) -> None:
         self._command.focus()
@@ -149,7 +150,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
 
     def texts(self) -> dict[str, str]:
         """Return what the fields say now."""
-        texts = {box.field.id: box.input.value for box in self.query(FieldBox)}
+        texts = {box.field.name: box.input.value for box in self.query(FieldBox)}
         return {"command": self._command.text, **texts}
 
     @on(Input.Changed)
@@ -165,19 +166,19 @@ class EnqueueScreen(Dialog[NewJob | None]):
 
     def _judge(self) -> None:
         now = self._now
-        focused_id = self.focused.id if self.focused is not None else None
+        focused_name = self.focused.id if self.focused is not None else None
         for row in self.query(FieldRow):
-            row.judge(now, focused_id)
+            row.judge(now, focused_name)
         command = self._command.text
         # an empty command is no mistake before anybody tried to enqueue it
         wrong = error_of("command", command, now) if command or self._has_tried else None
         self._command_note.set_class(wrong is not None, "-wrong")
-        self._command_note.update(wrong or (FIELD["command"].hint if focused_id == "command" else ""))
+        self._command_note.update(wrong or (QUESTIONS[0][1].hint if focused_name == "command" else ""))
         if self._submitted is not None:
             hint = _WAITING
         elif self._was_warned:
             hint = _DISCARD
-        elif focused_id == "command":
+        elif focused_name == "command":
             hint = _MORE_LINES if self._command.has_lines else _ONE_LINE
         else:
             hint = _ELSEWHERE
@@ -216,9 +217,9 @@ class EnqueueScreen(Dialog[NewJob | None]):
         self._was_warned = False
         texts = self.texts()
         now = self._now
-        for field_id, text in texts.items():
-            if error_of(field_id, text, now) is not None:
-                self.query_one(f"#{field_id}").focus()
+        for name, text in texts.items():
+            if error_of(name, text, now) is not None:
+                self.query_one(f"#{name}").focus()
                 self._judge()
                 return
         try:
@@ -231,13 +232,13 @@ class EnqueueScreen(Dialog[NewJob | None]):
         self._judge()
         self._submit(job)
 
-    def answer(self, reason: str | None, field_id: str | None = None) -> None:
+    def answer(self, reason: str | None, name: str | None = None) -> None:
         """Close because the order was carried out, or say the ``reason`` why it was refused and keep what was typed.
 
         With the refusal of a field the person is taken there. While a question stands in front of the form, it waits.
         """
         # behind the keys of the same burst, which wait in the queue of the widget that they were sent to
-        (self.focused or self).call_later(self._settle, reason, field_id)
+        (self.focused or self).call_later(self._settle, reason, name)
 
     def on_screen_resume(self) -> None:
         """Do what had to wait for the question that stood in front of the form."""
@@ -245,9 +246,9 @@ class EnqueueScreen(Dialog[NewJob | None]):
         if late is not None:
             late()
 
-    def _settle(self, reason: str | None, field_id: str | None) -> None:
+    def _settle(self, reason: str | None, name: str | None) -> None:
         if not self.is_active and self in self.app.screen_stack:
-            self._late = partial(self._settle, reason, field_id)
+            self._late = partial(self._settle, reason, name)
             return
         job, self._submitted = self._submitted, None
         if not self.is_active:
@@ -260,8 +261,8 @@ class EnqueueScreen(Dialog[NewJob | None]):
         else:
             self._held_keys.drop()
             self._refused_texts = self.texts()
-            if field_id in self._refused_texts:
-                self.query_one(f"#{field_id}").focus()
+            if name in self._refused_texts:
+                self.query_one(f"#{name}").focus()
             self._say_refusal(reason)
             self._judge()
 

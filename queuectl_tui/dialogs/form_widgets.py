@@ -12,9 +12,10 @@ from textual.containers import Horizontal, Vertical
 from textual.suggester import Suggester, SuggestFromList
 from textual.widgets import Input, Static, TextArea
 
+from core.rules.job_fields import FormPlace, JobField
 from core.text import clean_line
 from queuectl_tui.dialogs.dialog import offer_key
-from queuectl_tui.dialogs.job_form import Field, error_of, inert, told_of
+from queuectl_tui.dialogs.job_form import error_of, inert, told_of
 
 _SCANNED_MAX = 2000
 
@@ -92,14 +93,16 @@ class DirectorySuggester(Suggester):
 class FieldBox(Horizontal):
     """A label and what is typed."""
 
-    def __init__(self, field: Field, text: str, suggester: Suggester | None = None, hint: str = "") -> None:
+    def __init__(
+        self, field: JobField, place: FormPlace, text: str, suggester: Suggester | None = None, hint: str = ""
+    ) -> None:
         super().__init__(classes="field")
         self.field = field
-        self.hint = hint or field.hint
+        self.hint = hint or place.hint
         self.input = LineInput(
             text,
-            id=field.id,
-            placeholder=field.placeholder,
+            id=field.name,
+            placeholder=place.placeholder,
             suggester=suggester,
             compact=True,
             select_on_focus=False,
@@ -128,23 +131,23 @@ class FieldRow(Vertical):
             yield from self.boxes
         yield self.note
 
-    def judge(self, now: datetime, focused_id: str | None) -> None:
+    def judge(self, now: datetime, focused_name: str | None) -> None:
         """Check the texts and say in the note what a person should know."""
-        errors = {box.field.id: error_of(box.field.id, box.input.value, now) for box in self.boxes}
+        errors = {box.field.name: error_of(box.field.name, box.input.value, now) for box in self.boxes}
         for box in self.boxes:
-            box.set_class(errors[box.field.id] is not None, "-wrong")
-        focused = next((box for box in self.boxes if box.field.id == focused_id), None)
-        wrong = errors.get(focused_id or "") or next(filter(None, errors.values()), None)
+            box.set_class(errors[box.field.name] is not None, "-wrong")
+        focused = next((box for box in self.boxes if box.field.name == focused_name), None)
+        wrong = errors.get(focused_name or "") or next(filter(None, errors.values()), None)
         told = ""
         if wrong is None and focused is not None:
-            told = told_of(focused.field.id, focused.input.value, now) or focused.hint
+            told = told_of(focused.field.name, focused.input.value, now) or focused.hint
         self.note.set_class(wrong is not None, "-wrong")
         self.note.update(wrong or told)
 
 
-def queue_box(field: Field, text: str, queues: Sequence[str]) -> FieldBox:
+def queue_box(field: JobField, place: FormPlace, text: str, queues: Sequence[str]) -> FieldBox:
     """Return the field for a queue's name, which knows the queues there are."""
     safe = sorted(queue for queue in queues if clean_line(queue) == queue)
     if not safe:
-        return FieldBox(field, text)
-    return FieldBox(field, text, SuggestFromList(safe), f"→ completes: {', '.join(safe)}")
+        return FieldBox(field, place, text)
+    return FieldBox(field, place, text, SuggestFromList(safe), f"→ completes: {', '.join(safe)}")

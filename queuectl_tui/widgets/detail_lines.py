@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.model import Attempt, Event, Job, Outcome, Phase, State, Waiting
+from core.rules.job_fields import FIELDS, JobField
 from core.rules.units import format_duration
 from core.text import clean_line, clean_lines
 from queuectl_tui.format import age, clip, clock, countdown, duration, flat, pad, pad_left, plural, size
@@ -35,6 +36,10 @@ _OUTCOME_STYLES: Mapping[Outcome, str] = {
     Outcome.INTERRUPTED: "cancelled",
     Outcome.LOST: "delayed",
 }
+
+
+#: Fields that have a place of their own in the overview, or a page.
+_ELSEWHERE = frozenset("command name queue priority run_at max_attempts timeout_s backoff_base cwd env label".split())
 
 
 class Facts(NamedTuple):
@@ -210,10 +215,13 @@ def _settings(job: Job) -> list[tuple[str, str]]:
         ("Back-off", _back_off(job)),
         ("Timeout", format_duration(job.timeout_s) if job.timeout_s else "none"),
         ("Lost", plural(job.interrupts, "time") if job.interrupts else ""),
-        ("Success", f"exit {job.ok_exit}" if job.ok_exit else ""),
-        ("Dead on", f"exit {job.dead_exit}" if job.dead_exit else ""),
+        *((field.label, _value(field, getattr(job, field.name))) for field in FIELDS if field.name not in _ELSEWHERE),
     ]
     return [(name, value) for name, value in told if value]
+
+
+def _value(field: JobField, value: object) -> str:
+    return "" if value is None or field.shown is None else field.shown.detail.format(value)
 
 
 def _back_off(job: Job) -> str:

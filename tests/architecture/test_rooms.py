@@ -23,6 +23,8 @@ PURE = [
     "core/rules/instants.py",
     "core/rules/units.py",
     "core/rules/settings.py",
+    "core/rules/job_fields.py",
+    "core/rules/command_line.py",
     "core/rules/filters.py",
     "core/rules/environment.py",
     "core/execution/output_limit.py",

@@ -374,13 +374,35 @@ def test_a_json_array_is_a_batch(cli: Cli, open_queue: Queue) -> None:
         '[{"command": "echo 3"}, {"label": "x"}]',
         '[{"command": "a", "id": "n"}, {"command": "b", "id": "n"}]',
         '["echo 3", "echo 4"]',
+        '[1, "true"]',
+        '[["true"]]',
+        "[null]",
     ):
         refused = cli("enqueue", text)
         assert refused.code in (1, 2)
         assert "nothing was added" in refused.err
     assert open_queue.count(View()) == 2
-    cli.ok("enqueue", "[ -e /tmp ]")
-    assert open_queue.job(3).command == "[ -e /tmp ]"
+
+
+@pytest.mark.parametrize(
+    "command", ["[ -e /tmp ]", "[ 1 ]", "[ -f x ] && y", "[[ -f x ]] && y", "[0-9]*.sh", "[1-9]", "[abc] d", '[ "a" ]']
+)
+def test_a_shells_brackets_are_not_json(cli: Cli, open_queue: Queue, command: str) -> None:
+    """A test has a space behind the bracket; a pattern of file names is no valid JSON."""
+    cli.ok("enqueue", command)
+    assert commands(open_queue) == [command]
+
+
+@pytest.mark.parametrize("line", ['["true"]', '[1, "true"]', "[]", '[{"command": "true"}]'])
+def test_a_line_with_a_json_array_is_refused(
+    cli: Cli, open_queue: Queue, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    """A line is one job; the whole array is given as one word."""
+    feed(monkeypatch, f"echo 1\n{line}\n".encode())
+    result = cli("enqueue", "--stdin")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("queuectl: error: line 2: a JSON array is no single job; give it to")
+    assert commands(open_queue) == []
 
 
 def test_what_other_queues_call_it(cli: Cli, open_queue: Queue) -> None:

@@ -14,16 +14,10 @@ from core.cli.verbs.enqueue import note_missing_directories
 from core.cli.wording import title
 from core.errors import UsageError
 from core.model import Job
+from core.rules.job_fields import FIELDS
 
-_CLEARABLE = {
-    "name": "name",
-    "label": "label",
-    "timeout": "timeout_s",
-    "ok-exit": "ok_exit",
-    "dead-exit": "dead_exit",
-    "delay": "run_at",
-    "env": "env",
-}
+#: The fields that can be taken away, by the word that ``--clear`` takes.
+_CLEARABLE = {field.key: field.name for field in FIELDS if field.is_clearable}
 
 
 def configure(parser: Parser, name: str) -> None:

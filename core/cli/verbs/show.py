@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from typing import Any
 
 from core.cli.context import Session
@@ -12,7 +13,11 @@ from core.cli.tables import Cell, Column, show_pairs, show_table
 from core.cli.wording import COLOURS, OUT_OF_REACH, ago, cpu, due, local, phase, result, size, took, used
 from core.model import Attempt, Event, Job, State, Waiting
 from core.rules.environment import masked
+from core.rules.job_fields import FIELD, JobField
 from core.rules.units import format_duration
+
+#: What is shown above the state.
+_FIRST = ("name", "command")
 
 
 def configure(parser: Parser, name: str) -> None:
@@ -76,8 +81,7 @@ def _show_job(session: Session, job: Job, waiting: Waiting | None) -> None:
         session,
         (
             ("job", Cell(str(job.id), "bold")),
-            ("name", job.name),
-            ("command", job.command),
+            *_fields(job, _FIRST),
             ("state", Cell(f"{shown} (since {local(job.since)}, {ago(job.since, now)})", COLOURS[word])),
             ("not watched", None if job.unwatched is None else job.unwatched.reason),
             ("not running", None if waiting is None else waiting.reason),
@@ -86,18 +90,24 @@ def _show_job(session: Session, job: Job, waiting: Waiting | None) -> None:
             ("used", used(job.cpu_s, job.max_rss_bytes) or None),
             ("attempts", f"{job.attempts} of {job.max_attempts}"),
             ("interrupts", str(job.interrupts) if job.interrupts else None),
-            ("queue", job.queue),
-            ("priority", str(job.priority)),
-            ("label", job.label),
-            ("directory", job.cwd),
-            ("variables", " ".join(f"{name}={value}" for name, value in masked(job.env).items()) or None),
-            ("time limit", "none" if job.timeout_s is None else format_duration(job.timeout_s)),
-            ("back-off", f"{job.backoff_base:g} ** attempts seconds"),
-            ("ok exits", None if job.ok_exit is None else f"0,{job.ok_exit}"),
-            ("dead exits", job.dead_exit),
+            *_fields(job, [name for name in Job._fields if name not in _FIRST]),
             ("enqueued", f"{local(job.enqueued_at)} ({ago(job.enqueued_at, now)})"),
         ),
     )
+
+
+def _fields(job: Job, names: Sequence[str]) -> list[tuple[str, str | None]]:
+    """Return the lines of those attributes that are fields with a line of their own; without a value for none."""
+    fields = [FIELD[name] for name in names if name in FIELD]
+    return [(field.shown.label, _text(field, getattr(job, field.name))) for field in fields if field.shown is not None]
+
+
+def _text(field: JobField, value: Any) -> str | None:
+    if field.kind == "variables":
+        return " ".join(f"{name}={text}" for name, text in masked(value).items()) or None
+    if field.kind == "duration":
+        return "none" if value is None else format_duration(value)
+    return None if value is None or field.shown is None else field.shown.line.format(value)
 
 
 def _show_attempts(session: Session, attempts: list[Attempt]) -> None:

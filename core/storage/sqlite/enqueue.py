@@ -9,15 +9,12 @@ from collections.abc import Iterable
 
 from core.errors import DatabaseReadOnly, NameTaken, Refused
 from core.rules.environment import Captured
-from core.rules.job_input import JobRow
+from core.rules.job_fields import JobRow
 from core.storage.sqlite import job_names
 from core.storage.sqlite.file import Database
 
-_COLUMNS = (
-    "name, command, queue, priority, label, cwd, env, max_attempts, timeout_ms, backoff_base,"
-    " ok_exit, dead_exit, run_at"
-)
-_MARKS = ", ".join("?" * (_COLUMNS.count(",") + 1))
+_COLUMNS = ", ".join(JobRow._fields)
+_MARKS = ", ".join("?" * len(JobRow._fields))
 
 _INSERT_ONE = f"INSERT INTO jobs ({_COLUMNS}, environment_id, enqueued_at, due_at, since) VALUES ({_MARKS}, ?, ?, ?, ?)"
 _STAGE = f"INSERT INTO temp.staged ({_COLUMNS}) VALUES ({_MARKS})"

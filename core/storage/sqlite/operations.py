@@ -17,7 +17,7 @@ from core.clock import to_datetime
 from core.errors import InvalidTransition, NameTaken, Refused
 from core.model import Act, LastAct, State
 from core.rules.arguments import check_whole
-from core.rules.job_input import JobRow
+from core.rules.job_fields import JobRow
 from core.rules.states import VERBS, Condition, Move, Value, Verb, check, undoable_moves
 from core.storage.sqlite import job_names
 from core.storage.sqlite.file import Database, retry_on_full_disk
@@ -202,10 +202,8 @@ def _explain(connection: sqlite3.Connection, verb: Verb, job_id: int) -> None:
 
 # --- edit
 
-_EDITABLE = (
-    *("name", "command", "queue", "priority", "label", "cwd", "env"),
-    *("max_attempts", "timeout_ms", "backoff_base", "ok_exit", "dead_exit"),
-)
+#: ``run_at`` is another matter: only a pending job has it, and a retry writes it too.
+_EDITABLE = tuple(column for column in JobRow._fields if column != "run_at")
 #: Columns that a verb sets and does not keep: they were NULL before.
 _CLEARED = {
     verb: {column: None for move in undoable_moves(verb) for column in move.sets if column not in move.keeps}
