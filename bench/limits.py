@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from bench.place import scratch
-from core.execution.command import Command, RunFile, start
+from core.execution.command import Command, start
+from core.execution.run_file import RunFile
 from core.model import Ending, NewJob, Outcome
 from core.queue import Queue
 from core.spool import Spool

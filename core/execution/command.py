@@ -1,124 +1,25 @@
-"""One command: starting it, watching it to its end, signalling it; and the run file that outlives its worker.
-
-The run file of an attempt has three lines, each written when its fact is known:
-
-    queuectl attempt 17     by the worker, inside the claim; it also makes sure that the disk has room for the rest
-    4711                    by the shim: its pid, which is also the session and the process group of the command
-    7                       by the shim: the exit status of the command ("cwd" if its directory could not be entered)
-
-Its lock is held by every process of the
-command's tree. So an open attempt is, in this order: ended with the status in its file; running, if the lock is held,
-or if the session with the pid has members; lost. That the lock is held says nothing of the pid: a daemon of the
-command's may hold it, in a session of its own, when the number is another's. See ``Command.signal``.
-"""
+"""One command under its shim: starting it, watching it to its end, signalling its group, leaving it to run on."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import signal
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from core.clock import since_boot_s
 from core.errors import UsageError
 from core.execution.processes import group_has, group_lives, session_lives
-from core.execution.shim import LOCK_DESCRIPTOR, NO_DIRECTORY, Exit, Shim, off_targets
-from core.locks import create_afresh, is_locked
+from core.execution.run_file import RunFile, Status, read_status
+from core.execution.shim import LOCK_DESCRIPTOR, Exit, Shim
+from core.locks import is_locked
 from core.places import Place, here
 from core.spool import Spool
-
-#: What a run file begins with; the attempt's id follows.
-HEADING = "queuectl attempt "
-
-#: Errors of the system's that pass: no processes, memory or descriptors left just now.
-PASSING_ERRORS = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
 
 # So many must be possible, for the lock's high number and for those that others are moved to.
 _LEAST_DESCRIPTORS = LOCK_DESCRIPTOR + 29
 
 _HAS_PIDFD = hasattr(os, "pidfd_open")
-
-
-class Status(NamedTuple):
-    """What a run file says: the shim's pid, the exit status once it is there, whether the directory was gone.
-
-    Not in it are ``is_refused`` (the shim ended by itself, since the system let it start no process), and what the
-    command used, for one that this process started.
-    """
-
-    pid: int | None = None
-    exit_code: int | None = None
-    is_directory_gone: bool = False
-    ended_at_ms: int | None = None
-    is_refused: bool = False
-    cpu_ms: int | None = None
-    max_rss_bytes: int | None = None
-
-
-def read_status(spool: Spool, attempt_id: int) -> Status:
-    """Return what the run file says; nothing for a file that is gone or not ours."""
-    try:
-        descriptor = os.open(spool.run_file(attempt_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno in PASSING_ERRORS:
-            raise  # it may be there all the same
-        return Status()
-    try:
-        lines = os.read(descriptor, 256).decode("ascii", "replace").split("\n")
-        ended_at_ms = os.fstat(descriptor).st_mtime_ns // 1_000_000
-    finally:
-        os.close(descriptor)
-    if lines[0] != f"{HEADING}{attempt_id}":
-        return Status()  # the power went before what an earlier attempt had written there was gone
-    # the last element has no end of line: it is empty, or a line that was being written when the power went
-    values = lines[1:-1]
-    pid = int(values[0]) if values and values[0].isdigit() else None
-    if len(values) < 2:
-        return Status(pid)
-    if values[1] != NO_DIRECTORY and not values[1].isdigit():
-        return Status(pid)
-    if values[1] == NO_DIRECTORY:
-        return Status(pid, 126, True, ended_at_ms)
-    return Status(pid, int(values[1]), False, ended_at_ms)
-
-
-class RunFile:
-    """A new attempt's run file and output file, held by the worker between its claim and its start.
-
-    ``lock`` holds the lock, ``writer`` appends to the run file, ``output`` to the output file. Raises ``OSError`` when
-    the system has no room for the files; then neither is there.
-    """
-
-    def __init__(self, spool: Spool, attempt_id: int) -> None:
-        self.path, self.output_path = spool.run_file(attempt_id), spool.output_file(attempt_id)
-        self.lock = self.writer = self.output = -1
-        try:
-            self.writer = off_targets(create_afresh(self.path, os.O_WRONLY))
-            self.lock = off_targets(os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
-            fcntl.flock(self.lock, fcntl.LOCK_EX)
-            # the shim writes on from here; the disk has room for that once it had room for this
-            os.write(self.writer, f"{HEADING}{attempt_id}\n".encode())
-            self.output = off_targets(create_afresh(self.output_path, os.O_WRONLY | os.O_APPEND))
-        except BaseException:
-            self.discard()
-            raise
-
-    def close(self) -> None:
-        """Let go of the files in this process; the command's tree holds on to them."""
-        for descriptor in (self.lock, self.writer, self.output):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self.lock = self.writer = self.output = -1
-
-    def discard(self) -> None:
-        """Remove the files of an attempt that will not start."""
-        for path in (self.path, self.output_path):
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-        self.close()
 
 
 def check_descriptors() -> None:

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 
-from core.execution.selector import Waiter
+from core.execution.selector import Selector
 from core.execution.shim import release, withhold
 from core.storage.sqlite import workers
 from core.storage.sqlite.file import Database
@@ -19,9 +19,9 @@ class Presence:
     It belongs to the process that registered: in one that was forked off the lock is not held, and nothing is done.
     """
 
-    def __init__(self, db: Database, waiter: Waiter) -> None:
+    def __init__(self, db: Database, selector: Selector) -> None:
         self._db = db
-        self._waiter = waiter
+        self._selector = selector
         self.id = 0
         self._pid = 0
         self._lock = -1
@@ -57,12 +57,12 @@ class Presence:
         with contextlib.suppress(OSError):  # a file system without named pipes: it looks often enough by itself
             bell = Bell(self._db.spool.worker_bell(self.id))
             if self._bell is not None:
-                self._waiter.remove(self._bell.descriptor)
+                self._selector.remove(self._bell.descriptor)
                 os.close(self._bell.descriptor)
             self._bell = bell
-            self._waiter.add(bell.descriptor)
+            self._selector.add(bell.descriptor)
 
-    def was_rung(self, ready: set[int]) -> bool:
+    def was_woken(self, ready: set[int]) -> bool:
         """Tell whether the bell is among the descriptors that are ready; take it out of them and silence it."""
         if self._bell is None or self._bell.descriptor not in ready:
             return False

@@ -1,4 +1,4 @@
-"""What dead workers left behind: commands to adopt, files to remove, names to strike from the register."""
+"""What dead workers left behind: commands to adopt, files to remove, rows to strike from the register."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ UNKNOWN_S = 3.0
 
 
 class Adopted(NamedTuple):
-    """An attempt that is ours now, with the command to watch; whether it runs, ended or is lost ``poll`` tells.
+    """An attempt that was taken over, and its command; ``command.poll()`` returns whether it runs, ended or is lost.
 
-    ``is_of_here`` says that the command's pid is one of this boot and pid namespace.
-    ``was_told_to_stop`` is about the dead worker: whether it had been asked to stop before it died.
+    ``is_of_here`` says that the command's pid is one of this boot and pid namespace, ``was_asked_to_stop`` that the
+    dead worker had been asked to stop before it died.
     """
 
     claim: Claim
     command: Command
     is_of_here: bool = False
-    was_told_to_stop: bool = False
+    was_asked_to_stop: bool = False
 
 
 class Recovery:
-    """One worker's look at what others left; ``emit`` is told why some attempts are left alone, while they are."""
+    """One worker's look at what others left; ``blocked`` is why some attempts are left alone, while they are."""
 
     def __init__(
         self, db: Database, attempts: Attempts, emit: Callable[[events.WorkerEvent], None] = lambda event: None
@@ -48,13 +48,14 @@ class Recovery:
         self._attempts = attempts
         self._emit = emit
         self.blocked = ""
+        self._may_be_leftovers = True
         self._unknown_since: dict[int, float] = {}
 
     def adopt_from_the_dead(self, worker_id: int) -> Iterator[Adopted]:
         """Yield the open attempts of workers that are dead, each taken over in a transaction of its own.
 
-        A missing file proves nothing within one boot: what has none is left alone, and the listener told why. One of
-        these that a person cancels is taken over; its worker, if it lives after all, had the time to make its file.
+        A missing file proves nothing within one boot: an attempt without one is left alone, and ``RecoveryBlocked`` is
+        emitted. If a person cancels it, it is taken over; its worker, if alive, had the time to make its file again.
         """
         attempts = self._attempts.open_elsewhere(worker_id)
         known = {worker.id: worker for worker in workers.workers(self._db)} if attempts else {}
@@ -72,17 +73,24 @@ class Recovery:
                     continue
             claim = self._attempts.adopt(attempt.id, dead_worker=attempt.worker_id, worker_id=worker_id)
             if claim is not None:
-                was_told = worker is not None and worker.stop_requested is not None
+                self._may_be_leftovers = True
+                was_asked = worker is not None and worker.stop_requested is not None
                 command = adopt(self._db.spool, attempt.id, attempt.place)
-                yield Adopted(claim, command, attempt.place == here(), was_told)
+                yield Adopted(claim, command, attempt.place == here(), was_asked)
         left = {attempt.id for found in unknown.values() for attempt in found}
         self._unknown_since = {one: since for one, since in self._unknown_since.items() if one in left}
-        self._tell(" ".join(_left_alone(self._doubt(fate), found) for fate, found in unknown.items()))
+        self._set_blocked(" ".join(_left_alone(self._doubt(fate), found) for fate, found in unknown.items()))
 
-    def _tell(self, blocked: str) -> None:
+    def _set_blocked(self, blocked: str) -> None:
         if blocked != self.blocked:
             self.blocked = blocked
             self._emit(events.RecoveryBlocked(blocked) if blocked else events.RecoveryUnblocked())
+
+    def clear_away(self, worker_id: int) -> None:
+        """Strike dead workers from the register; then, and at first, remove the files that they left."""
+        if strike_dead_workers(self._db, worker_id) or self._may_be_leftovers:
+            remove_leftovers(self._db)
+            self._may_be_leftovers = False
 
     def _doubt(self, fate: Fate) -> str:
         """Return why commands of such a fate may run all the same."""
@@ -106,7 +114,7 @@ def _left_alone(reason: str, attempts: list[OpenAttempt]) -> str:
 
 
 def strike_dead_workers(db: Database, worker_id: int) -> int:
-    """Take workers without open attempts out of the register that are dead, or not of here; return how many."""
+    """Remove workers without open attempts from the register that are dead, or not of here; return how many."""
     struck = (Presence.DEAD, Presence.ELSEWHERE)
     dead = [
         worker.id
@@ -124,10 +132,10 @@ def reap_if_init() -> int:
 
 
 def remove_leftovers(db: Database) -> int:
-    """Remove the files that workers left which died in mid-turn; return how many.
+    """Remove the files that workers left which died within a step; return how many.
 
     The write lock is held for the second look: inside it no claim is under way, so an unlocked run file without an
-    open attempt belongs to nobody, and neither does an unlocked lock file without a worker.
+    open attempt belongs to no worker, and neither does an unlocked lock file without a worker's row.
     """
     candidates = leftovers(db)
     if not candidates:

@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.clock import since_boot_s
+from core.errors import QueueError
 from core.execution import events
-from core.execution.command import PASSING_ERRORS, Command, RunFile, Status, age_of_leader_s, start
+from core.execution.command import Command, age_of_leader_s, start
 from core.execution.output_limit import OutputWatch
 from core.execution.output_sync import OutputSync
 from core.execution.recovery import Adopted
-from core.execution.selector import Waiter
+from core.execution.run_file import PASSING_ERRORS, RunFile, Status, remove_files
+from core.execution.selector import Selector
 from core.execution.shim import reap_left_behind, why_no_shell, why_not_entered
 from core.model import Ending, Outcome
 from core.output import collect, cut
@@ -60,48 +62,89 @@ class _Running:
     held_until_s: float = 0.0
 
 
-class RunningSet:
-    """The commands of one worker, by attempt id; the endings that are not recorded yet, and the claims to give back.
+class RunningAttempts:
+    """The attempts of one worker, by id, each owned here from its opened run file to its recorded ending.
 
-    The latter are those whose command could not be started: the system had no room for another process.
+    An attempt is opened, runs, and ends; its ending then waits in ``endings`` to be recorded (before that, if its
+    output is long, for the output's sync), or its claim waits to be given back, since the system had no room for
+    another process. It is let go of in three ways: ``forget_recorded``, ``give_back`` and ``detach``.
     """
 
     def __init__(
-        self, db: Database, attempts: Attempts, waiter: Waiter, emit: Callable[[events.WorkerEvent], None]
+        self, db: Database, attempts: Attempts, selector: Selector, emit: Callable[[events.WorkerEvent], None]
     ) -> None:
         self._db = db
         self._attempts = attempts
-        self._waiter = waiter
+        self._selector = selector
+        self._emit = emit
+        self._opened: dict[int, RunFile] = {}
         self._running: dict[int, _Running] = {}
         self._by_descriptor: dict[int, int] = {}
         self._environments: dict[int, Mapping[bytes, bytes]] = {}
+        self._outputs = OutputSync(db.spool, selector.wake)
+        self._refused: dict[int, Claim] = {}
         self.endings: dict[int, tuple[Claim, Ending]] = {}
-        self.refused: dict[int, Claim] = {}
-        self._outputs = OutputSync(db.spool, waiter.wake)
-        self._emit = emit
         self.settings = Settings()
         reap_left_behind()
 
     def __len__(self) -> int:
         """Return how many attempts are open here: running ones, and those that wait to be recorded or given back."""
-        return len(self._running) + len(self._outputs) + len(self.endings) + len(self.refused)
+        return len(self._running) + len(self._outputs) + len(self.endings) + len(self._refused)
 
     def live_count(self) -> int:
         """Return how many commands run, and how many ended whose long outputs are being synced."""
         return len(self._running) + len(self._outputs)
 
     def has_live(self) -> bool:
-        """Tell whether any command runs."""
+        """Return whether any command runs."""
         return bool(self._running)
 
     # --- beginning
 
-    def open_run(self, claim: Claim) -> RunFile:
-        """Make the files of an attempt that is being claimed; raise ``OSError`` when there is no room for them."""
-        return RunFile(self._db.spool, claim.attempt_id)
+    def open(self, claim: Claim) -> None:
+        """Make and lock the files of an attempt that is being claimed; raise ``OSError`` when there is no room."""
+        self._opened[claim.attempt_id] = RunFile(self._db.spool, claim.attempt_id)
 
-    def start(self, claim: Claim, run: RunFile) -> OSError | None:
-        """Start a claimed command; return the error when the system has no room for it just now.
+    def discard_opened(self) -> None:
+        """Remove the files of attempts whose claim was not committed."""
+        for run in self._opened.values():
+            run.discard()
+        self._opened.clear()
+
+    def start(self, claims: Sequence[Claim]) -> OSError | None:
+        """Start the commands of opened attempts; what the system refuses is given back: return its last refusal.
+
+        The files of those that wait may be all that there is room for, so half of them go before the next try.
+        """
+        waiting, refusal = list(claims), None
+        try:
+            while waiting:
+                claim = waiting[0]
+                error = self._start(claim, self._opened[claim.attempt_id])
+                if error is None:
+                    del waiting[0], self._opened[claim.attempt_id]
+                    self._emit(events.AttemptStarted(claim.job, claim.attempt_id, claim.number))
+                    continue
+                refusal = error
+                kept = len(waiting) // 2
+                for late in waiting[kept:]:
+                    self._opened[late.attempt_id].close()  # the database may need a descriptor, too
+                self.give_back(waiting[kept:])
+                del waiting[kept:]
+        except QueueError:
+            self._refused.update((late.attempt_id, late) for late in waiting)  # the next step gives them back
+            raise
+        except Exception:
+            self._could_not_start(waiting, Outcome.INTERRUPTED)
+            raise
+        finally:
+            for run in self._opened.values():
+                run.close()  # the files stay until that is recorded
+            self._opened.clear()
+        return refusal
+
+    def _start(self, claim: Claim, run: RunFile) -> OSError | None:
+        """Start one command; return the error when the system has no room for it just now.
 
         An error that would come again (the environment is too big, say) becomes the attempt's ending.
         """
@@ -126,29 +169,25 @@ class RunningSet:
         return None
 
     def _did_not_start(self, claim: Claim, run: RunFile, error: str) -> None:
-        run.close()  # they stay until that is recorded: a run file that is missing proves nothing
+        run.close()  # the files stay until that is recorded: a run file that is missing proves nothing
         self.endings[claim.attempt_id] = (claim, Ending(Outcome.SPAWN_ERROR, error=error, run_ms=0, output=b""))
 
-    def given_back(self, attempt_ids: Sequence[int]) -> None:
-        """Remove the files of claims that were given back."""
-        for attempt_id in attempt_ids:
-            del self.refused[attempt_id]
-            for path in (self._db.spool.run_file(attempt_id), self._db.spool.output_file(attempt_id)):
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
-
-    def could_not_start(self, waiting: Sequence[Claim], outcome: Outcome) -> None:
-        """Note the ending of claims that did not come to be started; their files are gone."""
+    def _could_not_start(self, waiting: Sequence[Claim], outcome: Outcome) -> None:
+        """Note the ending of claims that did not come to be started."""
         for claim in waiting:
             if claim.attempt_id not in self._running:
                 ending = Ending(outcome, error="could not be started", run_ms=0, output=b"")
                 self.endings[claim.attempt_id] = (claim, ending)
 
     def adopt(self, adopted: Adopted) -> None:
-        """Watch a command that a dead worker started; its timeout counts from its own start.
+        """Own an attempt that a dead worker started; its timeout counts from its own start.
 
-        One that ended meanwhile is taken as it ended, however long ago its timeout passed.
+        If it ended meanwhile, that is its ending, however long ago its timeout passed.
         """
+        self._adopt(adopted)
+        self._emit(events.AttemptAdopted(adopted.claim.job, adopted.claim.attempt_id, adopted.claim.number))
+
+    def _adopt(self, adopted: Adopted) -> None:
         now = self._db.clock.monotonic_s()
         claim, command = adopted.claim, adopted.command
         status = command.poll()
@@ -164,7 +203,7 @@ class RunningSet:
             if claim.stop_requested is not None and not _ended_before_stop(claim, status):
                 running.stop = Outcome.CANCELLED
             ending = self._ending_of(running, status, now)
-            if adopted.was_told_to_stop and _is_by_stop_signal(running, ending):
+            if adopted.was_asked_to_stop and _is_by_stop_signal(running, ending):
                 ending = ending._replace(outcome=Outcome.INTERRUPTED)
             self._note(claim, ending)
             return
@@ -185,7 +224,7 @@ class RunningSet:
         if descriptor < 0:
             return
         try:
-            self._waiter.add(descriptor)
+            self._selector.add(descriptor)
         except OSError:
             running.is_announced = False  # the system watches no more descriptors: this one is looked at instead
         else:
@@ -220,7 +259,7 @@ class RunningSet:
         for descriptor in descriptors:
             running = self._running.get(self._by_descriptor.get(descriptor, 0))
             if running is None:
-                self._waiter.remove(descriptor)  # once more: the system may have refused to
+                self._selector.remove(descriptor)  # once more: the system may have refused to
                 continue
             # taken out at once: a zombie that waits for its group would be announced for ever
             self._unwatch(running)
@@ -254,9 +293,9 @@ class RunningSet:
             if ending is None:
                 running.look_at_s = now + (_POLL_S if running.stop is None else _STOP_POLL_S)
                 continue
-            self._forget(attempt_id, running)
+            self._unown(running)
             if status is not None and status.is_refused and running.stop is None:
-                self.refused[attempt_id] = running.claim
+                self._refused[attempt_id] = running.claim
             else:
                 self._note(running.claim, ending)
 
@@ -267,15 +306,10 @@ class RunningSet:
         else:
             self.endings[claim.attempt_id] = (claim, ending)
 
-    def _forget(self, attempt_id: int, running: _Running) -> None:
-        del self._running[attempt_id]
-        self._unwatch(running)
-        running.command.close()
-
     def _unwatch(self, running: _Running) -> None:
         if running.descriptor >= 0:
             self._by_descriptor.pop(running.descriptor, None)
-            self._waiter.remove(running.descriptor)
+            self._selector.remove(running.descriptor)
             running.descriptor = -1  # once it is closed, another command may have the number
 
     def next_look_s(self, now: float) -> float:
@@ -326,10 +360,9 @@ class RunningSet:
 
     def interrupt_all(self) -> None:
         """Stop every command because the worker has to stop; those out of its reach are left to run on."""
-        for attempt_id, running in list(self._running.items()):
+        for running in list(self._running.values()):
             if not running.command.is_here:
-                running.command.leave()
-                self._forget(attempt_id, running)
+                self._detach(running)
             elif running.stop is None:
                 self._stop(running, Outcome.INTERRUPTED)
 
@@ -383,18 +416,23 @@ class RunningSet:
         """Return the ending of a command that was not ended for its output, which was beyond the limit all the same."""
         return with_note(ending, f"output cut to the limit of {self.settings.output_limit_text}")
 
-    def recorded(self, handed: Sequence[tuple[Claim, Ending]], recorded: Sequence[Recorded]) -> None:
-        """Forget the endings that were handed to the database, and remove the files that are not needed any more."""
-        done = {one.claim.attempt_id for one in recorded}
-        for claim, ending in handed:
-            attempt_id = claim.attempt_id
-            # those that came since (a command that could not be started) wait for the next turn
-            del self.endings[attempt_id]
-            # an ending that somebody else recorded leaves the files to them
-            if attempt_id in done:
-                self._remove(attempt_id, ending.output)
+    # --- letting go
 
-    def _remove(self, attempt_id: int, output: bytes | None) -> None:
+    def forget_recorded(self, handed: Sequence[tuple[Claim, Ending]], recorded: Sequence[Recorded]) -> None:
+        """Let go of attempts whose endings were handed to the database; remove files that are not needed any more.
+
+        An ending that another worker has recorded leaves the files to that worker.
+        """
+        for claim, _ in handed:
+            # those that came since (a command that could not be started) wait for the next step
+            del self.endings[claim.attempt_id]
+        for done in recorded:
+            self._remove_files(done.claim.attempt_id, done.ending.output)
+        for done in recorded:
+            claim = done.claim
+            self._emit(events.AttemptEnded(claim.job, claim.attempt_id, claim.number, done.ending, done.decision))
+
+    def _remove_files(self, attempt_id: int, output: bytes | None) -> None:
         """Remove the files of an attempt that was recorded; output that is not in the record stays in its file."""
         with contextlib.suppress(OSError):
             os.unlink(self._db.spool.run_file(attempt_id))
@@ -402,11 +440,38 @@ class RunningSet:
             with contextlib.suppress(OSError):
                 os.unlink(self._db.spool.output_file(attempt_id))
 
-    def close(self) -> None:
-        """Let go of all commands; they run on."""
-        for attempt_id, running in list(self._running.items()):
-            running.command.leave()
-            self._forget(attempt_id, running)
+    def give_back(self, claims: Sequence[Claim]) -> None:
+        """Let go of claims whose commands the system let not start: their jobs are pending, no attempt was spent.
+
+        One that a person asked meanwhile to stop is cancelled instead. Raises what keeps that from being written; then
+        the claims are owned as before.
+        """
+        stopped = self._attempts.give_back([claim.attempt_id for claim in claims])
+        self._could_not_start([claim for claim in claims if claim.attempt_id in stopped], Outcome.CANCELLED)
+        for claim in claims:
+            self._refused.pop(claim.attempt_id, None)
+            remove_files(self._db.spool, claim.attempt_id)
+
+    def give_back_refused(self) -> bool:
+        """Give back what a shim could not start, since it was refused a process; return whether there was any."""
+        refused = list(self._refused.values())
+        if refused:
+            self.give_back(refused)
+        return bool(refused)
+
+    def detach(self) -> None:
+        """Let go of all commands; they run on, for another worker to adopt."""
+        for running in list(self._running.values()):
+            self._detach(running)
+
+    def _detach(self, running: _Running) -> None:
+        running.command.leave()
+        self._unown(running)
+
+    def _unown(self, running: _Running) -> None:
+        del self._running[running.claim.attempt_id]
+        self._unwatch(running)
+        running.command.close()
 
 
 def _is_by_stop_signal(running: _Running, ending: Ending) -> bool:

@@ -1,4 +1,4 @@
-"""One place to sleep: until a command ends, somebody wakes the worker, or time is up."""
+"""One place to sleep: until a command ends, the worker is woken, or time is up."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ import select
 
 from core.errors import QueueError
 
-#: How often commands are looked at where no descriptor announces their end, in seconds.
-POLL_S = 0.02
 
-
-class Waiter:
+class Selector:
     """Sleeps on process descriptors and a wake-up pipe (epoll on Linux, poll elsewhere).
 
     Raises ``QueueError`` when the system has no descriptors left for it.
@@ -33,17 +30,17 @@ class Waiter:
             undo.pop_all()
 
     def add(self, descriptor: int) -> None:
-        """Watch a descriptor until it is readable."""
+        """Watch a descriptor until it is readable; raise ``OSError`` when the system watches no more of them."""
         self._poll.register(descriptor, select.POLLIN)
 
     def remove(self, descriptor: int) -> None:
-        """Watch it no more; call this before it is closed."""
+        """Watch a descriptor no more; call this before it is closed."""
         with contextlib.suppress(OSError, KeyError, ValueError):
             self._poll.unregister(descriptor)
 
     def wake(self) -> None:
-        """End the sleep from any thread or signal handler."""
-        with contextlib.suppress(OSError):  # full: it will wake anyway; closed: nobody sleeps
+        """End the sleep, from any thread or signal handler."""
+        with contextlib.suppress(OSError):  # a full pipe wakes anyway; with a closed one no thread sleeps here
             os.write(self._writer, b"\0")
 
     def wait(self, timeout_s: float) -> set[int]:
@@ -58,7 +55,7 @@ class Waiter:
         return ready
 
     def close(self) -> None:
-        """Sleep no more. The pipe stays until nobody can call ``wake`` any more: its number must not be reused."""
+        """Sleep no more. The pipe stays while ``wake`` can still be called: its number must not be reused."""
         if hasattr(self._poll, "close"):
             self._poll.close()
 

@@ -1,4 +1,4 @@
-"""Whether a worker can write its database: what keeps it from that, for as long as it lasts, and when to try again."""
+"""Whether a worker can write its database, what keeps it from that, and how soon it tries again."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.2, 1.0
 
 
 class StorageState:
-    """The state of one worker's storage. ``emit`` is called with each change of it.
+    """The state of one worker's storage; ``error`` is what the last try met, ``None`` while all is well.
 
-    ``error`` is what the last try met, ``None`` while all is well; ``retry_s`` how long to wait before the next.
+    ``emit`` is called with each change of it.
     """
 
     def __init__(self, emit: Callable[[events.WorkerEvent], None]) -> None:
         self._emit = emit
         self.error: QueueError | None = None
-        self.retry_s = _FIRST_RETRY_S
+        self._retry_s = 0.0
 
     @property
     def is_full(self) -> bool:
         """Whether the disk has no room."""
         return isinstance(self.error, DiskFull)
 
-    def failed(self, error: QueueError) -> None:
-        """Note an error; it is told once for each kind."""
-        is_news = type(error) is not type(self.error)
-        self.retry_s = _FIRST_RETRY_S if self.error is None else min(_LONGEST_RETRY_S, self.retry_s * 2)
+    def failed(self, error: QueueError) -> float:
+        """Note an error, emit it unless it is of the kind that lasts; return in how many seconds to try again."""
+        is_new = type(error) is not type(self.error)
+        self._retry_s = _FIRST_RETRY_S if self.error is None else min(_LONGEST_RETRY_S, self._retry_s * 2)
         self.error = error
-        if is_news:
+        if is_new:
             self._emit(events.StorageTrouble(str(error)))
+        return self._retry_s
 
     def works(self) -> None:
         """Note that a write succeeded."""

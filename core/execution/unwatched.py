@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.clock import to_datetime
-from core.execution.command import read_status
 from core.execution.processes import session_lives
+from core.execution.run_file import read_status
 from core.locks import Lock, look_at
 from core.model import Job, Phase, Presence, Unwatched, WorkerInfo
 from core.places import here

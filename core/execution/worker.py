@@ -1,14 +1,16 @@
 """The worker: one thread, one loop, N slots.
 
-One turn of the loop collects what ended, records all of it and claims what there is room for in one transaction, and
-starts that. Between turns it sleeps until a command ends, somebody wakes it, a time it waits for comes, or another
-process commits.
+One step of the loop collects what ended, records all of it and claims what there is room for in one transaction, and
+starts that. Between steps it sleeps until a command ends, it is woken, a time it waits for comes, or another process
+commits.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
 from enum import Enum
@@ -16,40 +18,31 @@ from enum import Enum
 from core.clock import CalendarWatch
 from core.errors import DatabaseClosed, DatabaseCorrupt, DatabaseReplaced, QueueError, UsageError
 from core.execution import events
-from core.execution.command import RunFile, check_descriptors, keep_descriptors_from_commands
+from core.execution.command import check_descriptors, keep_descriptors_from_commands
 from core.execution.presence import Presence
-from core.execution.recovery import Recovery, reap_if_init, remove_leftovers, strike_dead_workers
-from core.execution.running_attempts import RunningSet
-from core.execution.selector import Waiter
-from core.execution.spawn_limit import Starter
+from core.execution.recovery import Recovery, reap_if_init
+from core.execution.running_attempts import RunningAttempts
+from core.execution.selector import Selector
+from core.execution.spawn_limit import SpawnLimit
 from core.execution.storage_state import StorageState
-from core.model import Ending
+from core.execution.timers import Due, Timers
 from core.queue import Queue
 from core.rules.arguments import check_kind, check_texts, check_whole
 from core.storage.sqlite import workers
-from core.storage.sqlite.attempts import Attempts, Claim, ClaimCapacity, StepResult, StepTerms
+from core.storage.sqlite.attempts import Attempts, ClaimCapacity, StepTerms
 from core.storage.sqlite.draining import Drain
 from core.storage.sqlite.maintenance import prune_some
 
 _LOG = logging.getLogger("queuectl.worker")
 
-#: How often a worker looks whether another process has committed, in seconds. Who has news for it rings its bell; this
-#: is for what is no news to most (a result that frees a place in a limited queue) and for programs that know no bells.
-LOOK_S = 0.05
-#: How often dead workers are looked for, in seconds.
-RECOVER_S = 1.0
-#: How often a worker looks for jobs to prune, in seconds.
-PRUNE_S = 300.0
-#: How long a busy worker's results go without a sync, in seconds: the promised second, less the time that it takes.
-SYNC_S = 0.7
-#: How soon a worker that fell idle syncs, in seconds.
-IDLE_SYNC_S = 0.05
-#: How often a busy worker writes its rollups, in seconds: a chart by the second must not show when it does.
-ROLL_UP_S = 0.2
-#: How much of the database a worker keeps in memory, in KiB: half of SQLite's default; a turn reads a dozen pages.
+#: How much of the database a worker keeps in memory, in KiB: half of SQLite's default; a step reads a dozen pages.
 CACHE_KIB = 1000
-#: After so many failed turns in a row the worker gives up its lock, so that others adopt its commands.
-MAX_FAILED_TURNS = 20
+#: How many jobs one step claims at the most: each holds three files open until its command has started.
+CLAIMS_AT_ONCE = 64
+#: After so many failed steps in a row the worker gives up its lock, so that others adopt its commands.
+MAX_FAILED_STEPS = 20
+#: How long it sleeps after a step that failed for an unforeseen reason, in seconds.
+_FAILED_STEP_S = 0.5
 
 
 class StopMode(str, Enum):
@@ -61,6 +54,58 @@ class StopMode(str, Enum):
 
 
 _STRENGTH = {StopMode.DRAIN: 1, StopMode.NOW: 2, StopMode.DETACH: 3}
+
+
+class _Slots:
+    """The slots of one worker: how many it has, for which queues, how many may be in use; and whether to ask for jobs.
+
+    ``registered`` is the number that others see. ``may_find_jobs`` is false once a claim found fewer jobs than it had
+    room for, until something changes.
+    """
+
+    def __init__(self, count: int, queues: Sequence[str]) -> None:
+        self.count = self.registered = count
+        self.queues = queues
+        self.limit = SpawnLimit()
+        self.may_find_jobs = True
+
+    def free(self, live: int, now_s: float) -> int:
+        """Return how many jobs could be claimed beside ``live`` commands."""
+        return max(0, min(self.limit.of(self.count, now_s) - live, CLAIMS_AT_ONCE))
+
+
+class _Stopping:
+    """Whether and how a worker is to stop: in a ``mode`` that it was asked for, or by itself, once it has drained.
+
+    ``has_drained`` tells the latter; without it a worker goes on when it has nothing to do.
+    """
+
+    def __init__(self, has_drained: Callable[[], bool] | None) -> None:
+        self.mode: StopMode | None = None
+        self.announced: StopMode | None = None
+        self.has_drained = has_drained
+
+    def ask(self, mode: StopMode) -> None:
+        """Ask for a stop; a stronger mode replaces a weaker one."""
+        if self.mode is None or _STRENGTH[mode] > _STRENGTH[self.mode]:
+            self.mode = mode
+
+
+class _Changes:
+    """What a worker has seen of the database; ``must_look`` asks it to look again, whatever the version says."""
+
+    def __init__(self) -> None:
+        self.must_look = True
+        self.calendar = CalendarWatch()
+        self._version = -1
+
+    def are_there(self, version: int) -> bool:
+        """Return whether to look at what others have changed, given the database's version; then it counts as seen."""
+        if version == self._version and not self.must_look:
+            return False
+        self._version = version
+        self.must_look = False
+        return True
 
 
 class Worker:
@@ -89,50 +134,39 @@ class Worker:
         check_whole(slots, "slots")
         if drain and once:
             raise UsageError("drain and once exclude each other: give one of them")
-        self.id = 0
         self.error: BaseException | None = None
         self._queue = queue
-        self._db = queue.database
-        self._slots = slots
-        self._queues = check_texts(queues, "queues")
-        self._is_ending = drain or once
-        self._drain = Drain(self._db, self._queues) if drain else None
+        db = queue.database
         self._on_event = on_event or (lambda event: None)
-        self._stop_mode: StopMode | None = None
-        self._announced_stop: StopMode | None = None
-        self._waiter = Waiter()
+        self._slots = _Slots(slots, check_texts(queues, "queues"))
+        has_drained = Drain(db, self._slots.queues).is_over if drain else None
+        self._stopping = _Stopping((lambda: True) if once else has_drained)
+        self._changes = _Changes()
+        self._timers = Timers()
+        self._selector = Selector()
+        self._presence = Presence(db, self._selector)
+        self._attempts = Attempts(db)
+        self._running = RunningAttempts(db, self._attempts, self._selector, self._emit)
+        self._recovery = Recovery(db, self._attempts, self._emit)
+        self._storage = StorageState(self._emit)
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
-        self._presence = Presence(self._db, self._waiter)
-        self._attempts = Attempts(self._db)
-        self._running = RunningSet(self._db, self._attempts, self._waiter, self._emit)
-        self._starter = Starter(self._db, self._attempts, self._running, self._emit)
-        self._calendar = CalendarWatch()
-        self._is_looking = True
-        self._could_claim = True
-        self._is_first_recovery = True
-        self._recovery = Recovery(self._db, self._attempts, self._emit)
-        self._prune_at = 0.0
-        self._has_more_due = False
-        self._next_due_ms: int | None = None
-        self._data_version = -1
-        self._look_at = 0.0
-        self._recover_at = 0.0
-        self._unsynced_since: float | None = None
-        self._roll_up_at = 0.0
-        self._storage = StorageState(self._emit)
-        self._registered_slots = slots
 
     # --- from any thread
 
     @property
+    def id(self) -> int:
+        """The number of this worker in the register; 0 before it has started."""
+        return self._presence.id
+
+    @property
     def slots(self) -> int:
-        """How many commands may run at once; setting it takes effect at the next turn, running ones go on."""
-        return self._slots
+        """How many commands may run at once; setting it takes effect at the next step, running ones go on."""
+        return self._slots.count
 
     @slots.setter
     def slots(self, slots: int) -> None:
-        self._slots = max(0, slots)
+        self._slots.count = max(0, slots)
         self.wake()
 
     @property
@@ -142,12 +176,12 @@ class Worker:
 
     @property
     def trouble(self) -> str | None:
-        """What ails this worker, for as long as it does; else ``None``.
+        """What keeps this worker from recording results, from starting commands, or from adopting those of the dead.
 
-        That is what keeps it from recording results, from starting commands, or from taking over those of others.
+        ``None`` while all is well.
         """
         error = self._storage.error
-        return str(error) if error is not None else self._starter.refusal or self._recovery.blocked or None
+        return str(error) if error is not None else self._slots.limit.refusal or self._recovery.blocked or None
 
     @property
     def unrecorded_count(self) -> int:
@@ -156,7 +190,7 @@ class Worker:
 
     @property
     def running_count(self) -> int:
-        """How many commands this worker watches now."""
+        """How many attempts are this worker's now: their commands run, or their endings are not recorded yet."""
         return len(self._running)
 
     def start(self) -> None:
@@ -174,8 +208,7 @@ class Worker:
 
     def stop(self, mode: StopMode = StopMode.DRAIN) -> None:
         """Ask the loop to end; a stronger mode replaces a weaker one. Safe in a signal handler."""
-        if self._stop_mode is None or _STRENGTH[mode] > _STRENGTH[self._stop_mode]:
-            self._stop_mode = mode
+        self._stopping.ask(mode)
         self.wake()
 
     def join(self, timeout_s: float | None = None) -> bool:
@@ -189,11 +222,11 @@ class Worker:
         return True
 
     def wake(self) -> None:
-        """Have the loop look at the database now."""
+        """Have the loop look at the database now. Safe in a signal handler."""
         if self._presence.is_elsewhere():
             return
-        self._is_looking = True
-        self._waiter.wake()
+        self._changes.must_look = True
+        self._selector.wake()
 
     # --- the loop
 
@@ -202,247 +235,214 @@ class Worker:
             raise UsageError("this worker was started already; make another one")
         check_descriptors()
         keep_descriptors_from_commands()
-        self._presence.register(self._slots, self._queues)
-        self.id = self._presence.id
+        self._presence.register(self._slots.registered, self._slots.queues)
 
     def _run_registered(self) -> None:
-        self._emit(events.WorkerStarted(self.id, self._slots))
+        self._emit(events.WorkerStarted(self.id, self._slots.count))
         failures = 0
         try:
-            self._db.set_cache(CACHE_KIB)
+            self._queue.database.set_cache(CACHE_KIB)
             while True:
                 try:
-                    if self._turn():
+                    if self._step():
                         break
                     failures = 0
                 except QueueError as error:
-                    self._is_looking = True  # what was seen of the database may not have been acted on
-                    self._storage.failed(error)
+                    self._changes.must_look = True  # what was seen of the database may not have been acted on
+                    self._timers.failed(self._now_s(), self._storage.failed(error))
                     if self._is_hopeless(error):
                         self.error = error
                         break
                 except Exception as error:
                     failures += 1
-                    self._is_looking = True
-                    _LOG.exception("a turn of the worker failed")
+                    self._changes.must_look = True
+                    _LOG.exception("a step of the worker failed")
                     self._emit(events.LoopFailed(error))
-                    if failures >= MAX_FAILED_TURNS:
+                    if failures >= MAX_FAILED_STEPS:
                         self.error = error
                         break
-                if self._stop_mode is not StopMode.DETACH:
-                    self._sleep(0.5 if failures else None)
+                if self._stopping.mode is not StopMode.DETACH:
+                    self._sleep(_FAILED_STEP_S if failures else self._sleep_s())
         finally:
             self._leave()
 
-    def _turn(self) -> bool:
-        """Do one turn; return whether the worker is done."""
+    def _step(self) -> bool:
+        """Do one step; return whether the worker is done."""
         # first what needs no database: it goes on while the storage is in trouble
         self._announce_stop()
-        if self._stop_mode is StopMode.DETACH:
+        if self._stopping.mode is StopMode.DETACH:
             return True
-        self._running.collect(is_told_to_stop=self._stop_mode is not None)
-        self._look_for_changes()
-        if self._db.clock.monotonic_s() >= self._recover_at:
+        self._running.collect(is_told_to_stop=self._stopping.mode is not None)
+        due = self._due()
+        if due.look or self._changes.must_look:
+            self._look_for_changes()
+        if due.recovery:
             self._recover()
-        if self._starter.give_back_refused():
-            self._could_claim = True
-        free = self._free_slots()
-        if self._running.endings or free > 0 or self._has_more_due or self._is_due():
-            self._transact(free)
+        if due.pruning:
+            self._prune()
+        if self._running.give_back_refused():
+            self._pause(os.strerror(errno.EAGAIN))
+        free = self._free_slots(due)
+        if self._running.endings or free > 0 or due.delayed_job:
+            self._record_and_claim(free, due)
         elif self._storage.error is not None:
-            self._sync()  # a write that tells whether the trouble is over
-        self._sync_if_needed()
+            self._sync()  # a write that shows whether the trouble is over
+        if self._due(is_idle=not self._running.live_count()).sync:
+            self._sync()
         return self._is_done()
 
-    def _look_for_changes(self) -> None:
-        now = self._db.clock.monotonic_s()
-        if now < self._look_at and not self._is_looking:
-            return  # a busy worker turns a thousand times a second
-        self._look_at = now + LOOK_S
-        if self._calendar.look(self._db.clock):
-            self._attempts.shorten_backoffs()
-            self._calendar.was_set_back = False
-            self._could_claim = True
-        version = self._db.data_version()
-        if version != self._data_version or self._is_looking:
-            self._data_version = version
-            self._is_looking = False
-            self._could_claim = True
-            settings = self._queue.settings()
-            self._running.settings = settings
-            asked = workers.requested_stop(self._db, self.id)
-            if asked is not None:
-                self.stop(StopMode(asked))
-                self._is_looking = False
-            for attempt_id, how in self._attempts.stop_requests(self.id).items():
-                self._running.cancel(attempt_id, is_kill=how == "kill")
-            if self._slots != self._registered_slots:
-                self._registered_slots = self._slots
-                workers.set_slots(self._db, self.id, self._slots)
+    def _announce_stop(self) -> None:
+        mode = self._stopping.mode
+        if mode is None or mode is self._stopping.announced:
+            return
+        self._stopping.announced = mode
+        if len(self._running):
+            with contextlib.suppress(QueueError):  # it stops all the same
+                workers.note_stop(self._queue.database, self.id, "now" if mode is StopMode.NOW else "drain")
+        self._emit(events.WorkerStopping(mode.value, len(self._running)))
+        if mode is StopMode.NOW:
+            self._running.interrupt_all()
 
-    def _free_slots(self) -> int:
-        """Return how many jobs to claim in this turn."""
-        if self._stop_mode is not None:
+    def _look_for_changes(self) -> None:
+        db, slots = self._queue.database, self._slots
+        self._timers.looking(self._now_s())  # a busy worker makes a thousand steps a second
+        if self._changes.calendar.look(db.clock):
+            self._attempts.shorten_backoffs()
+            self._changes.calendar.was_set_back = False
+            slots.may_find_jobs = True
+        if not self._changes.are_there(db.data_version()):
+            return
+        slots.may_find_jobs = True
+        self._running.settings = self._queue.settings()
+        asked = workers.requested_stop(db, self.id)
+        if asked is not None:
+            self._stopping.ask(StopMode(asked))
+        for attempt_id, how in self._attempts.stop_requests(self.id).items():
+            self._running.cancel(attempt_id, is_kill=how == "kill")
+        if slots.count != slots.registered:
+            slots.registered = slots.count
+            workers.set_slots(db, self.id, slots.registered)
+
+    def _recover(self) -> None:
+        self._timers.recovering(self._now_s())
+        if self._presence.keep():
+            self._emit(events.LockFileRemoved(self._queue.database.spool.root, self._running.live_count()))
+        reap_if_init()
+        if self._stopping.mode is None:  # one that is about to go takes nothing more on
+            for adopted in self._recovery.adopt_from_the_dead(self.id):
+                self._running.adopt(adopted)
+        self._recovery.clear_away(self.id)
+
+    def _prune(self) -> None:
+        """Remove a chunk of what is too old for the settings."""
+        self._timers.pruning(self._now_s(), has_more=True)
+        has_more = self._stopping.mode is None and prune_some(self._queue.database, self._running.settings) > 0
+        self._timers.pruning(self._now_s(), has_more=has_more)
+
+    def _free_slots(self, due: Due) -> int:
+        """Return how many jobs to claim in this step."""
+        if self._stopping.mode is not None:
             return 0
         if self._storage.is_full and self._running.endings:
             return 0  # the room that is left is for what is known
         # recorded endings free their slots and may free a queue's limit, so they make it worth asking
-        if not (self._could_claim or self._running.endings or self._is_due()):
+        if not (self._slots.may_find_jobs or self._running.endings or due.delayed_job):
             return 0
-        return self._starter.free(self._slots)
+        return self._slots.free(self._running.live_count(), self._now_s())
 
-    def _is_due(self) -> bool:
-        return self._next_due_ms is not None and self._next_due_ms <= self._db.clock.now_ms()
-
-    def _transact(self, free: int) -> None:
-        opened: dict[int, RunFile] = {}
-        endings = list(self._running.endings.values())
-
-        def before_commit(claim: Claim) -> None:
-            opened[claim.attempt_id] = self._running.open_run(claim)
-
-        now = self._db.clock.monotonic_s()
-        is_durable = self._running.settings.is_fully_durable or self._is_sync_due(now, SYNC_S)
-        is_rolled_up = is_durable or now >= self._roll_up_at
+    def _record_and_claim(self, free: int, due: Due) -> None:
+        """Record what ended and claim up to ``free`` jobs in one transaction, then start these."""
+        running, slots, now_s = self._running, self._slots, self._now_s()
+        is_durable = running.settings.is_fully_durable or due.sync
+        terms = StepTerms(running.settings, is_durable, is_rolled_up=is_durable or due.roll_up)
+        endings = list(running.endings.values())
         try:
-            turn = self._attempts.record_and_claim(
-                endings,
-                ClaimCapacity(self.id, free, self._queues),
-                before_commit,
-                StepTerms(self._running.settings, is_durable, is_rolled_up),
-            )
+            capacity = ClaimCapacity(self.id, free, slots.queues)
+            done = self._attempts.record_and_claim(endings, capacity, running.open, terms)
         except BaseException:
-            for run in opened.values():
-                run.discard()
+            running.discard_opened()
             raise
         self._storage.works()
-        if is_rolled_up:
-            self._roll_up_at = now + ROLL_UP_S
-        if is_durable:
-            self._unsynced_since = None
-        elif (turn.recorded or turn.claimed) and self._unsynced_since is None:
-            self._unsynced_since = now
-        for attempt_id in set(opened) - {claim.attempt_id for claim in turn.claimed}:
-            opened[attempt_id].discard()
-        self._follow(turn, free, endings, opened)
-
-    def _follow(
-        self, turn: StepResult, free: int, endings: Sequence[tuple[Claim, Ending]], opened: dict[int, RunFile]
-    ) -> None:
-        """Act on what a transaction did: start what was claimed, forget and tell what was recorded."""
-        self._next_due_ms, self._has_more_due = turn.next_due_ms, turn.has_more_due
+        self._timers.stepped(
+            now_s,
+            is_durable=terms.is_durable,
+            is_rolled_up=terms.is_rolled_up,
+            has_written=bool(done.recorded or done.claimed),
+            delayed_job_at_ms=done.next_due_ms,
+        )
         if free > 0:
             # fewer than asked for: nothing more to claim until something changes
-            self._could_claim = len(turn.claimed) == free
-        self._starter.ran(len(turn.recorded))
+            slots.may_find_jobs = len(done.claimed) == free
+        slots.limit.ended(len(done.recorded), running.live_count())
         try:
-            refusal = self._starter.start(turn.claimed, opened) or turn.refusal
+            refusal = running.start(done.claimed) or done.refusal
         finally:
-            self._running.recorded(endings, turn.recorded)
-            for done in turn.recorded:
-                claim = done.claim
-                self._emit(events.AttemptEnded(claim.job, claim.attempt_id, claim.number, done.ending, done.decision))
+            running.forget_recorded(endings, done.recorded)
         if refusal is not None:
-            self._starter.pause(refusal)
-            self._could_claim = True
+            self._pause(os.strerror(refusal.errno or 0))
         elif free > 0:
-            self._starter.succeeded(turn)
+            slots.limit.unrefused(len(done.claimed), len(done.recorded), self._now_s())
 
-    def _recover(self) -> None:
-        self._recover_at = self._db.clock.monotonic_s() + RECOVER_S
-        if self._presence.keep():
-            self._emit(events.LockFileRemoved(self._db.spool.root, self._running.live_count()))
-        reap_if_init()
-        found_any = False
-        if self._stop_mode is None:  # one that is about to go takes nothing more on
-            for adopted in self._recovery.adopt_from_the_dead(self.id):
-                found_any = True
-                self._running.adopt(adopted)
-                self._emit(events.AttemptAdopted(adopted.claim.job, adopted.claim.attempt_id, adopted.claim.number))
-        if strike_dead_workers(self._db, self.id) or found_any or self._is_first_recovery:
-            self._is_first_recovery = False
-            remove_leftovers(self._db)
-        self._prune()
-
-    def _prune(self) -> None:
-        """Remove a chunk of what is too old; with more to do the next look comes in a second, else in minutes."""
-        now = self._db.clock.monotonic_s()
-        if now >= self._prune_at and self._stop_mode is None:
-            more = prune_some(self._db, self._running.settings)
-            self._prune_at = now + (0.0 if more else PRUNE_S)
-
-    # --- durability
-
-    def _is_sync_due(self, now: float, after_s: float) -> bool:
-        return self._unsynced_since is not None and now - self._unsynced_since >= after_s
-
-    def _sync_if_needed(self) -> None:
-        wait_s = SYNC_S if self._running.live_count() else IDLE_SYNC_S
-        if self._is_sync_due(self._db.clock.monotonic_s(), wait_s):
-            self._sync()
+    def _pause(self, reason: str) -> None:
+        """Claim no more for a while than the system has room for; ask again then."""
+        self._slots.may_find_jobs = True
+        if self._slots.limit.refused(reason, self._running.live_count(), self._now_s()):
+            self._emit(events.SpawningPaused(reason, self._slots.limit.pause_s))
 
     def _sync(self) -> None:
         self._attempts.make_durable()
-        self._unsynced_since = None
+        self._timers.synced()
         self._storage.works()
 
-    # --- trouble
+    def _is_done(self) -> bool:
+        if len(self._running):
+            return False
+        if self._stopping.mode is not None:
+            return True
+        if self._stopping.has_drained is None:
+            return False
+        # without a slot nothing can be claimed: such a worker only sees adopted commands to their end
+        if self._slots.count == 0:
+            return True
+        if self._slots.limit.pause_s or self._slots.may_find_jobs or self._due().delayed_job:
+            return False
+        return self._stopping.has_drained()
 
     def _is_hopeless(self, error: QueueError) -> bool:
-        """Tell whether to leave although the storage fails: the results are in the run files, for the next worker."""
+        """Return whether to leave although the storage fails: the results are in the run files, for the next worker."""
         if isinstance(error, DatabaseClosed):
             return True  # it never works again; what runs is for the next worker
         if self._running.has_live():
             return False
-        return self._stop_mode is not None or isinstance(error, (DatabaseReplaced, DatabaseCorrupt))
+        return self._stopping.mode is not None or isinstance(error, (DatabaseReplaced, DatabaseCorrupt))
 
     # --- sleeping and leaving
 
-    def _sleep(self, seconds: float | None) -> None:
-        if seconds is None:
-            seconds = self._sleep_s()
-        ready = self._waiter.wait(seconds)
-        self._is_looking = self._presence.was_rung(ready) or self._is_looking
+    def _now_s(self) -> float:
+        return self._queue.database.clock.monotonic_s()
+
+    def _due(self, *, is_idle: bool = False) -> Due:
+        return self._timers.due(self._now_s(), self._queue.database.clock.now_ms(), is_idle=is_idle)
+
+    def _sleep(self, seconds: float) -> None:
+        ready = self._selector.wait(seconds)
+        if self._presence.was_woken(ready):
+            self._changes.must_look = True
         self._running.announce(ready)
 
     def _sleep_s(self) -> float:
-        """Return how long nothing can need this worker, as far as it knows itself."""
-        if self._storage.error is not None:
-            return self._storage.retry_s
-        if self._has_more_due or (self._could_claim and self._free_slots() > 0):
+        """Return how long this worker can sleep, as far as it knows itself."""
+        now_s, now_ms = self._now_s(), self._queue.database.clock.now_ms()
+        if self._stopping.mode is not self._stopping.announced:
             return 0.0
-        now = self._db.clock.monotonic_s()
-        until = [self._look_at - now, self._recover_at - now, self._running.next_look_s(now)]
-        if self._next_due_ms is not None:
-            until.append((self._next_due_ms - self._db.clock.now_ms()) / 1000)
-        if self._unsynced_since is not None:
-            after_s = SYNC_S if self._running.live_count() else IDLE_SYNC_S
-            until.append(self._unsynced_since + after_s - now)
-        return max(0.0, min(until))
-
-    def _announce_stop(self) -> None:
-        if self._stop_mode is not self._announced_stop and self._stop_mode is not None:
-            self._announced_stop = self._stop_mode
-            if len(self._running):
-                with contextlib.suppress(QueueError):  # it stops all the same
-                    workers.note_stop(self._db, self.id, "now" if self._stop_mode is StopMode.NOW else "drain")
-            self._emit(events.WorkerStopping(self._stop_mode.value, len(self._running)))
-            if self._stop_mode is StopMode.NOW:
-                self._running.interrupt_all()
-
-    def _is_done(self) -> bool:
-        if len(self._running) or self._has_more_due:
-            return False
-        if self._stop_mode is not None:
-            return True
-        if not self._is_ending:
-            return False
-        # without a slot nothing can be claimed: such a worker only sees adopted commands to their end
-        if self._slots == 0:
-            return True
-        if self._starter.pause_s or self._could_claim or self._is_due():
-            return False
-        return self._drain is None or self._drain.is_over()
+        if self._storage.error is None and self._slots.may_find_jobs and self._free_slots(self._due()) > 0:
+            return 0.0
+        return self._timers.sleep_s(
+            now_s,
+            now_ms,
+            is_idle=not self._running.live_count(),
+            command_s=self._running.next_look_s(now_s),
+        )
 
     def _leave(self) -> None:
         """Give up the lock: what still runs is for others to adopt."""
@@ -451,16 +451,16 @@ class Worker:
         detached = len(self._running)
         try:
             if self.error is None:
-                if self._unsynced_since is not None:
+                if self._timers.has_unsynced:
                     self._attempts.make_durable()
-                workers.forget(self._db, self.id)
+                workers.forget(self._queue.database, self.id)
         except QueueError as error:
             self._emit(events.StorageTrouble(str(error)))
         finally:
-            self._running.close()
+            self._running.detach()
             self._presence.close()
-            self._db.close_thread()
-            self._waiter.close()
+            self._queue.database.close_thread()
+            self._selector.close()
             self._ended.set()
             self._emit(events.WorkerStopped(self.id, detached))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core.execution import worker as worker_module
+from core.execution import timers
 from core.execution.worker import Worker
 from core.model import State
 from core.queue import Queue
@@ -24,7 +24,7 @@ WITHIN_S = 60.0
 @pytest.fixture
 def deaf_but_for_bells(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let workers look by themselves only once, when they start."""
-    monkeypatch.setattr(worker_module, "LOOK_S", 3600.0)
+    monkeypatch.setattr(timers, "LOOK_S", 3600.0)
 
 
 def completed(queue: Queue, job_id: int) -> bool:

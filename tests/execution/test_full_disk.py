@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from core.errors import DiskFull
-from core.execution.command import RunFile
 from core.execution.events import AttemptEnded, SpawningPaused, StorageRecovered, StorageTrouble
-from core.execution.running_attempts import RunningSet
+from core.execution.run_file import RunFile
+from core.execution.running_attempts import RunningAttempts
 from core.model import State
 from core.queue import Queue
 from core.storage.sqlite.attempts import Attempts, Claim, ClaimCapacity, StepResult
@@ -93,16 +93,16 @@ def test_jobs_that_cannot_be_claimed_are_a_lasting_trouble(queue: Queue, monkeyp
 
 def test_commands_that_cannot_be_started_are_a_lasting_trouble(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system has no room for the files of an attempt: the reason stays until a command could be started."""
-    start = RunningSet.start
+    start = RunningAttempts._start
     refusals: list[int] = []
 
-    def refuse(self: RunningSet, claim: Claim, run: RunFile) -> OSError | None:
+    def refuse(self: RunningAttempts, claim: Claim, run: RunFile) -> OSError | None:
         if len(refusals) < 2:
             refusals.append(1)
             return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return start(self, claim, run)
 
-    monkeypatch.setattr(RunningSet, "start", refuse)
+    monkeypatch.setattr(RunningAttempts, "_start", refuse)
     with working(queue) as (worker, told):
         job_id = queue.add("true")
         wait_for(lambda: worker.trouble, "there is trouble")

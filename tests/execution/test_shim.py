@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from core.execution import shim
-from core.execution.command import Status, read_status
 from core.execution.events import AttemptEnded, SpawningPaused
+from core.execution.run_file import Status, read_status
 from core.execution.worker import StopMode, Worker
 from core.model import Job, NewJob, Outcome, State
 from core.queue import Queue

@@ -126,9 +126,9 @@ def test_a_cancelled_job_may_end_politely(queue: Queue) -> None:
 def test_a_stopped_job_can_be_cancelled(queue: Queue) -> None:
     """A command that was stopped by SIGSTOP goes on for its TERM."""
     with working(queue):
-        job_id = queue.enqueue("kill -STOP $$; sleep 60").id
+        job_id = queue.enqueue("echo up; kill -STOP $$; sleep 60").id
         wait_for_state(queue, job_id, State.RUNNING)
-        group_of(queue, job_id)
+        wait_for(lambda: queue.output(job_id).size() == 3, "its shell is up: until then a TERM is the shim's")
         queue.set("kill-grace", "1h")
         queue.cancel(job_id)
         assert wait_for_state(queue, job_id, State.CANCELLED).last_signal == signal.SIGTERM

@@ -19,8 +19,8 @@ from core.execution import running_attempts as running_module
 from core.execution.command import adopt
 from core.execution.events import AttemptAdopted, AttemptEnded, CommandOutOfReach
 from core.execution.processes import processes, session_lives
-from core.execution.running_attempts import RunningSet
-from core.execution.selector import Waiter
+from core.execution.running_attempts import RunningAttempts
+from core.execution.selector import Selector
 from core.execution.worker import StopMode
 from core.locks import holder_pid
 from core.model import NewJob, Outcome, State
@@ -261,12 +261,13 @@ def test_the_run_file_of_a_start_that_failed_stays_until_that_is_recorded(
     monkeypatch.setattr(running_module, "start", start)
     queue.enqueue("true")
     with Hand(queue) as hand:
-        running = RunningSet(queue.database, hand.attempts, Waiter(), Told())
+        running = RunningAttempts(queue.database, hand.attempts, Selector(), Told())
         (claim,) = hand.claim()
-        assert running.start(claim, running.open_run(claim)) is None
+        running.open(claim)
+        assert running.start([claim]) is None
         assert [ending.outcome for _, ending in running.endings.values()] == [Outcome.SPAWN_ERROR]
         path = queue.database.spool.run_file(claim.attempt_id)
         assert os.path.exists(path)
         endings = list(running.endings.values())
-        running.recorded(endings, hand.step(endings).recorded)
+        running.forget_recorded(endings, hand.step(endings).recorded)
         assert not os.path.exists(path)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from core.errors import DatabaseBusy, DatabaseReplaced
-from core.execution import shim
+from core.execution import shim, timers
 from core.execution import worker as worker_module
 from core.execution.events import (
     AttemptEnded,
@@ -84,7 +84,7 @@ def test_a_pause_grows_while_the_system_refuses(tmp_path: Path, refuse_to_spawn:
         assert worker.join(60)
         assert [event.for_s for event in told.of(SpawningPaused)] == [1, 2, 4, 8, 16, 30, 30]
         assert queue.counts().of(State.COMPLETED) == 1
-        assert worker._starter.pause_s == 0
+        assert worker._slots.limit.pause_s == 0
 
 
 def test_of_several_claimed_jobs_only_the_refused_go_back(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -342,13 +342,13 @@ def test_results_are_kept_while_the_database_is_locked(queue: Queue, tmp_path: P
 def test_trouble_of_an_idle_worker_passes_too(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its last results could not be synced; when they are, it says that all is well, though no job came."""
     queue.database.set_busy_timeout(0.1)
-    monkeypatch.setattr(worker_module, "IDLE_SYNC_S", 3600.0)  # until the lock is there
+    monkeypatch.setattr(timers, "IDLE_SYNC_S", 3600.0)  # until the lock is there
     with working(queue) as (worker, told):
         job_id = queue.enqueue("true").id
         told.wait_for(AttemptEnded)
         wait_for_state(queue, job_id, State.COMPLETED)
         with foreign_lock(queue.path):
-            monkeypatch.setattr(worker_module, "IDLE_SYNC_S", 0.0)
+            monkeypatch.setattr(timers, "IDLE_SYNC_S", 0.0)
             worker.wake()
             told.wait_for(StorageTrouble)
         told.wait_for(StorageRecovered)
@@ -469,7 +469,7 @@ def test_a_loop_that_cannot_go_on_gives_up_its_lock(
     queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After too many errors in a row others may adopt its commands, and the error is there to be seen."""
-    monkeypatch.setattr(worker_module, "MAX_FAILED_TURNS", 2)
+    monkeypatch.setattr(worker_module, "MAX_FAILED_STEPS", 2)
     job_id = queue.enqueue(f"echo begun; {UNTIL_GO}; echo end").id
     told = Told()
     worker = Worker(queue, on_event=told)
@@ -490,7 +490,7 @@ def test_a_loop_that_cannot_go_on_gives_up_its_lock(
 
 def test_run_raises_what_ended_the_loop(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the caller's own thread the error is an exception."""
-    monkeypatch.setattr(worker_module, "MAX_FAILED_TURNS", 1)
+    monkeypatch.setattr(worker_module, "MAX_FAILED_STEPS", 1)
     worker = Worker(queue)
 
     def fail(**options: object) -> None:
@@ -565,10 +565,10 @@ def test_results_are_durable_within_a_second(queue: Queue) -> None:
     worker.start()
     assert worker.join(60)
     assert len(ends) == 80
-    assert worker_module.SYNC_S < 1
+    assert timers.SYNC_S < 1
     for end in ends:
         synced = min(sync for sync in syncs if sync >= end)
-        late = [commit for commit in commits if end + worker_module.SYNC_S < commit < synced]
+        late = [commit for commit in commits if end + timers.SYNC_S < commit < synced]
         assert len(late) <= 1, "the commit after that time is the one that syncs (its turn may have begun before)"
 
 
@@ -576,7 +576,7 @@ def test_results_that_need_not_be_durable_yet_are_not_synced_each(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As long as the time has not come, a busy worker's commits cost no sync."""
-    monkeypatch.setattr(worker_module, "SYNC_S", 3600.0)
+    monkeypatch.setattr(timers, "SYNC_S", 3600.0)
     levels: list[str] = []
     worker = Worker(queue, once=True)
     run_registered = worker._run_registered

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from core.execution import worker as worker_module
+from core.execution import timers
 from core.execution.events import AttemptEnded, WorkerEvent
 from core.execution.worker import CACHE_KIB, Worker
 from core.model import NewJob, State
@@ -67,8 +67,8 @@ def test_a_busy_worker_counts_several_times_a_second(queue: Queue) -> None:
 
 def test_short_jobs_share_the_writing_of_the_totals(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two hundred jobs change the rows of a minute once, when the time to write them does not come before their end."""
-    monkeypatch.setattr(worker_module, "ROLL_UP_S", 3600.0)
-    monkeypatch.setattr(worker_module, "SYNC_S", 3600.0)
+    monkeypatch.setattr(timers, "ROLL_UP_S", 3600.0)
+    monkeypatch.setattr(timers, "SYNC_S", 3600.0)
     queue.enqueue_many([NewJob("true")] * 200)
     _count_updates(queue.path)
     drain(queue, slots=2)

@@ -29,8 +29,8 @@ from hypothesis.stateful import (
 
 from core.clock import to_datetime
 from core.errors import InvalidTransition, Refused
-from core.execution.command import RunFile
 from core.execution.recovery import Recovery, remove_leftovers, strike_dead_workers
+from core.execution.run_file import RunFile
 from core.model import Ending, NewJob, Outcome, State
 from core.queue import Queue
 from core.storage.sqlite import workers

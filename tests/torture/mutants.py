@@ -38,7 +38,7 @@ MUTANTS = (
     Mutant(
         "lock",
         "a command's run file is not locked",
-        "core.execution.command",
+        "core.execution.run_file",
         (("fcntl.flock(self.lock, fcntl.LOCK_EX)", "pass"),),
         "storm",
         12.0,
@@ -79,7 +79,7 @@ MUTANTS = (
     Mutant(
         "once-a-second",
         "a busy worker's results are not synced once a second",
-        "core.execution.worker",
+        "core.execution.timers",
         (("SYNC_S = 0.7", "SYNC_S = 90.0"),),
         "powerloss",
     ),

@@ -17,7 +17,7 @@ import pytest
 
 from core.errors import DatabaseCorrupt
 from core.execution.recovery import remove_leftovers
-from core.execution.selector import Waiter
+from core.execution.selector import Selector
 from core.execution.worker import Worker
 from core.model import NewJob, State, View
 from core.queue import Queue
@@ -163,8 +163,8 @@ def test_a_descriptor_that_the_system_goes_on_watching_disturbs_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """epoll_ctl failed (ENOSPC) when the end of a command had been told: it is told again, and taken out then."""
-    remove, refusals = Waiter.remove, iter(range(3))
-    monkeypatch.setattr(Waiter, "remove", lambda waiter, it: next(refusals, None) is None and remove(waiter, it))
+    remove, refusals = Selector.remove, iter(range(3))
+    monkeypatch.setattr(Selector, "remove", lambda selector, it: next(refusals, None) is None and remove(selector, it))
     with Queue(tmp_path / "queue.db") as queue:
         queue.enqueue_many([NewJob("sleep 0.05")] * 6)
         Worker(queue, slots=2, once=True).run()
