@@ -125,6 +125,8 @@ class QueuectlApp(App[int], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._settle)
+        # Textual 8.2.8 draws everything anew after ``App.suspend``, but not after SIGTSTP and SIGCONT
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
 
     def _settle(self) -> None:
         """Let the collector work again, but leave alone what was there at the start: none of it goes away."""

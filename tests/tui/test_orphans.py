@@ -240,3 +240,20 @@ def test_a_signal_to_continue_after_the_end_changes_nothing(tmp_path: Path) -> N
         program.press(b"\x11")
         assert program.wait(DEADLINE_S) == 0
         assert b"Traceback" not in program.output
+
+
+def test_a_stopped_dashboard_gives_the_terminal_back_and_takes_it_again_when_it_is_continued(tmp_path: Path) -> None:
+    """SIGTSTP and SIGCONT, as a shell's job control sends them."""
+    with Terminal(tmp_path / "queue.db", is_deaf=False) as terminal:
+        terminal.wait_for(b"Pending", timeout_s=60)
+        terminal.settle(limit_s=3)
+        os.kill(terminal.pid, signal.SIGTSTP)
+        terminal.wait_for(b"\x1b[?1049l")
+        _, status = os.waitpid(terminal.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        terminal.output.clear()
+        os.kill(terminal.pid, signal.SIGCONT)
+        terminal.wait_for(b"\x1b[?1049h", timeout_s=60)
+        terminal.wait_for(b"Pending", timeout_s=60)
+        terminal.press(b"\x11")
+        assert terminal.wait(DEADLINE_S) == 0
