@@ -17,7 +17,7 @@ from bench.place import scratch
 from core.execution.worker import StopMode, Worker
 from core.model import NewJob, State, View
 from core.queue import Queue
-from queuectl_tui.gateway.reader import CALM_AFTER_S
+from queuectl_tui.gateway.pacing import CALM_AFTER_S
 from tests.tui.pty_program import PtyProgram
 
 DOWN, PAGE_DOWN, END = b"\x1b[B", b"\x1b[6~", b"\x1b[F"

@@ -106,7 +106,7 @@ class Snapshot(NamedTuple):
 
     ``pulses`` hold only seconds in which something ended. ``own_worker_id`` is the worker inside this process.
     ``error`` is what went wrong when it was read; the rest is then the last good data. ``write_error`` is what a write
-    would meet.
+    would meet. ``next_due_at`` is when the next of the delayed jobs becomes due.
     """
 
     taken_at: datetime
@@ -123,6 +123,7 @@ class Snapshot(NamedTuple):
     error: str | None = None
     write_error: QueueError | None = None
     own_worker_id: int | None = None
+    next_due_at: datetime | None = None
 
     def frame(self) -> tuple[object, ...]:
         """Return all but the lists and the detail: while it stays equal, only time moves what stands around them."""

@@ -11,8 +11,9 @@ from textual.message import Message
 from core.model import Act, Job, Key, NewJob, State, View
 from core.queue import Progress, Queue
 from core.rules.states import Verb, undoable_moves
+from queuectl_tui.gateway.detail_reader import DetailRequest
 from queuectl_tui.gateway.host import WorkerHost
-from queuectl_tui.gateway.reader import DetailRequest, Reader
+from queuectl_tui.gateway.reader import Reader
 from queuectl_tui.gateway.window import Wanted, next_sort
 from queuectl_tui.gateway.writer import Write, Writer
 from queuectl_tui.messages import JobEnqueued, RangeRead, SnapshotTaken, UndoOffered
@@ -51,7 +52,6 @@ class Gateway:
         self._reader = reader or Reader(queue)
         self._writer = Writer(self._post, self._committed)
         self._host = WorkerHost(queue, 0 if queue.is_read_only else slots, self._post, self._reader.wake)
-        self._reader.own_worker_id = lambda: self._host.worker_id
         self._is_open = False
 
     @property
@@ -104,8 +104,8 @@ class Gateway:
     # --- reading
 
     def take(self) -> Snapshot:
-        """Return the newest picture; the reader makes the next one only after this."""
-        return self._reader.take()
+        """Return the newest snapshot; the reader makes the next one only after this."""
+        return self._reader.take()._replace(own_worker_id=self._host.worker_id)
 
     def refresh(self) -> None:
         """Read again soon."""

@@ -1,4 +1,4 @@
-"""Reads the visible part of one list by key, so that it stays where the person is while the list moves."""
+"""Reads the visible part of one list by key, so that its rows stay in sight while the list moves."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ KNOWN_WINDOWS = 4
 _T = TypeVar("_T")
 
 
-class Thrifty:
-    """Remembers the answer to a question that may be slow, and asks again only as often as that can be afforded."""
+class CostlyQuery:
+    """Remembers the answer of a query that may be slow, and asks again only as often as that can be afforded."""
 
     def __init__(self) -> None:
         self._question: object = None
@@ -28,7 +28,7 @@ class Thrifty:
 
     @property
     def may_ask(self) -> bool:
-        """Tell whether the same question would be asked again by now."""
+        """Return whether the same question would be asked again by now."""
         return time.monotonic() >= self._not_before_s
 
     def ask(self, question: object, read: Callable[[], _T]) -> tuple[_T, bool]:
@@ -52,22 +52,22 @@ class Wanted(NamedTuple):
 
 
 class Window:
-    """One pane's part of its list: which view, which rows, and the row that it holds on to."""
+    """One pane's part of its list: the view, the wanted rows, and those that were read last."""
 
     def __init__(self, pane: Pane) -> None:
         self.pane = pane
         self.view = View(states=pane.states)
         self.wanted = Wanted()
         self.data = PaneData(0, 0, (), self.view)
-        self._counting = Thrifty()
-        self._placing = Thrifty()
+        self._counting = CostlyQuery()
+        self._placing = CostlyQuery()
         self._is_total_old = False
         self._known: Known = {}
         self.page = Page()
 
     @property
     def is_count_due(self) -> bool:
-        """Tell whether the total is not the newest and may be counted again."""
+        """Return whether the total is not the newest and may be counted again."""
         return self._is_total_old and self._counting.may_ask
 
     def set_view(self, view: View) -> None:
@@ -82,7 +82,7 @@ class Window:
 
     @property
     def is_at_top(self) -> bool:
-        """Tell whether the first rows of a whole list are wanted, which can be read together with those of others."""
+        """Return whether the first rows of a whole list are wanted, which can be read together with those of others."""
         is_first = self.wanted.start == 0 and self.wanted.anchor is None
         return is_first and not self.view.terms and self.view.sort in (Sort.DEFAULT, Sort.ID)
 
@@ -100,9 +100,9 @@ class Window:
         return self.data
 
     def read(self, queue: Queue, counts: Counts, *, is_changed: bool = True) -> PaneData:
-        """Return the rows that are wanted as they are now, and remember where they stand.
+        """Return the wanted rows as they are now, and remember at which position they stand.
 
-        ``is_changed`` is false when the database is known to be as it was at the last reading.
+        ``is_changed`` is false when nothing was committed since the last reading.
         """
         wanted, known_total = self.wanted, self._plain_total(counts)
         if wanted.anchor is not None:
@@ -157,7 +157,7 @@ class Window:
         return start, rows
 
     def _far(self, queue: Queue, wanted: Wanted, total: int) -> tuple[int, list[Row]]:
-        """Return rows at a position nobody has seen yet; the end is read from the end."""
+        """Return rows at a position that was not read before; the last ones are read from the end."""
         if wanted.start + wanted.length >= total:
             rows = queue.last_rows(self.view, limit=wanted.length, known=self._known)
             return max(0, total - len(rows)), rows

@@ -19,7 +19,7 @@ from core.errors import DatabaseBusy, DatabaseReadOnly, DiskFull
 from core.model import Act, Counts, NewJob, State, Term, View
 from core.queue import Queue
 from core.rules.filters import parse_filter
-from queuectl_tui.gateway import reader
+from queuectl_tui.gateway import pacing
 from queuectl_tui.gateway.gateway import DetailRequest, Gateway, said_of
 from queuectl_tui.gateway.writer import Write, Writer
 from queuectl_tui.messages import ActDone, ActRefused, JobEnqueued, SnapshotTaken, UndoOffered
@@ -123,7 +123,7 @@ def test_an_idle_queue_makes_no_pictures(idle: Listener) -> None:
 def test_a_calm_queue_is_looked_at_less_often_until_something_changes(
     idle: Listener, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert reader.CALM_POLL_S <= 0.1  # what another process commits is to be seen within 150 ms, after a calm as well
+    assert pacing.CALM_POLL_S <= 0.1  # what another process commits is to be seen within 150 ms, after a calm as well
     looks: list[float] = []
     look = queue.data_version
 
@@ -132,8 +132,8 @@ def test_a_calm_queue_is_looked_at_less_often_until_something_changes(
         return look()
 
     monkeypatch.setattr(queue, "data_version", counted)
-    monkeypatch.setattr(reader, "CALM_POLL_S", 60.0)
-    monkeypatch.setattr(reader, "CALM_AFTER_S", 0.5)
+    monkeypatch.setattr(pacing, "CALM_POLL_S", 60.0)
+    monkeypatch.setattr(pacing, "CALM_AFTER_S", 0.5)
     deadline_s = time.monotonic() + 60.0
     while not looks or time.monotonic() - looks[-1] < 1.0:
         assert time.monotonic() < deadline_s, "it looks as often as ever"
@@ -478,7 +478,7 @@ def test_a_reason_that_was_gone_before_the_next_picture_is_not_kept(
 
     idle.until(lambda: reason_of(first) != "")
     usual = reason_of(first)
-    monkeypatch.setattr(reader, "SPACING_S", 2.0)
+    monkeypatch.setattr(pacing, "SPACING_S", 2.0)
     queue.edit(first, command="echo changed")
     idle.until(lambda: any(row.job.command == "echo changed" for row in idle.last.panes[Pane.PENDING].rows))
     queue.pause()

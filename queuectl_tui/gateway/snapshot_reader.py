@@ -1,0 +1,162 @@
+"""Reads snapshots: all of one, or of the last one only the parts that were asked for since."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+from core.errors import QueueError
+from core.model import Counts, Key, State, View
+from core.queue import Queue
+from queuectl_tui.gateway.detail_reader import DetailReader, DetailRequest
+from queuectl_tui.gateway.meter import Meter
+from queuectl_tui.gateway.window import Wanted, Window
+from queuectl_tui.snapshot import Pane, PaneData, Snapshot
+
+#: How old the time of the oldest waiting job may be, which takes a look at a thousand jobs.
+OLDEST_S = 1.0
+#: The same while no job changes its state.
+OLDEST_CALM_S = 10.0
+#: Minutes of history in the chart.
+MINUTES = 60
+
+
+class OldestPending:
+    """Remembers since when the longest waiting job has been due."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._read_s = -OLDEST_CALM_S
+        self._counts: Counts | None = None
+        self._at: datetime | None = None
+
+    def at(self, counts: Counts) -> datetime | None:
+        """Return the instant, ``None`` if no job waits; it is read again after a second while jobs change their states.
+
+        While nothing but words about jobs is changed it may be ten seconds old.
+        """
+        age_s = time.monotonic() - self._read_s
+        had_any = self._counts is not None and _ready(self._counts) > 0
+        is_due = age_s >= OLDEST_S and counts != self._counts
+        if is_due or age_s >= OLDEST_CALM_S or had_any is not (_ready(counts) > 0):
+            self._read_s, self._counts, self._at = time.monotonic(), counts, self._queue.oldest_pending_at()
+        return self._at
+
+
+class SnapshotReader:
+    """Holds what is to be read of each list and of one job, and reads it; used by one thread, in a transaction."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._windows = {pane: Window(pane) for pane in Pane}
+        self._stale_panes: set[Pane] = set()
+        self._detail = DetailReader(queue)
+        self._meter = Meter()
+        self._oldest = OldestPending(queue)
+
+    # --- what is to be read
+
+    def show_view(self, pane: Pane, view: View) -> None:
+        """Read another selection or order of a list, from its top."""
+        self._windows[pane].set_view(view)
+        self._stale_panes.add(pane)
+
+    def want(self, pane: Pane, wanted: Wanted) -> None:
+        """Read other rows of a list."""
+        self._windows[pane].want(wanted)
+        self._stale_panes.add(pane)
+
+    def hold(self, pane: Pane, key: Key | None) -> None:
+        """Read the rows around the one with this key from now on, ``None`` the first ones."""
+        window = self._windows[pane]
+        if key is not None:
+            window.want(window.wanted._replace(anchor=key))
+        elif window.wanted.anchor is not None:
+            self.want(pane, Wanted(0, window.wanted.length))
+
+    def show_detail(self, request: DetailRequest | None) -> None:
+        """Read the detail of this job."""
+        self._detail.show(request)
+
+    def view(self, pane: Pane) -> View:
+        """Return which jobs of a pane are read, in which order."""
+        return self._windows[pane].view
+
+    @property
+    def is_stale(self) -> bool:
+        """Return whether something was asked for that was not read yet."""
+        return bool(self._stale_panes) or self._detail.is_stale
+
+    @property
+    def is_count_due(self) -> bool:
+        """Return whether the total of a filtered list is old and may be counted again."""
+        return any(window.is_count_due for window in self._windows.values())
+
+    def forget_requests(self) -> None:
+        """Take what was asked for as read: after an error everything is read again."""
+        self._stale_panes.clear()
+        self._detail.is_stale = False
+
+    # --- reading
+
+    def read_all(self, last: Snapshot, write_error: QueueError | None) -> Snapshot:
+        """Return everything as it is now; lists and detail that are as in ``last`` are the same objects again."""
+        queue, now = self._queue, self._queue.now()
+        second = int(now.timestamp())
+        # read before what it is about: what becomes due between the two reads, the counts or the next look see
+        next_due_at = queue.next_due_at()
+        counts = queue.counts()
+        minutes = tuple(queue.minutes(MINUTES))
+        self._meter.feed(minutes, second)
+        snapshot = Snapshot(
+            taken_at=now,
+            counts=counts,
+            lanes=tuple(queue.lanes(counts)),
+            is_paused=queue.is_paused(),
+            workers=tuple(queue.workers()),
+            minutes=minutes,
+            rates=self._meter.rates(minutes, _ready(counts), second),
+            oldest_pending_at=self._oldest.at(counts),
+            pulses=self._meter.pulses(),
+            panes=self._read_panes(counts),
+            next_due_at=next_due_at,
+            write_error=write_error,
+        )
+        self._stale_panes.clear()
+        return snapshot._replace(detail=self._detail.read(last.detail, snapshot))
+
+    def read_parts(self, last: Snapshot) -> Snapshot:
+        """Return ``last`` with what was asked for since; the database is as it was then (or will be read next)."""
+        panes = dict(last.panes)
+        for pane in self._stale_panes:
+            panes[pane] = self._watched(self._windows[pane].read(self._queue, last.counts, is_changed=False))
+        self._stale_panes.clear()
+        detail = self._detail.read(last.detail) if self._detail.is_stale else last.detail
+        return last._replace(panes=panes, detail=detail)
+
+    def _read_panes(self, counts: Counts) -> dict[Pane, PaneData]:
+        """Read all lists: those that stand at their top together, of which only what changed is made."""
+        windows, queue = self._windows, self._queue
+        at_top = {pane: window for pane, window in windows.items() if window.is_at_top}
+        wanted = [(window.view, window.wanted.length) for window in at_top.values()]
+        found = queue.first_pages(wanted, [window.page for window in at_top.values()]) if wanted else ()
+        pages = dict(zip(at_top, found, strict=True))
+        return {
+            pane: self._watched(window.show_page(pages[pane], counts) if pane in pages else window.read(queue, counts))
+            for pane, window in windows.items()
+        }
+
+    def _watched(self, data: PaneData) -> PaneData:
+        """Return a list with what is to be known of running jobs that no living worker watches."""
+        if data.view.states != Pane.RUNNING.states:
+            return data
+        jobs = self._queue.watched([row.job for row in data.rows])
+        if all(job.unwatched is None for job in jobs):
+            return data
+        rows = tuple(row._replace(job=job) for row, job in zip(data.rows, jobs, strict=True))
+        return data._replace(rows=rows)
+
+
+def _ready(counts: Counts) -> int:
+    """Return how many jobs wait and are due."""
+    return counts.of(State.PENDING) - counts.delayed
