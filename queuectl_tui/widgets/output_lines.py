@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -14,8 +14,8 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from core.errors import QueueError
-from core.model import Attempt
 from core.text import clean_line
+from queuectl_tui.snapshot import Readable
 from queuectl_tui.widgets.line_index import LineIndex
 from queuectl_tui.widgets.line_search import pattern_of
 from queuectl_tui.widgets.line_text import fold_points, shown_text
@@ -23,19 +23,10 @@ from queuectl_tui.widgets.line_text import fold_points, shown_text
 _CACHED_LINES = 512
 
 
-class OutputSource(Protocol):
-    """What is needed of ``core.output.Output``."""
-
-    @property
-    def attempt(self) -> Attempt: ...
-    def size(self) -> int: ...
-    def read(self, offset: int, length: int) -> bytes: ...
-
-
 class GuardedSource:
     """A source that never raises: what cannot be read is empty, and ``error`` says why."""
 
-    def __init__(self, output: OutputSource | None) -> None:
+    def __init__(self, output: Readable | None) -> None:
         self.output = output
         self.error: str | None = None
         self._size = 0
@@ -92,7 +83,7 @@ class OutputLines:
         self._source = GuardedSource(None)
         self._rows: OrderedDict[int, list[Row]] = OrderedDict()
 
-    def open(self, output: OutputSource | None, *, is_same: bool) -> None:
+    def open(self, output: Readable | None, *, is_same: bool) -> None:
         """Read from an output; ``is_same`` says that it holds what the one before held, so that the index stays."""
         self._source = GuardedSource(output)
         if is_same:

@@ -13,9 +13,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from core.text import clean_line
+from queuectl_tui.snapshot import Readable
 from queuectl_tui.widgets.line_search import LineSearch
 from queuectl_tui.widgets.measured_view import MeasuredView
-from queuectl_tui.widgets.output_lines import OutputLines, OutputSource, Palette, Row
+from queuectl_tui.widgets.output_lines import OutputLines, Palette, Row
 
 #: How much of a new output is indexed before the first paint; the rest follows in slices between key presses.
 _FIRST_SLICE_BYTES = 2 << 20
@@ -94,7 +95,7 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
 
     # --- what is shown
 
-    def show(self, output: OutputSource | None, *, placeholder: str = "", footer: str = "") -> None:
+    def show(self, output: Readable | None, *, placeholder: str = "", footer: str = "") -> None:
         """Show an attempt's output, from its end; the same attempt again changes its footer but not the place."""
         attempt_id = None if output is None else output.attempt.id
         missing = "Job has not started." if output is None else "No output."

@@ -23,6 +23,7 @@ class FakeOutput:
         self.attempt = Attempt(
             attempt_id, 1, attempt_id, 1, _STARTED, None, None, None, None, None, None, None, None
         )  # fmt: skip
+        self.path: str | None = None
         self.fails: Exception | None = None
         self.bytes_read = 0
 
