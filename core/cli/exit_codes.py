@@ -7,6 +7,7 @@ from core.errors import JobNotFound, QueueError, Refused, UsageError
 __all__ = [
     "DONE",
     "INTERRUPTED",
+    "MEANINGS",
     "NOT_COMPLETED",
     "NO_SUCH_JOB",
     "REFUSED",
@@ -23,6 +24,16 @@ NOT_COMPLETED = 3
 NO_SUCH_JOB = 4
 TIMED_OUT = 124
 INTERRUPTED = 130
+
+MEANINGS = {
+    DONE: "done",
+    REFUSED: "refused, failed or nothing there to act on (a list may be empty: 0)",
+    WRONG_USAGE: "wrong usage",
+    NOT_COMPLETED: "an awaited job did not complete",
+    NO_SUCH_JOB: "no such job",
+    TIMED_OUT: "wait timed out",
+    INTERRUPTED: "interrupted",
+}
 
 #: The first kind that fits decides; whatever else the queue refuses is ``REFUSED``.
 _CODES: tuple[tuple[type[QueueError], int], ...] = ((UsageError, WRONG_USAGE), (JobNotFound, NO_SUCH_JOB))

@@ -8,6 +8,7 @@ from functools import partial
 from importlib import import_module
 
 from core.cli.commands import ALIASES, COMMANDS, DEFAULTS, Command, family, first_words
+from core.cli.exit_codes import MEANINGS
 from core.cli.program_words import split_program
 from core.errors import UsageError
 
@@ -102,15 +103,25 @@ class Parser(argparse.ArgumentParser):
         import textwrap
 
         width = self._width or max(40, min(100, shutil.get_terminal_size().columns - 2))
-        shown = [action for group in self._groups for action in group.actions if action.help != argparse.SUPPRESS]
-        longest = max(len(_invocation(action)) for action in shown)
+        sections = self.sections()
+        longest = max(len(invocation) for _, rows in sections for invocation, _ in rows)
         column = min(longest + 4, _HELP_COLUMN)
         parts = [f"usage: {self.usage}", textwrap.fill(self.description or "", width)]
-        for group in self._groups:
-            lines = [line for action in group.actions if action in shown for line in _help_lines(action, column, width)]
-            if lines:
-                parts.append("\n".join([f"{group.title}:", *lines]))
+        for title, rows in sections:
+            lines = [line for invocation, text in rows for line in _help_lines(invocation, text, column, width)]
+            parts.append("\n".join([f"{title}:", *lines]))
         return "\n\n".join([*parts, *([self.epilog] if self.epilog else [])]) + "\n"
+
+    def sections(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Return the titles of the help that have arguments, each with how an argument is written and its help."""
+        found = [
+            (
+                group.title,
+                [(_invocation(one), one.help or "") for one in group.actions if one.help != argparse.SUPPRESS],
+            )
+            for group in self._groups
+        ]
+        return [(title, rows) for title, rows in found if rows]
 
     def error(self, message: str) -> object:  # type: ignore[override] # argparse says NoReturn: raising is that
         raise UsageError(f"{message}; see '{self.prog} --help'")
@@ -125,15 +136,15 @@ def _invocation(action: argparse.Action) -> str:
     return names if action.nargs == 0 else f"{names} {action.metavar or action.dest.upper()}{many}"
 
 
-def _help_lines(action: argparse.Action, column: int, width: int) -> list[str]:
+def _help_lines(invocation: str, text: str, column: int, width: int) -> list[str]:
     """Return an argument and its help, which starts at a column, below it if there is no room beside it."""
     import textwrap
 
-    start = f"  {_invocation(action)}"
-    text = textwrap.wrap(action.help or "", max(11, width - column)) or [""]
+    start = f"  {invocation}"
+    lines = textwrap.wrap(text, max(11, width - column)) or [""]
     if len(start) + 2 > column:
-        return [start, *(f"{'':{column}}{line}" for line in text)]
-    return [f"{start:{column}}{text[0]}", *(f"{'':{column}}{line}" for line in text[1:])]
+        return [start, *(f"{'':{column}}{line}" for line in lines)]
+    return [f"{start:{column}}{lines[0]}", *(f"{'':{column}}{line}" for line in lines[1:])]
 
 
 def build_parser(command: Command, width: int | None = None) -> Parser:
@@ -264,6 +275,8 @@ def _parse_options(command: Command, words: list[str], given: argparse.Namespace
 
 def overview() -> str:
     """Return the help of the program."""
+    import textwrap
+
     width = max(len(name) for name in COMMANDS)
     lines = [f"  {command.name:{width}}  {command.summary}" for command in COMMANDS.values()]
     return "\n".join(
@@ -281,9 +294,12 @@ def overview() -> str:
             "  --json         print JSON and nothing else",
             "  --version      print the version",
             "",
-            "A job is named by its number or its --name. Exit codes: 0 done, 1 refused, failed or nothing",
-            "there to act on (a list may be empty: 0), 2 wrong usage, 3 an awaited job did not complete,",
-            "4 no such job, 124 wait timed out, 130 interrupted.",
+            *textwrap.wrap(
+                "A job is named by its number or its --name. Exit codes: "
+                + ", ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items())
+                + ".",
+                96,
+            ),
             "",
             "examples:",
             '  queuectl enqueue "convert in.png out.webp"',

@@ -51,7 +51,7 @@ def configure(parser: Parser, name: str) -> None:
 def run(session: Session, options: Namespace) -> int:
     """Print the script, or the words that a script asks for."""
     if options.shell in _SHELLS:
-        print({"bash": _bash, "zsh": _zsh, "fish": _fish}[options.shell](), end="")
+        print(script(options.shell), end="")
         return DONE
     words = _jobs(session) if options.shell == "jobs" else (lane.name for lane in session.queue().lanes())
     for word in words:
@@ -59,6 +59,11 @@ def run(session: Session, options: Namespace) -> int:
         if clean_line(word) == word and not word.startswith("-"):
             _offer(session, word, options.typed)
     return DONE
+
+
+def script(shell: str) -> str:
+    """Return the completion script of ``bash``, ``zsh`` or ``fish``."""
+    return {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell]()
 
 
 def _jobs(session: Session) -> Iterator[str]:
@@ -233,9 +238,13 @@ def _bash() -> str:
 
 
 def _zsh() -> str:
+    """Return a script for ``eval`` and for a directory of functions, where it is run at the first TAB: that counts."""
     return (
+        "#compdef queuectl\n"
         "# zsh completion for queuectl: that of bash, through zsh's own bridge\n"
-        "autoload -U +X bashcompinit && bashcompinit\n" + _bash()
+        "autoload -U +X bashcompinit && bashcompinit\n"
+        f"{_bash()}"
+        '[[ "${funcstack[1]}" != _queuectl ]] || _bash_complete -F _queuectl\n'
     )
 
 
