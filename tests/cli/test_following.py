@@ -318,6 +318,23 @@ def test_cancel_need_not_wait(terminal: Terminal, open_queue: Queue) -> None:
     assert terminal.run("cancel", "1", "--kill", check=True).out == "Job 1 cancelled\n"
 
 
+def test_cancel_of_many_counts_what_became_of_them(terminal: Terminal, open_queue: Queue) -> None:
+    """Those that run are only asked to stop: it said that all were cancelled."""
+    open_queue.set("kill-grace", "10m")
+    for _ in range(2):
+        open_queue.add("trap '' TERM; echo begun; sleep 60 & wait; sleep 60", label="all")
+    terminal.worker("-c", "2")
+    wait_for(lambda: all(is_running(open_queue, job) and open_queue.output(job).size() for job in (1, 2)))
+    open_queue.enqueue_many([NewJob("true", label="all")] * 30)
+    result = terminal.run("cancel", "--label", "all", "--no-wait")
+    assert (result.code, result.out) == (0, "30 jobs cancelled, 2 asked to stop\n")
+    ids = [str(number) for number in range(1, 33)]
+    killed = terminal.run("cancel", "--kill", *ids)
+    assert (killed.code, killed.out) == (0, "2 jobs cancelled, 30 cancelled already\n")
+    refused = terminal.run("cancel", *ids)
+    assert (refused.code, refused.err) == (1, "queuectl: error: nothing was changed: 32 jobs cancelled already\n")
+
+
 def test_cancel_does_the_part_of_a_dead_worker(terminal: Terminal, open_queue: Queue) -> None:
     """Nobody else would: the command is stopped and recorded, no worker is left in the register."""
     open_queue.add("echo begun; sleep 60")

@@ -60,7 +60,7 @@ def test_a_cancel_that_comes_after_the_end_changes_nothing_about_it(queue: Queue
     job = seen(queue, orphan)
     assert job.unwatched is not None
     assert job.unwatched.has_ended
-    assert "has ended already" in cancel._fate(job, State.RUNNING, is_waiting=False)
+    assert "has ended already" in cancel.fate(job, State.RUNNING, (), is_waiting=False)[1]
     gateway = Gateway(queue, slots=0)
     assert gateway._said_of_cancel("cancel", act, [orphan]).startswith("1 job ended already")
     drain(queue)

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
+from collections import Counter
+from collections.abc import Collection, Sequence
 
 from core.cli.context import Session
 from core.cli.embedded_worker import Helper, is_orphaned
 from core.cli.exit_codes import DONE, REFUSED
 from core.cli.job_selection import add_filter_options, chosen
 from core.cli.parser import Parser
-from core.cli.report import note_done, report
+from core.cli.report import note_done
 from core.cli.wording import OUT_OF_REACH, count, pause, title
+from core.errors import Refused
 from core.model import Act, Job, State
 from core.queue import Queue
 from core.rules.states import Verb, states_of
 
 #: How much longer than the grace the stopping of a command may take, in seconds.
 _MARGIN_S = 5.0
+#: Up to so many jobs are named one by one.
+_NAMED = 20
 
 
 def configure(parser: Parser, name: str) -> None:
@@ -49,14 +54,16 @@ def run(session: Session, options: Namespace) -> int:
     if session.is_json:
         _print_json(session, jobs)
         return _code(act, jobs, is_waiting=not options.no_wait)
-    if len(jobs) > 20:
-        return report(session, act, "cancelled")
     away = queue.out_of_reach() if any(job.state is State.RUNNING for job in jobs) else set()
-    for job in jobs:
-        if job.id in away and job.state is State.RUNNING:
-            session.say(f"Job {title(job)} {OUT_OF_REACH}")
-            continue
-        session.say(_fate(job, before[job.id], is_waiting=not options.no_wait))
+    fates = [fate(job, before[job.id], away, is_waiting=not options.no_wait) for job in jobs]
+    if len(jobs) > _NAMED:
+        summary = _summary([in_short for in_short, _ in fates])
+        if not act.count:
+            raise Refused(f"nothing was changed: {summary}")
+        session.say(summary)
+    else:
+        for job, (_, sentence) in zip(jobs, fates, strict=True):
+            session.say(f"Job {title(job)} {sentence}")
     return _code(act, jobs, is_waiting=not options.no_wait)
 
 
@@ -72,19 +79,41 @@ def _print_json(session: Session, jobs: list[Job]) -> None:
     print_array(job_object(job, now) for job in jobs)
 
 
-def _fate(job: Job, before: State, *, is_waiting: bool) -> str:
-    if job.state is State.CANCELLED:
-        return f"Job {title(job)} cancelled"
+def fate(job: Job, before: State, away: Collection[int], *, is_waiting: bool) -> tuple[str, str]:
+    """Return what became of a job that was ``before`` in a state: in short, for a count, and as the end of a sentence.
+
+    ``away`` has the running jobs that were started in another pid namespace, by id.
+    """
+    if job.state is State.CANCELLED and before is not job.state:
+        return "cancelled", "cancelled"
+    if job.state is State.RUNNING and job.id in away:
+        return "out of reach", OUT_OF_REACH
     if job.unwatched is not None and job.unwatched.has_ended:
-        return f"Job {title(job)} has ended already; a worker records how, once one is alive ('queuectl worker')"
+        return (
+            "ended, not yet recorded",
+            "has ended already; a worker records how, once one is alive ('queuectl worker')",
+        )
     if job.unwatched is not None:
-        return f"Job {title(job)} will be cancelled when a worker comes ('queuectl worker'): no living one watches it"
+        return (
+            "to be cancelled when a worker comes",
+            "will be cancelled when a worker comes ('queuectl worker'): no living one watches it",
+        )
     if job.state is State.RUNNING:
-        reason = "still runs; its worker goes on stopping it" if is_waiting else "is asked to stop"
-        return f"Job {title(job)} {reason}"
+        return (
+            ("still running", "still runs; its worker goes on stopping it")
+            if is_waiting
+            else ("asked to stop", "is asked to stop")
+        )
     if before is job.state:
-        return f"Job {title(job)} is {job.state.value} already"
-    return f"Job {title(job)} ended before it could be cancelled: it is {job.state.value}"
+        return f"{job.state.value} already", f"is {job.state.value} already"
+    return "ended before", f"ended before it could be cancelled: it is {job.state.value}"
+
+
+def _summary(fates: Sequence[str]) -> str:
+    """Return how many jobs met each fate, as ``30 jobs cancelled, 2 asked to stop``; the cancelled ones come first."""
+    numbers = sorted(Counter(fates).items(), key=lambda item: (item[0] != "cancelled", -item[1]))
+    (first, number), *others = numbers
+    return ", ".join([f"{count(number, 'job')} {first}", *(f"{number:,} {fate}" for fate, number in others)])
 
 
 def _note_waiting(session: Session, queue: Queue, running: list[Job], *, is_kill: bool) -> None:
