@@ -14,6 +14,7 @@ from core.cli.embedded_worker import Helper, has_living_worker
 from core.cli.exit_codes import INTERRUPTED, Refused
 from core.cli.hold_notice import Holding
 from core.cli.job_options import RUN_DEFAULTS, add_job_options
+from core.cli.notification import NOTIFY_HELP, notify_of_job
 from core.cli.output_stream import LOOK_S, Clean, Follower, Raw, Sink
 from core.cli.parser import Parser
 from core.cli.signals import Handler, handling
@@ -33,6 +34,7 @@ def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
     parser.add_argument("words", metavar="COMMAND", nargs="*", help="as for enqueue")
     parser.add_argument("--raw", action="store_true", help="write its bytes as they are")
+    parser.add_argument("--notify", action="store_true", help=NOTIFY_HELP)
     add_job_options(parser, RUN_DEFAULTS)
     parser.description = (
         "Add a job, follow its output and exit with its exit code. A living worker runs it; if there is none, this "
@@ -71,6 +73,8 @@ def run(session: Session, options: Namespace) -> int:
         session.note(f"queuectl: input came that job {job_id} was not given; {_INPUT_ADVICE}")
     if session.is_json:
         _print_json(session, ended)
+    if options.notify:
+        notify_of_job(session, ended)
     return INTERRUPTED if stops.count else exit_code_of(session, ended, queue.purged_from(job_id) or ended.state)
 
 

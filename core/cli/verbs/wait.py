@@ -10,6 +10,7 @@ from core.cli.context import Session
 from core.cli.exit_codes import DONE, NOT_COMPLETED, REFUSED, TIMED_OUT
 from core.cli.hold_notice import Holding
 from core.cli.job_selection import add_filter_options, chosen, is_selecting
+from core.cli.notification import NOTIFY_HELP, notify
 from core.cli.parser import Parser
 from core.cli.progress import Progress
 from core.cli.wording import count, result, title
@@ -31,6 +32,7 @@ def configure(parser: Parser, name: str) -> None:
     add_filter_options(parser)
     parser.add_argument("--exit-code", action="store_true", help="end with the exit code of the one job")
     parser.add_argument("--timeout", metavar="TIME", help="give up after this long: 90s, 10m")
+    parser.add_argument("--notify", action="store_true", help=NOTIFY_HELP)
     parser.description = (
         "Wait until jobs have finished. Exit code 0: all completed; 3: some did not; 124: the time was up. A group is"
         " of the jobs that wait or run now. With --exit-code: the job's own, 128 + N after signal N."
@@ -38,7 +40,7 @@ def configure(parser: Parser, name: str) -> None:
     parser.examples(
         "queuectl wait 42",
         "queuectl wait --all --timeout 1h && echo 'all completed'",
-        "queuectl wait --queue media",
+        "queuectl wait --queue media --notify",
         "queuectl wait 42 --exit-code",
     )
 
@@ -97,6 +99,8 @@ def run(session: Session, options: Namespace) -> int:
     waited = Waited(ids)
     is_in_time = _wait(session, queue, waited, limit_s)
     _report(session, waited)
+    if options.notify:
+        notify(session, _summary(waited))
     if not is_in_time:
         return TIMED_OUT
     if options.exit_code:
@@ -164,9 +168,13 @@ def _report(session: Session, waited: Waited) -> None:
         else:
             reason = f" ({result(one)})" if result(one) else ""
             session.note(f"queuectl: job {title(one)} is {one.state.value}{reason}")
+    session.say(_summary(waited))
+
+
+def _summary(waited: Waited) -> str:
     parts = [f"{count(waited.completed, 'job')} completed"]
     if waited.failed:
         parts.append(f"{len(waited.failed):,} did not")
     if waited.open:
         parts.append(f"{len(waited.open):,} not finished in time")
-    session.say(", ".join(parts))
+    return ", ".join(parts)
