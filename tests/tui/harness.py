@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from html import unescape
+from pathlib import Path
+from typing import Any
+from unicodedata import name
 
 from textual import events
-from textual.keys import _character_to_key
+from textual.app import App
+from textual.keys import KEY_NAME_REPLACEMENTS
+from textual.notifications import Notification, Notify
 from textual.pilot import Pilot
 from textual.widget import Widget
 
@@ -16,11 +23,46 @@ from queuectl_tui.preferences import Preferences
 from queuectl_tui.snapshot import Snapshot
 from tests.tui.fake_gateway import FakeGateway
 
+#: An element of a picture of the screen: its column in units of the picture, its line, its text.
+_ELEMENT = re.compile(r'<text [^>]*\bx="([\d.]+)"[^>]*-line-(\d+)\)">([^<]*)</text>')
+_UNITS_PER_CELL = 12.2
+
+
+class ListeningApp(QueuectlApp):
+    """The dashboard's application, which keeps what it was asked to show as toasts."""
+
+    CSS_PATH = str(Path(__file__).resolve().parents[2] / "queuectl_tui" / "app.tcss")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.notified: list[Notification] = []
+
+    def on_notify(self, event: Notify) -> None:
+        """Keep a toast; Textual's own handler shows it."""
+        self.notified.append(event.notification)
+
+
+def key_of(character: str) -> str:
+    """Return Textual's name of the key that types a character."""
+    if character.isalnum():
+        return character
+    key = name(character).lower().replace("-", "_").replace(" ", "_")
+    return KEY_NAME_REPLACEMENTS.get(key, key)
+
+
+def screen_text(app: App[Any]) -> str:
+    """Return what is seen on the screen, line by line."""
+    lines: dict[int, str] = {}
+    for x, line, text in _ELEMENT.findall(app.export_screenshot()):
+        column = round(float(x) / _UNITS_PER_CELL)
+        lines[int(line)] = lines.get(int(line), "").ljust(column) + unescape(text).replace("\xa0", " ")
+    return "\n".join(lines.get(number, "") for number in range(app.size.height))
+
 
 def press(app: QueuectlApp, key: str) -> None:
     """Have a key (``"j"``, ``"/"``, ``"ctrl+s"``) arrive, and do not wait for what it does."""
     if len(key) == 1:
-        app.post_message(events.Key(_character_to_key(key), key))
+        app.post_message(events.Key(key_of(key), key))
     else:
         app.post_message(events.Key(key, {"space": " ", "enter": "\r", "tab": "\t"}.get(key)))
 
@@ -38,7 +80,7 @@ def counted_layouts(widget: Widget) -> Iterator[list[str]]:
 class Stage:
     """A dashboard that runs, the gateway it talks to, and the hand that presses its keys."""
 
-    def __init__(self, app: QueuectlApp, gateway: FakeGateway, pilot: Pilot[int]) -> None:
+    def __init__(self, app: ListeningApp, gateway: FakeGateway, pilot: Pilot[int]) -> None:
         self.app = app
         self.gateway = gateway
         self.pilot = pilot
@@ -73,7 +115,7 @@ class Stage:
 
     def toasts(self) -> list[str]:
         """Return what was said so far and has not gone yet."""
-        return [notification.message for notification in self.app._notifications]
+        return [notification.message for notification in self.app.notified if not notification.has_expired]
 
 
 @asynccontextmanager
@@ -89,7 +131,7 @@ async def staged(
 ) -> AsyncIterator[Stage]:
     """Open the dashboard on a scene."""
     gateway = FakeGateway(snapshot, is_read_only=is_read_only)
-    app = QueuectlApp(gateway, actions, Preferences(), preferences_path=preferences_path, theme=theme)
+    app = ListeningApp(gateway, actions, Preferences(), preferences_path=preferences_path, theme=theme)
     async with app.run_test(size=size, notifications=has_toasts) as pilot:
         await pilot.pause()
         await pilot.pause()

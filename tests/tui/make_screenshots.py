@@ -15,11 +15,10 @@ from pathlib import Path
 
 from textual.widgets import Input
 
-from queuectl_tui.app import QueuectlApp
 from queuectl_tui.keymap import ACTIONS
 from queuectl_tui.themes import OWN_THEMES
 from tests.tui.fake_gateway import FakeGateway
-from tests.tui.harness import Stage
+from tests.tui.harness import ListeningApp, Stage
 from tests.tui.moments import CALM as PREFERENCES
 from tests.tui.moments import PICTURES, SIZES, Moment
 
@@ -30,7 +29,7 @@ DIRECTORY = Path(__file__).resolve().parents[2] / "screenshots"
 async def picture(moment: Moment, size: tuple[int, int], theme: str | None = None) -> str:
     """Return a moment as SVG."""
     gateway = FakeGateway(moment.scene())
-    app = QueuectlApp(gateway, ACTIONS, PREFERENCES, theme=theme)
+    app = ListeningApp(gateway, ACTIONS, PREFERENCES, theme=theme)
     app.animation_level = "none"
     async with app.run_test(size=size) as pilot:
         await pilot.pause()

@@ -160,7 +160,7 @@ async def test_a_toast_whose_time_is_up_has_some_left_when_it_is_shown(monkeypat
     async with staged(busy_snapshot(), has_toasts=True) as stage:
         stage.board.toast("said")
         await stage.pilot.pause()
-        (saying,) = stage.app._notifications
+        (saying,) = stage.app.notified
         assert (saying.has_expired, 3 < saying.time_left <= 4) == (False, True)
         with monkeypatch.context() as patched:
             patched.setattr("queuectl_tui.toasts.monotonic", lambda: monotonic() + 100)

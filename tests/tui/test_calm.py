@@ -6,7 +6,6 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from textual.geometry import Region
@@ -16,6 +15,7 @@ from textual.widget import Widget
 from core.model import Row, State
 from queuectl_tui.gateway.gateway import Wanted
 from queuectl_tui.layout import Mode, mode_of
+from queuectl_tui.screens.dashboard import Dashboard
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.widgets.header import Header
 from queuectl_tui.widgets.job_table import JobTable
@@ -166,13 +166,25 @@ async def test_a_resize_is_painted_once_at_its_size(size: tuple[int, int]) -> No
 
 
 async def test_only_the_output_of_a_running_job_is_looked_at_ten_times_a_second() -> None:
-    async with staged(busy_snapshot()) as stage:
-        timer: Any = stage.board._tail_timer
-        runs = [timer._active.is_set()]
-        for key in ("2", "3"):
-            await stage.press(key)
-            runs.append(timer._active.is_set())
-        assert runs == [False, True, False]
+    looked = 0
+    original = Dashboard._tail
+
+    def tail(self: Dashboard) -> None:
+        nonlocal looked
+        looked += 1
+        original(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Dashboard, "_tail", tail)
+        async with staged(busy_snapshot()) as stage:
+            for pane, is_looked_at in (("1", False), ("2", True), ("3", False)):
+                await stage.press(pane)
+                looked = 0
+                for _ in range(3000 if is_looked_at else 30):
+                    await stage.pilot.pause(0.01)
+                    if looked >= 2:
+                        break
+                assert (looked >= 2) is is_looked_at, pane
 
 
 async def test_five_hundred_focus_changes_leave_no_widget_behind() -> None:

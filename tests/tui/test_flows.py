@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from textual.widgets._toast import Toast
 
 from core.model import Act, LastAct, NewJob, Sort, Term, View
 from queuectl_tui.dialogs.enqueue import EnqueueScreen
@@ -447,7 +446,7 @@ async def test_no_toast_lies_over_a_question(size: tuple[int, int]) -> None:
         await stage.press("4", "d")
         await stage.pilot.pause(0.2)
         assert stage.board.confirm_bar.is_open
-        toasts = stage.board.query(Toast)
+        toasts = stage.board.query("Toast")
         assert toasts
         row = stage.board.confirm_bar.region
         assert not any(toast.region.intersection(row) for toast in toasts)

@@ -25,6 +25,7 @@ from queuectl_tui.dialogs.job_form import QUESTIONS, as_new, error_of, inert, ne
 from queuectl_tui.dialogs.quit_dialog import QuitScreen
 from queuectl_tui.held_keys import HeldKeys
 from queuectl_tui.keymap import ACTIONS, CONTEXTS
+from tests.tui.harness import screen_text
 from tests.tui.scene import make_job
 
 NOW = datetime(2030, 1, 1, 12, 0, tzinfo=timezone.utc)
@@ -215,7 +216,7 @@ async def test_the_queues_there_are_are_said_and_completed() -> None:
 
 
 def shown(pilot: Pilot[None]) -> str:
-    return "\n".join(strip.text for strip in pilot.app.screen._compositor.render_strips())
+    return screen_text(pilot.app)
 
 
 @pytest.mark.parametrize("size", [(60, 18), (80, 24), (120, 40)])
@@ -349,7 +350,7 @@ def test_a_text_in_the_form_is_inert_and_keeps_tabs() -> None:
 
 async def test_every_action_is_in_the_help() -> None:
     async with asking(HelpScreen(ACTIONS), (200, 200)) as (_, pilot):
-        shown = "\n".join(strip.text for strip in pilot.app.screen._compositor.render_strips())
+        shown = screen_text(pilot.app)
         for action in ACTIONS:
             assert action.id in shown
             assert action.help[:30] in shown
@@ -359,7 +360,7 @@ async def test_every_action_is_in_the_help() -> None:
 async def test_typing_searches_the_help_and_escape_first_clears_that() -> None:
     async with asking(HelpScreen(ACTIONS)) as (app, pilot):
         await pilot.press(*"purge quick")
-        assert "No key" in "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+        assert "No key" in screen_text(app)
         await pilot.press("escape")
         assert app.result is _NOTHING
         await pilot.press("escape")
@@ -398,7 +399,7 @@ async def test_quitting_leaves_jobs_running_unless_told_otherwise(keys: list[str
 @pytest.mark.parametrize("size", [(80, 24), (40, 12)])
 async def test_each_way_to_quit_is_explained(size: tuple[int, int]) -> None:
     async with asking(QuitScreen(1), size) as (app, _):
-        shown = " ".join(" ".join(strip.text for strip in app.screen._compositor.render_strips()).split())
+        shown = " ".join(screen_text(app).split())
         assert "1 job is running here." in shown
         assert "Leave running" in shown
         assert "they go on; a worker adopts them" in shown
@@ -407,7 +408,8 @@ async def test_each_way_to_quit_is_explained(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize(("key", "answer"), [("i", "id"), ("c", "command"), ("o", "output"), ("l", "line")])
 async def test_the_copy_menu_gives_what_to_copy(key: str, answer: str) -> None:
     async with asking(CopyMenu(make_job(7, command="a\x1b]52;c;eA==\x07b"))) as (app, pilot):
-        assert "\x1b" not in "".join(strip.text for strip in app.screen._compositor.render_strips())
+        parts = [widget.render_lines(widget.size.region) for widget in app.screen.query("*")]
+        assert "\x1b" not in "".join(strip.text for strips in parts for strip in strips)
         await pilot.press(key)
         assert app.result == answer
 

@@ -7,8 +7,6 @@ import random
 from pathlib import Path
 
 import pytest
-from textual import events
-from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from core.model import NewJob
@@ -17,6 +15,7 @@ from queuectl_tui.app import QueuectlApp
 from queuectl_tui.gateway.gateway import Gateway
 from queuectl_tui.keymap import ACTIONS
 from queuectl_tui.preferences import Preferences
+from tests.tui.harness import press
 
 Size = tuple[int, int]
 
@@ -28,15 +27,8 @@ KEYS = int(os.environ.get("QUEUECTL_FUZZ_KEYS", "60"))
 _LEFT_OUT = {"ctrl+z", "o", "ctrl+q"}
 _MORE = ["enter", "escape", "tab", "shift+tab", "backspace", "space", "left", "right", "home", "delete", "y", "n"]
 _POOL = sorted({*(key for action in ACTIONS for key in action.keys), *_MORE, *"abcx179"} - _LEFT_OUT)
-_CHARACTERS = {"space": " ", "enter": "\r", "tab": "\t"}
 #: How many times what is open is closed, one at a time, before the dashboard is left.
 _STEPS_BACK = 50
-
-
-def _press(app: QueuectlApp, key: str) -> None:
-    is_character = len(key) == 1
-    name = _character_to_key(key) if is_character else key
-    app.post_message(events.Key(name, key if is_character else _CHARACTERS.get(key)))
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -73,11 +65,11 @@ async def _session(queue: Queue, dice: random.Random, left: int, size: Size) -> 
                 keys = dice.choices(_POOL, k=burst)
                 if dice.random() < 0.1:
                     for key in keys:
-                        _press(app, key)
+                        press(app, key)
                     await pilot.resize_terminal(*dice.choice([*SIZES, (20, 5)]))
                     keys = dice.choices(_POOL, k=5)
                 for key in keys:
-                    _press(app, key)
+                    press(app, key)
                 await pilot.pause()
             await _leave(app, pilot)
     finally:
@@ -93,10 +85,10 @@ async def _leave(app: QueuectlApp, pilot: Pilot[int]) -> None:
         if app.return_code is not None:
             return
         if len(app.screen_stack) > 1:
-            _press(app, "escape")
+            press(app, "escape")
         else:
-            _press(app, "ctrl+q")
+            press(app, "ctrl+q")
             await pilot.pause()
-            _press(app, "l")
+            press(app, "l")
         await pilot.pause(0.05)
     raise AssertionError(f"{app.screen_stack} could not be left")

@@ -253,7 +253,7 @@ async def test_the_mouse_selects_scrolls_opens_and_sorts() -> None:
         app.screen.set_focus(None)
         await pilot.click(table, offset=(20, 4))
         assert (table.cursor_line, table.has_focus) == (3, True)
-        table._on_mouse_scroll_down(_wheel(table))
+        table.post_message(_wheel(table))
         await pilot.pause()
         assert (table.cursor_line, table.scroll_offset.y) == (3, 2)
         await pilot.click(table, offset=(20, 2), times=2)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
+from textual.notifications import Notification
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -22,7 +23,7 @@ from queuectl_tui.gateway.gateway import Gateway
 from queuectl_tui.keymap import ACTIONS
 from queuectl_tui.preferences import Preferences
 from queuectl_tui.screens.board import Board
-from tests.tui.harness import press
+from tests.tui.harness import ListeningApp, press
 
 SIZES = [(60, 18), (80, 24), (120, 40)]
 
@@ -30,7 +31,7 @@ SIZES = [(60, 18), (80, 24), (120, 40)]
 @asynccontextmanager
 async def dashboard(queue: Queue, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Pilot[int]]:
     gateway = Gateway(queue, slots=0)
-    app = QueuectlApp(gateway, ACTIONS, Preferences())
+    app = ListeningApp(gateway, ACTIONS, Preferences())
     try:
         async with app.run_test(size=size) as pilot:
             await until(pilot, lambda: app.dashboard._has_loaded)
@@ -39,6 +40,11 @@ async def dashboard(queue: Queue, size: tuple[int, int] = (80, 24)) -> AsyncIter
         gateway.host.stop("leave")
         gateway.host.has_ended(10)
         gateway.close()
+
+
+def toasts_of(pilot: Pilot[int]) -> list[Notification]:
+    assert isinstance(pilot.app, ListeningApp)
+    return pilot.app.notified
 
 
 async def until(pilot: Pilot[int], is_true: Callable[[], bool]) -> None:
@@ -137,7 +143,7 @@ async def test_what_was_marked_is_marked_again_when_the_order_is_refused(
                 await pilot.press(*marking)
                 assert board.table.mark_count == 2
                 await pilot.press("c", "y")
-                await until(pilot, lambda: any("locked" in toast.message for toast in pilot.app._notifications))
+                await until(pilot, lambda: any("locked" in toast.message for toast in toasts_of(pilot)))
                 other.rollback()
             assert board.table.mark_count == 2
             await pilot.press("c", "y")

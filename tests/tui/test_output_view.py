@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
 from rich.color import Color
-from textual.geometry import Offset, Size
+from textual.geometry import Offset
 from textual.selection import Selection
 
 from core.errors import OutputUnavailable
 from tests.tui.fake_output import FakeOutput, numbered, screen_of, showing
+from tests.tui.harness import counted_layouts
 
 
 async def test_a_job_that_has_not_started_says_so() -> None:
@@ -222,25 +222,18 @@ async def test_the_wheel_scrolls_and_the_scroll_bar_jumps() -> None:
         assert view.is_following
 
 
-async def test_the_layout_is_not_redone_when_the_output_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_layout_is_not_redone_when_the_output_grows() -> None:
     output = FakeOutput(numbered(100))
-    async with showing(output) as (app, view, pilot):
-        layouts: list[str] = []
-        original = app.screen._refresh_layout
-
-        def counted(size: Size | None = None, scroll: bool = False) -> None:
-            layouts.append("layout")
-            original(size, scroll)
-
-        monkeypatch.setattr(app.screen, "_refresh_layout", counted)
-        for number in range(100, 120):
-            output.data += numbered(1, number)
-            view.refresh_tail()
+    async with showing(output) as (_, view, pilot):
+        with counted_layouts(view) as layouts:
+            for number in range(100, 120):
+                output.data += numbered(1, number)
+                view.refresh_tail()
+                await pilot.pause()
+            assert layouts == []
+            view.refresh(layout=True)
             await pilot.pause()
-        assert layouts == []
-        view.refresh(layout=True)
-        await pilot.pause()
-        assert layouts == ["layout"]
+            assert len(layouts) == 1
 
 
 async def test_an_output_that_cannot_be_read_is_said_and_does_no_harm() -> None:

@@ -10,10 +10,9 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from queuectl_tui.app import QueuectlApp
 from queuectl_tui.keymap import ACTIONS
 from tests.tui.fake_gateway import FakeGateway
-from tests.tui.harness import Stage
+from tests.tui.harness import ListeningApp, Stage
 from tests.tui.moments import CALM, MOMENTS, SIZES
 
 
@@ -33,7 +32,7 @@ def _same_everywhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("moment", list(MOMENTS))
 def test_the_dashboard_looks_as_it_did(snap_compare: Callable[..., bool], moment: str, size: tuple[int, int]) -> None:
     gateway = FakeGateway(MOMENTS[moment].scene())
-    app = QueuectlApp(gateway, ACTIONS, CALM)
+    app = ListeningApp(gateway, ACTIONS, CALM)
     app.animation_level = "none"
 
     async def reach(pilot: Pilot[Any]) -> None:
