@@ -28,6 +28,8 @@ PURE = [
     "core/rules/filters.py",
     "core/rules/environment.py",
     "core/execution/output_limit.py",
+    "core/execution/spawn_limit.py",
+    "core/execution/timers.py",
     "queuectl_tui/snapshot.py",
     "queuectl_tui/format.py",
 ]
