@@ -51,7 +51,7 @@ def test_a_command_that_ended_after_the_pause_shows_that_there_is_room() -> None
     limit.refused("no processes", live=1, now_s=NOW_S)
     limit.unrefused(claimed=1, recorded=0, now_s=NOW_S + 2)
     limit.unrefused(claimed=1, recorded=1, now_s=NOW_S + 0.5)
-    assert limit.refusal is not None
+    assert limit.pause_s == FIRST_PAUSE_S
     limit.unrefused(claimed=1, recorded=1, now_s=NOW_S + 2)
     assert (limit.pause_s, limit.refusal) == (0.0, None)
 
