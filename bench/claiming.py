@@ -14,7 +14,8 @@ from bench.place import scratch
 from core.model import NewJob, Sort, State, Term, View
 from core.queue import Queue
 from core.rules.settings import Settings
-from core.storage.sqlite.attempts import Attempts, ClaimCapacity, StepTerms
+from core.storage.values import ClaimCapacity, StepTerms
+from tests.sqlite import sqlite_of
 
 _WARM_UP = 20
 
@@ -71,7 +72,7 @@ def _alternate(queues: dict[str, Queue], count: int) -> dict[str, list[float]]:
 def _claim_us(queue: Queue) -> float:
     began = time.perf_counter()
     terms = StepTerms(Settings(), is_durable=False)
-    done = Attempts(queue.database).record_and_claim([], ClaimCapacity(1, 1), lambda claim: None, terms)
+    done = queue.storage.attempts().record_and_claim([], ClaimCapacity(1, 1), lambda claim: None, terms)
     took_us = (time.perf_counter() - began) * 1e6
     if len(done.claimed) != 1:
         raise RuntimeError("there was nothing to claim")
@@ -90,7 +91,10 @@ def _lists(scale: Scale, queue: Queue) -> Iterable[Line]:
     size = f"{scale.large_queue:,} jobs"
     offset = _milliseconds(
         lambda: (
-            queue.database.connection().execute("SELECT * FROM jobs ORDER BY id LIMIT 100 OFFSET ?", (half,)).fetchall()
+            sqlite_of(queue)
+            .connection()
+            .execute("SELECT * FROM jobs ORDER BY id LIMIT 100 OFFSET ?", (half,))
+            .fetchall()
         )
     )
     yield Line("list", f"first page of {size}", _milliseconds(lambda: queue.rows(view)), "ms")

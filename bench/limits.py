@@ -16,9 +16,8 @@ from core.execution.run_file import RunFile
 from core.model import Ending, NewJob, Outcome
 from core.queue import Queue
 from core.spool import Spool
-from core.storage.sqlite import workers
-from core.storage.sqlite.attempts import Attempts, Claim, ClaimCapacity, StepTerms
 from core.storage.sqlite.file import Database
+from core.storage.values import Claim, ClaimCapacity, StepTerms
 
 #: How many commands every contender runs at once.
 SLOTS = 2
@@ -213,8 +212,8 @@ def transaction_us(jobs: int) -> float:
     """Return the processor time of a worker's transaction that records one job and claims the next; nothing is run."""
     with scratch() as directory, Queue(os.path.join(directory, "queue.db")) as queue:
         queue.enqueue_many(NewJob("true") for _ in range(jobs))
-        worker_id, lock = workers.register(queue.database, slots=1, queues=())
-        attempts = Attempts(queue.database)
+        worker_id, lock = queue.storage.workers.register(slots=1, queues=())
+        attempts = queue.storage.attempts()
         terms = StepTerms(queue.settings(), is_durable=False, is_rolled_up=False)
         before_s = processor_s()
         endings: list[tuple[Claim, Ending]] = []

@@ -11,7 +11,7 @@ from bench.place import run as run_program
 from core.execution.worker import CACHE_KIB
 from core.model import NewJob
 from core.queue import Queue
-from core.storage.sqlite.attempts import Attempts
+from tests.sqlite import sqlite_of
 
 
 def run(scale: Scale) -> Iterable[Line]:
@@ -27,7 +27,7 @@ def run(scale: Scale) -> Iterable[Line]:
             looks = (early, middle, scale.memory_jobs)
             drain = python("bench.helper", "drain", database, *map(str, looks))
             first, later, last = map(int, run_program(drain).split())
-            Attempts(queue.database).make_durable()
+            queue.storage.attempts().make_durable()
             _checkpoint(queue)
             size = os.path.getsize(database) - empty
     yield Line(
@@ -46,4 +46,4 @@ def run(scale: Scale) -> Iterable[Line]:
 
 
 def _checkpoint(queue: Queue) -> None:
-    queue.database.connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    sqlite_of(queue).connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -11,8 +11,6 @@ from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
 
-from core.newjob import NewJob as NewJob
-
 
 class State(str, Enum):
     """Where a job stands; the only states that are ever stored."""
@@ -127,6 +125,28 @@ class Job(NamedTuple):
         return Phase.RETRYING if self.attempts > 0 and self.last_outcome in FAILURES else Phase.DELAYED
 
 
+class NewJob(NamedTuple):
+    """What a caller asks for; ``None`` means the setting's default at the moment of enqueueing.
+
+    ``run_at`` is an aware datetime; ``timeout_s`` seconds > 0; ``ok_exit`` and ``dead_exit`` are exit codes as in
+    ``"0,24,64-78"``; ``env`` is added to the captured environment and wins over it.
+    """
+
+    command: str
+    name: str | None = None
+    queue: str = "default"
+    priority: int = 0
+    run_at: datetime | None = None
+    max_attempts: int | None = None
+    timeout_s: float | None = None
+    backoff_base: float | None = None
+    cwd: str | None = None
+    env: Mapping[str, str] | None = None
+    label: str | None = None
+    ok_exit: str | None = None
+    dead_exit: str | None = None
+
+
 class Attempt(NamedTuple):
     """One started execution of a job, numbered from 1 within the job.
 
@@ -224,7 +244,7 @@ class Counts(NamedTuple):
         return sum(self.delayed_by_queue.values())
 
 
-class Lane(NamedTuple):
+class QueueInfo(NamedTuple):
     """A named queue: its pause flag, its limit on running jobs over all workers (``None``: none), its counts."""
 
     name: str
@@ -316,7 +336,7 @@ class Page(NamedTuple):
 
 
 #: Rows that were read before, by job id: those that did not change are not made again. Opaque to callers.
-Known = dict[int, tuple[object, Row]]
+RowCache = dict[int, tuple[object, Row]]
 
 
 class Waiting(NamedTuple):

@@ -7,8 +7,11 @@ import stat
 
 from core.errors import OutputUnavailable
 from core.model import Attempt
-from core.storage.sqlite import queries
-from core.storage.sqlite.file import Database
+from core.spool import Spool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from core.storage.contract import Storage
 
 #: Output up to this many bytes moves into the attempt's row when it ends; longer output stays in its file.
 INLINE_BYTES = 64 * 1024
@@ -18,8 +21,8 @@ _BLOCK = 64 * 1024
 class Output:
     """The bytes that an attempt wrote to stdout and stderr, in the order they were written."""
 
-    def __init__(self, db: Database, attempt: Attempt) -> None:
-        self._db = db
+    def __init__(self, storage: Storage, attempt: Attempt) -> None:
+        self._storage = storage
         self.attempt = attempt
         self._stored: bytes | None = None
 
@@ -28,7 +31,7 @@ class Output:
         """Return the file that holds the output, or ``None`` when it is kept in the database."""
         if self._stored is not None:
             return None
-        path = self._db.spool.output_file(self.attempt.id)
+        path = self._storage.spool.output_file(self.attempt.id)
         if os.path.exists(path):
             return path
         self._load()
@@ -38,7 +41,7 @@ class Output:
         """Return how many bytes there are now."""
         if self._stored is None:
             try:
-                return os.stat(self._db.spool.output_file(self.attempt.id)).st_size
+                return os.stat(self._storage.spool.output_file(self.attempt.id)).st_size
             except FileNotFoundError:
                 self._load()
             except PermissionError as error:
@@ -50,7 +53,7 @@ class Output:
         if self._stored is None:
             try:
                 descriptor = os.open(
-                    self._db.spool.output_file(self.attempt.id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+                    self._storage.spool.output_file(self.attempt.id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
                 )
             except FileNotFoundError:
                 self._load()
@@ -84,11 +87,12 @@ class Output:
 
     def _load(self) -> None:
         """Take the output from the database: the file moved there when the attempt was recorded."""
-        is_ended, data = queries.stored_output(self._db, self.attempt.id)
+        is_ended, data = self._storage.outputs.stored(self.attempt.id)
         if is_ended and data is None:
             raise OutputUnavailable(
                 f"the output of attempt {self.attempt.number} is gone: longer than 64 KiB it is kept in a file,"
-                f" {self._db.spool.output_file(self.attempt.id)}, and that is not there (a backup has none of them)"
+                f" {self._storage.spool.output_file(self.attempt.id)}, and that is not there"
+                " (a backup has none of them)"
             )
         if is_ended:  # an attempt that was just claimed has no file yet, and will have one
             self._stored = data
@@ -101,9 +105,9 @@ def _split(data: bytes) -> list[bytes]:
     return [*parts, last] if last else parts
 
 
-def collect(db: Database, attempt_id: int) -> tuple[bytes | None, int]:
+def collect(spool: Spool, attempt_id: int) -> tuple[bytes | None, int]:
     """Return what is stored with the ending of an attempt: its bytes, unless they are too many, and their number."""
-    path = db.spool.output_file(attempt_id)
+    path = spool.output_file(attempt_id)
     try:
         status = os.stat(path, follow_symlinks=False)
         size = status.st_size
@@ -122,10 +126,10 @@ def collect(db: Database, attempt_id: int) -> tuple[bytes | None, int]:
     return (data, len(data)) if len(data) <= INLINE_BYTES else (None, os.stat(path).st_size)
 
 
-def cut(db: Database, attempt_id: int, limit: int) -> bool:
+def cut(spool: Spool, attempt_id: int, limit: int) -> bool:
     """Shorten an ended attempt's output to ``limit`` bytes; return whether it was longer."""
     try:
-        path = db.spool.output_file(attempt_id)
+        path = spool.output_file(attempt_id)
         if os.stat(path, follow_symlinks=False).st_size <= limit:
             return False
         descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import subprocess
 from typing import NamedTuple
 
 
@@ -28,6 +27,8 @@ def here() -> Place:
 def _boot_id() -> str:
     with contextlib.suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
+    import subprocess  # macOS; slow to load for the many commands that only ask on Linux
+
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         command = ["sysctl", "-n", "kern.bootsessionuuid"]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()

@@ -7,14 +7,36 @@ from collections.abc import Callable, Iterable, Sequence
 
 from core.clock import Clock, to_datetime
 from core.errors import OutputUnavailable, QueueError, Refused, UsageError
-from core.late import Late
-from core.rules import submission
+from core.model import (
+    Act,
+    Attempt,
+    Counts,
+    Event,
+    Finding,
+    Job,
+    Key,
+    LastAct,
+    Metrics,
+    Minute,
+    NewJob,
+    Page,
+    QueueInfo,
+    Row,
+    RowCache,
+    State,
+    Totals,
+    View,
+    Waiting,
+    WorkerInfo,
+)
+from core.output import Output
+from core.rules import environment, holds, submission, views
 from core.rules.arguments import MAX_WHOLE, check_kind, check_number, check_whole
 from core.rules.job_input import MAX_LIMIT, check_queue
 from core.rules.settings import Settings, find_setting
+from core.rules.states import Verb
 from core.rules.units import MAX_DURATION_S
-from core.storage.sqlite import enqueue, queues
-from core.storage.sqlite.file import Database
+from core.storage.open import open_storage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,58 +44,13 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from core import model, output
-    from core.execution import unwatched
-    from core.model import (
-        Act,
-        Attempt,
-        Counts,
-        Event,
-        Finding,
-        Job,
-        Key,
-        Known,
-        Lane,
-        Metrics,
-        Minute,
-        NewJob,
-        Page,
-        Row,
-        Totals,
-        View,
-        Waiting,
-        WorkerInfo,
-    )
-    from core.output import Output
     from core.records import JobRecord, StoredEnvironment
-    from core.rules import environment, states
-    from core.storage.sqlite import (
-        holds,
-        listing,
-        maintenance,
-        operations,
-        queries,
-        records,
-        statistics,
-        totals,
-        workers,
-        write_check,
-    )
+    from core.storage.values import Selection as Selected
 
-    #: A job is asked for by id or by name.
-    JobRef = int | str
-    #: What a bulk verb acts on: listed jobs, or all that match a view.
-    Selection = JobRef | Iterable[JobRef] | View
-else:
-    model, output, unwatched = map(Late, ("core.model", "core.output", "core.execution.unwatched"))
-    environment, states = Late("core.rules.environment"), Late("core.rules.states")
-    holds, listing, maintenance, operations, queries, records, statistics, totals, workers, write_check = (
-        Late(f"core.storage.sqlite.{name}")
-        for name in (
-            *("holds", "listing", "maintenance", "operations", "queries", "records", "statistics", "totals", "workers"),
-            "write_check",
-        )
-    )
+#: A job is asked for by id or by name.
+JobRef = int | str
+#: What a bulk verb acts on: listed jobs, or all that match a view.
+Selection = JobRef | Iterable[JobRef] | View
 
 
 # A selection of more ids than this comes from a list the caller was given; ids that are gone are skipped.
@@ -103,12 +80,12 @@ class Queue:
         check_kind(path, "path", (str, os.PathLike), "a path")
         if busy_timeout_s is not None:
             check_number(busy_timeout_s, "busy_timeout_s", 0, MAX_DURATION_S)
-        self.database = Database(
+        self.storage = open_storage(
             os.fspath(path), create=create, is_read_only=is_read_only, clock=clock, busy_timeout_s=busy_timeout_s
         )
         if busy_timeout_s is None:
             try:
-                self.database.set_busy_timeout(self.settings().number("busy-timeout"))
+                self.storage.set_busy_timeout(self.settings().number("busy-timeout"))
             except BaseException:
                 self.close()
                 raise
@@ -116,7 +93,7 @@ class Queue:
     @property
     def path(self) -> str:
         """The absolute path of the database."""
-        return self.database.path
+        return self.storage.address
 
     @property
     def display_name(self) -> str:
@@ -126,11 +103,11 @@ class Queue:
     @property
     def is_read_only(self) -> bool:
         """Whether writes are refused: because that was asked for, or because the file cannot be written."""
-        return self.database.is_read_only
+        return self.storage.is_read_only
 
     def close(self) -> None:
         """Close the connections of all threads."""
-        self.database.close()
+        self.storage.close()
 
     def __enter__(self) -> Queue:
         return self
@@ -150,7 +127,7 @@ class Queue:
     def add(self, job: NewJob | str, **fields: Any) -> int:
         """Add one job as ``enqueue`` does, and return its id alone."""
         settings = self.settings()
-        return enqueue.add(self.database, submission.row_of(job, fields, settings), self._captured(settings))
+        return self.storage.new_jobs.add(submission.row_of(job, fields, settings), self._captured(settings))
 
     def enqueue_many(self, jobs: Iterable[NewJob | str], *, progress: Progress | None = None) -> range:
         """Add jobs, or commands alone, in one transaction, all or none; return their ids, in the order given.
@@ -159,7 +136,7 @@ class Queue:
         ``UsageError`` whose message begins with its place in the input, counted from 1.
         """
         settings = self.settings()
-        return enqueue.add_many(self.database, submission.rows_of(jobs, settings, progress), self._captured(settings))
+        return self.storage.new_jobs.add_many(submission.rows_of(jobs, settings, progress), self._captured(settings))
 
     def _captured(self, settings: Settings) -> environment.Captured:
         return environment.captured(str(settings["capture-env"]), os.environ)
@@ -172,11 +149,11 @@ class Queue:
 
     def job(self, ref: JobRef) -> Job:
         """Return a job; raise ``JobNotFound``."""
-        return queries.job(self.database, ref)
+        return self.storage.jobs.job(ref)
 
-    def purged_from(self, ref: JobRef) -> model.State | None:
+    def purged_from(self, ref: JobRef) -> State | None:
         """Return the state that a purged job had, to which ``restore`` brings it back; ``None`` for any other job."""
-        return queries.purged_from(self.database, ref)
+        return self.storage.jobs.purged_from(ref)
 
     def snapshot(self, give_up: Callable[[], bool] = lambda: False) -> AbstractContextManager[None]:
         """Let all reads of this thread in a ``with`` block see one moment; writes in it are refused.
@@ -184,7 +161,7 @@ class Queue:
         ``give_up`` is asked about once a millisecond while a statement runs; the statement raises ``Interrupted`` once
         it is true.
         """
-        return self.database.snapshot(give_up)
+        return self.storage.snapshot(give_up)
 
     def rows(
         self,
@@ -193,7 +170,7 @@ class Queue:
         after: Key | None = None,
         before: Key | None = None,
         limit: int = 100,
-        known: Known | None = None,
+        known: RowCache | None = None,
         now: datetime | None = None,
     ) -> list[Row]:
         """Return up to ``limit`` rows in view order: the first, those after a key, or the last ones before a key.
@@ -202,7 +179,7 @@ class Queue:
         Pages one after the other are given one ``now``: what becomes due meanwhile stays where it stood, else it could
         go to a page that was read before. Without it the clock decides what is due.
         """
-        return listing.rows(self.database, view, after=after, before=before, limit=limit, known=known, now=now)
+        return self.storage.lists.rows(view, after=after, before=before, limit=limit, known=known, now=now)
 
     def first_pages(self, wanted: Sequence[tuple[View, int]], before: Sequence[Page]) -> list[Page]:
         """Return the first rows of views without a filter, so many of each; for whoever reads them again and again.
@@ -211,11 +188,11 @@ class Queue:
         ``before`` holds what this returned last for each of them (``Page()`` for nothing): a page that did not change
         is the same object again, and so is a row.
         """
-        return listing.first_pages(self.database, wanted, before)
+        return self.storage.lists.first_pages(wanted, before)
 
-    def last_rows(self, view: View, *, limit: int = 100, known: Known | None = None) -> list[Row]:
+    def last_rows(self, view: View, *, limit: int = 100, known: RowCache | None = None) -> list[Row]:
         """Return the last ``limit`` rows of a view, in view order; ``known`` as in ``rows``."""
-        return listing.last_rows(self.database, view, limit=limit, known=known)
+        return self.storage.lists.last_rows(view, limit=limit, known=known)
 
     def jobs(self, view: View, *, after: Key | None = None, before: Key | None = None, limit: int = 100) -> list[Job]:
         """Return the jobs of ``rows``."""
@@ -223,96 +200,104 @@ class Queue:
 
     def count(self, view: View) -> int:
         """Return how many jobs a view has."""
-        return listing.count(self.database, view)
+        return self.storage.lists.count(view)
 
     def key_at(self, view: View, position: int) -> Key | None:
         """Return the key at a position counted from 0, ``None`` beyond the end; walks the index, for far jumps."""
-        return listing.key_at(self.database, view, position)
+        return self.storage.lists.key_at(view, position)
 
     def position_of(self, view: View, key: Key) -> int:
         """Return how many rows of a view come before a key."""
-        return listing.position_of(self.database, view, key)
+        return self.storage.lists.position_of(view, key)
 
     def key_of(self, view: View, job: Job) -> Key:
         """Return the key that a job has, or would have, in a view."""
-        return listing.key_of(view, job, self.database.clock.now_ms())
+        return views.key_of(view, job, self.storage.now_ms())
 
     def ids(self, view: View) -> list[int]:
         """Return the ids of a view's jobs, in its order."""
-        return listing.ids(self.database, view)
+        return self.storage.lists.ids(view)
 
     def attempts(self, ref: JobRef) -> list[Attempt]:
         """Return a job's attempts, the first one first."""
-        return queries.attempts(self.database, ref)
+        return self.storage.jobs.attempts(ref)
 
     def history(self, ref: JobRef) -> list[Event]:
         """Return what people did to a job, the first act first; secrets among its variables are masked."""
-        return [_masked(event) for event in queries.history(self.database, ref)]
+        return [_masked(event) for event in self.storage.jobs.history(ref)]
 
     def environment(self, ref: JobRef) -> dict[str, str | None]:
         """Return the variables of a job by name, secrets masked; ``None`` for those that were left to the worker."""
-        stored, left_out = queries.environment(self.database, ref)
+        stored, left_out = self.storage.jobs.environment(ref)
         return dict(sorted({**dict.fromkeys(left_out), **environment.masked(stored)}.items()))
 
     def output(self, ref: JobRef, number: int | None = None) -> Output:
         """Return an attempt's output, the newest without a number; raise ``OutputUnavailable`` if there is none."""
-        attempt = queries.attempt(self.database, ref, number)
+        attempt = self.storage.jobs.attempt(ref, number)
         if attempt is None:
             raise OutputUnavailable(
                 f"job {ref} has not started" if number is None else f"job {ref} has no attempt {number}"
             )
-        return output.Output(self.database, attempt)
+        return Output(self.storage, attempt)
 
     def output_of(self, attempt: Attempt) -> Output:
         """Return the output of an attempt that was just read."""
-        return output.Output(self.database, attempt)
+        return Output(self.storage, attempt)
 
     def records(self, jobs: Sequence[Job]) -> list[JobRecord]:
         """Return jobs that were just read with their attempts, in their order; one removed since is left out."""
-        return records.records(self.database, jobs)
+        return self.storage.records.records(jobs)
 
     def environments(self, ids: Iterable[int]) -> list[StoredEnvironment]:
         """Return captured environments by id, secrets and all; what the jobs' own variables add is not in them."""
-        return records.environments(self.database, ids)
+        return self.storage.records.environments(ids)
+
+    @property
+    def outputs_directory(self) -> str:
+        """The directory on this host with the outputs that are too long for the database."""
+        return self.storage.spool.attempts
 
     def waiting(self, ref: JobRef) -> Waiting | None:
         """Return why a pending job is not running, ``None`` for a job in any other state."""
-        return holds.waiting(self.database, ref, self.workers())
+        job, hold = self.storage.jobs.job_and_hold(ref)
+        return holds.waiting(job, hold, self.workers(), to_datetime(self.storage.now_ms()))
 
     def watched(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs with ``unwatched`` set on the running ones that no living worker watches."""
-        # what looks at processes is only loaded when there are some to look at
-        is_any_running = any(job.state.value == "running" for job in jobs)
-        return unwatched.watched(self.database, jobs) if is_any_running else list(jobs)
+        if not any(job.state is State.RUNNING for job in jobs):
+            return list(jobs)
+        from core.execution import unwatched  # what looks at processes: most lists have nothing for it to look at
+
+        return unwatched.watched(self.storage, jobs)
 
     def out_of_reach(self) -> set[int]:
         """Return the running jobs that were started in another pid namespace than their worker's, by id."""
-        return unwatched.out_of_reach(self.database)
+        return self.storage.workers.jobs_out_of_reach()
 
     def counts(self) -> Counts:
         """Return how many jobs stand where; microseconds, whatever their number."""
-        return queries.counts(self.database)
+        return self.storage.queues.counts()
 
     def minutes(self, count: int = 60) -> list[Minute]:
         """Return the last ``count`` minutes, the current one last."""
-        return statistics.minutes(self.database, count)
+        return self.storage.statistics.minutes(count)
 
     def metrics(self, window_s: int) -> Metrics:
         """Return totals and percentiles of the last ``window_s`` seconds, in whole minutes."""
-        return statistics.window(self.database, window_s)
+        return self.storage.statistics.window(window_s)
 
     def totals(self) -> Totals:
         """Return what happened since the database was made, as counters that never fall."""
-        return totals.totals(self.database)
+        return self.storage.statistics.totals()
 
     def oldest_pending_at(self) -> datetime | None:
         """Return since when the longest waiting of the jobs at the head of the queue has been due."""
-        found = queries.oldest_pending_at(self.database)
+        found = self.storage.jobs.oldest_pending_at()
         return None if found is None else to_datetime(found)
 
     def next_due_at(self) -> datetime | None:
         """Return when the next of the delayed jobs becomes due; ``None`` if there is none."""
-        found = queries.next_due_at(self.database)
+        found = self.storage.jobs.next_due_at()
         return None if found is None else to_datetime(found)
 
     def write_error(self, patience_s: float = 0.25) -> QueueError | None:
@@ -322,33 +307,33 @@ class Queue:
         long this takes then.
         """
         check_number(patience_s, "patience_s", 0, MAX_DURATION_S)
-        return write_check.write_error(self.database, patience_s)
+        return self.storage.maintenance.write_error(patience_s)
 
     def check_identity(self) -> None:
         """Raise ``DatabaseReplaced`` when the file at ``path`` was deleted or replaced since it was opened."""
-        self.database.check_identity()
+        self.storage.check_identity()
 
     def now(self) -> datetime:
-        """Return the time by the clock that this queue was opened with, in UTC."""
-        return to_datetime(self.database.clock.now_ms())
+        """Return what time it is to the database, in UTC."""
+        return to_datetime(self.storage.now_ms())
 
     def data_version(self) -> int:
         """Return a number that changes whenever anyone but this thread commits."""
-        return self.database.data_version()
+        return self.storage.changes.version()
 
     # --- acts on jobs
 
     def replay(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
         """Send dead, completed or cancelled jobs back to pending with a fresh attempt budget; history is kept."""
-        return operations.apply(self.database, states.Verb.REPLAY, self._chosen(jobs), progress=progress)
+        return self.storage.operations.apply(Verb.REPLAY, self._selected(jobs), progress=progress)
 
     def retry(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
         """Try jobs again now: replay finished ones, make delayed ones due."""
-        return operations.apply(self.database, states.Verb.RETRY, self._chosen(jobs), progress=progress)
+        return self.storage.operations.apply(Verb.RETRY, self._selected(jobs), progress=progress)
 
     def cancel(self, jobs: Selection, *, kill: bool = False, progress: Progress | None = None) -> Act:
         """Cancel waiting jobs; ask the workers of running ones to stop them: TERM, grace, KILL, or KILL at once."""
-        return operations.apply(self.database, states.Verb.CANCEL, self._chosen(jobs), is_kill=kill, progress=progress)
+        return self.storage.operations.apply(Verb.CANCEL, self._selected(jobs), is_kill=kill, progress=progress)
 
     def edit(self, ref: JobRef, *, then_retry: bool = False, **fields: Any) -> Act:
         """Change a pending or dead job; ``fields`` are those of ``NewJob``, ``None`` clears what can be absent.
@@ -357,25 +342,23 @@ class Queue:
         """
         job = self.job(ref)
         row = submission.edited_row(job, fields, self.settings())
-        return operations.edit(self.database, job.id, row, run_at_given="run_at" in fields, then_retry=then_retry)
+        return self.storage.operations.edit(job.id, row, run_at_given="run_at" in fields, then_retry=then_retry)
 
     def purge(self, jobs: Selection, *, older_than_s: float | None = None, progress: Progress | None = None) -> Act:
         """Put finished jobs out of sight; ``restore`` and ``undo`` bring them back until the trash is emptied."""
         if older_than_s is not None:
             check_number(older_than_s, "older_than_s", 0, MAX_DURATION_S)
-        before = None if older_than_s is None else self.database.clock.now_ms() - round(older_than_s * 1000)
-        return operations.apply(
-            self.database, states.Verb.PURGE, self._chosen(jobs), before_ms=before, progress=progress
-        )
+        before = None if older_than_s is None else self.storage.now_ms() - round(older_than_s * 1000)
+        return self.storage.operations.apply(Verb.PURGE, self._selected(jobs), before_ms=before, progress=progress)
 
     def restore(self, jobs: Selection | None = None, *, progress: Progress | None = None) -> Act:
         """Bring purged jobs back to the state they came from; without a selection those of the last purge."""
         if jobs is not None:
-            return operations.apply(self.database, states.Verb.RESTORE, self._chosen(jobs), progress=progress)
-        last = operations.last_purge(self.database)
+            return self.storage.operations.apply(Verb.RESTORE, self._selected(jobs), progress=progress)
+        last = self.storage.operations.last_purge()
         if last is None:
             raise Refused("there is no purge to restore from")
-        return operations.undo(self.database, last, progress)
+        return self.storage.operations.undo(last, progress)
 
     def undo(self, act_id: int | None = None, *, progress: Progress | None = None) -> Act:
         """Undo an act (purge, replay, retry, edit, cancel of a waiting job), without an id the last one.
@@ -390,39 +373,38 @@ class Queue:
             if last.obstacle is not None:
                 raise Refused(last.refusal)
             act_id = last.act.id
-        return operations.undo(self.database, act_id, progress)
+        return self.storage.operations.undo(act_id, progress)
 
-    def last_act(self) -> model.LastAct | None:
+    def last_act(self) -> LastAct | None:
         """Return the act that ``undo`` without an id undoes, or refuses to."""
-        return operations.last_act(self.database)
+        return self.storage.operations.last_act()
 
-    def _chosen(self, jobs: Selection) -> operations.Selection:
-        if isinstance(jobs, model.View):
-            return operations.Selection(self.ids(jobs))
-        if isinstance(jobs, (model.Job, model.Attempt)):  # tuples too, whose fields would be taken for ids
+    def _selected(self, jobs: Selection) -> Selected:
+        from core.storage.values import Selection as Selected  # beside what only workers need
+
+        if isinstance(jobs, View):
+            return Selected(self.ids(jobs))
+        if isinstance(jobs, (Job, Attempt)):  # tuples too, whose fields would be taken for ids
             raise UsageError("give ids or names of jobs, as job.id, not the jobs themselves")
         check_kind(jobs, "jobs", (int, str, Iterable), "numbers or names of jobs, or a View")
         references = [jobs] if isinstance(jobs, (int, str)) else list(dict.fromkeys(jobs))
         if len(references) > _TRUSTED and all(isinstance(reference, int) for reference in references):
-            return operations.Selection(
-                [ref if 0 < ref <= MAX_WHOLE else 0 for ref in references if isinstance(ref, int)]
-            )
-        with self.database.read() as connection:
-            ids = [queries.find(connection, reference) for reference in references]
-        return operations.Selection(list(dict.fromkeys(ids)), is_single=len(references) == 1)
+            return Selected([ref if 0 < ref <= MAX_WHOLE else 0 for ref in references if isinstance(ref, int)])
+        ids = self.storage.jobs.find(references)
+        return Selected(list(dict.fromkeys(ids)), is_single=len(references) == 1)
 
-    # --- queues (lanes)
+    # --- queues
 
-    def lanes(self, counts: Counts | None = None) -> list[Lane]:
+    def queues(self, counts: Counts | None = None) -> list[QueueInfo]:
         """Return the queues that have jobs, a pause flag or a limit, by name.
 
         ``counts`` that were read in the same ``snapshot`` need not be read again.
         """
-        return queries.lanes(self.database, counts)
+        return self.storage.queues.queues(counts)
 
     def is_paused(self) -> bool:
-        """Tell whether everything is paused."""
-        return queries.is_paused(self.database)
+        """Return whether everything is paused."""
+        return self.storage.queues.is_paused()
 
     def pause(self, lane: str | None = None) -> None:
         """Claim no more jobs of one queue, or of any; running ones go on. A queue need not have jobs yet."""
@@ -434,25 +416,25 @@ class Queue:
 
     def _set_paused(self, lane: str | None, is_paused: bool) -> None:
         if lane is None:
-            queues.set_all_paused(self.database, is_paused)
+            self.storage.queues.set_all_paused(is_paused)
         else:
-            queues.set_paused(self.database, check_queue(lane), is_paused)
+            self.storage.queues.set_paused(check_queue(lane), is_paused)
 
     def limit(self, lane: str, limit: int | None) -> None:
         """Let at most ``limit`` (0 to 1,000,000) jobs of a queue run at once, over all workers; ``None`` lifts it."""
         if limit is not None:
             check_whole(limit, "the limit", 0, MAX_LIMIT)
-        queues.set_limit(self.database, check_queue(lane), limit)
+        self.storage.queues.set_limit(check_queue(lane), limit)
 
     # --- settings
 
     def settings(self) -> Settings:
         """Return the settings in force."""
-        return Settings(queues.stored_settings(self.database))
+        return Settings(self.storage.settings.stored())
 
     def stored_settings(self) -> dict[str, str]:
         """Return the settings that were set, as text."""
-        return queues.stored_settings(self.database)
+        return self.storage.settings.stored()
 
     def set(self, key: str, text: str) -> None:
         """Set a setting; raise ``UsageError`` for an unknown one or a bad value, then nothing changed."""
@@ -461,46 +443,48 @@ class Queue:
         value = setting.parse(text)
         if setting.key == "shell" and not _is_program(str(value)):
             raise UsageError(f"shell {text!r} is not a program; give its absolute path")
-        queues.set_setting(self.database, setting.key, setting.format(value))
+        self.storage.settings.set(setting.key, setting.format(value))
 
     def unset(self, key: str) -> None:
         """Go back to a setting's default."""
-        queues.set_setting(self.database, find_setting(key).key, None)
+        self.storage.settings.set(find_setting(key).key, None)
 
     # --- workers
 
     def workers(self) -> list[WorkerInfo]:
         """Return the registered workers, oldest first."""
-        return workers.workers(self.database)
+        return self.storage.workers.workers()
 
     def stop_worker(self, worker_id: int, *, now: bool = False) -> None:
         """Ask a worker to stop: to let its commands finish, or ``now`` to end them. Does not wait."""
-        workers.request_stop(self.database, worker_id, "now" if now else "drain")
+        self.storage.workers.request_stop(worker_id, "now" if now else "drain")
 
     # --- upkeep
 
     def prune(self) -> int:
         """Remove for good what the settings say is too old; return how many jobs."""
-        return maintenance.prune(self.database, self.settings())
+        return self.storage.maintenance.prune(self.settings())
 
     def empty_trash(self) -> int:
         """Remove purged jobs for good; return how many."""
-        return maintenance.empty_trash(self.database)
+        return self.storage.maintenance.empty_trash()
 
     def doctor(self) -> list[Finding]:
         """Return what there is to say about the database's health; changes nothing."""
-        return maintenance.doctor(self.database)
+        from core import doctor  # it looks at processes, too
+
+        return doctor.findings(self.storage)
 
     def network_filesystem(self) -> str | None:
         """Return the kind of network filesystem the database is on, where locks may not hold; ``None`` if local."""
-        return maintenance.network_filesystem(self.path)
+        return self.storage.maintenance.network_filesystem()
 
     def backup(self, path: str | os.PathLike[str]) -> int:
         """Write a consistent copy to a new file while the database is in use; return how many outputs it lacks.
 
         Those are the ones longer than 64 KiB: they stay in files of their own.
         """
-        return maintenance.backup(self.database, path)
+        return self.storage.maintenance.backup(path)
 
 
 def _masked(event: Event) -> Event:
@@ -511,5 +495,5 @@ def _masked(event: Event) -> Event:
 
 
 def _is_program(path: str) -> bool:
-    """Tell whether a path leads to the same executable file wherever a worker runs."""
+    """Return whether a path leads to the same executable file wherever a worker runs."""
     return os.path.isabs(path) and os.path.isfile(path) and os.access(path, os.X_OK)

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from core.errors import QueueError
-from core.model import Attempt, Counts, Event, Job, Lane, Minute, Row, State, View, Waiting, WorkerInfo
+from core.model import Attempt, Counts, Event, Job, Minute, QueueInfo, Row, State, View, Waiting, WorkerInfo
 
 
 class Pane(Enum):
@@ -111,7 +111,7 @@ class Snapshot(NamedTuple):
 
     taken_at: datetime
     counts: Counts
-    lanes: tuple[Lane, ...]
+    lanes: tuple[QueueInfo, ...]
     is_paused: bool
     workers: tuple[WorkerInfo, ...]
     minutes: tuple[Minute, ...]

@@ -97,7 +97,7 @@ def run_python(program: str, *arguments: object, timeout_s: float = 60.0, **opti
 
 def group_of(queue: Queue, job_id: int) -> int:
     """Return the process group of a running job: the pid that its shim wrote."""
-    path = Path(queue.database.spool.run_file(queue.attempts(job_id)[-1].id))
+    path = Path(queue.storage.spool.run_file(queue.attempts(job_id)[-1].id))
     return int(wait_for(lambda: path.read_text().splitlines()[1:], "the pid is written")[0])
 
 

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from core.cli.exit_codes import Refused
 from core.cli.job_options import Now, fields_of_json
 from core.errors import NameTaken, QueueError, UsageError
-from core.newjob import NewJob
+from core.model import NewJob
 
 _BLOCK = 1 << 16
 #: A line longer than this is no command that a system would take.

@@ -12,6 +12,7 @@ from core.errors import QueueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from tempfile import TemporaryDirectory
     from types import TracebackType
@@ -77,7 +78,7 @@ class Session:
 
             has_started()
             is_named = self._database is not None or bool(os.environ.get("QUEUECTL_DB"))
-            path = self._named_path()
+            path = self.named_path()
             if self._is_reading and not create and not os.path.lexists(path):
                 if is_named:
                     self.note(f"queuectl: note: there is no database at {path}; it reads as an empty queue")
@@ -93,9 +94,10 @@ class Session:
 
     def database_path(self) -> str:
         """Return the absolute path of the database, whether it is there or not."""
-        return os.path.abspath(self._named_path())
+        return os.path.abspath(self.named_path())
 
-    def _named_path(self) -> str:
+    def named_path(self) -> str:
+        """Return the path that was given as an option or by ``QUEUECTL_DB``, else the user's own database."""
         if self._database is not None:
             return os.path.expanduser(self._database)
         from core.spool import default_database
@@ -133,9 +135,8 @@ class Session:
         reason = error.strerror if isinstance(error, OSError) else None
         self.note(f"queuectl: the output cannot be written any more ({reason or error}); {still}")
 
-    def note_left_out(self) -> None:
+    def note_left_out(self, names: Sequence[str]) -> None:
         """Name on stderr the variables that a job just added takes from its worker, not from here, if there are any."""
-        names = self.queue().left_to_worker()
         if names:
             from core.text import clean_line
 

@@ -16,7 +16,7 @@ from core.cli.progress import Progress
 from core.cli.verbs.enqueue import note_missing_directories
 from core.cli.wording import count
 from core.errors import NameTaken, UsageError
-from core.newjob import NewJob
+from core.model import NewJob
 
 
 def add_lines(session: Session, options: Namespace) -> int:
@@ -69,7 +69,7 @@ def _finish(session: Session, ids: range, directories: Iterable[str], *, is_quie
     if ids:
         note_missing_directories(session, directories)
     if ids and not is_quiet:
-        session.note_left_out()
+        session.note_left_out(session.queue().left_to_worker())
     return DONE if ids else REFUSED
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 
 from core.cli.number_options import whole_number
 from core.cli.parser import Parser
-from core.clock import to_datetime
 from core.errors import Refused, UsageError
 from core.model import Job, State, Term, View
 from core.queue import Queue
@@ -95,7 +94,7 @@ def is_selecting(options: Namespace) -> bool:
 
 def walk(queue: Queue, view: View, *, limit: int | None = None, after: object = None) -> Iterator[list[Job]]:
     """Yield the jobs of a view in pages, up to ``limit`` of them, those after a key if one is given."""
-    now = to_datetime(queue.database.clock.now_ms())  # of all pages: what becomes due meanwhile changes none
+    now = queue.now()  # of all pages: what becomes due meanwhile changes none
     left = limit
     key = after if isinstance(after, tuple) else None
     while left is None or left > 0:

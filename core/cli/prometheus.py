@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from core.model import Lane, State, Totals
+from core.model import QueueInfo, State, Totals
 
 #: Queues with a name of their own in the labels; what the others have is added up without a label.
 MAX_QUEUES = 100
@@ -21,7 +21,7 @@ _BORDERS = tuple((4 * power, (2**power - 2) / 1000) for power in range(3, 27))
 class Standing(NamedTuple):
     """How things stand, as read in one snapshot; ``oldest_due_age_s`` is 0 when no job is due."""
 
-    lanes: Sequence[Lane]
+    lanes: Sequence[QueueInfo]
     is_all_paused: bool
     workers: int
     slots: int
@@ -74,7 +74,7 @@ def _jobs(now: Standing) -> Iterator[tuple[Mapping[str, str], float]]:
         yield from (({"state": state}, number) for state, number in _by_state(rest).items())
 
 
-def _by_state(lanes: Iterable[Lane]) -> dict[str, int]:
+def _by_state(lanes: Iterable[QueueInfo]) -> dict[str, int]:
     numbers = dict.fromkeys((*(state.value for state in _STATES), "delayed"), 0)
     for lane in lanes:
         for state in _STATES:

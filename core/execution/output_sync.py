@@ -11,7 +11,7 @@ from core.locks import sync_directory
 from core.model import Ending
 from core.rules.states import with_note
 from core.spool import Spool
-from core.storage.sqlite.attempts import Claim
+from core.storage.values import Claim
 
 
 class OutputSync:

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 
 from core.execution.selector import Selector
 from core.execution.shim import release, withhold
-from core.storage.sqlite import workers
-from core.storage.sqlite.file import Database
-from core.storage.sqlite.wakeup import Bell
+from core.storage.contract import Storage, Wakeup
 
 
 class Presence:
@@ -19,18 +17,18 @@ class Presence:
     It belongs to the process that registered: in one that was forked off the lock is not held, and nothing is done.
     """
 
-    def __init__(self, db: Database, selector: Selector) -> None:
+    def __init__(self, db: Storage, selector: Selector) -> None:
         self._db = db
         self._selector = selector
         self.id = 0
         self._pid = 0
         self._lock = -1
-        self._bell: Bell | None = None
+        self._bell: Wakeup | None = None
 
     def register(self, slots: int, queues: Sequence[str]) -> None:
         """Enter the worker into the database, its lock taken before anyone can see it."""
         self._pid = os.getpid()
-        self.id, self._lock = workers.register(self._db, slots=slots, queues=queues)
+        self.id, self._lock = self._db.workers.register(slots=slots, queues=queues)
         withhold(self._lock)
         self._hang_bell()
 
@@ -43,7 +41,7 @@ class Presence:
 
         Until then others cannot see that this worker lives.
         """
-        again = workers.lock_again(self._db, self.id, self._lock)
+        again = self._db.workers.lock_again(self.id, self._lock)
         if again is None:
             return False
         release(self._lock)
@@ -55,7 +53,7 @@ class Presence:
 
     def _hang_bell(self) -> None:
         with contextlib.suppress(OSError):  # a file system without named pipes: it looks often enough by itself
-            bell = Bell(self._db.spool.worker_bell(self.id))
+            bell = self._db.changes.wakeup_of(self.id)
             if self._bell is not None:
                 self._selector.remove(self._bell.descriptor)
                 os.close(self._bell.descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -15,10 +14,8 @@ from core.execution.unwatched import see
 from core.model import Presence
 from core.places import here
 from core.rules.states import Fate
-from core.storage.sqlite import workers
-from core.storage.sqlite.attempts import Attempts, Claim, OpenAttempt
-from core.storage.sqlite.file import Database
-from core.storage.sqlite.maintenance import leftovers
+from core.storage.contract import Attempts, Storage
+from core.storage.values import Claim, OpenAttempt
 
 #: How long an attempt was in doubt before a person's cancel settles it, in seconds: a living worker notices within
 #: one that its lock file is gone, and makes it again.
@@ -42,7 +39,7 @@ class Recovery:
     """One worker's look at what others left; ``blocked`` is why some attempts are left alone, while they are."""
 
     def __init__(
-        self, db: Database, attempts: Attempts, emit: Callable[[events.WorkerEvent], None] = lambda event: None
+        self, db: Storage, attempts: Attempts, emit: Callable[[events.WorkerEvent], None] = lambda event: None
     ) -> None:
         self._db = db
         self._attempts = attempts
@@ -58,7 +55,7 @@ class Recovery:
         emitted. If a person cancels it, it is taken over; its worker, if alive, had the time to make its file again.
         """
         attempts = self._attempts.open_elsewhere(worker_id)
-        known = {worker.id: worker for worker in workers.workers(self._db)} if attempts else {}
+        known = {worker.id: worker for worker in self._db.workers.workers()} if attempts else {}
         now = self._db.clock.monotonic_s()
         unknown: dict[Fate, list[OpenAttempt]] = {}
         for attempt in attempts:
@@ -89,7 +86,7 @@ class Recovery:
     def clear_away(self, worker_id: int) -> None:
         """Strike dead workers from the register; then, and at first, remove the files that they left."""
         if strike_dead_workers(self._db, worker_id) or self._may_be_leftovers:
-            remove_leftovers(self._db)
+            self._db.maintenance.remove_leftovers()
             self._may_be_leftovers = False
 
     def _doubt(self, fate: Fate) -> str:
@@ -113,37 +110,19 @@ def _left_alone(reason: str, attempts: list[OpenAttempt]) -> str:
     )
 
 
-def strike_dead_workers(db: Database, worker_id: int) -> int:
+def strike_dead_workers(db: Storage, worker_id: int) -> int:
     """Remove workers without open attempts from the register that are dead, or not of here; return how many."""
     struck = (Presence.DEAD, Presence.ELSEWHERE)
     dead = [
         worker.id
-        for worker in workers.workers(db)
+        for worker in db.workers.workers()
         if worker.id != worker_id and worker.presence in struck and not worker.running
     ]
     for dead_id in dead:
-        workers.forget(db, dead_id)
+        db.workers.forget(dead_id)
     return len(dead)
 
 
 def reap_if_init() -> int:
     """Reap what became an orphan, if this process is the first of its pid namespace (container); return how many."""
     return reap_orphans(own_pids) if os.getpid() == 1 else 0
-
-
-def remove_leftovers(db: Database) -> int:
-    """Remove the files that workers left which died within a step; return how many.
-
-    The write lock is held for the second look: inside it no claim is under way, so an unlocked run file without an
-    open attempt belongs to no worker, and neither does an unlocked lock file without a worker's row.
-    """
-    candidates = leftovers(db)
-    if not candidates:
-        return 0
-    removed = 0
-    with db.write(is_durable=False):
-        for path in leftovers(db, among=candidates):
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-                removed += 1
-    return removed

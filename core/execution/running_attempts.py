@@ -23,8 +23,8 @@ from core.output import collect, cut
 from core.rules import environment
 from core.rules.settings import Settings
 from core.rules.states import outcome_of_exit, with_note
-from core.storage.sqlite.attempts import Attempts, Claim, Recorded
-from core.storage.sqlite.file import Database
+from core.storage.contract import Attempts, Storage
+from core.storage.values import Claim, Recorded
 from core.text import system_bytes
 
 #: How often a command that no descriptor announces is looked at, in seconds.
@@ -71,7 +71,7 @@ class RunningAttempts:
     """
 
     def __init__(
-        self, db: Database, attempts: Attempts, selector: Selector, emit: Callable[[events.WorkerEvent], None]
+        self, db: Storage, attempts: Attempts, selector: Selector, emit: Callable[[events.WorkerEvent], None]
     ) -> None:
         self._db = db
         self._attempts = attempts
@@ -249,7 +249,7 @@ class RunningAttempts:
             b"QUEUECTL_ATTEMPT": b"%d" % job.attempts,
             b"QUEUECTL_MAX_ATTEMPTS": b"%d" % job.max_attempts,
             b"QUEUECTL_QUEUE": system_bytes(job.queue),
-            b"QUEUECTL_DB": os.fsencode(self._db.path),
+            b"QUEUECTL_DB": os.fsencode(self._db.address),
         }
 
     # --- watching
@@ -387,8 +387,8 @@ class RunningAttempts:
 
     def _ending_of(self, running: _Running, status: Status, now: float) -> Ending:
         limit = self.settings.output_limit_bytes
-        was_cut = limit is not None and cut(self._db, running.claim.attempt_id, limit)
-        output, size = collect(self._db, running.claim.attempt_id)
+        was_cut = limit is not None and cut(self._db.spool, running.claim.attempt_id, limit)
+        output, size = collect(self._db.spool, running.claim.attempt_id)
         run_ms = max(0, round((now - running.started_s) * 1000))
         code = status.exit_code
         number = code - 128 if code is not None and 128 < code <= 128 + signal.NSIG else None

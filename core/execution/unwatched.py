@@ -13,18 +13,17 @@ from core.locks import Lock, look_at
 from core.model import Job, Phase, Presence, Unwatched, WorkerInfo
 from core.places import here
 from core.rules.states import Fate, fate_of
-from core.storage.sqlite import workers
-from core.storage.sqlite.attempts import Attempts, OpenAttempt
-from core.storage.sqlite.file import Database
+from core.storage.contract import Storage
+from core.storage.values import OpenAttempt
 
 
-def watched(db: Database, jobs: Sequence[Job]) -> list[Job]:
+def watched(db: Storage, jobs: Sequence[Job]) -> list[Job]:
     """Return the jobs with ``unwatched`` set on the running ones that no living worker watches."""
-    found = unwatched(db, workers.workers(db))
+    found = unwatched(db, db.workers.workers())
     return [job._replace(unwatched=found[job.id]) if job.id in found else job for job in jobs]
 
 
-def unwatched(db: Database, known: Sequence[WorkerInfo]) -> dict[int, Unwatched]:
+def unwatched(db: Storage, known: Sequence[WorkerInfo]) -> dict[int, Unwatched]:
     """Return the running jobs of those registered workers that are not alive, by job id.
 
     Reads nothing while all workers live, or run nothing.
@@ -34,25 +33,12 @@ def unwatched(db: Database, known: Sequence[WorkerInfo]) -> dict[int, Unwatched]
         return {}
     return {
         attempt.job_id: _look_at(db, attempt, dead[attempt.worker_id])
-        for attempt in Attempts(db).open_elsewhere(0)
+        for attempt in db.attempts().open_elsewhere(0)
         if attempt.worker_id in dead
     }
 
 
-def out_of_reach(db: Database) -> set[int]:
-    """Return the running jobs that were started in another pid namespace or boot than their worker's, by id.
-
-    A process number means another process there: no signal is sent.
-    """
-    with db.read() as connection:
-        found = connection.execute(
-            "SELECT job_id FROM attempts INDEXED BY attempts_open JOIN workers ON workers.id = worker_id"
-            " WHERE ended_at IS NULL AND attempts.place_id <> workers.place_id"
-        ).fetchall()
-    return {row[0] for row in found}
-
-
-def _look_at(db: Database, attempt: OpenAttempt, presence: Presence) -> Unwatched:
+def _look_at(db: Storage, attempt: OpenAttempt, presence: Presence) -> Unwatched:
     phase, reason, ended_at = _what_is_known(db, attempt, presence)
     return Unwatched(phase, reason, ended_at, attempt.stop_requested is not None)
 
@@ -65,7 +51,7 @@ class Seen(NamedTuple):
     ended_at_ms: int | None = None
 
 
-def see(db: Database, attempt: OpenAttempt, owner: Presence) -> Seen:
+def see(db: Storage, attempt: OpenAttempt, owner: Presence) -> Seen:
     """Look at an open attempt whose worker is in the given presence; raise ``OSError`` with no descriptor left.
 
     Of a worker that is not dead nothing is looked at.
@@ -87,7 +73,7 @@ def see(db: Database, attempt: OpenAttempt, owner: Presence) -> Seen:
     return Seen(fate, lock is Lock.HELD, status.ended_at_ms)
 
 
-def _what_is_known(db: Database, attempt: OpenAttempt, owner: Presence) -> tuple[Phase, str, datetime | None]:
+def _what_is_known(db: Storage, attempt: OpenAttempt, owner: Presence) -> tuple[Phase, str, datetime | None]:
     try:
         seen = see(db, attempt, owner)
     except OSError:  # no descriptor left to look with

@@ -28,10 +28,7 @@ from core.execution.storage_state import StorageState
 from core.execution.timers import Due, Timers
 from core.queue import Queue
 from core.rules.arguments import check_kind, check_texts, check_whole
-from core.storage.sqlite import workers
-from core.storage.sqlite.attempts import Attempts, ClaimCapacity, StepTerms
-from core.storage.sqlite.draining import Drain
-from core.storage.sqlite.maintenance import prune_some
+from core.storage.values import ClaimCapacity, StepTerms
 
 _LOG = logging.getLogger("queuectl.worker")
 
@@ -136,16 +133,16 @@ class Worker:
             raise UsageError("drain and once exclude each other: give one of them")
         self.error: BaseException | None = None
         self._queue = queue
-        db = queue.database
+        db = queue.storage
         self._on_event = on_event or (lambda event: None)
         self._slots = _Slots(slots, check_texts(queues, "queues"))
-        has_drained = Drain(db, self._slots.queues).is_over if drain else None
+        has_drained = db.queues.drain(self._slots.queues).is_over if drain else None
         self._stopping = _Stopping((lambda: True) if once else has_drained)
         self._changes = _Changes()
         self._timers = Timers()
         self._selector = Selector()
         self._presence = Presence(db, self._selector)
-        self._attempts = Attempts(db)
+        self._attempts = db.attempts()
         self._running = RunningAttempts(db, self._attempts, self._selector, self._emit)
         self._recovery = Recovery(db, self._attempts, self._emit)
         self._storage = StorageState(self._emit)
@@ -241,7 +238,7 @@ class Worker:
         self._emit(events.WorkerStarted(self.id, self._slots.count))
         failures = 0
         try:
-            self._queue.database.set_cache(CACHE_KIB)
+            self._queue.storage.limit_cache(CACHE_KIB)
             while True:
                 try:
                     if self._step():
@@ -298,35 +295,35 @@ class Worker:
         self._stopping.announced = mode
         if len(self._running):
             with contextlib.suppress(QueueError):  # it stops all the same
-                workers.note_stop(self._queue.database, self.id, "now" if mode is StopMode.NOW else "drain")
+                self._queue.storage.workers.note_stop(self.id, "now" if mode is StopMode.NOW else "drain")
         self._emit(events.WorkerStopping(mode.value, len(self._running)))
         if mode is StopMode.NOW:
             self._running.interrupt_all()
 
     def _look_for_changes(self) -> None:
-        db, slots = self._queue.database, self._slots
+        db, slots = self._queue.storage, self._slots
         self._timers.looking(self._now_s())  # a busy worker makes a thousand steps a second
         if self._changes.calendar.look(db.clock):
             self._attempts.shorten_backoffs()
             self._changes.calendar.was_set_back = False
             slots.may_find_jobs = True
-        if not self._changes.are_there(db.data_version()):
+        if not self._changes.are_there(db.changes.version()):
             return
         slots.may_find_jobs = True
         self._running.settings = self._queue.settings()
-        asked = workers.requested_stop(db, self.id)
+        asked = db.workers.requested_stop(self.id)
         if asked is not None:
             self._stopping.ask(StopMode(asked))
         for attempt_id, how in self._attempts.stop_requests(self.id).items():
             self._running.cancel(attempt_id, is_kill=how == "kill")
         if slots.count != slots.registered:
             slots.registered = slots.count
-            workers.set_slots(db, self.id, slots.registered)
+            db.workers.set_slots(self.id, slots.registered)
 
     def _recover(self) -> None:
         self._timers.recovering(self._now_s())
         if self._presence.keep():
-            self._emit(events.LockFileRemoved(self._queue.database.spool.root, self._running.live_count()))
+            self._emit(events.LockFileRemoved(self._queue.storage.spool.root, self._running.live_count()))
         reap_if_init()
         if self._stopping.mode is None:  # one that is about to go takes nothing more on
             for adopted in self._recovery.adopt_from_the_dead(self.id):
@@ -336,7 +333,9 @@ class Worker:
     def _prune(self) -> None:
         """Remove a chunk of what is too old for the settings."""
         self._timers.pruning(self._now_s(), has_more=True)
-        has_more = self._stopping.mode is None and prune_some(self._queue.database, self._running.settings) > 0
+        has_more = (
+            self._stopping.mode is None and self._queue.storage.maintenance.prune_some(self._running.settings) > 0
+        )
         self._timers.pruning(self._now_s(), has_more=has_more)
 
     def _free_slots(self, due: Due) -> int:
@@ -419,10 +418,10 @@ class Worker:
     # --- sleeping and leaving
 
     def _now_s(self) -> float:
-        return self._queue.database.clock.monotonic_s()
+        return self._queue.storage.clock.monotonic_s()
 
     def _due(self, *, is_idle: bool = False) -> Due:
-        return self._timers.due(self._now_s(), self._queue.database.clock.now_ms(), is_idle=is_idle)
+        return self._timers.due(self._now_s(), self._queue.storage.clock.now_ms(), is_idle=is_idle)
 
     def _sleep(self, seconds: float) -> None:
         ready = self._selector.wait(seconds)
@@ -432,7 +431,7 @@ class Worker:
 
     def _sleep_s(self) -> float:
         """Return how long this worker can sleep, as far as it knows itself."""
-        now_s, now_ms = self._now_s(), self._queue.database.clock.now_ms()
+        now_s, now_ms = self._now_s(), self._queue.storage.clock.now_ms()
         if self._stopping.mode is not self._stopping.announced:
             return 0.0
         if self._storage.error is None and self._slots.may_find_jobs and self._free_slots(self._due()) > 0:
@@ -453,13 +452,13 @@ class Worker:
             if self.error is None:
                 if self._timers.has_unsynced:
                     self._attempts.make_durable()
-                workers.forget(self._queue.database, self.id)
+                self._queue.storage.workers.forget(self.id)
         except QueueError as error:
             self._emit(events.StorageTrouble(str(error)))
         finally:
             self._running.detach()
             self._presence.close()
-            self._queue.database.close_thread()
+            self._queue.storage.close_thread()
             self._selector.close()
             self._ended.set()
             self._emit(events.WorkerStopped(self.id, detached))

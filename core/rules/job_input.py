@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from core.clock import to_ms
-from core.errors import UsageError
+from core.errors import Refused, UsageError
 from core.rules.arguments import check_kind, check_number, check_whole
 from core.rules.job_fields import FIELDS, JobField, JobRow, check_together
 from core.rules.settings import Settings
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from core.newjob import NewJob
+    from core.model import NewJob
 
 #: The kernel takes no longer single argument (MAX_ARG_STRLEN, its end mark included).
 MAX_COMMAND_BYTES = 128 * 1024 - 1
@@ -123,6 +123,14 @@ def check_duration(seconds: float, field: JobField) -> int | None:
         return None
     check_number(seconds, field.noun, field.low, field.high)
     return max(1, round(seconds * 1000))
+
+
+def working_directory() -> str:
+    """Return the working directory, where new jobs run unless they say otherwise."""
+    try:
+        return check_text(os.getcwd(), "working directory", longest=4096)
+    except FileNotFoundError:
+        raise Refused("the working directory no longer exists; change to another one") from None
 
 
 #: What makes the stored value of a given one, by the kind of the field; ``start`` is where a relative path begins.

@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from core.errors import Refused, UsageError
-from core.late import Late
+from core.errors import UsageError
+from core.model import Job, NewJob
 from core.rules.arguments import check_kind, shown
 from core.rules.job_fields import FIELD, FIELDS, JobRow
-from core.rules.job_input import check_command, check_job, check_plain, check_text
+from core.rules.job_input import check_command, check_job, check_plain, working_directory
 from core.rules.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from core import newjob
-    from core.model import Job
-    from core.newjob import NewJob
-else:
-    newjob = Late("core.newjob")  # one command alone, the fast way in, needs none
-
 
 def row_of(job: NewJob | str, fields: Mapping[str, Any], settings: Settings) -> JobRow:
     """Return the row of one job; ``fields`` replace those of ``NewJob``. Raises ``UsageError`` or ``Refused``."""
     if isinstance(job, str) and not fields:
-        return check_plain(job, settings, _here())
-    return check_job(_with_fields(_new_job(job), fields), settings, _here())
+        return check_plain(job, settings, working_directory())
+    return check_job(_with_fields(_new_job(job), fields), settings, working_directory())
 
 
 def rows_of(
     jobs: Iterable[NewJob | str], settings: Settings, progress: Callable[[int, int], None] | None
 ) -> Iterator[JobRow]:
     """Yield the rows of many jobs; a refusal names the job's place, from 1. ``progress`` hears of each thousand."""
-    if isinstance(jobs, (str, newjob.NewJob)) or not isinstance(jobs, Iterable):
+    if isinstance(jobs, (str, NewJob)) or not isinstance(jobs, Iterable):
         raise UsageError(f"jobs is a list of commands or NewJobs, not {shown(jobs)}")
-    cwd = _here()
+    cwd = working_directory()
     plain = check_plain(":", settings, cwd)
-    nothing_else = newjob.NewJob("")[1:]
+    nothing_else = NewJob("")[1:]
     number = 0
     for number, one in enumerate(jobs, start=1):
         try:
@@ -66,12 +59,12 @@ def new_job_of(job: Job) -> NewJob:
     """Return what asks for a job with the fields of this one, its name and ``run_at`` among them."""
     values = {field.name: getattr(job, field.name) for field in FIELDS}
     cleared = {name: FIELD[name].nothing for name, value in values.items() if value is None}
-    return newjob.NewJob(**{**values, **cleared})
+    return NewJob(**{**values, **cleared})
 
 
 def _new_job(job: NewJob | str) -> NewJob:
-    check_kind(job, "job", (str, newjob.NewJob), "a command or a NewJob")
-    return newjob.NewJob(job) if isinstance(job, str) else job
+    check_kind(job, "job", (str, NewJob), "a command or a NewJob")
+    return NewJob(job) if isinstance(job, str) else job
 
 
 def _with_fields(job: NewJob, fields: Mapping[str, Any]) -> NewJob:
@@ -79,11 +72,3 @@ def _with_fields(job: NewJob, fields: Mapping[str, Any]) -> NewJob:
     if unknown:
         raise UsageError(f"a job has no field {', '.join(sorted(unknown))}; it has {', '.join(job._fields)}")
     return job._replace(**fields)
-
-
-def _here() -> str:
-    """Return the working directory, where new jobs run unless they say otherwise."""
-    try:
-        return check_text(os.getcwd(), "working directory", longest=4096)
-    except FileNotFoundError:
-        raise Refused("the working directory no longer exists; change to another one") from None

@@ -111,7 +111,7 @@ class SnapshotReader:
         snapshot = Snapshot(
             taken_at=now,
             counts=counts,
-            lanes=tuple(queue.lanes(counts)),
+            lanes=tuple(queue.queues(counts)),
             is_paused=queue.is_paused(),
             workers=tuple(queue.workers()),
             minutes=minutes,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from core.model import Counts, Key, Known, Page, Row, Sort, View
+from core.model import Counts, Key, Page, Row, RowCache, Sort, View
 from core.queue import Queue
 from queuectl_tui.snapshot import Pane, PaneData
 
@@ -62,7 +62,7 @@ class Window:
         self._counting = CostlyQuery()
         self._placing = CostlyQuery()
         self._is_total_old = False
-        self._known: Known = {}
+        self._known: RowCache = {}
         self.page = Page()
 
     @property

@@ -18,6 +18,7 @@ from core.model import NewJob
 from core.queue import Queue
 from tests.cli.conftest import ROOT, Cli, Terminal, drain
 from tests.fakes import FakeClock
+from tests.sqlite import sqlite_of
 
 #: A text with everything in it that a terminal could act on, and what rich would take for markup.
 HOSTILE = "[red]x[/red] [/] [@click=app.bell]y[/] \x1b[31m\x1b]52;c;aGk=\x07 \x9b2J \u202eabc\u2069 \t\x7f \r\nz"
@@ -208,7 +209,7 @@ def test_what_happened_is_not_shown_as_lying_ahead(cli: Cli, database: Path) -> 
     """The calendar was set back by years since; a time that is still to come is one."""
     with Queue(database, clock=FakeClock()) as queue:
         queue.enqueue("true")
-        queue.enqueue("true", run_at=to_datetime(queue.database.clock.now_ms() + 60_000))
+        queue.enqueue("true", run_at=to_datetime(queue.storage.clock.now_ms() + 60_000))
     for arguments in (("show", "1"), ("status",), ("list", "pending")):
         text = cli.ok(*arguments)
         assert "0s ago" in text
@@ -223,13 +224,13 @@ def make_hostile(queue: Queue) -> None:
     command = f"printf '%s' '{HOSTILE}'; exit 3"
     # names and labels of other tools may have what enqueue refuses
     queue.enqueue(command, max_attempts=1, cwd=queue.path.rpartition("/")[0])
-    with queue.database.write() as connection:
+    with sqlite_of(queue).write() as connection:
         connection.execute(
             "UPDATE jobs SET name = :h, label = :h, queue = :h, cwd = :cwd",
             {"h": HOSTILE, "cwd": queue.path.rpartition("/")[0]},
         )
     drain(queue)
-    with queue.database.write() as connection:
+    with sqlite_of(queue).write() as connection:
         connection.execute("UPDATE jobs SET cwd = :h, error = :h", {"h": HOSTILE})
         connection.execute("UPDATE attempts SET error = :h", {"h": HOSTILE})
 

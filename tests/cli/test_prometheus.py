@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from core.cli.prometheus import MAX_QUEUES, Standing, exposition
 from core.cli.verbs.metrics import prometheus_text
-from core.model import Lane, NewJob, State, Totals
+from core.model import NewJob, QueueInfo, State, Totals
 from core.queue import Queue
 from core.storage.sqlite.rollups import bucket_of
 from core.version import __version__
@@ -93,7 +93,7 @@ def test_a_queue_may_have_any_name(cli: Cli, open_queue: Queue) -> None:
     assert value(found, "queuectl_queue_paused", queue=ODD) == 0
 
 
-def standing(*, lanes: list[Lane] | None = None, runs_ms: tuple[int, ...] = ()) -> Standing:
+def standing(*, lanes: list[QueueInfo] | None = None, runs_ms: tuple[int, ...] = ()) -> Standing:
     """Return a queue that stands still, with these queues and attempts."""
     histogram = tuple(sorted(Counter(map(bucket_of, runs_ms)).items()))
     totals = Totals(0, 0, 0, 0, 0, sum(runs_ms) / 1000, 0.0, histogram, ())
@@ -102,7 +102,7 @@ def standing(*, lanes: list[Lane] | None = None, runs_ms: tuple[int, ...] = ()) 
 
 def test_more_queues_than_a_hundred_are_added_up_without_a_name(open_queue: Queue) -> None:
     """Labels stay few, and sums over all series still have every job."""
-    lanes = [Lane(f"q{number:03}", False, None, {State.DEAD: 2, State.PENDING: 3}, 1) for number in range(150)]
+    lanes = [QueueInfo(f"q{number:03}", False, None, {State.DEAD: 2, State.PENDING: 3}, 1) for number in range(150)]
     found = families(exposition(standing(lanes=lanes), "1"))
     samples = found["queuectl_jobs"].samples
     assert len({one.labels.get("queue") for one in samples}) == MAX_QUEUES + 1

@@ -78,11 +78,11 @@ def test_a_queue_is_paused_before_its_first_job(cli: Cli, open_queue: Queue) -> 
     result = cli("queue", "pause", "media", "new")
     assert (result.code, result.out) == (0, "Queues media, new paused\n")
     assert result.err == "queuectl: queue new has no jobs yet; those to come will wait\n"
-    assert [lane.is_paused for lane in open_queue.lanes()] == [True, True]
+    assert [lane.is_paused for lane in open_queue.queues()] == [True, True]
     result = cli("queue", "resume", "media", "nowhere")
     assert result.code == 1
     assert result.err == "queuectl: error: no queue 'nowhere'; see 'queuectl queue list'\n"
-    assert open_queue.lanes()[0].is_paused
+    assert open_queue.queues()[0].is_paused
 
 
 def test_settings_are_listed_set_and_unset(cli: Cli, open_queue: Queue) -> None:

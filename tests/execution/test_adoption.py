@@ -51,7 +51,7 @@ def test_a_command_that_ended_while_nobody_looked_is_recorded_as_it_ended(queue:
     with WorkerProcess(queue.path) as doomed:
         started(queue, job_id, b"begun")
         doomed.kill()
-    run_file = Path(queue.database.spool.run_file(1))
+    run_file = Path(queue.storage.spool.run_file(1))
     (tmp_path / "go").touch()
     wait_for(lambda: run_file.read_text().endswith("\n0\n"), "it has ended")
     began_at = queue.attempts(job_id)[0].started_at
@@ -66,7 +66,7 @@ def test_a_command_that_ended_while_nobody_looked_is_recorded_as_it_ended(queue:
     assert job.run_s is not None
     assert abs(job.run_s - took_s) < 0.2
     assert output(queue, job_id) == b"begun\nend\n"
-    assert os.listdir(queue.database.spool.attempts) == []
+    assert os.listdir(queue.storage.spool.attempts) == []
 
 
 @pytest.mark.parametrize(("code", "note"), [(0, ""), (3, "exit 3; ")])
@@ -80,7 +80,7 @@ def test_a_command_that_ended_by_itself_has_its_result_and_its_output_is_cut(
         started(queue, job_id, b"begun")
         doomed.kill()
     (tmp_path / "go").touch()
-    run_file = Path(queue.database.spool.run_file(1))
+    run_file = Path(queue.storage.spool.run_file(1))
     wait_for(lambda: run_file.read_text().endswith(f"\n{code}\n"), "it has ended")
     drain(queue)
     job = queue.job(job_id)
@@ -237,12 +237,12 @@ def test_more_commands_may_be_adopted_than_there_are_slots(queue: Queue, tmp_pat
 
 def test_a_worker_killed_inside_a_claim_leaves_nothing_in_the_way(queue: Queue) -> None:
     """A run file of a claim that never was is nobody's; the same number is given again and works."""
-    Path(queue.database.spool.run_file(1)).write_text("queuectl attempt 1\n")
-    Path(queue.database.spool.output_file(1)).write_text("old")
+    Path(queue.storage.spool.run_file(1)).write_text("queuectl attempt 1\n")
+    Path(queue.storage.spool.output_file(1)).write_text("old")
     job_id = queue.enqueue("echo new").id
     drain(queue)
     assert (queue.job(job_id).state, output(queue, job_id)) == (State.COMPLETED, b"new\n")
-    assert os.listdir(queue.database.spool.attempts) == []
+    assert os.listdir(queue.storage.spool.attempts) == []
 
 
 def test_a_worker_killed_between_claim_and_start_costs_nothing(queue: Queue) -> None:

@@ -15,7 +15,7 @@ from core.execution import timers
 from core.execution.worker import Worker
 from core.model import State
 from core.queue import Queue
-from core.storage.sqlite.wakeup import Bell, ring_all
+from core.storage.sqlite.wakeup import Wakeup, ring_all
 from tests.processes import ROOT
 
 WITHIN_S = 60.0
@@ -55,7 +55,7 @@ def test_a_job_of_another_process_starts_because_it_rang(queue: Queue) -> None:
     finally:
         worker.stop()
         assert worker.join(WITHIN_S)
-    assert os.listdir(queue.database.spool.workers) == []
+    assert os.listdir(queue.storage.spool.workers) == []
 
 
 def test_a_bell_is_private_and_quiet_until_it_is_rung(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_bell_is_private_and_quiet_until_it_is_rung(tmp_path: Path) -> None:
     path = tmp_path / "1.bell"
     old = os.umask(0)
     try:
-        bell = Bell(str(path))
+        bell = Wakeup(str(path))
     finally:
         os.umask(old)
     assert stat.S_ISFIFO(path.stat().st_mode)
@@ -82,7 +82,7 @@ def test_a_bell_is_private_and_quiet_until_it_is_rung(tmp_path: Path) -> None:
 def test_bells_that_nobody_hears_do_no_harm(tmp_path: Path) -> None:
     """A dead worker's pipe, a full one, a file, a symlink and a missing directory are passed over."""
     os.mkfifo(tmp_path / "1.bell")
-    bell = Bell(str(tmp_path / "2.bell"))
+    bell = Wakeup(str(tmp_path / "2.bell"))
     os.symlink(tmp_path / "target", tmp_path / "3.bell")
     for _ in range(70_000 // 50):
         os.write(bell.descriptor, b"x" * 40)
@@ -96,7 +96,7 @@ def test_a_new_bell_takes_the_place_of_a_dead_workers(tmp_path: Path) -> None:
     """A leftover under the same number is removed, not rung for ever."""
     path = tmp_path / "1.bell"
     path.write_text("left over")
-    bell = Bell(str(path))
+    bell = Wakeup(str(path))
     ring_all(str(tmp_path))
     assert os.read(bell.descriptor, 10) == b"!"
     bell.close()

@@ -12,9 +12,9 @@ from core.execution.events import AttemptEnded
 from core.execution.worker import StopMode, Worker
 from core.model import State
 from core.queue import Queue
-from core.storage.sqlite.draining import Drain
 from tests.execution.at_work import Told, wait_for_state, working
 from tests.processes import wait_for
+from tests.sqlite import sqlite_of
 
 _DEADLINE_S = 30.0
 
@@ -136,9 +136,9 @@ def test_a_back_off_from_before_it_was_kept_is_waited_for(queue: Queue) -> None:
     worker = Worker(queue, once=True)
     worker.start()
     assert worker.join(_DEADLINE_S)
-    with queue.database.write() as connection:
+    with sqlite_of(queue).write() as connection:
         connection.execute("UPDATE jobs SET backoff_ms = NULL")
-    drain = Drain(queue.database, ())
+    drain = queue.storage.queues.drain(())
     assert not drain.is_over()
     queue.edit(job_id, run_at=_later(queue))
     assert drain.is_over()

@@ -16,7 +16,8 @@ from core.execution.run_file import RunFile
 from core.execution.running_attempts import RunningAttempts
 from core.model import State
 from core.queue import Queue
-from core.storage.sqlite.attempts import Attempts, Claim, ClaimCapacity, StepResult
+from core.storage.sqlite.attempts import Attempts
+from core.storage.values import Claim, ClaimCapacity, StepResult
 from tests.execution.at_work import UNTIL_GO, working
 from tests.full_disk import enqueue_until_full, fill, mounted, needs_root
 from tests.processes import wait_for

@@ -19,7 +19,7 @@ _LONG = "head -c 100000 /dev/zero"
 
 
 def _size(queue: Queue) -> int:
-    path = queue.database.spool.output_file(1)
+    path = queue.storage.spool.output_file(1)
     return os.path.getsize(path) if os.path.exists(path) else 0
 
 
@@ -43,8 +43,8 @@ def test_a_long_output_is_synced_before_its_job_is_recorded(queue: Queue, monkey
     queue.enqueue("echo short")
     drain(queue)
     file, directory = synced
-    assert file == (queue.database.spool.output_file(1), 100_000, State.RUNNING)
-    assert (directory[0], directory[2]) == (queue.database.spool.attempts, State.RUNNING)
+    assert file == (queue.storage.spool.output_file(1), 100_000, State.RUNNING)
+    assert (directory[0], directory[2]) == (queue.storage.spool.attempts, State.RUNNING)
     assert [queue.job(number).state for number in (1, 2)] == [State.COMPLETED] * 2
     assert queue.output(1).size() == 100_000
 

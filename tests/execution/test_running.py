@@ -16,7 +16,7 @@ from core.clock import to_datetime
 from core.execution.events import AttemptEnded, AttemptStarted, WorkerStarted, WorkerStopped
 from core.model import NewJob, Outcome, State, View
 from core.queue import Queue
-from core.storage.sqlite.attempts import Attempts, ClaimCapacity, StepTerms
+from core.storage.values import ClaimCapacity, StepTerms
 from tests.execution.at_work import drain, endings, output, run
 from tests.fakes import FakeClock
 from tests.processes import is_alive
@@ -36,7 +36,7 @@ def test_a_command_that_succeeds_is_completed_with_its_output(queue: Queue) -> N
     assert job.run_s is not None
     assert job.enqueued_at <= job.started_at <= job.finished_at
     assert 0 <= job.run_s < 10
-    assert os.listdir(queue.database.spool.attempts) == []
+    assert os.listdir(queue.storage.spool.attempts) == []
 
 
 def test_the_worker_tells_what_it_did(queue: Queue) -> None:
@@ -48,7 +48,7 @@ def test_the_worker_tells_what_it_did(queue: Queue) -> None:
     (ended,) = told.of(AttemptEnded)
     assert (ended.ending.exit_code, ended.decision.state, ended.number, ended.job.attempts) == (7, State.DEAD, 1, 1)
     assert queue.workers() == []
-    assert os.listdir(queue.database.spool.workers) == []
+    assert os.listdir(queue.storage.spool.workers) == []
 
 
 def test_back_off_is_exact(tmp_path: Path, clock: FakeClock) -> None:
@@ -156,7 +156,7 @@ def test_a_start_that_can_never_work_is_recorded(queue: Queue) -> None:
     assert sorted(endings(told)) == [(doomed, "spawn_error"), (fine, "succeeded")]
     job = queue.job(doomed)
     assert (job.state, job.last_error) == (State.DEAD, "could not be started: Argument list too long")
-    assert os.listdir(queue.database.spool.attempts) == []
+    assert os.listdir(queue.storage.spool.attempts) == []
 
 
 # --- surroundings
@@ -310,7 +310,7 @@ def test_small_output_moves_into_the_database_and_long_output_stays_in_its_file(
     assert (found.path is not None) is is_file
     assert found.read(0, size + 1) == (Path(queue.path).parent / "copy").read_bytes()
     assert found.read(size, 10) == b""
-    assert os.listdir(queue.database.spool.attempts) == (["1.out"] if is_file else [])
+    assert os.listdir(queue.storage.spool.attempts) == (["1.out"] if is_file else [])
 
 
 def test_bytes_are_kept_as_they_are(queue: Queue) -> None:
@@ -366,7 +366,7 @@ def test_planted_links_in_the_spool_are_not_followed(queue: Queue, tmp_path: Pat
     target.write_text("mine")
     for kind in ("run", "out"):
         for number in (1, 2):
-            os.symlink(target, f"{queue.database.spool.attempts}/{number}.{kind}")
+            os.symlink(target, f"{queue.storage.spool.attempts}/{number}.{kind}")
     assert output(queue, run(queue, "echo hello")) == b"hello\n"
     assert run(queue, "head -c 100000 /dev/zero").state is State.COMPLETED
     assert target.read_text() == "mine"
@@ -445,9 +445,9 @@ def test_output_of_an_attempt_that_was_only_claimed_is_empty_for_now(queue: Queu
     """Between the claim and the start there is no file; who looked that early sees the output all the same."""
     job_id = queue.enqueue("echo hello").id
     terms = StepTerms(queue.settings())
-    Attempts(queue.database).record_and_claim((), ClaimCapacity(99, 1), lambda claim: None, terms)
+    queue.storage.attempts().record_and_claim((), ClaimCapacity(99, 1), lambda claim: None, terms)
     found = queue.output(job_id)
     assert (found.size(), found.read(0, 10), found.path, found.lines(3)) == (0, b"", None, b"")
-    with open(queue.database.spool.output_file(found.attempt.id), "wb") as file:
+    with open(queue.storage.spool.output_file(found.attempt.id), "wb") as file:
         file.write(b"hello\n")
     assert (found.size(), found.read(0, 10), found.lines(3)) == (6, b"hello\n", b"hello\n")

@@ -31,7 +31,7 @@ def begun(queue: Queue, job_id: int) -> int:
 def end_command(queue: Queue, job_id: int, group: int, number: signal.Signals) -> None:
     """Signal a command as a stop does, all its processes (its shim survives TERM), and wait until it has ended."""
     attempt_id = queue.attempts(job_id)[-1].id
-    path = Path(queue.database.spool.run_file(attempt_id))
+    path = Path(queue.storage.spool.run_file(attempt_id))
 
     def has_ended() -> bool:
         if not path.exists() or len(path.read_text().splitlines()) == 3:

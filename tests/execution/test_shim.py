@@ -20,6 +20,7 @@ from core.model import Job, NewJob, Outcome, State
 from core.queue import Queue
 from tests.execution.at_work import drain, output, run, wait_for_state, working
 from tests.processes import is_alive, processes_of_group, wait_for
+from tests.sqlite import sqlite_of
 
 proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc")
 
@@ -190,7 +191,7 @@ def test_a_descriptor_that_is_used_again_is_another_commands(queue: Queue) -> No
     with working(queue, slots=2):
         orphan = queue.enqueue("kill -9 $PPID; while ! test -e go; do sleep 0.02; done", max_attempts=1).id
         wait_for_state(queue, orphan, State.RUNNING)
-        pid = wait_for(lambda: read_status(queue.database.spool, 1).pid or 0)
+        pid = wait_for(lambda: read_status(queue.storage.spool, 1).pid or 0)
         wait_for(lambda: not is_alive(pid), "the shim is dead")
         later = queue.add("sleep 0.2")
         wait_for_state(queue, later, State.COMPLETED)
@@ -229,7 +230,7 @@ def test_a_shim_that_can_start_no_process_costs_the_job_nothing(
     assert [event.for_s for event in told.of(SpawningPaused)] == [1.0, 2.0], "that it started does not make it 1 again"
     assert [(attempt.number, attempt.outcome) for attempt in queue.attempts(job_id)] == [(1, Outcome.SUCCEEDED)]
     assert (queue.job(job_id).interrupts, output(queue, job_id)) == (0, b"hello\n")
-    assert os.listdir(queue.database.spool.attempts) == []
+    assert os.listdir(queue.storage.spool.attempts) == []
 
 
 @pytest.mark.parametrize("shell", ["/bin/dash", "/bin/bash", "/bin/busybox"])
@@ -268,7 +269,7 @@ def test_a_shell_that_may_not_fork_is_told_from_a_command_that_fails(
 def test_a_shell_that_cannot_be_run_is_the_reason_of_a_start_that_failed(queue: Queue, shell: str) -> None:
     """Whatever the setting was when it was made; not an exit code of the command's."""
     queue.set("shell", "/bin/sh")
-    with queue.database.write() as connection:
+    with sqlite_of(queue).write() as connection:
         connection.execute("INSERT OR REPLACE INTO settings (key, value) VALUES ('shell', ?)", (shell,))
     job = run(queue, "echo hello")
     assert (job.state, job.last_outcome) == (State.DEAD, Outcome.SPAWN_ERROR)
@@ -279,13 +280,13 @@ def test_a_shell_that_cannot_be_run_is_the_reason_of_a_start_that_failed(queue: 
 def test_a_command_with_nul_is_not_run_without_it(queue: Queue) -> None:
     """Another tool may have put it there; enqueue refuses it."""
     ids = list(queue.enqueue_many([NewJob(_WHO, max_attempts=1) for _ in range(3)]))
-    with queue.database.write() as connection:
+    with sqlite_of(queue).write() as connection:
         connection.execute("UPDATE jobs SET command = 'touch a' || char(0) || 'b; ls' WHERE id = 2")
     drain(queue, slots=1)
     assert [queue.job(job_id).last_outcome for job_id in ids] == [
         Outcome.SUCCEEDED, Outcome.SPAWN_ERROR, Outcome.SUCCEEDED,
     ]  # fmt: skip
-    assert os.listdir(queue.database.spool.attempts) == []
+    assert os.listdir(queue.storage.spool.attempts) == []
 
 
 # --- files and descriptors
@@ -296,7 +297,7 @@ def test_a_link_in_place_of_a_file_is_not_followed(queue: Queue, tmp_path: Path,
     """Whoever may write to the spool cannot have a job write elsewhere, not between claim and start either."""
     victim = tmp_path / "victim"
     victim.write_text("mine\n")
-    os.symlink(victim, os.path.join(queue.database.spool.attempts, name))
+    os.symlink(victim, os.path.join(queue.storage.spool.attempts, name))
     job = run(queue, "echo hello")
     assert (job.state, output(queue, job), victim.read_text()) == (State.COMPLETED, b"hello\n", "mine\n")
 
@@ -310,7 +311,7 @@ def test_an_output_file_that_was_replaced_after_the_claim_is_not_written_to(
     spawn = os.posix_spawn
 
     def posix_spawn(*arguments: Any, **options: Any) -> int:
-        path = queue.database.spool.output_file(1)
+        path = queue.storage.spool.output_file(1)
         os.unlink(path)
         os.symlink(victim, path)
         return spawn(*arguments, **options)
@@ -326,7 +327,7 @@ def test_a_run_file_names_its_attempt_and_its_shim(queue: Queue) -> None:
     with working(queue):
         job_id = queue.enqueue("while ! test -e go; do sleep 0.02; done").id
         wait_for_state(queue, job_id, State.RUNNING)
-        path = Path(queue.database.spool.run_file(1))
+        path = Path(queue.storage.spool.run_file(1))
         heading, pid = wait_for(lambda: len(lines := path.read_text().splitlines()) == 2 and lines)  # type: ignore[misc]
         assert heading == "queuectl attempt 1"
         assert os.getsid(int(pid)) == int(pid)
@@ -334,7 +335,7 @@ def test_a_run_file_names_its_attempt_and_its_shim(queue: Queue) -> None:
 
 def test_a_run_file_with_another_attempts_words_says_nothing(queue: Queue) -> None:
     """After a power cut the disk may hold the contents of an earlier file under a newer name."""
-    spool = queue.database.spool
+    spool = queue.storage.spool
     for heading in ("queuectl attempt 7", "queuectl attempt 17 1", "queuectl attemp"):
         Path(spool.run_file(1)).write_text(f"{heading}\n4711\n0\n")
         assert read_status(spool, 1) == Status()

@@ -43,7 +43,7 @@ def doomed(queue: Queue, ledger: Path) -> Iterator[WorkerProcess]:
 
 def remove(queue: Queue, what: str) -> None:
     """Remove files from the spool as a cleaner of temporary directories does."""
-    spool = queue.database.spool
+    spool = queue.storage.spool
     if what == "all":
         os.rename(spool.root, f"{spool.root}.aside")  # at once: a worker may make it again
         shutil.rmtree(f"{spool.root}.aside")
@@ -75,8 +75,8 @@ def test_a_worker_says_that_its_files_were_removed(queue: Queue) -> None:
         assert queue.enqueue("true").id == 1
         wait_for_state(queue, 1, State.COMPLETED)
         removed = told.wait_for(LockFileRemoved)
-        assert (removed.spool, removed.running) == (queue.database.spool.root, 0)
-        wait_for(lambda: os.path.exists(queue.database.spool.worker_bell(worker.id)), "the bell hangs")
+        assert (removed.spool, removed.running) == (queue.storage.spool.root, 0)
+        wait_for(lambda: os.path.exists(queue.storage.spool.worker_bell(worker.id)), "the bell hangs")
         queue.enqueue("true")
         wait_for_state(queue, 2, State.COMPLETED)
         assert len(told.of(LockFileRemoved)) == 1
@@ -146,7 +146,7 @@ def test_a_copy_leaves_what_the_original_runs_alone(
     copy.parent.mkdir()
     queue.backup(str(copy))
     if has_spool:
-        shutil.copytree(queue.database.spool.root, f"{copy}.spool", ignore=shutil.ignore_patterns("*.bell"))
+        shutil.copytree(queue.storage.spool.root, f"{copy}.spool", ignore=shutil.ignore_patterns("*.bell"))
     with Queue(copy) as other, working(other) as (_, told):
         assert "another copy of this database" in told.wait_for(RecoveryBlocked).message
         assert [finding.level for finding in other.doctor() if finding.check == "in doubt"] == ["warning"]

@@ -68,7 +68,7 @@ def test_a_result_that_was_there_before_the_timeout_was_noticed_counts(queue: Qu
 
     def be_late(*, is_told_to_stop: bool = False) -> None:
         if len(worker._running):
-            wait_for(lambda: b"\n0\n" in Path(queue.database.spool.run_file(1)).read_bytes(), "it has ended")
+            wait_for(lambda: b"\n0\n" in Path(queue.storage.spool.run_file(1)).read_bytes(), "it has ended")
             time.sleep(0.3)
         collect(is_told_to_stop=is_told_to_stop)
 
@@ -241,7 +241,7 @@ def test_a_second_stop_ends_the_commands_without_cost(queue: Queue) -> None:
         job = queue.job(job_id)
         assert (job.state, job.attempts, job.interrupts, job.run_at) == (State.PENDING, 0, 1, None)
         assert job.last_outcome is Outcome.INTERRUPTED
-    assert os.listdir(queue.database.spool.attempts) == []
+    assert os.listdir(queue.storage.spool.attempts) == []
 
 
 def test_a_result_that_was_there_before_the_stop_counts(queue: Queue) -> None:
@@ -253,7 +253,7 @@ def test_a_result_that_was_there_before_the_stop_counts(queue: Queue) -> None:
 
     def be_late(*, is_told_to_stop: bool = False) -> None:
         if len(worker._running):
-            wait_for(lambda: b"\n0\n" in Path(queue.database.spool.run_file(1)).read_bytes(), "it has ended")
+            wait_for(lambda: b"\n0\n" in Path(queue.storage.spool.run_file(1)).read_bytes(), "it has ended")
             worker._running.interrupt_all()
         collect(is_told_to_stop=is_told_to_stop)
 

@@ -44,7 +44,7 @@ def stranger() -> Iterator[subprocess.Popen[bytes]]:
 
 def run_file_with(queue: Queue, pid: int) -> int:
     """Write the run file of attempt 1, whose shim had a pid; return a descriptor that holds its lock, as a daemon's."""
-    path = queue.database.spool.run_file(1)
+    path = queue.storage.spool.run_file(1)
     Path(path).write_text(f"queuectl attempt 1\n{pid}\n")
     descriptor = os.open(path, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -55,7 +55,7 @@ def run_file_with(queue: Queue, pid: int) -> int:
 def test_a_number_that_was_given_out_again_is_not_signalled(queue: Queue, stranger: subprocess.Popen[bytes]) -> None:
     """The lock is held, by a daemon in another session; the group with the shim's number has become a stranger's."""
     daemon = run_file_with(queue, stranger.pid)
-    command = adopt(queue.database.spool, 1, None)
+    command = adopt(queue.storage.spool, 1, None)
     assert command.poll() is None
     command.signal(signal.SIGTERM)
     assert command.poll(is_stopping=True) is None, "it ended before its grace was over"
@@ -71,7 +71,7 @@ def test_a_number_that_was_given_out_again_is_not_signalled(queue: Queue, strang
 def test_a_strangers_session_is_not_the_commands(queue: Queue, stranger: subprocess.Popen[bytes]) -> None:
     """The lock is free and a process has the number: it got it later, so the command is lost, not running."""
     os.close(run_file_with(queue, stranger.pid))
-    status = adopt(queue.database.spool, 1, None).poll()
+    status = adopt(queue.storage.spool, 1, None).poll()
     assert status is not None
     assert status.exit_code is None
 
@@ -80,14 +80,14 @@ def test_a_strangers_session_is_not_the_commands(queue: Queue, stranger: subproc
 def test_who_has_the_run_file_open_is_signalled(queue: Queue) -> None:
     """A process of the group that holds the run file proves whose group it is."""
     os.close(run_file_with(queue, 0))
-    path = queue.database.spool.run_file(1)
+    path = queue.storage.spool.run_file(1)
     with (
         open(path) as file,
         subprocess.Popen(["sleep", "600"], start_new_session=True, pass_fds=(file.fileno(),)) as member,
     ):
         Path(path).write_text(f"queuectl attempt 1\n{member.pid}\n")
         assert session_lives(path, member.pid)
-        adopt(queue.database.spool, 1, None).signal(signal.SIGTERM)
+        adopt(queue.storage.spool, 1, None).signal(signal.SIGTERM)
         assert member.wait(20) == -signal.SIGTERM
 
 
@@ -191,7 +191,7 @@ def test_nothing_is_signalled_in_another_pid_namespace(
     job_id = queue.enqueue("echo begun; while ! test -e go; do sleep 0.02; done").id
     started(queue, job_id, b"begun")
     (worker,) = queue.workers()
-    os.kill(holder_pid(queue.database.spool.worker_lock(worker.id)) or 0, signal.SIGKILL)
+    os.kill(holder_pid(queue.storage.spool.worker_lock(worker.id)) or 0, signal.SIGKILL)
     signalled: list[int] = []
     monkeypatch.setattr(os, "killpg", lambda group, number: signalled.append(group))
     with working(queue) as (_, told):
@@ -217,7 +217,7 @@ def test_a_worker_that_must_stop_leaves_what_it_cannot_reach(
     job_id = queue.enqueue("echo begun; while ! test -e go; do sleep 0.02; done").id
     started(queue, job_id, b"begun")
     (worker,) = queue.workers()
-    os.kill(holder_pid(queue.database.spool.worker_lock(worker.id)) or 0, signal.SIGKILL)
+    os.kill(holder_pid(queue.storage.spool.worker_lock(worker.id)) or 0, signal.SIGKILL)
     with working(queue) as (heir, told):
         told.wait_for(AttemptAdopted)
         heir.stop(StopMode.NOW)
@@ -241,7 +241,7 @@ def test_a_worker_that_is_process_1_reaps_orphans(queue: Queue, tmp_path: Path) 
                 assert wait_for_state(queue, job_id, State.DEAD).last_exit_code == 3
             ended = tmp_path / "ended"
             wait_for(lambda: ended.exists() and ended.read_text() == "\n" * 8, "all orphans have ended")
-            first = holder_pid(queue.database.spool.worker_lock(queue.workers()[0].id))
+            first = holder_pid(queue.storage.spool.worker_lock(queue.workers()[0].id))
             wait_for(lambda: not [one for one in processes(are_zombies=True) if one.parent == first], "all are reaped")
         finally:
             container.kill()
@@ -261,12 +261,12 @@ def test_the_run_file_of_a_start_that_failed_stays_until_that_is_recorded(
     monkeypatch.setattr(running_module, "start", start)
     queue.enqueue("true")
     with Hand(queue) as hand:
-        running = RunningAttempts(queue.database, hand.attempts, Selector(), Told())
+        running = RunningAttempts(queue.storage, hand.attempts, Selector(), Told())
         (claim,) = hand.claim()
         running.open(claim)
         assert running.start([claim]) is None
         assert [ending.outcome for _, ending in running.endings.values()] == [Outcome.SPAWN_ERROR]
-        path = queue.database.spool.run_file(claim.attempt_id)
+        path = queue.storage.spool.run_file(claim.attempt_id)
         assert os.path.exists(path)
         endings = list(running.endings.values())
         running.forget_recorded(endings, hand.step(endings).recorded)

@@ -34,6 +34,7 @@ from core.storage.sqlite.attempts import Attempts
 from tests.execution.at_work import UNTIL_GO, Told, drain, endings, output, wait_for_state, working
 from tests.fakes import FakeClock
 from tests.processes import run_python, wait_for
+from tests.sqlite import sqlite_of
 
 # --- no processes, no descriptors
 
@@ -63,7 +64,7 @@ def test_a_refused_fork_costs_no_attempt(queue: Queue, refuse_to_spawn: list[int
         assert (paused.reason, paused.for_s) == ("Resource temporarily unavailable", 1.0)
         job = queue.job(job_id)
         assert (job.state, job.attempts, queue.attempts(job_id)) == (State.PENDING, 0, [])
-        assert os.listdir(queue.database.spool.attempts) == []
+        assert os.listdir(queue.storage.spool.attempts) == []
         assert worker.join(60)
     assert (queue.job(job_id).state, output(queue, job_id)) == (State.COMPLETED, b"hello\n")
     assert queue.attempts(job_id)[0].number == 1
@@ -319,7 +320,7 @@ def foreign_lock(path: str) -> Iterator[None]:
 
 def test_results_are_kept_while_the_database_is_locked(queue: Queue, tmp_path: Path) -> None:
     """A foreign lock of two seconds: the worker says so, goes on trying, and everything is recorded afterwards."""
-    queue.database.set_busy_timeout(0.2)
+    queue.storage.set_busy_timeout(0.2)
     with working(queue, slots=2) as (worker, told):
         ids = [queue.enqueue(f"{UNTIL_GO}; echo {number}").id for number in range(2)]
         for job_id in ids:
@@ -336,12 +337,12 @@ def test_results_are_kept_while_the_database_is_locked(queue: Queue, tmp_path: P
         told.wait_for(StorageRecovered)
     assert [output(queue, job_id) for job_id in ids] == [b"0\n", b"1\n"]
     assert len(told.of(StorageTrouble)) == len(told.of(StorageRecovered)) == 1
-    assert os.listdir(queue.database.spool.attempts) == []
+    assert os.listdir(queue.storage.spool.attempts) == []
 
 
 def test_trouble_of_an_idle_worker_passes_too(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its last results could not be synced; when they are, it says that all is well, though no job came."""
-    queue.database.set_busy_timeout(0.1)
+    queue.storage.set_busy_timeout(0.1)
     monkeypatch.setattr(timers, "IDLE_SYNC_S", 3600.0)  # until the lock is there
     with working(queue) as (worker, told):
         job_id = queue.enqueue("true").id
@@ -394,7 +395,7 @@ def test_a_job_that_is_cancelled_while_its_start_is_refused_stays_cancelled(
     told = drain(queue, slots=1)
     assert endings(told) == [(1, "cancelled"), (2, "succeeded")]
     assert [queue.job(job_id).state for job_id in (1, 2)] == [State.CANCELLED, State.COMPLETED]
-    assert os.listdir(queue.database.spool.attempts) == []
+    assert os.listdir(queue.storage.spool.attempts) == []
 
 
 def test_a_draining_worker_that_is_left_without_slots_ends_in_a_pause(queue: Queue, refuse_to_spawn: list[int]) -> None:
@@ -436,7 +437,7 @@ def test_a_claim_that_fails_at_its_start_is_not_left_open(queue: Queue, monkeypa
     told = drain(queue, slots=2, may_fail=True)
     assert [queue.job(job_id).state for job_id in ids] == [State.COMPLETED] * 2
     assert len(told.of(LoopFailed)) == 1
-    assert os.listdir(queue.database.spool.attempts) == []
+    assert os.listdir(queue.storage.spool.attempts) == []
 
 
 @pytest.mark.parametrize("error", [RuntimeError("unforeseen"), DatabaseBusy("locked")])
@@ -558,7 +559,7 @@ def test_results_are_durable_within_a_second(queue: Queue) -> None:
     run_registered = worker._run_registered
 
     def traced() -> None:
-        queue.database.connection().set_trace_callback(trace)
+        sqlite_of(queue).connection().set_trace_callback(trace)
         run_registered()
 
     worker._run_registered = traced  # type: ignore[method-assign]
@@ -582,7 +583,7 @@ def test_results_that_need_not_be_durable_yet_are_not_synced_each(
     run_registered = worker._run_registered
 
     def traced() -> None:
-        queue.database.connection().set_trace_callback(
+        sqlite_of(queue).connection().set_trace_callback(
             lambda sql: levels.append(sql) if sql.startswith("PRAGMA synchronous") else None
         )
         run_registered()
@@ -602,7 +603,7 @@ def test_full_durability_syncs_each_commit(queue: Queue) -> None:
     run_registered = worker._run_registered
 
     def traced() -> None:
-        queue.database.connection().set_trace_callback(
+        sqlite_of(queue).connection().set_trace_callback(
             lambda sql: levels.append(sql) if sql.startswith("PRAGMA synchronous") else None
         )
         run_registered()
@@ -622,7 +623,7 @@ def test_an_idle_worker_writes_nothing_and_hardly_asks(queue: Queue) -> None:
     run_registered = worker._run_registered
 
     def traced() -> None:
-        queue.database.connection().set_trace_callback(statements.append)
+        sqlite_of(queue).connection().set_trace_callback(statements.append)
         run_registered()
 
     worker._run_registered = traced  # type: ignore[method-assign]

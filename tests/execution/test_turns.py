@@ -16,6 +16,7 @@ from core.queue import Queue
 from core.storage.sqlite.file import PAGE_BYTES, WAL_BYTES
 from tests.execution.at_work import drain, working
 from tests.processes import wait_for
+from tests.sqlite import sqlite_of
 
 
 def _succeeded(queue: Queue) -> int:
@@ -79,7 +80,7 @@ def test_short_jobs_share_the_writing_of_the_totals(queue: Queue, monkeypatch: p
 def test_a_job_writes_few_bytes_to_the_log(queue: Queue) -> None:
     """A claim and an ending change about eleven small pages, each of them once."""
     queue.enqueue_many([NewJob("true")] * 110)
-    connection = queue.database.connection()
+    connection = sqlite_of(queue).connection()
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     log = queue.path + "-wal"
     with closing(sqlite3.connect(queue.path)) as other:
@@ -90,8 +91,8 @@ def test_a_job_writes_few_bytes_to_the_log(queue: Queue) -> None:
 
 def test_the_log_is_copied_back_at_the_same_size_whatever_the_pages(queue: Queue) -> None:
     """A new database has small pages; one from before keeps its own, and its log does not get longer for it."""
-    (pages,) = queue.database.connection().execute("PRAGMA page_size").fetchone()
-    (after,) = queue.database.connection().execute("PRAGMA wal_autocheckpoint").fetchone()
+    (pages,) = sqlite_of(queue).connection().execute("PRAGMA page_size").fetchone()
+    (after,) = sqlite_of(queue).connection().execute("PRAGMA wal_autocheckpoint").fetchone()
     assert (pages, pages * after) == (PAGE_BYTES, WAL_BYTES)
     path = queue.path
     queue.close()
@@ -100,8 +101,8 @@ def test_the_log_is_copied_back_at_the_same_size_whatever_the_pages(queue: Queue
         other.execute("PRAGMA page_size = 4096")
         other.execute("VACUUM")
     with Queue(path) as old:
-        (pages,) = old.database.connection().execute("PRAGMA page_size").fetchone()
-        (after,) = old.database.connection().execute("PRAGMA wal_autocheckpoint").fetchone()
+        (pages,) = sqlite_of(old).connection().execute("PRAGMA page_size").fetchone()
+        (after,) = sqlite_of(old).connection().execute("PRAGMA wal_autocheckpoint").fetchone()
         assert (pages, pages * after) == (4096, WAL_BYTES)
         old.add("true")
         drain(old)
@@ -113,7 +114,7 @@ def test_a_worker_keeps_less_of_the_database_in_memory_than_sqlite_would(queue: 
     sizes: list[int] = []
 
     def cache_kib() -> int:
-        return -int(queue.database.connection().execute("PRAGMA cache_size").fetchone()[0])
+        return -int(sqlite_of(queue).connection().execute("PRAGMA cache_size").fetchone()[0])
 
     def look(event: WorkerEvent) -> None:
         if isinstance(event, AttemptEnded):

@@ -45,7 +45,7 @@ def seen(queue: Queue, job_id: int) -> Job:
 def end(queue: Queue, job_id: int) -> Unwatched:
     """Let the command end, and return what is known of it then."""
     Path("go").touch()
-    now = to_datetime(queue.database.clock.now_ms())
+    now = to_datetime(queue.storage.clock.now_ms())
     wait_for(lambda: seen(queue, job_id).phase(now) is Phase.ENDED, "its end is seen")
     found = seen(queue, job_id).unwatched
     assert found is not None
@@ -55,7 +55,7 @@ def end(queue: Queue, job_id: int) -> Unwatched:
 def test_a_cancel_that_comes_after_the_end_changes_nothing_about_it(queue: Queue, orphan: int) -> None:
     """It is said so, and the next worker records the true result; one that came before the end cancels."""
     end(queue, orphan)
-    os.utime(queue.database.spool.run_file(queue.attempts(orphan)[0].id), (0, 0))  # long ago, for any clock
+    os.utime(queue.storage.spool.run_file(queue.attempts(orphan)[0].id), (0, 0))  # long ago, for any clock
     act = queue.cancel(orphan)
     job = seen(queue, orphan)
     assert job.unwatched is not None

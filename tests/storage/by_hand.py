@@ -9,8 +9,7 @@ from types import TracebackType
 
 from core.model import Ending, NewJob, Outcome, State
 from core.queue import Queue
-from core.storage.sqlite import workers
-from core.storage.sqlite.attempts import Attempts, Claim, ClaimCapacity, Recorded, StepResult, StepTerms
+from core.storage.values import Claim, ClaimCapacity, Recorded, StepResult, StepTerms
 
 ENDINGS = {
     Outcome.SUCCEEDED: Ending(
@@ -31,8 +30,8 @@ class Hand:
 
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
-        self.id, self._lock = workers.register(queue.database, slots=1, queues=())
-        self.attempts = Attempts(queue.database, lambda: 0.0)
+        self.id, self._lock = queue.storage.workers.register(slots=1, queues=())
+        self.attempts = queue.storage.attempts(lambda: 0.0)
         self._is_dead = False
 
     def step(

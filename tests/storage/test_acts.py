@@ -11,6 +11,7 @@ from core.errors import InvalidTransition, NameTaken, Refused, UsageError
 from core.model import NewJob, Outcome, State, Term, View
 from core.queue import Queue
 from tests.fakes import FakeClock
+from tests.sqlite import sqlite_of
 from tests.storage.by_hand import Hand, dump, job_in
 
 DEAD = View(states=(State.DEAD,))
@@ -313,7 +314,7 @@ def test_undo_does_not_reach_past_an_act_that_cannot_be_undone(queue: Queue, han
         queue.restore(gone)
     elif last == "a removed purge":
         queue.purge(gone)
-        with queue.database.write() as connection:
+        with sqlite_of(queue).write() as connection:
             connection.execute("DELETE FROM history WHERE job_id = ?", (gone,))
     else:
         queue.cancel(running, kill=last == "kill")

@@ -14,6 +14,7 @@ from core.errors import DatabaseReadOnly, NameTaken, Refused, UsageError
 from core.model import NewJob, State, View
 from core.queue import Queue
 from tests.fakes import FakeClock
+from tests.sqlite import sqlite_of
 from tests.storage.by_hand import Hand, dump
 
 
@@ -230,7 +231,7 @@ def test_a_secret_is_masked_in_the_history_of_an_edit(queue: Queue) -> None:
 def test_what_an_older_version_stored_of_a_secret_is_masked(queue: Queue) -> None:
     """It kept no names of what it left out, and stored what is a secret today."""
     job = queue.enqueue("true")
-    with queue.database.write() as connection:
+    with sqlite_of(queue).write() as connection:
         connection.execute("UPDATE environments SET variables = ?, left_out = NULL", ('{"DB_PASS":"x","A":"1"}',))
     assert queue.environment(job.id) == {"A": "1", "DB_PASS": "***"}
 

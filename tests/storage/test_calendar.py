@@ -5,7 +5,6 @@ from __future__ import annotations
 from core.clock import to_datetime, to_ms
 from core.model import Job, Outcome
 from core.queue import Queue
-from core.storage.sqlite.attempts import Attempts
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand
 
@@ -30,7 +29,7 @@ def test_a_back_off_is_no_longer_than_it_was_when_the_calendar_goes_back(
     job = backing_off(queue, hand)
     clock.jump(-3600)
     assert wait_s(queue, job, clock) == 3660
-    assert Attempts(queue.database).shorten_backoffs() == 1
+    assert queue.storage.attempts().shorten_backoffs() == 1
     assert wait_s(queue, job, clock) == 60
     clock.advance(60)
     assert hand.do_next() == job.id
@@ -39,10 +38,10 @@ def test_a_back_off_is_no_longer_than_it_was_when_the_calendar_goes_back(
 def test_a_back_off_within_its_length_is_left_alone(queue: Queue, hand: Hand, clock: FakeClock) -> None:
     """Whether the calendar stood still, went on, or went back by less than has passed."""
     job = backing_off(queue, hand)
-    assert Attempts(queue.database).shorten_backoffs() == 0
+    assert queue.storage.attempts().shorten_backoffs() == 0
     clock.advance(50)
     clock.jump(-20)
-    assert Attempts(queue.database).shorten_backoffs() == 0
+    assert queue.storage.attempts().shorten_backoffs() == 0
     assert wait_s(queue, job, clock) == 30
 
 
@@ -53,8 +52,8 @@ def test_times_that_a_person_gave_stay(queue: Queue, hand: Hand, clock: FakeCloc
     edited = backing_off(queue, hand)
     edit = queue.edit(edited.id, run_at=at)
     clock.jump(-3600)
-    assert Attempts(queue.database).shorten_backoffs() == 0
+    assert queue.storage.attempts().shorten_backoffs() == 0
     assert (queue.job(new.id).run_at, queue.job(edited.id).run_at) == (at, at)
     queue.undo(edit.id)
-    assert Attempts(queue.database).shorten_backoffs() == 1
+    assert queue.storage.attempts().shorten_backoffs() == 1
     assert wait_s(queue, edited, clock) == 60

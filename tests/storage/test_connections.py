@@ -16,6 +16,7 @@ from core.errors import DatabaseClosed, DatabaseReplaced
 from core.model import NewJob, View
 from core.queue import Queue
 from tests.processes import run_python, wait_for
+from tests.sqlite import sqlite_of
 
 _OPEN = "/proc/self/fd"
 
@@ -61,7 +62,7 @@ _USES: dict[str, Callable[[Queue], object]] = {
     "doctor": lambda queue: queue.doctor(),
     "backup": lambda queue: queue.backup(queue.path + ".copy"),
     "snapshot": lambda queue: queue.snapshot().__enter__(),
-    "set_busy_timeout": lambda queue: queue.database.set_busy_timeout(1.0),
+    "set_busy_timeout": lambda queue: queue.storage.set_busy_timeout(1.0),
 }
 
 
@@ -98,7 +99,7 @@ def test_close_closes_what_other_threads_have(tmp_path: Path) -> None:
     is_inside, may_end = threading.Event(), threading.Event()
 
     def write() -> None:
-        with queue.database.write() as connection:
+        with sqlite_of(queue).write() as connection:
             connection.execute("INSERT INTO facts (key, value) VALUES ('x', 1)")
             is_inside.set()
             may_end.wait(20)
@@ -121,7 +122,7 @@ def test_close_closes_what_other_threads_have(tmp_path: Path) -> None:
     for thread in threads:
         thread.join(20)
     assert open_files(tmp_path) == []
-    with Queue(queue.path) as again, again.database.read() as connection:
+    with Queue(queue.path) as again, sqlite_of(again).read() as connection:
         assert connection.execute("SELECT value FROM facts WHERE key = 'x'").fetchone() == (1,)
 
 
@@ -300,7 +301,7 @@ def wait_in_line():
         queue.add("true")
     except DatabaseBusy:
         pass
-with Queue(sys.argv[1]) as other, other.database.write():
+with Queue(sys.argv[1]) as other, other.storage.write():
     thread = threading.Thread(target=wait_in_line)
     thread.start()
     thread.join()
@@ -376,6 +377,6 @@ def test_a_log_that_sqlite_makes_anew_is_no_error(tmp_path: Path) -> None:
     """The last connection to close removes it; the next one makes another."""
     with Queue(tmp_path / "queue.db") as queue:
         queue.add("true")
-        queue.database.close_thread()
+        queue.storage.close_thread()
         wait_for(lambda: not Path(queue.path + "-wal").exists(), "the log is gone")
         assert queue.add("true") == 2

@@ -14,9 +14,10 @@ from core.clock import to_datetime
 from core.errors import InvalidTransition
 from core.model import NewJob, Outcome, State, View
 from core.queue import Queue
-from core.storage.sqlite import queries
-from core.storage.sqlite.attempts import Claim
+from core.storage.sqlite import queues as queues_of_sqlite
+from core.storage.values import Claim
 from tests.fakes import FakeClock
+from tests.sqlite import sqlite_of
 from tests.storage.by_hand import Hand
 
 QUEUES = ("default", "media")
@@ -125,7 +126,7 @@ def _assert_counters(queue: Queue) -> None:
         kept = connection.execute(
             "SELECT queue, state, is_delayed, n FROM counts WHERE n > 0 ORDER BY 1, 2, 3"
         ).fetchall()
-        now = queue.database.clock.now_ms()
+        now = queue.storage.clock.now_ms()
         delayed = connection.execute("SELECT count(*) FROM jobs WHERE run_at > ?", (now,)).fetchone()[0]
     finally:
         connection.close()
@@ -135,7 +136,7 @@ def _assert_counters(queue: Queue) -> None:
         assert counts.of(state) == sum(row[3] for row in counted if row[1] == state.value)
         assert queue.count(View(states=(state,))) == counts.of(state)
     assert counts.delayed == delayed, "what is over by the clock is due, whether or not a worker has moved it"
-    assert {lane.name: dict(lane.counts) for lane in queue.lanes()} == {
+    assert {lane.name: dict(lane.counts) for lane in queue.queues()} == {
         name: dict(states) for name, states in counts.by_queue.items()
     }
     findings = {finding.check: finding.level for finding in queue.doctor()}
@@ -184,7 +185,7 @@ def test_what_is_due_beside_what_comes_later_costs_the_fewer_of_them(queue: Queu
     """However many retries became due while no worker lived, and of however many queues."""
     queue.enqueue_many(NewJob("true", queue=name, run_at=to_datetime(clock.now_ms() + 10**6)) for name in QUEUES)
     steps = []
-    for number in (queries._FEW, 3 * queries._FEW):
+    for number in (queues_of_sqlite._FEW, 3 * queues_of_sqlite._FEW):
         due = to_datetime(clock.now_ms() + 1000)
         queue.enqueue_many(NewJob("true", queue=QUEUES[each % 2], run_at=due) for each in range(number))
         clock.advance(2)
@@ -200,7 +201,7 @@ def test_what_is_due_is_told_from_the_rest_whichever_is_more(
     queue: Queue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, overdue: int, later: int, queues: tuple[str, ...]
 ) -> None:
     """Below, at and above what is counted of one of them."""
-    monkeypatch.setattr(queries, "_FEW", 3)
+    monkeypatch.setattr(queues_of_sqlite, "_FEW", 3)
     for number, after_ms in ((overdue, 1000), (later, 9000)):
         due = to_datetime(clock.now_ms() + after_ms)
         queue.enqueue_many(NewJob("true", queue=queues[each % len(queues)], run_at=due) for each in range(number))
@@ -217,7 +218,7 @@ def _steps(queue: Queue) -> int:
         steps += 1
         return 0
 
-    connection = queue.database.connection()
+    connection = sqlite_of(queue).connection()
     connection.set_progress_handler(count, 1)
     queue.counts()
     connection.set_progress_handler(None, 1)

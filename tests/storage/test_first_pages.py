@@ -12,7 +12,7 @@ import pytest
 from core.errors import DatabaseCorrupt
 from core.model import NewJob, Page, Sort, State, View
 from core.queue import Queue
-from core.storage.sqlite.views import DONE
+from core.rules.views import DONE
 from tests.storage.by_hand import Hand, job_in
 
 PENDING = View(states=(State.PENDING,))

@@ -18,7 +18,7 @@ from core.errors import UsageError
 from core.model import Job, NewJob, Outcome, Sort, State, Term, View
 from core.queue import Queue
 from core.rules.filters import parse_filter
-from core.storage.sqlite.views import DONE
+from core.rules.views import DONE
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand
 
@@ -133,7 +133,7 @@ def _every_job(queue: Queue) -> list[Job]:
 
 def naive(queue: Queue, view: View) -> list[int]:
     """Return the ids of a view, found by looking at every job and sorting them all."""
-    now_ms = queue.database.clock.now_ms()
+    now_ms = queue.storage.clock.now_ms()
     every = _every_job(queue)
     states = view.states or tuple(state for state in State if state is not State.PURGED)
     chosen = [job for job in every if job.state in states and all(holds(term, job, now_ms) for term in view.terms)]

@@ -49,7 +49,7 @@ def test_a_full_disk_refuses_a_job_and_adds_nothing(small_disk: Path) -> None:
 def test_purge_works_on_a_full_disk(small_disk: Path) -> None:
     """The reserve that was set aside is given back for it, and set aside again when there is room."""
     with Queue(small_disk / "queue.db") as queue, Hand(queue) as hand:
-        reserve = Path(queue.database.spool.reserve)
+        reserve = Path(queue.storage.spool.reserve)
         assert reserve.stat().st_blocks * 512 >= 4 << 20
         for _ in range(50):
             job_in(queue, hand, State.COMPLETED)
@@ -146,7 +146,7 @@ def test_another_users_queue_can_be_looked_at(open_directory: Path, is_in_use: b
     with Queue(path) as queue, Hand(queue) as hand:
         queue.enqueue("echo hello")
         hand.claim()
-        Path(queue.database.spool.output_file(1)).write_bytes(b"hello\n")
+        Path(queue.storage.spool.output_file(1)).write_bytes(b"hello\n")
         if not is_in_use:
             hand.die()
             queue.close()
@@ -217,7 +217,7 @@ def test_the_advice_for_a_full_disk_makes_room(tmp_path: Path, size: str) -> Non
     with mounted(tmp_path / "disk", size) as disk:
         path = disk / "queue.db"
         with Queue(path) as queue, Hand(queue) as hand:
-            assert Path(queue.database.spool.reserve).exists()
+            assert Path(queue.storage.spool.reserve).exists()
             for _ in range(50):
                 job_in(queue, hand, State.COMPLETED, "echo " + "x" * 5000)
             fill(disk)

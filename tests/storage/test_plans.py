@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from core.clock import to_datetime
-from core.execution.recovery import Recovery, remove_leftovers, strike_dead_workers
+from core.execution.recovery import Recovery, strike_dead_workers
 from core.model import NewJob, Outcome, Page, Sort, State, View
 from core.queue import Queue
 from core.rules.filters import parse_filter
-from core.storage.sqlite import draining, workers
+from core.storage.sqlite import draining
 from core.storage.sqlite.draining import Drain
 from tests.fakes import FakeClock
+from tests.sqlite import sqlite_of
 from tests.storage.by_hand import Hand, job_in
 
 #: Tables that may hold a million rows.
@@ -65,7 +66,7 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> list[Plan]:
     seen: list[str] = []
     clock = FakeClock()
     with Queue(directory / "queue.db", clock=clock) as queue, Hand(queue) as hand:
-        connection = queue.database.connection()
+        connection = sqlite_of(queue).connection()
         connection.set_trace_callback(seen.append)
         _use_everything(queue, hand, clock, directory)
         connection.set_trace_callback(None)
@@ -107,7 +108,7 @@ def _add(queue: Queue, clock: FakeClock) -> None:
 
 
 def _work(queue: Queue, hand: Hand, clock: FakeClock) -> None:
-    db = queue.database
+    db = sqlite_of(queue)
     clock.advance(2)
     claimed = hand.claim(3)
     hand.record(claimed[0], Outcome.FAILED)
@@ -122,8 +123,8 @@ def _work(queue: Queue, hand: Hand, clock: FakeClock) -> None:
     attempts.shorten_backoffs()
     attempts.environment_of(claimed[0].environment_id)
     attempts.stop_requests(hand.id)
-    workers.requested_stop(db, hand.id)
-    workers.set_slots(db, hand.id, 2)
+    db.workers.requested_stop(hand.id)
+    db.workers.set_slots(hand.id, 2)
     queue.stop_worker(hand.id)
     queue.workers()
     hand.claim(1)
@@ -135,7 +136,7 @@ def _work(queue: Queue, hand: Hand, clock: FakeClock) -> None:
             adopted.command.close()
         strike_dead_workers(db, heir.id)
         Path(db.spool.output_file(12345)).touch()
-        remove_leftovers(db)
+        db.maintenance.remove_leftovers()
         heir.claim(1)
 
 
@@ -151,7 +152,7 @@ def _read(queue: Queue) -> None:
     records = queue.records([queue.job(1), queue.job(3)])
     queue.environments(record.environment_id for record in records)
     queue.counts()
-    queue.lanes()
+    queue.queues()
     queue.minutes()
     queue.metrics(3600)
     queue.totals()
@@ -298,7 +299,7 @@ def test_a_busy_statement_uses_the_index_that_was_made_for_it(plans: list[Plan],
 def test_nothing_that_a_worker_does_all_day_builds_a_table(queue: Queue, hand: Hand) -> None:
     """An IN of more than two values, in a CHECK too, makes SQLite build one each time: a tenth of a turn."""
     statements: list[str] = []
-    connection = queue.database.connection()
+    connection = sqlite_of(queue).connection()
     queue.enqueue("true")
     connection.set_trace_callback(statements.append)
     hand.record(hand.claim()[0])
@@ -312,7 +313,7 @@ def test_nothing_that_a_worker_does_all_day_builds_a_table(queue: Queue, hand: H
 
 def test_removing_a_job_finds_its_attempts_and_history_by_index(queue: Queue, hand: Hand) -> None:
     """Foreign keys are followed both ways without a scan: each child column leads an index."""
-    connection = queue.database.connection()
+    connection = sqlite_of(queue).connection()
     for table, column in (("attempts", "job_id"), ("history", "job_id"), ("history", "act_id")):
         (line,) = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN SELECT 1 FROM {table} WHERE {column} = 1")]
         assert line.startswith(f"SEARCH {table} USING "), line
@@ -348,7 +349,7 @@ def _steps_of_a_claim(queue: Queue, hand: Hand) -> int:
         return 0
 
     hand.claim()  # whatever is done once, first
-    connection = queue.database.connection()
+    connection = sqlite_of(queue).connection()
     connection.set_progress_handler(count, 1)
     assert len(hand.claim()) == 1
     connection.set_progress_handler(None, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.errors import DatabaseError, Interrupted, QueueError
-from core.model import Known, NewJob, State, Term, View
+from core.model import NewJob, RowCache, State, Term, View
 from core.queue import Queue
 
 PENDING = View(states=(State.PENDING,))
@@ -48,7 +48,7 @@ def test_a_slow_read_is_given_up(queue: Queue) -> None:
 
 def test_known_rows_are_the_same_objects_again(queue: Queue) -> None:
     queue.enqueue_many(NewJob(f"echo {number}") for number in range(3))
-    known: Known = {}
+    known: RowCache = {}
     before = queue.rows(PENDING, known=known)
     queue.edit(2, command="echo changed")
     after = queue.rows(PENDING, known=known)

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from core.errors import DatabaseError, JobNotFound, OutputUnavailable, Refused, UsageError
-from core.execution.recovery import remove_leftovers
 from core.model import Ending, NewJob, Outcome, State, View
 from core.queue import Queue
 from core.storage.sqlite.rollups import bucket_of
@@ -68,7 +67,7 @@ def test_pruning_takes_the_output_files_along(queue: Queue, hand: Hand, clock: F
     for _ in range(2):
         queue.enqueue("true")
         (claim,) = hand.claim()
-        path = Path(queue.database.spool.output_file(claim.attempt_id))
+        path = Path(queue.storage.spool.output_file(claim.attempt_id))
         path.write_bytes(b"x" * 100_000)
         hand.step([(claim, Ending(Outcome.SUCCEEDED, exit_code=0, output_bytes=100_000))])
         files.append(path)
@@ -196,7 +195,7 @@ def test_an_output_in_a_file_that_is_gone_is_missed_not_empty(queue: Queue, hand
     with connection:
         connection.execute("UPDATE attempts SET output = NULL, output_bytes = 70000 WHERE id = ?", (attempt.id,))
     connection.close()
-    file = Path(queue.database.spool.output_file(attempt.id))
+    file = Path(queue.storage.spool.output_file(attempt.id))
     file.write_bytes(b"x" * 70_000)
     assert queue.output(job).size() == 70_000
     assert [found.level for found in queue.doctor() if found.check == "outputs"] == ["ok"]
@@ -303,7 +302,7 @@ def test_doctor_sees_rows_that_refer_to_nothing(queue: Queue, hand: Hand) -> Non
 
 def test_leftover_files_are_removed_and_no_others(queue: Queue, hand: Hand) -> None:
     """Only run and output files of attempts that are over; not what is locked, kept or somebody else's."""
-    spool = queue.database.spool
+    spool = queue.storage.spool
     queue.enqueue_many([NewJob("true")] * 3)
     with Hand(queue) as dead:
         dead.do_next()
@@ -325,7 +324,7 @@ def test_leftover_files_are_removed_and_no_others(queue: Queue, hand: Hand) -> N
     with open(spool.run_file(77), encoding="utf-8") as claim_under_way:
         fcntl.flock(claim_under_way, fcntl.LOCK_EX)
         assert "leftovers" in findings(queue, "warning")
-        assert remove_leftovers(queue.database) == len(gone) + 1
+        assert queue.storage.maintenance.remove_leftovers() == len(gone) + 1
     assert sorted(os.listdir(spool.attempts)) == sorted(os.path.basename(path) for path in kept)
     assert os.path.getsize(queue.path) > 0
 
@@ -394,7 +393,7 @@ def test_what_is_due_is_due_by_the_clock(queue: Queue, clock: FakeClock) -> None
     assert (queue.counts().delayed, queue.oldest_pending_at()) == (4, None)
     clock.advance(2.0)
     assert queue.counts().delayed_by_queue == {"b": 1}
-    assert [(lane.name, lane.delayed) for lane in queue.lanes()] == [("a", 0), ("b", 1)]
+    assert [(lane.name, lane.delayed) for lane in queue.queues()] == [("a", 0), ("b", 1)]
     assert queue.oldest_pending_at() == due
 
 
@@ -406,11 +405,11 @@ def test_lanes_come_and_go_with_what_they_hold(queue: Queue) -> None:
         queue.resume("media")
     queue.limit("media", 2)
     queue.pause("media")
-    (lane,) = queue.lanes()
+    (lane,) = queue.queues()
     assert (lane.name, lane.is_paused, lane.limit) == ("media", True, 2)
     queue.resume("media")
     queue.limit("media", None)
-    assert queue.lanes() == []
+    assert queue.queues() == []
     with pytest.raises(UsageError):
         queue.limit("media", -1)
 

@@ -16,6 +16,7 @@ from core.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, UsageError
 from core.model import NewJob
 from core.queue import Queue
 from tests.full_disk import fill, mounted, remount
+from tests.sqlite import sqlite_of
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_a_lock_that_another_program_holds_counts_for_as_long_as_it_lasts(queue:
 
 
 def test_the_turn_of_a_writer_that_hangs_counts_as_well(queue: Queue) -> None:
-    with queue.database.write(), closing(Queue(queue.path)) as other:
+    with sqlite_of(queue).write(), closing(Queue(queue.path)) as other:
         assert isinstance(other.write_error(0.05), DatabaseBusy)
     assert queue.write_error() is None
 
@@ -55,7 +56,7 @@ def test_the_turn_of_a_writer_that_hangs_counts_as_well(queue: Queue) -> None:
 def test_others_that_write_in_turn_are_no_trouble(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the database changes while a lock is waited for, somebody gets on."""
     versions = iter((1, 2))
-    monkeypatch.setattr(queue.database, "data_version", lambda: next(versions))
+    monkeypatch.setattr(queue.storage, "data_version", lambda: next(versions))
     with closing(sqlite3.connect(queue.path)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert queue.write_error(0.01) is None
@@ -102,7 +103,7 @@ def test_a_file_that_this_user_may_not_write(open_directory: Path) -> None:
             return
         script = (
             "import os; from types import SimpleNamespace as N; from core.storage.sqlite.write_check import _right;"
-            f" os.setuid(65534); n = N(path={queue.path!r}, spool=N(root={queue.database.spool.root!r}));"
+            f" os.setuid(65534); n = N(path={queue.path!r}, spool=N(root={queue.storage.spool.root!r}));"
             " print(type(_right(n)).__name__)"
         )
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)

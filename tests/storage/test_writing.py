@@ -20,6 +20,7 @@ from core.errors import DatabaseBusy, DatabaseReplaced
 from core.model import NewJob, View
 from core.queue import Queue
 from tests.processes import python, run_python, start_python, wait_for
+from tests.sqlite import sqlite_of
 from tests.storage.by_hand import Hand, dump
 
 # --- turns
@@ -86,7 +87,7 @@ _HOLD_THE_LOCK = """
 import sys
 from core import Queue
 queue = Queue(sys.argv[1])
-with queue.database.write() as connection:
+with queue.storage.write() as connection:
     print("held", flush=True)
     sys.stdin.readline()
 print("done", flush=True)
@@ -104,7 +105,7 @@ def lock_holder(path: str) -> Iterator[int]:
 
 def test_a_wait_for_the_lock_is_bounded_and_names_its_holder(queue: Queue) -> None:
     """A stopped process holds the lock: after the busy timeout one line says which, and nothing was changed."""
-    queue.database.set_busy_timeout(0.3)
+    queue.storage.set_busy_timeout(0.3)
     before = dump(queue.path)
     with lock_holder(queue.path) as pid:
         os.kill(pid, signal.SIGSTOP)
@@ -119,7 +120,7 @@ def test_a_wait_for_the_lock_is_bounded_and_names_its_holder(queue: Queue) -> No
 
 def test_waiting_in_vain_again_and_again_costs_one_thread(queue: Queue) -> None:
     """A worker that tries for hours while the lock is held keeps its one place in line."""
-    queue.database.set_busy_timeout(0.02)
+    queue.storage.set_busy_timeout(0.02)
     threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
     with lock_holder(queue.path):
         for _ in range(10):
@@ -133,7 +134,7 @@ def test_waiting_in_vain_again_and_again_costs_one_thread(queue: Queue) -> None:
 
 def test_a_place_in_line_that_comes_too_late_is_given_up(queue: Queue) -> None:
     """Nobody holds the lock after a wait was abandoned and its turn came: others go on at once."""
-    queue.database.set_busy_timeout(0.05)
+    queue.storage.set_busy_timeout(0.05)
     with lock_holder(queue.path), pytest.raises(DatabaseBusy):
         queue.enqueue("true")
     threads = [thread for thread in threading.enumerate() if thread.name == "queuectl-write-lock"]
@@ -178,7 +179,7 @@ def test_an_error_inside_a_transaction_rolls_it_back(queue: Queue) -> None:
     """Whatever the error was, and the next writer finds the lock free."""
 
     def be_interrupted() -> None:
-        with queue.database.write() as connection:
+        with sqlite_of(queue).write() as connection:
             connection.execute("INSERT INTO facts (key, value) VALUES ('x', 1)")
             raise KeyboardInterrupt
 
@@ -287,7 +288,7 @@ def test_a_look_at_the_file_says_whether_it_was_deleted_or_replaced(queue: Queue
 def test_an_enqueue_is_synced_and_a_claim_need_not_be(queue: Queue, hand: Hand) -> None:
     """``synchronous`` is FULL for what is acknowledged to a person and NORMAL for a worker's own commits."""
     seen: list[str] = []
-    queue.database.connection().set_trace_callback(seen.append)
+    sqlite_of(queue).connection().set_trace_callback(seen.append)
     level = {"now": ""}
 
     def level_of_commit(sql: str) -> None:
@@ -296,14 +297,14 @@ def test_an_enqueue_is_synced_and_a_claim_need_not_be(queue: Queue, hand: Hand) 
         if sql == "COMMIT":
             seen.append(level["now"])
 
-    queue.database.connection().set_trace_callback(level_of_commit)
+    sqlite_of(queue).connection().set_trace_callback(level_of_commit)
     hand.step(is_durable=False)
     queue.enqueue("true")
     hand.step(slots=1, is_durable=False)
     queue.enqueue_many([NewJob("true")])
     hand.step(is_durable=True)
     queue.pause()
-    queue.database.connection().set_trace_callback(None)
+    sqlite_of(queue).connection().set_trace_callback(None)
     commits = [entry for entry in seen if entry in ("FULL", "NORMAL")]
     # the batch commits twice: once its own temporary table, which touches no file
     assert commits == ["NORMAL", "FULL", "NORMAL", "NORMAL", "FULL", "FULL", "FULL"]
@@ -315,7 +316,7 @@ def test_the_log_stays_small_under_many_commits(queue: Queue, hand: Hand) -> Non
     with Queue(queue.path) as reader:
         for number in range(4000):
             hand.step(slots=1 if number < 300 else 0, is_durable=False)
-            with queue.database.write(is_durable=False) as connection:
+            with sqlite_of(queue).write(is_durable=False) as connection:
                 connection.execute("UPDATE jobs SET label = ? WHERE id = ?", (f"label {number}", 1 + number % 300))
             if number % 10 == 0:
                 reader.rows(View(), limit=50)

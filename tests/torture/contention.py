@@ -16,6 +16,7 @@ from core.errors import InvalidTransition
 from core.execution.worker import StopMode, Worker
 from core.model import State, View
 from core.queue import Queue
+from tests.sqlite import sqlite_of
 from tests.torture import invariants
 from tests.torture.fleet import place
 from tests.torture.forks import call, fork, kill, wait
@@ -145,6 +146,6 @@ def _read_reports(report: str, result: Result) -> None:
 def _check(path: str, ledger: Ledger) -> list[str]:
     with Queue(path) as queue:
         return [
-            *invariants.of_database(queue.database, ledger.read().acknowledged),
-            *invariants.of_idle_queue(queue.database),
+            *invariants.of_database(sqlite_of(queue), ledger.read().acknowledged),
+            *invariants.of_idle_queue(sqlite_of(queue)),
         ]

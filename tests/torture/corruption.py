@@ -136,7 +136,7 @@ def _use_open(queue: Queue, what: str) -> tuple[str, list[str]]:
         ("doctor", queue.doctor),
         ("list", lambda: queue.rows(View(), limit=500)),
         ("counts", queue.counts),
-        ("lanes", queue.lanes),
+        ("queues", queue.queues),
         ("attempts", lambda: queue.attempts(1)),
         ("history", lambda: queue.history(1)),
         ("enqueue", lambda: queue.enqueue("true")),

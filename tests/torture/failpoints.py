@@ -18,6 +18,7 @@ from core.execution import events
 from core.execution.worker import StopMode, Worker
 from core.model import NewJob, State, View
 from core.queue import Queue
+from tests.sqlite import sqlite_of
 from tests.torture import invariants, migrating, points
 from tests.torture.fleet import drain, memory_or_disk, place, processes_of, run_worker
 from tests.torture.forks import ChildFailed, call, fork, wait
@@ -156,7 +157,7 @@ class _Bench:
         self._scenario.program()
         with Queue(self._path) as queue:
             tally = ledger.read()
-            db = queue.database
+            db = sqlite_of(queue)
             open_jobs = queue.jobs(View(states=(State.RUNNING,)))
             dead = queue.jobs(View(states=(State.DEAD,)))
             return [
@@ -217,7 +218,7 @@ def _enqueue_many(path: str, ledger: Ledger) -> None:
 
 
 def _all_or_nothing(queue: Queue) -> list[str]:
-    batch = queue.database.connection().execute("SELECT count(*) FROM jobs WHERE label = 'batch'").fetchone()[0]
+    batch = sqlite_of(queue).connection().execute("SELECT count(*) FROM jobs WHERE label = 'batch'").fetchone()[0]
     return [] if batch in (0, 20) else [f"{batch} of a batch of 20"]
 
 

@@ -15,6 +15,7 @@ from core.execution.worker import StopMode, Worker
 from core.model import State
 from core.queue import Queue
 from core.storage.sqlite.file import Database
+from tests.sqlite import sqlite_of
 from tests.torture import invariants
 from tests.torture.forks import call, fork, kill, wait
 from tests.torture.ledger import Ledger
@@ -86,7 +87,7 @@ def finish(
 def _finish(path: str, ledger: Ledger, completed: tuple[State, ...]) -> tuple[dict[str, int], list[str]]:
     with Queue(path) as queue:
         lost = _drain_to_the_end(queue)
-        db = queue.database
+        db = sqlite_of(queue)
         tally = ledger.read()
         problems = [
             *invariants.of_database(db, tally.acknowledged),
@@ -110,13 +111,13 @@ def _drain_to_the_end(queue: Queue) -> list[str]:
     """Run what is left, replaying jobs that were interrupted too often, as a person would."""
     for _ in range(20):
         Worker(queue, slots=4, once=True).run()
-        dead = _rows(queue.database, "SELECT id, error FROM jobs WHERE state = 'dead'")
+        dead = _rows(sqlite_of(queue), "SELECT id, error FROM jobs WHERE state = 'dead'")
         strange = [row for row in dead if not str(row[1]).startswith(("lost ", "interrupted "))]
         if strange:
             return [f"job {row[0]} is dead: {row[1]}" for row in strange[:5]]
         if dead:
             queue.replay([int(str(row[0])) for row in dead])
-        elif not queue.counts().delayed and not _rows(queue.database, "SELECT 1 FROM jobs WHERE state = 'pending'"):
+        elif not queue.counts().delayed and not _rows(sqlite_of(queue), "SELECT 1 FROM jobs WHERE state = 'pending'"):
             return []
         else:
             time.sleep(0.05)

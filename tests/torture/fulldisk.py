@@ -16,6 +16,7 @@ from core.execution import events
 from core.execution.worker import StopMode, Worker
 from core.model import NewJob, State, View
 from core.queue import Queue
+from tests.sqlite import sqlite_of
 from tests.torture import invariants
 from tests.torture.fleet import place
 from tests.torture.forks import ChildFailed, call
@@ -90,7 +91,7 @@ def _enqueue_is_refused(disk: str) -> list[str]:
         before.append(queue.add("true"))
         if queue.ids(View()) != before:
             problems.append("there is room again, and jobs are missing")
-        return problems + invariants.of_database(queue.database, before)
+        return problems + invariants.of_database(sqlite_of(queue), before)
 
 
 def _results_are_kept(disk: str) -> list[str]:
@@ -116,7 +117,7 @@ def _results_are_kept(disk: str) -> list[str]:
         outputs = [queue.output(job_id).read(0, 99) for job_id in ids]
         if outputs != [b"0\n", b"1\n", b"2\n"]:
             problems.append(f"outputs {outputs}")
-        return [*problems, *invariants.of_database(queue.database, ids), *invariants.of_idle_queue(queue.database)]
+        return [*problems, *invariants.of_database(sqlite_of(queue), ids), *invariants.of_idle_queue(sqlite_of(queue))]
 
 
 def _purge_works(disk: str) -> list[str]:
@@ -129,7 +130,7 @@ def _purge_works(disk: str) -> list[str]:
         problems = []
         if (purged.count, removed) != (len(ids), len(ids)):
             problems.append(f"purged {purged.count} and removed {removed} of {len(ids)}")
-        return problems + invariants.of_database(queue.database)
+        return problems + invariants.of_database(sqlite_of(queue))
 
 
 def _wait(is_true: object, seconds: float = 15.0) -> None:

@@ -29,13 +29,13 @@ from hypothesis.stateful import (
 
 from core.clock import to_datetime
 from core.errors import InvalidTransition, Refused
-from core.execution.recovery import Recovery, remove_leftovers, strike_dead_workers
+from core.execution.recovery import Recovery, strike_dead_workers
 from core.execution.run_file import RunFile
 from core.model import Ending, NewJob, Outcome, State
 from core.queue import Queue
-from core.storage.sqlite import workers
-from core.storage.sqlite.attempts import Attempts, Claim, ClaimCapacity, StepResult, StepTerms
+from core.storage.values import Claim, ClaimCapacity, StepResult, StepTerms
 from tests.fakes import FakeClock
+from tests.sqlite import sqlite_of
 from tests.torture import invariants
 from tests.torture.fleet import memory_or_disk
 from tests.torture.model import Job, Model
@@ -111,12 +111,12 @@ class _Machine(RuleBasedStateMachine):
         self.seats: list[tuple[int, int] | None] = [None, None]
         self.open: dict[int, _Attempt] = {}
         self.claims: dict[int, Claim] = {}
-        self.attempts = [Attempts(queue.database, lambda: 0.0) for queue in self.queues]
+        self.attempts = [queue.storage.attempts(lambda: 0.0) for queue in self.queues]
         self.closed: list[int] = []
 
     def teardown(self) -> None:
         try:
-            problems = invariants.of_database(self.queues[0].database, self.model.jobs)
+            problems = invariants.of_database(sqlite_of(self.queues[0]), self.model.jobs)
             assert not problems, problems
         finally:
             for attempt in self.open.values():
@@ -249,7 +249,7 @@ class _Machine(RuleBasedStateMachine):
     @rule(seat=st.integers(0, 1))
     def start_worker(self, seat: int) -> None:
         if self.seats[seat] is None:
-            self.seats[seat] = workers.register(self.queues[seat].database, slots=3, queues=())
+            self.seats[seat] = self.queues[seat].storage.workers.register(slots=3, queues=())
 
     @precondition(lambda self: any(self.seats))
     @rule(data=st.data(), slots=st.integers(0, 3), outcomes=st.lists(st.sampled_from(sorted(_ENDINGS)), max_size=3))
@@ -319,7 +319,7 @@ class _Machine(RuleBasedStateMachine):
         def before_commit(claim: Claim) -> None:
             if refuse:
                 raise OSError(24, "Too many open files")
-            run = RunFile(queue.database.spool, claim.attempt_id)
+            run = RunFile(queue.storage.spool, claim.attempt_id)
             os.write(run.writer, b"%d\n" % os.getpid())
             self.open[claim.attempt_id] = _Attempt(claim.attempt_id, 0, seat, run)
 
@@ -363,7 +363,7 @@ class _Machine(RuleBasedStateMachine):
         seat = data.draw(st.sampled_from([number for number, found in enumerate(self.seats) if found]))
         worker = self.seats[seat]
         assert worker is not None
-        db = self.queues[seat].database
+        db = sqlite_of(self.queues[seat])
         orphans = {attempt.id for attempt in self.open.values() if attempt.worker is None}
         endings: list[tuple[int, Outcome]] = []
         for adopted in Recovery(db, self.attempts[0]).adopt_from_the_dead(worker[0]):
@@ -381,7 +381,7 @@ class _Machine(RuleBasedStateMachine):
         assert not orphans, f"attempts {orphans} were not adopted"
         self._turn(seat, endings, 0)
         strike_dead_workers(db, worker[0])
-        remove_leftovers(db)
+        db.maintenance.remove_leftovers()
         assert set(os.listdir(db.spool.attempts)) == {
             f"{attempt_id}.{kind}" for attempt_id in self.open for kind in ("run", "out")
         }
@@ -392,7 +392,7 @@ class _Machine(RuleBasedStateMachine):
     @invariant()
     def the_queue_is_as_the_model(self) -> None:
         _Machine.steps += 1
-        connection = self.queues[1].database.connection()
+        connection = sqlite_of(self.queues[1]).connection()
         rows = connection.execute(
             "SELECT id, queue, priority, max_attempts, command, state, run_at, attempts, interrupts, starts, outcome,"
             " CASE WHEN state = 'running' THEN attempt_id END, purged_from FROM jobs ORDER BY id"

@@ -7,6 +7,7 @@ import sqlite3
 from core.model import NewJob
 from core.queue import Queue
 from core.storage.sqlite import maintenance, migrations, operations
+from tests.sqlite import sqlite_of
 from tests.torture.ledger import Ledger
 
 #: The made-up migration.
@@ -46,7 +47,7 @@ def act(path: str, ledger: Ledger) -> None:
 
 def check(queue: Queue) -> list[str]:
     """Check that the new schema is there, whole, with the old rows copied over once, and the backup with the old."""
-    connection = queue.database.connection()
+    connection = sqlite_of(queue).connection()
     jobs = connection.execute("SELECT count(*) FROM jobs").fetchone()[0]
     copied = connection.execute("SELECT count(*) FROM made_up").fetchone()[0]
     columns = connection.execute("SELECT count(*) FROM pragma_table_info('workers') WHERE name = 'made_up'").fetchone()

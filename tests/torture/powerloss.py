@@ -20,6 +20,7 @@ from core.execution import events
 from core.execution.worker import Worker
 from core.model import NewJob, State, View
 from core.queue import Queue
+from tests.sqlite import sqlite_of
 from tests.torture import invariants
 from tests.torture.disk import Call, Disk, read_trace
 from tests.torture.fleet import memory_or_disk, place
@@ -180,9 +181,9 @@ def _open(directory: str, left: dict[str, bytes], told: Sequence[_Note], at_s: f
 
 
 def _check(queue: Queue, told: Sequence[_Note], at_s: float, result: Result) -> list[str]:
-    connection = queue.database.connection()
+    connection = sqlite_of(queue).connection()
     ids = [job_id for note in told if note.kind == "A" for job_id in note.numbers]
-    problems = invariants.of_database(queue.database, ids)
+    problems = invariants.of_database(sqlite_of(queue), ids)
     there = {row[0] for row in connection.execute("SELECT id FROM acts").fetchall()}
     problems += [f"act {note.numbers[0]} is gone" for note in told if note.kind == "U" and note.numbers[0] not in there]
     problems += _check_outputs(queue, result)
@@ -200,10 +201,14 @@ def _check(queue: Queue, told: Sequence[_Note], at_s: float, result: Result) -> 
 def _check_outputs(queue: Queue, result: Result) -> list[str]:
     """Return what is wrong with the long outputs of the results that are there."""
     problems = []
-    found = queue.database.connection().execute(
-        "SELECT job_id, number FROM attempts JOIN jobs ON jobs.id = job_id"
-        " WHERE ended_at IS NOT NULL AND attempts.outcome = 'succeeded' AND command = ?",
-        (_LONG,),
+    found = (
+        sqlite_of(queue)
+        .connection()
+        .execute(
+            "SELECT job_id, number FROM attempts JOIN jobs ON jobs.id = job_id"
+            " WHERE ended_at IS NOT NULL AND attempts.outcome = 'succeeded' AND command = ?",
+            (_LONG,),
+        )
     )
     for job_id, number in found.fetchall():
         result.count(_LOOKED_AT)
@@ -230,12 +235,12 @@ def _program(directory: str, seconds: float, seed: int) -> None:
         os.write(notes, " ".join((kind, *map(str, numbers))).encode())
 
     with Queue(os.path.join(directory, "queue.db")) as queue:
-        ends_at = queue.database.clock.monotonic_s() + seconds
+        ends_at = queue.storage.clock.monotonic_s() + seconds
 
         def on_event(event: events.WorkerEvent) -> None:
             if isinstance(event, events.AttemptEnded):
                 note("R", event.job.id, event.number)
-                if queue.database.clock.monotonic_s() < ends_at:
+                if queue.storage.clock.monotonic_s() < ends_at:
                     _go_on(queue, chance, note)
 
         for command in ("true", _LONG, "true", _LONG, "true"):
@@ -246,9 +251,9 @@ def _program(directory: str, seconds: float, seed: int) -> None:
 
 def _go_on(queue: Queue, chance: random.Random, note: object) -> None:
     assert callable(note)
-    is_quiet = queue.database.clock.monotonic_s() % 4.5 > 1.5
+    is_quiet = queue.storage.clock.monotonic_s() % 4.5 > 1.5
     # copied back often, so that power cuts fall into that; but never in a quiet time
-    queue.database.connection().execute(f"PRAGMA wal_autocheckpoint = {100_000 if is_quiet else 60}")
+    sqlite_of(queue).connection().execute(f"PRAGMA wal_autocheckpoint = {100_000 if is_quiet else 60}")
     if is_quiet:
         # for longer than a result may be lost nobody enqueues: what a worker records is synced by nobody but itself
         if queue.counts().of(State.PENDING) < 2:

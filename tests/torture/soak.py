@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from tests.sqlite import sqlite_of
 from tests.torture.fleet import drain, place, processes_of
 from tests.torture.forks import call
 from tests.torture.ledger import Ledger
@@ -181,4 +182,4 @@ def _check(path: str) -> list[str]:
     from tests.torture import invariants
 
     with Queue(path) as queue:
-        return [*invariants.of_database(queue.database), *invariants.of_idle_queue(queue.database)]
+        return [*invariants.of_database(sqlite_of(queue)), *invariants.of_idle_queue(sqlite_of(queue))]

@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 from core.errors import DatabaseCorrupt
-from core.execution.recovery import remove_leftovers
 from core.execution.selector import Selector
 from core.execution.worker import Worker
 from core.model import NewJob, State, View
 from core.queue import Queue
 from tests.fakes import FakeClock
+from tests.sqlite import sqlite_of
 from tests.torture import migrating
 from tests.torture.ledger import Ledger
 from tests.torture.mutants import MUTANTS, Mutant
@@ -97,16 +97,16 @@ def test_what_was_committed_is_acknowledged_though_the_turn_cannot_be_given_back
 def test_the_files_of_workers_that_nobody_knows_are_removed(queue: Queue) -> None:
     """A worker that died while it took itself out of the register leaves a lock file and a bell."""
     for kind in ("lock", "bell"):
-        Path(queue.database.spool.workers, f"7.{kind}").touch()
-    remove_leftovers(queue.database)
-    assert os.listdir(queue.database.spool.workers) == []
+        Path(queue.storage.spool.workers, f"7.{kind}").touch()
+    queue.storage.maintenance.remove_leftovers()
+    assert os.listdir(queue.storage.spool.workers) == []
 
 
 def test_a_worker_does_not_try_for_ever_with_a_damaged_database(tmp_path: Path) -> None:
     """It ends with the error, as nothing will mend by itself."""
     with Queue(tmp_path / "queue.db") as queue:
         queue.add("true")
-        queue.database.connection().execute("DROP TABLE attempts")
+        sqlite_of(queue).connection().execute("DROP TABLE attempts")
         worker = Worker(queue)
         worker.start()
         assert worker.join(10.0)
@@ -220,7 +220,7 @@ def test_a_queue_whose_name_is_no_text_is_told_as_damage(tmp_path: Path) -> None
     connection.execute("UPDATE queues SET name = CAST(name AS BLOB)")
     connection.close()
     with Queue(path) as queue, pytest.raises(DatabaseCorrupt, match="doctor"):
-        queue.lanes()
+        queue.queues()
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

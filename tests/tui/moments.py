@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from core.model import Lane
+from core.model import QueueInfo
 from queuectl_tui.preferences import Preferences
 from queuectl_tui.snapshot import Snapshot
 from tests.tui.harness import Stage
@@ -35,7 +35,9 @@ class Moment:
 def paused_snapshot() -> Snapshot:
     """Return a paused queue with one lane paused on its own."""
     busy = busy_snapshot()
-    lanes = tuple(Lane(lane.name, lane.name == "media", lane.limit, lane.counts, lane.delayed) for lane in busy.lanes)
+    lanes = tuple(
+        QueueInfo(lane.name, lane.name == "media", lane.limit, lane.counts, lane.delayed) for lane in busy.lanes
+    )
     return busy._replace(is_paused=True, lanes=lanes)
 
 

@@ -7,7 +7,21 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from core.model import Attempt, Counts, Event, Job, Lane, Minute, Outcome, Phase, Row, State, View, Waiting, WorkerInfo
+from core.model import (
+    Attempt,
+    Counts,
+    Event,
+    Job,
+    Minute,
+    Outcome,
+    Phase,
+    QueueInfo,
+    Row,
+    State,
+    View,
+    Waiting,
+    WorkerInfo,
+)
 from queuectl_tui.snapshot import JobDetail, Pane, PaneData, Pulse, Rates, Snapshot, empty_snapshot
 
 NOW = datetime(2026, 1, 2, 10, 30, 0, tzinfo=timezone.utc)
@@ -175,9 +189,9 @@ def busy_snapshot() -> Snapshot:
         "backup": {State.PENDING: 1_000, State.COMPLETED: 100},
     }
     lanes = (
-        Lane("backup", False, None, by_queue["backup"], 0),
-        Lane("default", False, None, by_queue["default"], 31),
-        Lane("media", False, 2, by_queue["media"], 0),
+        QueueInfo("backup", False, None, by_queue["backup"], 0),
+        QueueInfo("default", False, None, by_queue["default"], 31),
+        QueueInfo("media", False, 2, by_queue["media"], 0),
     )
     worker = WorkerInfo(3, 4711, "workstation", 4, (), NOW - timedelta(hours=2), True, None, 4)
     return Snapshot(
@@ -199,7 +213,7 @@ def idle_snapshot() -> Snapshot:
     """Return a queue with nothing in it and a worker that waits."""
     worker = WorkerInfo(1, 4711, "workstation", 4, (), NOW, True, None, 0)
     panes = {pane: PaneData(0, 0, (), View(states=pane.states)) for pane in Pane}
-    lane = Lane("default", False, None, {}, 0)
+    lane = QueueInfo("default", False, None, {}, 0)
     return empty_snapshot(NOW)._replace(workers=(worker,), lanes=(lane,), panes=panes, own_worker_id=1)
 
 

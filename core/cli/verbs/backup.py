@@ -35,6 +35,6 @@ def run(session: Session, options: Namespace) -> int:
         if left_out:
             session.note(
                 f"queuectl: {count(left_out, 'output')} longer than 64 KiB not copied; the files are in"
-                f" {clean_line(queue.database.spool.attempts)}"
+                f" {clean_line(queue.outputs_directory)}"
             )
     return DONE

@@ -9,7 +9,7 @@ from core.cli.exit_codes import DONE
 from core.cli.job_options import add_job_options, fields_of_options
 from core.cli.parser import Parser
 from core.errors import UsageError
-from core.newjob import NewJob
+from core.model import NewJob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def run(session: Session, options: Namespace) -> int:
     if job.cwd is not None:
         note_missing_directories(session, [job.cwd])
     if not options.quiet:
-        session.note_left_out()
+        session.note_left_out(queue.left_to_worker())
     return DONE
 
 

@@ -77,7 +77,7 @@ def prometheus_text(queue: Queue, now: datetime) -> str:
 
     with queue.snapshot():
         oldest, totals = queue.oldest_pending_at(), queue.totals()
-        lanes, is_all_paused = queue.lanes(), queue.is_paused()
+        lanes, is_all_paused = queue.queues(), queue.is_paused()
         alive = [worker for worker in queue.workers() if worker.is_alive]
     age_s = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
     slots = sum(worker.slots for worker in alive)

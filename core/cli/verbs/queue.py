@@ -11,7 +11,7 @@ from core.cli.number_options import whole_number
 from core.cli.parser import Parser
 from core.cli.tables import Cell, Column, show_table
 from core.errors import QueueNotFound
-from core.model import Lane, State
+from core.model import QueueInfo, State
 from core.queue import Queue
 from core.rules.job_input import MAX_LIMIT
 from core.text import clean_line
@@ -61,7 +61,7 @@ def run(session: Session, options: Namespace) -> int:
 
 
 def _set_paused(session: Session, queue: Queue, names: Sequence[str], *, is_paused: bool) -> None:
-    known = {lane.name for lane in queue.lanes()}
+    known = {lane.name for lane in queue.queues()}
     for name in names:
         if name not in known and not is_paused:
             raise QueueNotFound(name)
@@ -84,7 +84,7 @@ def _list(session: Session, queue: Queue) -> int:
     if session.is_json:
         _print_json(queue, None)
         return DONE
-    lanes = queue.lanes()
+    lanes = queue.queues()
     if lanes:
         show_lanes(session, lanes)
     else:
@@ -94,7 +94,7 @@ def _list(session: Session, queue: Queue) -> int:
     return DONE
 
 
-def show_lanes(session: Session, lanes: Sequence[Lane]) -> None:
+def show_lanes(session: Session, lanes: Sequence[QueueInfo]) -> None:
     """Print a table of queues."""
     columns = (
         Column("queue"),
@@ -125,6 +125,6 @@ def _print_json(queue: Queue, names: Sequence[str] | None) -> None:
             **{state.value: lane.counts.get(state, 0) for state in State},
             "delayed": lane.delayed,
         }
-        for lane in queue.lanes()
+        for lane in queue.queues()
         if not names or lane.name in names
     )

@@ -63,7 +63,7 @@ def run(session: Session, options: Namespace) -> int:
             where = f"{_without_worker(queue, lane)}, so it runs here" if is_alone else "a worker will run it"
             session.note(f"queuectl: job {job_id}: {where}")
         if not is_alone:
-            session.note_left_out()
+            session.note_left_out(queue.left_to_worker())
         with Helper(queue, slots=1, queues=(lane,)) as helper:
             if is_alone:
                 helper.start()

@@ -102,7 +102,7 @@ def _show_details(session: Session, queue: Queue) -> None:
 
         session.say("")
         show_workers(session, workers)
-    lanes = queue.lanes()
+    lanes = queue.queues()
     if len(lanes) > 1 or any(lane.is_paused or lane.limit is not None for lane in lanes):
         from core.cli.verbs.queue import show_lanes
 

@@ -154,7 +154,7 @@ def _note_left(session: Session, queue: Queue, queues: Sequence[str]) -> None:
     """Say which waiting jobs a drained worker did not wait for."""
     is_all_paused = queue.is_paused()
     later = held = 0
-    for lane in queue.lanes():
+    for lane in queue.queues():
         if not queues or lane.name in queues:
             if is_all_paused or lane.is_paused or lane.limit == 0:
                 held += lane.counts.get(State.PENDING, 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 from core.errors import DatabaseCorrupt
 from core.model import Decision, Ending, Job, State
@@ -15,75 +14,10 @@ from core.rules.states import decide
 from core.storage.rows import JOB_COLUMNS, SqlRow, claimed_job_of, job_of, names_of, variables_of
 from core.storage.sqlite.file import Database
 from core.storage.sqlite.rollups import Rollups
+from core.storage.values import Claim, ClaimCapacity, OpenAttempt, Recorded, StepResult, StepTerms
 
 #: Delayed jobs made due in one transaction; more follow in the next.
 DUE_BATCH = 500
-
-
-class Claim(NamedTuple):
-    """A job that was just claimed, with what it takes to run it. ``job`` is as it is now: running, attempts counted.
-
-    ``stop_asked_ms`` is when a person first wanted an adopted one stopped, in unix milliseconds.
-    """
-
-    job: Job
-    attempt_id: int
-    number: int
-    environment_id: int
-    started_ms: int
-    stop_requested: str | None = None
-    stop_asked_ms: int | None = None
-
-
-class Recorded(NamedTuple):
-    """An ending that was written, and what follows for its job."""
-
-    claim: Claim
-    ending: Ending
-    decision: Decision
-
-
-class ClaimCapacity(NamedTuple):
-    """What a worker may claim: as many jobs as it has free ``slots``, of these ``queues`` (none: of all)."""
-
-    worker_id: int
-    slots: int = 0
-    queues: Sequence[str] = ()
-
-
-class StepTerms(NamedTuple):
-    """On what terms a step is written: the settings that decide about retries, and how soon it must be on the disk.
-
-    ``is_durable`` syncs the transaction, and all before it, to the disk; ``is_rolled_up`` adds what was counted since
-    the last time to the totals by minute, which else grow in memory.
-    """
-
-    settings: Settings
-    is_durable: bool = True
-    is_rolled_up: bool = True
-
-
-class StepResult(NamedTuple):
-    """What one step wrote, when the next delayed job is due (unix milliseconds), and whether more are due by now.
-
-    ``refusal`` is the system's error that ended the claiming early: ``before_commit`` raised it.
-    """
-
-    recorded: Sequence[Recorded]
-    claimed: Sequence[Claim]
-    next_due_ms: int | None
-    has_more_due: bool
-    refusal: OSError | None = None
-
-
-class OpenAttempt(NamedTuple):
-    """An open attempt of another worker: its job, where its command was started, whether it is to be stopped."""
-
-    id: int
-    worker_id: int
-    job_id: int
-    stop_requested: str | None
-    place: Place | None
 
 
 def drawn_jitter() -> float:
@@ -116,7 +50,7 @@ class Attempts:
         claimed. An ending whose attempt is closed already, since another worker recorded it, is left out of
         ``recorded``. Any other error leaves the database unchanged.
         """
-        now = self._db.clock.now_ms()
+        now = self._db.now_ms()
         with self._db.write(is_durable=terms.is_durable) as connection:
             recorded = [
                 done
@@ -147,7 +81,7 @@ class Attempts:
             self._rollups.write(connection)
             connection.execute(
                 "INSERT INTO facts (key, value) VALUES ('synced_at', :now) ON CONFLICT DO UPDATE SET value = :now",
-                {"now": self._db.clock.now_ms()},
+                {"now": self._db.now_ms()},
             )
         self._rollups.clear()
 
@@ -156,7 +90,7 @@ class Attempts:
 
         Return the attempts that stay open instead, since a person asked meanwhile to stop them.
         """
-        now = self._db.clock.now_ms()
+        now = self._db.now_ms()
         with self._db.write(is_durable=False) as connection:
             return {attempt_id for attempt_id in attempt_ids if not _give_back(connection, attempt_id, now)}
 
@@ -178,7 +112,7 @@ class Attempts:
 
         Return how many would have. Times that a person gave stay.
         """
-        now = {"now": self._db.clock.now_ms()}
+        now = {"now": self._db.now_ms()}
         with self._db.read() as connection:
             if connection.execute(f"SELECT EXISTS ({_LATE_BACKOFFS})", now).fetchone() == (0,):
                 return 0

@@ -25,61 +25,65 @@ _COPY = (
 )
 
 
-def add(db: Database, row: JobRow, captured: Captured) -> int:
-    """Store one job and return its id; raise ``NameTaken`` and store nothing if its name exists."""
-    now = db.clock.now_ms()
-    due_at = now if row.run_at is None else max(row.run_at, now)
-    try:
-        with db.write(is_news=True) as connection:
-            job_names.free(connection, row.name)
-            environment = _environment(connection, captured)
-            values = (*row, environment, now, due_at, now)
-            cursor = connection.execute(_INSERT_ONE, values)
-            _count_enqueued(connection, now, 1)
-            return int(cursor.lastrowid or 0)
-    except sqlite3.IntegrityError as error:
-        if row.name is not None and "jobs.name" in str(error):
-            raise NameTaken(row.name) from error
-        raise Refused(f"the job was refused: {error}") from error
+class NewJobs:
+    """The way of new jobs into one database; see ``core.storage.contract.NewJobs``."""
 
+    def __init__(self, db: Database) -> None:
+        self._db = db
 
-def add_many(db: Database, rows: Iterable[JobRow], captured: Captured) -> range:
-    """Store jobs in one transaction and return their ids, which follow each other in the order given.
-
-    The rows are staged first, in memory, so that other writers wait only for the copy.
-    """
-    if db.is_read_only:
-        raise DatabaseReadOnly(f"{db.path} is open read-only; nothing was added")
-    with db.using() as connection:
-        connection.execute(_CREATE_STAGE)
+    def add(self, row: JobRow, captured: Captured) -> int:
+        """Store one job and return its id; raise ``NameTaken`` and store nothing if its name exists."""
+        now = self._db.now_ms()
+        due_at = now if row.run_at is None else max(row.run_at, now)
         try:
-            connection.execute("BEGIN")  # touches nothing but the temporary table
+            with self._db.write(is_news=True) as connection:
+                job_names.free(connection, row.name)
+                environment = _environment(connection, captured)
+                values = (*row, environment, now, due_at, now)
+                cursor = connection.execute(_INSERT_ONE, values)
+                _count_enqueued(connection, now, 1)
+                return int(cursor.lastrowid or 0)
+        except sqlite3.IntegrityError as error:
+            if row.name is not None and "jobs.name" in str(error):
+                raise NameTaken(row.name) from error
+            raise Refused(f"the job was refused: {error}") from error
+
+    def add_many(self, rows: Iterable[JobRow], captured: Captured) -> range:
+        """Store jobs in one transaction and return their ids, which follow each other in the order given.
+
+        The rows are staged first, in memory, so that other writers wait only for the copy.
+        """
+        if self._db.is_read_only:
+            raise DatabaseReadOnly(f"{self._db.path} is open read-only; nothing was added")
+        with self._db.using() as connection:
+            connection.execute(_CREATE_STAGE)
             try:
-                connection.executemany(_STAGE, rows)
+                connection.execute("BEGIN")  # touches nothing but the temporary table
+                try:
+                    connection.executemany(_STAGE, rows)
+                finally:
+                    connection.execute("COMMIT")
+                if connection.execute("SELECT 1 FROM temp.staged").fetchone() is None:
+                    return range(0)
+                return self._copy(captured)
             finally:
-                connection.execute("COMMIT")
-            if connection.execute("SELECT 1 FROM temp.staged").fetchone() is None:
-                return range(0)
-            return _copy(db, captured)
-        finally:
-            connection.execute("DROP TABLE IF EXISTS temp.staged")
+                connection.execute("DROP TABLE IF EXISTS temp.staged")
 
-
-def _copy(db: Database, captured: Captured) -> range:
-    now = db.clock.now_ms()
-    try:
-        with db.write(is_news=True) as connection:
-            job_names.free_staged(connection)
-            environment = _environment(connection, captured)
-            count = connection.execute(_COPY, {"environment": environment, "now": now}).rowcount
-            last = int(connection.execute("SELECT last_insert_rowid()").fetchone()[0])
-            _count_enqueued(connection, now, count)
-            return range(last - count + 1, last + 1)
-    except sqlite3.IntegrityError as error:
-        name = _taken_name(db.connection())
-        if name is not None:
-            raise NameTaken(name) from error
-        raise Refused(f"a job was refused: {error}") from error
+    def _copy(self, captured: Captured) -> range:
+        now = self._db.now_ms()
+        try:
+            with self._db.write(is_news=True) as connection:
+                job_names.free_staged(connection)
+                environment = _environment(connection, captured)
+                count = connection.execute(_COPY, {"environment": environment, "now": now}).rowcount
+                last = int(connection.execute("SELECT last_insert_rowid()").fetchone()[0])
+                _count_enqueued(connection, now, count)
+                return range(last - count + 1, last + 1)
+        except sqlite3.IntegrityError as error:
+            name = _taken_name(self._db.connection())
+            if name is not None:
+                raise NameTaken(name) from error
+            raise Refused(f"a job was refused: {error}") from error
 
 
 def _taken_name(connection: sqlite3.Connection) -> str | None:

@@ -93,6 +93,10 @@ class Database:
             self.close()
             raise
 
+    def now_ms(self) -> int:
+        """Return what time it is by this host's calendar, in unix milliseconds."""
+        return self.clock.now_ms()
+
     # --- opening
 
     def _find_or_create(self, create: bool) -> tuple[int, int]:
@@ -281,7 +285,7 @@ class Database:
         with self.using() as connection:
             connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
-    def set_cache(self, kib: int) -> None:
+    def limit_cache(self, kib: int) -> None:
         """Keep at most so many KiB of the file in memory for this thread, until it calls ``close_thread``."""
         held = self._connections.enter()
         try:

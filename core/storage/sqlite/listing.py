@@ -8,83 +8,152 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 
-from core.clock import to_datetime, to_ms
-from core.model import Job, Key, Known, Page, Row, Sort, State, View
+from core.clock import to_ms
+from core.model import Key, Page, Row, RowCache, State, View
 from core.rules.arguments import check_kind, check_whole
+from core.rules.views import check_view
 from core.storage.rows import JOB_COLUMNS, SqlRow, job_of
 from core.storage.sqlite.file import Database
-from core.storage.sqlite.views import DONE, Segment, check_view, filter_sql, segments_of
+from core.storage.sqlite.views import Segment, filter_sql, segments_of
 
 
-def rows(
-    db: Database,
-    view: View,
-    *,
-    after: Key | None,
-    before: Key | None,
-    limit: int,
-    known: Known | None = None,
-    now: datetime | None = None,
-) -> list[Row]:
-    """Return up to ``limit`` rows in view order: the first ones, those after a key, or the last ones before a key.
+class Lists:
+    """The lists of one database; see ``core.storage.contract.Lists``."""
 
-    A row that is in ``known`` and did not change is the same object again; ``known`` learns those that are new.
-    Due is what is due at ``now``; without it, by the clock.
-    """
-    if now is not None:
-        check_kind(now, "now", datetime, "a datetime")
-    now_ms = None if now is None else to_ms(now)
-    if before is not None:
-        # a key names its segment by its number in the unreversed view, so it holds in both directions
-        return list(reversed(_page(db, _flipped(view), before, limit, known, now_ms)))
-    return _page(db, view, after, limit, known, now_ms)
+    def __init__(self, db: Database) -> None:
+        self._db = db
 
+    def rows(
+        self,
+        view: View,
+        *,
+        after: Key | None,
+        before: Key | None,
+        limit: int,
+        known: RowCache | None = None,
+        now: datetime | None = None,
+    ) -> list[Row]:
+        """Return up to ``limit`` rows in view order: the first ones, those after a key, or the last ones before a key.
 
-def last_rows(db: Database, view: View, *, limit: int, known: Known | None = None) -> list[Row]:
-    """Return the last ``limit`` rows of a view, in view order."""
-    return list(reversed(_page(db, _flipped(view), None, limit, known)))
+        A row that is in ``known`` and did not change is the same object again; ``known`` learns those that are new.
+        Due is what is due at ``now``; without it, by the clock.
+        """
+        if now is not None:
+            check_kind(now, "now", datetime, "a datetime")
+        now_ms = None if now is None else to_ms(now)
+        if before is not None:
+            # a key names its segment by its number in the unreversed view, so it holds in both directions
+            return list(reversed(self._page(_flipped(view), before, limit, known, now_ms)))
+        return self._page(view, after, limit, known, now_ms)
 
+    def last_rows(self, view: View, *, limit: int, known: RowCache | None = None) -> list[Row]:
+        """Return the last ``limit`` rows of a view, in view order."""
+        return list(reversed(self._page(_flipped(view), None, limit, known)))
 
-def _page(
-    db: Database, view: View, after: Key | None, limit: int, known: Known | None, now_ms: int | None = None
-) -> list[Row]:
-    check_whole(limit, "limit")
-    segments = segments_of(view)
-    count = len(segments)
-    now_ms = db.clock.now_ms() if now_ms is None else now_ms
-    found: list[Row] = []
-    with db.read() as connection:
-        for place, segment in enumerate(segments):
-            number = count - 1 - place if view.is_reversed else place
-            key = None
-            if after is not None:
-                if _place(after, view) > place:
+    def _page(
+        self, view: View, after: Key | None, limit: int, known: RowCache | None, now_ms: int | None = None
+    ) -> list[Row]:
+        check_whole(limit, "limit")
+        segments = segments_of(view)
+        count = len(segments)
+        now_ms = self._db.now_ms() if now_ms is None else now_ms
+        found: list[Row] = []
+        with self._db.read() as connection:
+            for place, segment in enumerate(segments):
+                number = count - 1 - place if view.is_reversed else place
+                key = None
+                if after is not None:
+                    if _place(after, view) > place:
+                        continue
+                    if _place(after, view) == place:
+                        key = after
+                read = _segment_rows(connection, view, segment, key, limit - len(found), now_ms)
+                found.extend(_row_of(number, row) if known is None else _known_row(known, number, row) for row in read)
+                if len(found) >= limit:
+                    break
+        return found
+
+    def first_pages(self, wanted: Sequence[tuple[View, int]], before: Sequence[Page]) -> list[Page]:
+        """Return the first ``limit`` rows of each ``(view, limit)``; a page equal to its ``before`` is the same object.
+
+        One statement for all of them, in which SQLite writes each row as a line of text: where the lines are those of
+        the page ``before``, no value of theirs is made, which is a tenth of the work. For orders that an index has:
+        where the rows must be sorted, each of them would be written.
+        """
+        with self._db.read() as connection:
+            try:
+                texts = connection.execute(_first_pages_sql(tuple(wanted)), {"now": self._db.now_ms()}).fetchone()
+            except sqlite3.OperationalError as error:
+                if "BLOB" not in str(error):
+                    raise
+                # a value that another tool spoilt has no text; reading row by row raises for the damaged one, if any is
+                return [Page("", tuple(self._page(view, None, limit, None))) for view, limit in wanted]
+        return [page if page.text == text else _page_of(text, page) for text, page in zip(texts, before, strict=True)]
+
+    def count(self, view: View) -> int:
+        """Return how many rows a view has; microseconds without a filter, a scan with one."""
+        check_view(view)
+        now_ms = self._db.now_ms()
+        with self._db.read() as connection:
+            if not view.terms:
+                states = [state.value for state in view.states or _ALL_BUT_PURGED]
+                marks = ", ".join("?" for _ in states)
+                sql = f"SELECT COALESCE(sum(n), 0) FROM counts WHERE state IN ({marks})"
+                return int(connection.execute(sql, states).fetchone()[0])
+            return sum(_segment_count(connection, view, segment, now_ms) for segment in segments_of(view))
+
+    def key_at(self, view: View, position: int) -> Key | None:
+        """Return the key of the row at a position >= 0, or ``None`` beyond the end.
+
+        This walks the index (15 ms for a million rows): for far jumps only; from there on pages go by key.
+        """
+        check_whole(position, "position")
+        now_ms = self._db.now_ms()
+        segments = segments_of(view)
+        conditions, terms = filter_sql(view.terms)
+        with self._db.read() as connection:
+            for place, segment in enumerate(segments):
+                number = len(segments) - 1 - place if view.is_reversed else place
+                sql = segment.select(f"{segment.column}, id", conditions, "1", ":position")
+                parameters = {**_parameters(now_ms, terms, None), "position": position}
+                found = connection.execute(sql, parameters).fetchone()
+                if found is not None:
+                    return (number, found[0], found[1])
+                if place + 1 < len(segments):
+                    position -= _segment_count(connection, view, segment, now_ms)
+        return None
+
+    def position_of(self, view: View, key: Key) -> int:
+        """Return how many rows of a view come before a key."""
+        now_ms = self._db.now_ms()
+        place = _place(key, view)
+        conditions, terms = filter_sql(view.terms)
+        total = 0
+        with self._db.read() as connection:
+            for number, segment in enumerate(segments_of(view)[: place + 1]):
+                if number < place:
+                    total += _segment_count(connection, view, segment, now_ms)
                     continue
-                if _place(after, view) == place:
-                    key = after
-            read = _segment_rows(connection, view, segment, key, limit - len(found), now_ms)
-            found.extend(_row_of(number, row) if known is None else _known_row(known, number, row) for row in read)
-            if len(found) >= limit:
-                break
-    return found
+                for beyond in segment.flipped().beyond():
+                    total += _total(
+                        connection,
+                        segment,
+                        f" AND {beyond}{conditions}",
+                        _parameters(now_ms, terms, key),
+                    )
+        return total
 
-
-def first_pages(db: Database, wanted: Sequence[tuple[View, int]], before: Sequence[Page]) -> list[Page]:
-    """Return the first rows of views without a filter, so many of each; a page that did not change is the same again.
-
-    One statement for all of them, in which SQLite writes each row as a line of text: where the lines are those of the
-    page ``before``, no value of theirs is made, which is a tenth of the work. For orders that an index has: where the
-    rows must be sorted, each of them would be written.
-    """
-    with db.read() as connection:
-        try:
-            texts = connection.execute(_first_pages_sql(tuple(wanted)), {"now": db.clock.now_ms()}).fetchone()
-        except sqlite3.OperationalError as error:
-            if "BLOB" not in str(error):
-                raise
-            # a value that another tool spoilt has no text: reading the rows one by one tells which, if any is damaged
-            return [Page("", tuple(_page(db, view, None, limit, None))) for view, limit in wanted]
-    return [page if page.text == text else _page_of(text, page) for text, page in zip(texts, before, strict=True)]
+    def ids(self, view: View) -> list[int]:
+        """Return the ids of all rows of a view, in its order."""
+        now_ms = self._db.now_ms()
+        segments = segments_of(view)
+        conditions, terms = filter_sql(view.terms)
+        found: list[int] = []
+        with self._db.read() as connection:
+            for segment in segments:
+                sql = segment.select(f"id, {segment.column}" if segment.has_overdue else "id", conditions)
+                found.extend(row[0] for row in connection.execute(sql, _parameters(now_ms, terms, None)).fetchall())
+        return found
 
 
 def _page_of(text: str, before: Page) -> Page:
@@ -132,7 +201,7 @@ def _row_of(number: int, row: SqlRow) -> Row:
     return Row((number, row[-1], job.id), job)
 
 
-def _known_row(known: Known, number: int, row: SqlRow) -> Row:
+def _known_row(known: RowCache, number: int, row: SqlRow) -> Row:
     read, job_id = (number, row), row[0]
     old = known.get(job_id)
     if old is not None and old[0] == read:
@@ -175,104 +244,15 @@ def _segment_rows(
             return
 
 
-def count(db: Database, view: View) -> int:
-    """Return how many rows a view has; microseconds without a filter, a scan with one."""
-    check_view(view)
-    with db.read() as connection:
-        if not view.terms:
-            states = [state.value for state in view.states or _ALL_BUT_PURGED]
-            marks = ", ".join("?" for _ in states)
-            sql = f"SELECT COALESCE(sum(n), 0) FROM counts WHERE state IN ({marks})"
-            return int(connection.execute(sql, states).fetchone()[0])
-        return sum(_segment_count(connection, db, view, segment) for segment in segments_of(view))
-
-
 _ALL_BUT_PURGED = tuple(state for state in State if state is not State.PURGED)
 
 
-def _segment_count(connection: sqlite3.Connection, db: Database, view: View, segment: Segment) -> int:
+def _segment_count(connection: sqlite3.Connection, view: View, segment: Segment, now_ms: int) -> int:
     conditions, terms = filter_sql(view.terms)
-    parameters = _parameters(db.clock.now_ms(), terms, None)
+    parameters = _parameters(now_ms, terms, None)
     return _total(connection, segment, conditions, parameters)
 
 
 def _total(connection: sqlite3.Connection, segment: Segment, more: str, parameters: dict[str, object]) -> int:
     counts = (f"SELECT count(*) FROM {source}{more}" for source in segment.sources)
     return sum(int(connection.execute(sql, parameters).fetchone()[0]) for sql in counts)
-
-
-def key_at(db: Database, view: View, position: int) -> Key | None:
-    """Return the key of the row at a position >= 0, or ``None`` beyond the end.
-
-    This walks the index (15 ms for a million rows): for far jumps only; from there on pages go by key.
-    """
-    check_whole(position, "position")
-    segments = segments_of(view)
-    conditions, terms = filter_sql(view.terms)
-    with db.read() as connection:
-        for place, segment in enumerate(segments):
-            number = len(segments) - 1 - place if view.is_reversed else place
-            sql = segment.select(f"{segment.column}, id", conditions, "1", ":position")
-            parameters = {**_parameters(db.clock.now_ms(), terms, None), "position": position}
-            found = connection.execute(sql, parameters).fetchone()
-            if found is not None:
-                return (number, found[0], found[1])
-            if place + 1 < len(segments):
-                position -= _segment_count(connection, db, view, segment)
-    return None
-
-
-def position_of(db: Database, view: View, key: Key) -> int:
-    """Return how many rows of a view come before a key."""
-    place = _place(key, view)
-    conditions, terms = filter_sql(view.terms)
-    total = 0
-    with db.read() as connection:
-        for number, segment in enumerate(segments_of(view)[: place + 1]):
-            if number < place:
-                total += _segment_count(connection, db, view, segment)
-                continue
-            for beyond in segment.flipped().beyond():
-                total += _total(
-                    connection, segment, f" AND {beyond}{conditions}", _parameters(db.clock.now_ms(), terms, key)
-                )
-    return total
-
-
-def ids(db: Database, view: View) -> list[int]:
-    """Return the ids of all rows of a view, in its order."""
-    segments = segments_of(view)
-    conditions, terms = filter_sql(view.terms)
-    found: list[int] = []
-    with db.read() as connection:
-        for segment in segments:
-            sql = segment.select(f"id, {segment.column}" if segment.has_overdue else "id", conditions)
-            found.extend(
-                row[0] for row in connection.execute(sql, _parameters(db.clock.now_ms(), terms, None)).fetchall()
-            )
-    return found
-
-
-def key_of(view: View, job: Job, now_ms: int) -> Key:
-    """Return the key that a job has (or would have) in a view, whether or not it is in it."""
-    check_view(view)
-    check_kind(job, "job", Job, "a Job, as Queue.job returns it")
-    if view.sort is Sort.COMMAND:
-        return (0, job.command, job.id)
-    if view.sort is Sort.DURATION:
-        if job.state is State.RUNNING and job.started_at is not None:
-            return (0, now_ms - round(job.started_at.timestamp() * 1000), job.id)
-        return (0, -1 if job.run_s is None else round(job.run_s * 1000), job.id)
-    if view.sort is Sort.CPU:
-        return (0, -1 if job.cpu_s is None else round(job.cpu_s * 1000), job.id)
-    if view.sort is Sort.MEMORY:
-        return (0, -1 if job.max_rss_bytes is None else job.max_rss_bytes, job.id)
-    if view.sort is Sort.ID or (len(view.states) != 1 and view.states != DONE):
-        return (0, job.id, job.id)
-    if view.states == (State.PENDING,):
-        if job.run_at is not None and job.run_at > to_datetime(now_ms):
-            return (1, round(job.run_at.timestamp() * 1000), job.id)
-        return (0, job.priority, job.id)
-    if view.states == (State.RUNNING,):
-        return (0, round((job.started_at or job.since).timestamp() * 1000), job.id)
-    return (0, round(job.since.timestamp() * 1000), job.id)

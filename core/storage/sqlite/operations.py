@@ -22,6 +22,7 @@ from core.rules.states import VERBS, Condition, Move, Value, Verb, check, undoab
 from core.storage.sqlite import job_names
 from core.storage.sqlite.file import Database, retry_on_full_disk
 from core.storage.sqlite.queries import find
+from core.storage.values import Selection
 
 #: Jobs per transaction of a bulk operation.
 CHUNK = 1000
@@ -30,13 +31,6 @@ Progress = Callable[[int, int], None]
 
 _FROM_IDS = "id IN (SELECT value FROM json_each(:ids))"
 _NO_LIMIT = 1 << 62
-
-
-class Selection(NamedTuple):
-    """The jobs of an operation; with ``is_single``, one that the caller named: a state that forbids it is an error."""
-
-    ids: Sequence[int]
-    is_single: bool = False
 
 
 # --- from the table to SQL
@@ -129,52 +123,156 @@ class _Order(NamedTuple):
     stop: str
 
 
-def apply(
-    db: Database,
-    verb: Verb,
-    jobs: Selection,
-    *,
-    before_ms: int | None = None,
-    is_kill: bool = False,
-    progress: Progress | None = None,
-) -> Act:
-    """Do what ``VERBS`` says of a verb (any but EDIT) to jobs; return the operation, its id 0 if it changed nothing.
+class Operations:
+    """The operations of one database; see ``core.storage.contract.Operations``."""
 
-    ``before_ms`` limits a purge to jobs that entered their state until then; ``is_kill`` has a cancel send KILL.
-    Raises ``InvalidTransition`` for a single job that does not allow the verb; then nothing has changed.
-    """
-    ids = jobs.ids
-    order = _Order(verb, jobs.is_single, _NO_LIMIT if before_ms is None else before_ms, "kill" if is_kill else "cancel")
-    act = Act(0, verb.value, 0)
-    for start in range(0, len(ids), CHUNK):
-        chunk, is_last = ids[start : start + CHUNK], start + CHUNK >= len(ids)
-        if verb is Verb.PURGE:  # it frees room in the end, so it may use the reserve on a full disk
-            act = retry_on_full_disk(db, partial(_do_chunk, db, order, act, chunk, is_last))
-        else:
-            act = _do_chunk(db, order, act, chunk, is_last)
-        if progress is not None:
-            progress(min(start + CHUNK, len(ids)), len(ids))
-    if verb is Verb.PURGE:
-        db.keep_reserve()
-    return act
+    def __init__(self, db: Database) -> None:
+        self._db = db
 
+    def apply(
+        self,
+        verb: Verb,
+        jobs: Selection,
+        *,
+        before_ms: int | None = None,
+        is_kill: bool = False,
+        progress: Progress | None = None,
+    ) -> Act:
+        """Do what ``VERBS`` says of a verb (any but EDIT) to jobs; return the operation, its id 0 if nothing changed.
 
-def _do_chunk(db: Database, order: _Order, act: Act, chunk: Sequence[int], is_last: bool) -> Act:
-    """Apply an operation to some more jobs, in one transaction; return ``act`` with these jobs counted."""
-    with db.write(is_durable=is_last, is_news=True) as connection:
-        parameters = {"ids": json.dumps(chunk), "now": db.clock.now_ms(), "before": order.before, "stop": order.stop}
-        parameters["act"] = act_id = act.id or _open_act(connection, order.verb, parameters)
-        count = sum(_move(connection, statements, parameters) for statements in _STATEMENTS[order.verb])
-        if order.is_single and not count:
-            _explain(connection, order.verb, chunk[0])
-        changed = act.count + count
-        if is_last and not changed:
-            connection.execute("DELETE FROM acts WHERE id = ?", (act_id,))
-            act_id = 0
-        else:
-            connection.execute("UPDATE acts SET n = ? WHERE id = ?", (changed, act_id))
-        unnamed = job_names.give_back(connection, chunk) if order.verb is Verb.RESTORE else 0
-    return Act(act_id, order.verb.value, changed, act.skipped + len(chunk) - count, act.unnamed + unnamed)
+        ``before_ms`` limits a purge to jobs that entered their state until then; ``is_kill`` has a cancel send KILL.
+        Raises ``InvalidTransition`` for a single job that does not allow the verb; then nothing has changed.
+        """
+        ids = jobs.ids
+        order = _Order(
+            verb, jobs.is_single, _NO_LIMIT if before_ms is None else before_ms, "kill" if is_kill else "cancel"
+        )
+        act = Act(0, verb.value, 0)
+        for start in range(0, len(ids), CHUNK):
+            chunk, is_last = ids[start : start + CHUNK], start + CHUNK >= len(ids)
+            if verb is Verb.PURGE:  # it frees room in the end, so it may use the reserve on a full disk
+                act = retry_on_full_disk(self._db, partial(self._do_chunk, order, act, chunk, is_last))
+            else:
+                act = self._do_chunk(order, act, chunk, is_last)
+            if progress is not None:
+                progress(min(start + CHUNK, len(ids)), len(ids))
+        if verb is Verb.PURGE:
+            self._db.keep_reserve()
+        return act
+
+    def _do_chunk(self, order: _Order, act: Act, chunk: Sequence[int], is_last: bool) -> Act:
+        """Apply an operation to some more jobs, in one transaction; return ``act`` with these jobs counted."""
+        with self._db.write(is_durable=is_last, is_news=True) as connection:
+            parameters = {
+                "ids": json.dumps(chunk),
+                "now": self._db.now_ms(),
+                "before": order.before,
+                "stop": order.stop,
+            }
+            parameters["act"] = act_id = act.id or _open_act(connection, order.verb, parameters)
+            count = sum(_move(connection, statements, parameters) for statements in _STATEMENTS[order.verb])
+            if order.is_single and not count:
+                _explain(connection, order.verb, chunk[0])
+            changed = act.count + count
+            if is_last and not changed:
+                connection.execute("DELETE FROM acts WHERE id = ?", (act_id,))
+                act_id = 0
+            else:
+                connection.execute("UPDATE acts SET n = ? WHERE id = ?", (changed, act_id))
+            unnamed = job_names.give_back(connection, chunk) if order.verb is Verb.RESTORE else 0
+        return Act(act_id, order.verb.value, changed, act.skipped + len(chunk) - count, act.unnamed + unnamed)
+
+    def edit(self, job_id: int, row: JobRow, *, run_at_given: bool, then_retry: bool) -> Act:
+        """Give a pending or dead job the fields of ``row``; the old ones stay in its history.
+
+        ``run_at_given`` moves a pending job to ``row.run_at`` too; ``then_retry`` also makes it run now.
+        """
+        now = self._db.now_ms()
+        try:
+            with self._db.write(is_news=True) as connection:
+                found = connection.execute(
+                    f"SELECT state, attempts, run_at, {', '.join(_EDITABLE)} FROM jobs WHERE id = ?", (job_id,)
+                ).fetchone()
+                if found is None:
+                    find(connection, job_id)
+                state = State(found[0])
+                check(Verb.EDIT, job_id, state)
+                if row.max_attempts < found[1] and not (then_retry and state is State.DEAD):
+                    raise Refused(f"job {job_id} has spent {found[1]} attempts; max-attempts cannot be less")
+                changes, before = _changes(row, found[3:])
+                if run_at_given and state is State.PENDING and not then_retry and row.run_at != found[2]:
+                    changes.update(run_at=row.run_at, due_at=max(row.run_at or now, now), backoff_ms=None)
+                if not changes and not then_retry:
+                    return Act(0, Verb.EDIT.value, 0, 1)
+                job_names.free(connection, row.name)
+                keep = connection.execute(_KEPT_BY_EDIT, (job_id,)).fetchone()[0]
+                act_id = _open_act(connection, Verb.EDIT, {"now": now})
+                connection.execute(
+                    "INSERT INTO history (act_id, job_id, before) VALUES (?, ?, ?)",
+                    (act_id, job_id, json.dumps({**before, **json.loads(keep)})),
+                )
+                if then_retry:  # first: a fresh budget may be smaller than what was spent
+                    for statements in _STATEMENTS[Verb.RETRY]:
+                        connection.execute(statements.change, {"ids": json.dumps([job_id]), "now": now})
+                _set_columns(connection, job_id, changes)
+                connection.execute("UPDATE acts SET n = 1 WHERE id = ?", (act_id,))
+                return Act(act_id, Verb.EDIT.value, 1)
+        except sqlite3.IntegrityError as error:
+            if row.name is not None and "jobs.name" in str(error):
+                raise NameTaken(row.name) from error
+            raise Refused(f"the edit was refused: {error}") from error
+
+    def last_act(self) -> LastAct | None:
+        """Return the newest act that changed something and was not undone, whether it can be undone or not."""
+        with self._db.read() as connection:
+            row = connection.execute(
+                "SELECT id, verb, n, at FROM acts WHERE undone_at IS NULL AND n > 0 ORDER BY id DESC LIMIT 1"
+            ).fetchone()
+            if row is None:
+                return None
+            sample = connection.execute(
+                "SELECT command FROM history JOIN jobs ON jobs.id = job_id WHERE act_id = ? ORDER BY job_id LIMIT 1",
+                (row[0],),
+            ).fetchone()
+            obstacle = _obstacle(connection, row[0], row[1])
+        return LastAct(Act(*row[:3]), to_datetime(row[3]), sample[0] if sample else "", obstacle)
+
+    def last_purge(self) -> int | None:
+        """Return the id of the newest purge that was not undone."""
+        with self._db.read() as connection:
+            row = connection.execute(
+                "SELECT id FROM acts WHERE verb = 'purge' AND undone_at IS NULL AND n > 0 ORDER BY id DESC LIMIT 1"
+            ).fetchone()
+        return None if row is None else int(row[0])
+
+    def undo(self, act_id: int, progress: Progress | None) -> Act:
+        """Put the jobs of an act back to the state before it; jobs that moved on since are skipped."""
+        check_whole(act_id, "the number of the act")
+        with self._db.read() as connection:
+            row = connection.execute("SELECT verb, undone_at FROM acts WHERE id = ?", (act_id,)).fetchone()
+            if row is None or row[0] not in _UNDOABLE:
+                raise Refused(f"act {act_id} cannot be undone")
+            if row[1] is not None:
+                raise Refused(f"act {act_id} was undone already")
+            verb = _UNDOABLE[row[0]]
+            ids = [
+                found[0]
+                for found in connection.execute(
+                    "SELECT job_id FROM history WHERE act_id = ? ORDER BY job_id", (act_id,)
+                ).fetchall()
+            ]
+        changed = unnamed = 0
+        for start in range(0, len(ids), CHUNK):
+            chunk = ids[start : start + CHUNK]
+            is_last = start + CHUNK >= len(ids)
+            with self._db.write(is_durable=is_last, is_news=True) as connection:
+                if is_last:
+                    connection.execute("UPDATE acts SET undone_at = ? WHERE id = ?", (self._db.now_ms(), act_id))
+                changed += _undo_chunk(connection, verb, act_id, chunk)
+                unnamed += job_names.give_back(connection, chunk) if verb is Verb.PURGE else 0
+            if progress is not None:
+                progress(min(start + CHUNK, len(ids)), len(ids))
+        return Act(act_id, f"undo {verb.value}", changed, len(ids) - changed, unnamed)
 
 
 def _open_act(connection: sqlite3.Connection, verb: Verb, parameters: Mapping[str, object]) -> int:
@@ -213,47 +311,6 @@ _RESTORABLE = {*_EDITABLE}.union(*_CLEARED.values(), *(move.keeps for verb in Ve
 _KEPT_BY_EDIT = f"SELECT {_json_of(VERBS[Verb.EDIT].moves[0].keeps)} FROM jobs WHERE id = ?"
 
 
-def edit(db: Database, job_id: int, row: JobRow, *, run_at_given: bool, then_retry: bool) -> Act:
-    """Give a pending or dead job the fields of ``row``; the old ones stay in its history.
-
-    ``run_at_given`` moves a pending job to ``row.run_at`` too; ``then_retry`` also makes it run now.
-    """
-    now = db.clock.now_ms()
-    try:
-        with db.write(is_news=True) as connection:
-            found = connection.execute(
-                f"SELECT state, attempts, run_at, {', '.join(_EDITABLE)} FROM jobs WHERE id = ?", (job_id,)
-            ).fetchone()
-            if found is None:
-                find(connection, job_id)
-            state = State(found[0])
-            check(Verb.EDIT, job_id, state)
-            if row.max_attempts < found[1] and not (then_retry and state is State.DEAD):
-                raise Refused(f"job {job_id} has spent {found[1]} attempts; max-attempts cannot be less")
-            changes, before = _changes(row, found[3:])
-            if run_at_given and state is State.PENDING and not then_retry and row.run_at != found[2]:
-                changes.update(run_at=row.run_at, due_at=max(row.run_at or now, now), backoff_ms=None)
-            if not changes and not then_retry:
-                return Act(0, Verb.EDIT.value, 0, 1)
-            job_names.free(connection, row.name)
-            keep = connection.execute(_KEPT_BY_EDIT, (job_id,)).fetchone()[0]
-            act_id = _open_act(connection, Verb.EDIT, {"now": now})
-            connection.execute(
-                "INSERT INTO history (act_id, job_id, before) VALUES (?, ?, ?)",
-                (act_id, job_id, json.dumps({**before, **json.loads(keep)})),
-            )
-            if then_retry:  # first: a fresh budget may be smaller than what was spent
-                for statements in _STATEMENTS[Verb.RETRY]:
-                    connection.execute(statements.change, {"ids": json.dumps([job_id]), "now": now})
-            _set_columns(connection, job_id, changes)
-            connection.execute("UPDATE acts SET n = 1 WHERE id = ?", (act_id,))
-            return Act(act_id, Verb.EDIT.value, 1)
-    except sqlite3.IntegrityError as error:
-        if row.name is not None and "jobs.name" in str(error):
-            raise NameTaken(row.name) from error
-        raise Refused(f"the edit was refused: {error}") from error
-
-
 def _changes(row: JobRow, old: Sequence[object]) -> tuple[dict[str, object], dict[str, object]]:
     changes: dict[str, object] = {}
     before: dict[str, object] = {}
@@ -279,22 +336,6 @@ def _set_columns(connection: sqlite3.Connection, job_id: int, columns: Mapping[s
 _UNDOABLE = {verb.value: verb for verb in Verb if undoable_moves(verb)}
 
 
-def last_act(db: Database) -> LastAct | None:
-    """Return the newest act that changed something and was not undone, whether it can be undone or not."""
-    with db.read() as connection:
-        row = connection.execute(
-            "SELECT id, verb, n, at FROM acts WHERE undone_at IS NULL AND n > 0 ORDER BY id DESC LIMIT 1"
-        ).fetchone()
-        if row is None:
-            return None
-        sample = connection.execute(
-            "SELECT command FROM history JOIN jobs ON jobs.id = job_id WHERE act_id = ? ORDER BY job_id LIMIT 1",
-            (row[0],),
-        ).fetchone()
-        obstacle = _obstacle(connection, row[0], row[1])
-    return LastAct(Act(*row[:3]), to_datetime(row[3]), sample[0] if sample else "", obstacle)
-
-
 def _obstacle(connection: sqlite3.Connection, act_id: int, verb: str) -> str | None:
     """Return why an act cannot be undone, ``None`` when it can, for one of its jobs at least."""
     final = [move for known in Verb if known.value == verb for move in VERBS[known].moves if move.obstacle is not None]
@@ -307,45 +348,6 @@ def _obstacle(connection: sqlite3.Connection, act_id: int, verb: str) -> str | N
         return "its jobs were removed for good"
     obstacles = [next((move.obstacle for move in final if state in move.from_states), None) for (state,) in kept_states]
     return None if None in obstacles else obstacles[0]
-
-
-def last_purge(db: Database) -> int | None:
-    """Return the id of the newest purge that was not undone."""
-    with db.read() as connection:
-        row = connection.execute(
-            "SELECT id FROM acts WHERE verb = 'purge' AND undone_at IS NULL AND n > 0 ORDER BY id DESC LIMIT 1"
-        ).fetchone()
-    return None if row is None else int(row[0])
-
-
-def undo(db: Database, act_id: int, progress: Progress | None) -> Act:
-    """Put the jobs of an act back to the state before it; jobs that moved on since are skipped."""
-    check_whole(act_id, "the number of the act")
-    with db.read() as connection:
-        row = connection.execute("SELECT verb, undone_at FROM acts WHERE id = ?", (act_id,)).fetchone()
-        if row is None or row[0] not in _UNDOABLE:
-            raise Refused(f"act {act_id} cannot be undone")
-        if row[1] is not None:
-            raise Refused(f"act {act_id} was undone already")
-        verb = _UNDOABLE[row[0]]
-        ids = [
-            found[0]
-            for found in connection.execute(
-                "SELECT job_id FROM history WHERE act_id = ? ORDER BY job_id", (act_id,)
-            ).fetchall()
-        ]
-    changed = unnamed = 0
-    for start in range(0, len(ids), CHUNK):
-        chunk = ids[start : start + CHUNK]
-        is_last = start + CHUNK >= len(ids)
-        with db.write(is_durable=is_last, is_news=True) as connection:
-            if is_last:
-                connection.execute("UPDATE acts SET undone_at = ? WHERE id = ?", (db.clock.now_ms(), act_id))
-            changed += _undo_chunk(connection, verb, act_id, chunk)
-            unnamed += job_names.give_back(connection, chunk) if verb is Verb.PURGE else 0
-        if progress is not None:
-            progress(min(start + CHUNK, len(ids)), len(ids))
-    return Act(act_id, f"undo {verb.value}", changed, len(ids) - changed, unnamed)
 
 
 _UNTOUCHED = (

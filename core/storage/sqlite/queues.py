@@ -1,63 +1,142 @@
-"""Writes that are not about jobs: pause flags and limits of queues, and settings."""
+"""Queues: how many jobs of each stand where, their pause flags and their limits."""
 
 from __future__ import annotations
 
-from core.errors import QueueNotFound
+import sqlite3
+from collections.abc import Sequence
+
+from core.errors import DatabaseCorrupt, QueueNotFound
+from core.model import Counts, QueueInfo, State
+from core.storage.sqlite.draining import Drain
 from core.storage.sqlite.file import Database
 
-
-def set_all_paused(db: Database, is_paused: bool) -> None:
-    """Pause or resume everything."""
-    with db.write(is_news=True) as connection:
-        connection.execute(
-            "INSERT INTO facts (key, value) VALUES ('is_paused', :v) ON CONFLICT DO UPDATE SET value = :v",
-            {"v": int(is_paused)},
-        )
+_STATES = frozenset(state.value for state in State)
 
 
-def set_paused(db: Database, name: str, is_paused: bool) -> None:
-    """Pause or resume one queue; raise ``QueueNotFound`` on resuming one that has no jobs, pause flag or limit."""
-    with db.write(is_news=True) as connection:
-        known = connection.execute(
-            "SELECT 1 FROM counts WHERE queue = :q AND n > 0 UNION ALL SELECT 1 FROM queues WHERE name = :q",
-            {"q": name},
-        ).fetchone()
-        if known is None and not is_paused:
-            raise QueueNotFound(name)
-        connection.execute(
-            "INSERT INTO queues (name, is_paused) VALUES (:q, :v) ON CONFLICT DO UPDATE SET is_paused = :v",
-            {"q": name, "v": int(is_paused)},
-        )
-        _forget_if_plain(db, name)
+class Queues:
+    """The queues of one database; see ``core.storage.contract.Queues``."""
 
+    def __init__(self, db: Database) -> None:
+        self._db = db
 
-def set_limit(db: Database, name: str, limit: int | None) -> None:
-    """Limit how many of a queue's jobs run at once, over all workers; ``None`` lifts it."""
-    with db.write(is_news=True) as connection:
-        connection.execute(
-            "INSERT INTO queues (name, running_limit) VALUES (:q, :v) ON CONFLICT DO UPDATE SET running_limit = :v",
-            {"q": name, "v": limit},
-        )
-        _forget_if_plain(db, name)
+    def counts(self) -> Counts:
+        """Return how many jobs of each queue stand where."""
+        with self._db.read() as connection:
+            return _counts(connection, self._db.now_ms())
 
-
-def _forget_if_plain(db: Database, name: str) -> None:
-    db.connection().execute("DELETE FROM queues WHERE name = ? AND is_paused = 0 AND running_limit IS NULL", (name,))
-
-
-def stored_settings(db: Database) -> dict[str, str]:
-    """Return the settings that were set, as text."""
-    with db.read() as connection:
-        return dict(connection.execute("SELECT key, value FROM settings").fetchall())
-
-
-def set_setting(db: Database, key: str, text: str | None) -> None:
-    """Store a setting's text, or with ``None`` forget it."""
-    with db.write(is_news=True) as connection:
-        if text is None:
-            connection.execute("DELETE FROM settings WHERE key = ?", (key,))
-        else:
-            connection.execute(
-                "INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-                (key, text),
+    def queues(self, numbers: Counts | None = None) -> list[QueueInfo]:
+        """Return every queue that has jobs, a pause flag or a limit, by name; ``numbers`` if they were read already."""
+        with self._db.read() as connection:
+            numbers = _counts(connection, self._db.now_ms()) if numbers is None else numbers
+            stored = {
+                row[0]: (bool(row[1]), row[2])
+                for row in connection.execute("SELECT name, is_paused, running_limit FROM queues").fetchall()
+            }
+        names = {*numbers.by_queue, *stored}
+        if not all(isinstance(name, str) for name in names):
+            raise DatabaseCorrupt("the names of queues are damaged; run 'queuectl doctor', restore a backup")
+        return [
+            QueueInfo(
+                name,
+                *stored.get(name, (False, None)),
+                numbers.by_queue.get(name, {}),
+                numbers.delayed_by_queue.get(name, 0),
             )
+            for name in sorted(names)
+        ]
+
+    def drain(self, queues: Sequence[str]) -> Drain:
+        """Return what says whether these queues (none: all) are done."""
+        return Drain(self._db, queues)
+
+    def is_paused(self) -> bool:
+        """Return whether everything is paused."""
+        with self._db.read() as connection:
+            row = connection.execute("SELECT value FROM facts WHERE key = 'is_paused'").fetchone()
+            return bool(row and row[0])
+
+    def set_all_paused(self, is_paused: bool) -> None:
+        """Pause or resume everything."""
+        with self._db.write(is_news=True) as connection:
+            connection.execute(
+                "INSERT INTO facts (key, value) VALUES ('is_paused', :v) ON CONFLICT DO UPDATE SET value = :v",
+                {"v": int(is_paused)},
+            )
+
+    def set_paused(self, name: str, is_paused: bool) -> None:
+        """Pause or resume one queue; raise ``QueueNotFound`` on resuming one that has no jobs, pause flag or limit."""
+        with self._db.write(is_news=True) as connection:
+            known = connection.execute(
+                "SELECT 1 FROM counts WHERE queue = :q AND n > 0 UNION ALL SELECT 1 FROM queues WHERE name = :q",
+                {"q": name},
+            ).fetchone()
+            if known is None and not is_paused:
+                raise QueueNotFound(name)
+            connection.execute(
+                "INSERT INTO queues (name, is_paused) VALUES (:q, :v) ON CONFLICT DO UPDATE SET is_paused = :v",
+                {"q": name, "v": int(is_paused)},
+            )
+            _forget_if_plain(connection, name)
+
+    def set_limit(self, name: str, limit: int | None) -> None:
+        """Limit how many of a queue's jobs run at once, over all workers; ``None`` lifts it."""
+        with self._db.write(is_news=True) as connection:
+            connection.execute(
+                "INSERT INTO queues (name, running_limit) VALUES (:q, :v) ON CONFLICT DO UPDATE SET running_limit = :v",
+                {"q": name, "v": limit},
+            )
+            _forget_if_plain(connection, name)
+
+
+def _forget_if_plain(connection: sqlite3.Connection, name: str) -> None:
+    """Delete the row of a queue that has neither a pause flag nor a limit."""
+    connection.execute("DELETE FROM queues WHERE name = ? AND is_paused = 0 AND running_limit IS NULL", (name,))
+
+
+# What is due is due by the clock, also before a worker has found it so. The counters know how many are delayed of each
+# queue; of those that are due and those that come later, the fewer are counted, and the rest is the difference.
+_LATER = "jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND run_at > ?"
+_OVERDUE = "jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND run_at <= ?"
+_FEW = 5000
+
+
+def _overdue(connection: sqlite3.Connection, delayed: dict[str, int], now_ms: int) -> dict[str, int]:
+    """Return how many of each queue's delayed jobs are due."""
+    later = _few_by_queue(connection, _LATER, now_ms, 1)
+    if later is not None or not delayed:
+        return dict(delayed)
+    overdue = _few_by_queue(connection, _OVERDUE, now_ms, _FEW)
+    if overdue is not None:
+        return overdue
+    later = _few_by_queue(connection, _LATER, now_ms, _FEW)
+    if later is not None:
+        return {queue: number - later.get(queue, 0) for queue, number in delayed.items()}
+    if len(delayed) == 1:
+        return dict.fromkeys(delayed, connection.execute(f"SELECT count(*) FROM {_OVERDUE}", (now_ms,)).fetchone()[0])
+    return dict(connection.execute(f"SELECT queue, count(*) FROM {_OVERDUE} GROUP BY queue", (now_ms,)).fetchall())
+
+
+def _few_by_queue(connection: sqlite3.Connection, source: str, now_ms: int, limit: int) -> dict[str, int] | None:
+    """Return how many jobs of each queue a source has; ``None`` if there are at least ``limit``: no more is read."""
+    found = connection.execute(
+        f"SELECT queue, count(*) FROM (SELECT queue FROM {source} LIMIT ?) GROUP BY queue", (now_ms, limit)
+    )
+    by_queue: dict[str, int] = dict(found.fetchall())
+    return by_queue if sum(by_queue.values()) < limit else None
+
+
+def _counts(connection: sqlite3.Connection, now_ms: int) -> Counts:
+    by_queue: dict[str, dict[State, int]] = {}
+    delayed: dict[str, int] = {}
+    for queue, state, is_delayed, number in connection.execute(
+        "SELECT queue, state, is_delayed, n FROM counts WHERE n > 0"
+    ).fetchall():
+        if state not in _STATES:
+            raise DatabaseCorrupt(f"the counters are damaged: {state!r}; run 'queuectl doctor', restore a backup")
+        states = by_queue.setdefault(queue, {})
+        states[State(state)] = states.get(State(state), 0) + number
+        if is_delayed:
+            delayed[queue] = number
+    overdue = _overdue(connection, delayed, now_ms)
+    later = {queue: number - overdue.get(queue, 0) for queue, number in delayed.items()}
+    return Counts(by_queue, {queue: number for queue, number in later.items() if number > 0})

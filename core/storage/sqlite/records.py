@@ -21,24 +21,29 @@ _ENVIRONMENTS = (
 )
 
 
-def records(db: Database, jobs: Sequence[Job]) -> list[JobRecord]:
-    """Return the records of jobs that were just read, in their order; a job that was removed since is left out."""
-    listed = json.dumps([job.id for job in jobs])
-    attempts: dict[int, list[Attempt]] = {}
-    with db.read() as connection:
-        more = {row[0]: row[1:] for row in connection.execute(_ENVIRONMENT_IDS, (listed,)).fetchall()}
-        for row in connection.execute(_ATTEMPTS, (listed,)).fetchall():
-            attempts.setdefault(row[1], []).append(attempt_of(row))
-    return [
-        JobRecord(job, environment_id, None if state is None else State(state), tuple(attempts.get(job.id, ())))
-        for job in jobs
-        if job.id in more
-        for environment_id, state in (more[job.id],)
-    ]
+class Records:
+    """The reads of an export; see ``core.storage.contract.Records``."""
 
+    def __init__(self, db: Database) -> None:
+        self._db = db
 
-def environments(db: Database, ids: Iterable[int]) -> list[StoredEnvironment]:
-    """Return captured environments, by id; an id that is not there is left out."""
-    with db.read() as connection:
-        found = connection.execute(_ENVIRONMENTS, (json.dumps(list(ids)),)).fetchall()
-    return [StoredEnvironment(row[0], row[1], variables_of(row[2]), tuple(names_of(row[3]) or ())) for row in found]
+    def records(self, jobs: Sequence[Job]) -> list[JobRecord]:
+        """Return the records of jobs that were just read, in their order; a job that was removed since is left out."""
+        listed = json.dumps([job.id for job in jobs])
+        attempts: dict[int, list[Attempt]] = {}
+        with self._db.read() as connection:
+            more = {row[0]: row[1:] for row in connection.execute(_ENVIRONMENT_IDS, (listed,)).fetchall()}
+            for row in connection.execute(_ATTEMPTS, (listed,)).fetchall():
+                attempts.setdefault(row[1], []).append(attempt_of(row))
+        return [
+            JobRecord(job, environment_id, None if state is None else State(state), tuple(attempts.get(job.id, ())))
+            for job in jobs
+            if job.id in more
+            for environment_id, state in (more[job.id],)
+        ]
+
+    def environments(self, ids: Iterable[int]) -> list[StoredEnvironment]:
+        """Return captured environments, by id; an id that is not there is left out."""
+        with self._db.read() as connection:
+            found = connection.execute(_ENVIRONMENTS, (json.dumps(list(ids)),)).fetchall()
+        return [StoredEnvironment(row[0], row[1], variables_of(row[2]), tuple(names_of(row[3]) or ())) for row in found]

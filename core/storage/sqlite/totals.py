@@ -36,7 +36,7 @@ _MINUTES_SINCE = (
 
 def sum_up_some(db: Database) -> None:
     """Add the next settled minutes, up to a day of them, to the sums, in one transaction; write nothing if all are."""
-    settled = db.clock.now_ms() // 60_000 - SETTLED_MINUTES
+    settled = db.now_ms() // 60_000 - SETTLED_MINUTES
     with db.read() as connection:
         if _first_left(connection, settled) is None:
             return

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from core.errors import UsageError
 from core.model import Sort, State, Term, View
-from core.rules.arguments import check_kind, check_whole, shown
+from core.rules.views import DONE, TERM_FIELDS, check_view
 
 
 class Segment(NamedTuple):
@@ -77,9 +76,6 @@ def _comparison(is_descending: bool) -> str:
     return "<" if is_descending else ">"
 
 
-#: The two states that need nobody any more: listed together, the newest end first, through an index of their own.
-DONE = (State.COMPLETED, State.CANCELLED)
-
 _OVERDUE = "jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND run_at <= :now"
 _READY = "state = 'pending' AND run_at IS NULL"
 _FINISHED = "state NOT IN ('pending', 'running')"
@@ -90,24 +86,6 @@ _LARGEST_FIRST = {
     Sort.CPU: "COALESCE(cpu_ms, -1)",
     Sort.MEMORY: "COALESCE(max_rss_bytes, -1)",
 }
-
-
-def check_view(view: View) -> None:
-    """Raise ``UsageError`` unless ``view`` is a ``View`` of states, terms and an order that exist."""
-    check_kind(view, "view", View, "a View, as View((State.DEAD,))")
-    check_kind(view.states, "the states of a view", (tuple, list), "a tuple, as (State.DEAD,)")
-    for state in view.states:
-        check_kind(state, "each state of a view", State, "a State, as State.DEAD")
-    check_kind(view.terms, "the terms of a view", (tuple, list), "a tuple, as parse_filter returns it")
-    for term in view.terms:
-        check_kind(term, "each term of a view", Term, "a Term, as core.rules.filters.parse_filter returns them")
-        if term.field not in _CONDITIONS:
-            raise UsageError(f"no field {shown(term.field)} in a term; one of {', '.join(_CONDITIONS)}")
-        if term.field in _TEXT_FIELDS:
-            check_kind(term.value, f"the value of the term {term.field!r}", str, "a text")
-        else:
-            check_whole(term.value, f"the value of the term {term.field!r}")
-    check_kind(view.sort, "the order of a view", Sort, "a Sort, as Sort.ID")
 
 
 def segments_of(view: View) -> list[Segment]:
@@ -174,8 +152,6 @@ _CONDITIONS = {
     "age_over": ":now - enqueued_at > {0}",
     "age_under": ":now - enqueued_at < {0}",
 }
-#: The others are compared with whole numbers.
-_TEXT_FIELDS = frozenset({"text", "queue", "label", "name", "state", "outcome"})
 _WITH_STARS = {"queue": "queue GLOB {0}", "label": "label GLOB {0}", "name": "name GLOB {0}"}
 
 
@@ -196,3 +172,6 @@ def filter_sql(terms: Sequence[Term]) -> tuple[str, dict[str, object]]:
         parts.append(f" AND NOT COALESCE({condition}, 0)" if term.is_negated else f" AND {condition}")
         parameters[name] = value
     return "".join(parts), parameters
+
+
+assert set(_CONDITIONS) == set(TERM_FIELDS)

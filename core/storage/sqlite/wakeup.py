@@ -12,7 +12,7 @@ import os
 from core.locks import give_to_owner_of_directory
 
 
-class Bell:
+class Wakeup:
     """A worker's own bell. ``descriptor`` is readable once it was rung."""
 
     def __init__(self, path: str) -> None:

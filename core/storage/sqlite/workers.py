@@ -17,36 +17,158 @@ from core.model import Presence, WorkerInfo
 from core.places import here
 from core.rules.arguments import check_whole
 from core.storage.sqlite.file import Database
+from core.storage.values import Registration
 
 
-def register(db: Database, *, slots: int, queues: Sequence[str]) -> tuple[int, int]:
-    """Enter a worker; return its id and the descriptor that holds its lock, taken before anyone can see the row."""
-    descriptor, path = -1, ""
-    try:
-        with db.write() as connection:
-            cursor = connection.execute(
-                "INSERT INTO workers (pid, host, slots, queues, started_at, place_id) VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    os.getpid(),
-                    socket.gethostname(),
-                    slots,
-                    json.dumps(list(queues)),
-                    db.clock.now_ms(),
-                    _enter_place(connection),
-                ),
-            )
-            worker_id = int(cursor.lastrowid or 0)
-            path = db.spool.worker_lock(worker_id)
-            descriptor = create_locked(path)
-            name = file_name(descriptor, path)
-            connection.execute("UPDATE workers SET lock_file = ? WHERE id = ?", (name, worker_id))
-    except BaseException:
-        if descriptor >= 0:
-            os.close(descriptor)
+class Workers:
+    """The register of workers in one database; see ``core.storage.contract.Workers``."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def register(self, *, slots: int, queues: Sequence[str]) -> Registration:
+        """Enter a worker; its lock is taken before the row can be seen."""
+        descriptor, path = -1, ""
+        try:
+            with self._db.write() as connection:
+                cursor = connection.execute(
+                    "INSERT INTO workers (pid, host, slots, queues, started_at, place_id) VALUES (?, ?, ?, ?, ?, ?)",
+                    (
+                        os.getpid(),
+                        socket.gethostname(),
+                        slots,
+                        json.dumps(list(queues)),
+                        self._db.now_ms(),
+                        _enter_place(connection),
+                    ),
+                )
+                worker_id = int(cursor.lastrowid or 0)
+                path = self._db.spool.worker_lock(worker_id)
+                descriptor = create_locked(path)
+                name = file_name(descriptor, path)
+                connection.execute("UPDATE workers SET lock_file = ? WHERE id = ?", (name, worker_id))
+        except BaseException:
+            if descriptor >= 0:
+                os.close(descriptor)
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+            raise
+        return Registration(worker_id, descriptor)
+
+    def lock_again(self, worker_id: int, descriptor: int) -> int | None:
+        """Make a living worker's lock file again if it is gone; return its descriptor, ``None`` if the file is there.
+
+        The old ``descriptor`` stays the caller's to close. Raises ``DatabaseReplaced`` when the database is gone, too.
+        """
+        path = self._db.spool.worker_lock(worker_id)
+        with contextlib.suppress(FileNotFoundError):
+            if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
+                return None
+        self._db.check_identity()
+        self._db.make_spool()
+        again = create_locked(path)
+        try:
+            with self._db.write(is_durable=False) as connection:
+                connection.execute("UPDATE workers SET lock_file = ? WHERE id = ?", (file_name(again, path), worker_id))
+        except BaseException:
+            os.close(again)  # the next look finds that it is another's
+            raise
+        return again
+
+    def set_slots(self, worker_id: int, slots: int) -> None:
+        """Tell others how many slots a worker has now."""
+        with self._db.write(is_durable=False) as connection:
+            connection.execute("UPDATE workers SET slots = ? WHERE id = ?", (slots, worker_id))
+
+    def forget(self, worker_id: int) -> None:
+        """Take a worker that ended out of the register, unless attempts of its are still open: those name it.
+
+        Its lock file goes after its row: a worker of the register whose file is missing is not known to be dead.
+        """
+        with self._db.write(is_durable=False) as connection:
+            deleted = connection.execute(
+                "DELETE FROM workers WHERE id = :w AND NOT EXISTS"
+                " (SELECT 1 FROM attempts INDEXED BY attempts_open WHERE worker_id = :w AND ended_at IS NULL)",
+                {"w": worker_id},
+            ).rowcount
+        if not deleted:
+            return
+        for path in (self._db.spool.worker_lock(worker_id), self._db.spool.worker_bell(worker_id)):
             with contextlib.suppress(OSError):
                 os.unlink(path)
-        raise
-    return worker_id, descriptor
+
+    def workers(self) -> list[WorkerInfo]:
+        """Return the registered workers, oldest first, dead ones that still have running commands among them."""
+        with self._db.read() as connection:
+            found = connection.execute(
+                "SELECT workers.id, pid, host, slots, queues, started_at, stop, (SELECT count(*) FROM attempts"
+                " INDEXED BY attempts_open WHERE worker_id = workers.id AND ended_at IS NULL), lock_file, boot_id"
+                " FROM workers LEFT JOIN places ON places.id = place_id ORDER BY workers.id"
+            ).fetchall()
+        return [self._worker_of(*row) for row in found]
+
+    def _worker_of(self, *row: Any) -> WorkerInfo:
+        worker_id, pid, host, slots, queues, started_at, stop, running, lock_file, boot_id = row
+        presence = self._presence(worker_id, lock_file, boot_id)
+        return WorkerInfo(
+            worker_id,
+            pid,
+            host,
+            slots,
+            tuple(json.loads(queues)),
+            to_datetime(started_at),
+            presence is Presence.ALIVE,
+            stop,
+            running,
+            presence,
+        )
+
+    def _presence(self, worker_id: int, lock_file: str | None, boot_id: str | None) -> Presence:
+        path = self._db.spool.worker_lock(worker_id)
+        lock, found = look_at(path)
+        if lock is Lock.HELD:
+            return Presence.ALIVE
+        if lock_file is None or not boot_id or boot_id != here().boot_id:
+            return Presence.DEAD  # after a reboot, or entered by a version that wrote neither
+        if lock is Lock.FREE and is_same_file(found, lock_file):
+            return Presence.DEAD
+        return Presence.HIDDEN if lock_file.split(" ", 2)[2] == path else Presence.ELSEWHERE
+
+    def jobs_out_of_reach(self) -> set[int]:
+        """Return the running jobs that were started in another pid namespace or boot than their worker's, by id.
+
+        A process number means another process there: no signal is sent.
+        """
+        with self._db.read() as connection:
+            found = connection.execute(
+                "SELECT job_id FROM attempts INDEXED BY attempts_open JOIN workers ON workers.id = worker_id"
+                " WHERE ended_at IS NULL AND attempts.place_id <> workers.place_id"
+            ).fetchall()
+        return {row[0] for row in found}
+
+    def request_stop(self, worker_id: int, mode: str) -> None:
+        """Ask a worker to stop: ``drain`` or ``now``; raise ``WorkerNotFound``."""
+        check_whole(worker_id, "the number of a worker")
+        with self._db.write(is_news=True) as connection:
+            changed = connection.execute("UPDATE workers SET stop = ? WHERE id = ?", (mode, worker_id)).rowcount
+            if changed != 1:
+                raise WorkerNotFound(worker_id)
+
+    def note_stop(self, worker_id: int, mode: str) -> None:
+        """Record that a worker was told to stop by a signal or its program, unless a request for it is there already.
+
+        Others see that it is stopping; and who adopts its commands knows why one was ended by a signal.
+        """
+        with self._db.write(is_durable=False) as connection:
+            connection.execute(
+                "UPDATE workers SET stop = ? WHERE id = ? AND (stop IS NULL OR stop = 'drain')", (mode, worker_id)
+            )
+
+    def requested_stop(self, worker_id: int) -> str | None:
+        """Return what a worker was asked: ``drain``, ``now`` or nothing."""
+        with self._db.read() as connection:
+            row = connection.execute("SELECT stop FROM workers WHERE id = ?", (worker_id,)).fetchone()
+            return None if row is None else row[0]
 
 
 def _enter_place(connection: sqlite3.Connection) -> int:
@@ -55,115 +177,3 @@ def _enter_place(connection: sqlite3.Connection) -> int:
     connection.execute("INSERT OR IGNORE INTO places (boot_id, pid_namespace) VALUES (?, ?)", place)
     found = connection.execute("SELECT id FROM places WHERE boot_id = ? AND pid_namespace = ?", place)
     return int(found.fetchone()[0])
-
-
-def lock_again(db: Database, worker_id: int, descriptor: int) -> int | None:
-    """Make a living worker's lock file again if it is gone; return its descriptor, ``None`` if the file is there.
-
-    The old ``descriptor`` stays the caller's to close. Raises ``DatabaseReplaced`` when the database is gone, too.
-    """
-    path = db.spool.worker_lock(worker_id)
-    with contextlib.suppress(FileNotFoundError):
-        if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
-            return None
-    db.check_identity()
-    db.make_spool()
-    again = create_locked(path)
-    try:
-        with db.write(is_durable=False) as connection:
-            connection.execute("UPDATE workers SET lock_file = ? WHERE id = ?", (file_name(again, path), worker_id))
-    except BaseException:
-        os.close(again)  # the next look finds that it is another's
-        raise
-    return again
-
-
-def set_slots(db: Database, worker_id: int, slots: int) -> None:
-    """Tell others how many slots a worker has now."""
-    with db.write(is_durable=False) as connection:
-        connection.execute("UPDATE workers SET slots = ? WHERE id = ?", (slots, worker_id))
-
-
-def forget(db: Database, worker_id: int) -> None:
-    """Take a worker that ended out of the register, unless attempts of its are still open: those name it.
-
-    Its lock file goes after its row: a worker of the register whose file is missing is not known to be dead.
-    """
-    with db.write(is_durable=False) as connection:
-        deleted = connection.execute(
-            "DELETE FROM workers WHERE id = :w AND NOT EXISTS"
-            " (SELECT 1 FROM attempts INDEXED BY attempts_open WHERE worker_id = :w AND ended_at IS NULL)",
-            {"w": worker_id},
-        ).rowcount
-    if not deleted:
-        return
-    for path in (db.spool.worker_lock(worker_id), db.spool.worker_bell(worker_id)):
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-
-
-def workers(db: Database) -> list[WorkerInfo]:
-    """Return the registered workers, oldest first, dead ones that still have running commands among them."""
-    with db.read() as connection:
-        found = connection.execute(
-            "SELECT workers.id, pid, host, slots, queues, started_at, stop, (SELECT count(*) FROM attempts"
-            " INDEXED BY attempts_open WHERE worker_id = workers.id AND ended_at IS NULL), lock_file, boot_id"
-            " FROM workers LEFT JOIN places ON places.id = place_id ORDER BY workers.id"
-        ).fetchall()
-    return [_worker_of(db, *row) for row in found]
-
-
-def _worker_of(db: Database, *row: Any) -> WorkerInfo:
-    worker_id, pid, host, slots, queues, started_at, stop, running, lock_file, boot_id = row
-    presence = _presence(db, worker_id, lock_file, boot_id)
-    return WorkerInfo(
-        worker_id,
-        pid,
-        host,
-        slots,
-        tuple(json.loads(queues)),
-        to_datetime(started_at),
-        presence is Presence.ALIVE,
-        stop,
-        running,
-        presence,
-    )
-
-
-def _presence(db: Database, worker_id: int, lock_file: str | None, boot_id: str | None) -> Presence:
-    path = db.spool.worker_lock(worker_id)
-    lock, found = look_at(path)
-    if lock is Lock.HELD:
-        return Presence.ALIVE
-    if lock_file is None or not boot_id or boot_id != here().boot_id:
-        return Presence.DEAD  # after a reboot, or entered by a version that wrote neither
-    if lock is Lock.FREE and is_same_file(found, lock_file):
-        return Presence.DEAD
-    return Presence.HIDDEN if lock_file.split(" ", 2)[2] == path else Presence.ELSEWHERE
-
-
-def request_stop(db: Database, worker_id: int, mode: str) -> None:
-    """Ask a worker to stop: ``drain`` or ``now``; raise ``WorkerNotFound``."""
-    check_whole(worker_id, "the number of a worker")
-    with db.write(is_news=True) as connection:
-        changed = connection.execute("UPDATE workers SET stop = ? WHERE id = ?", (mode, worker_id)).rowcount
-        if changed != 1:
-            raise WorkerNotFound(worker_id)
-
-
-def note_stop(db: Database, worker_id: int, mode: str) -> None:
-    """Record that a worker was told to stop by a signal or its program, unless a request for it is there already.
-
-    Others see that it is stopping; and who adopts its commands knows why one was ended by a signal.
-    """
-    with db.write(is_durable=False) as connection:
-        connection.execute(
-            "UPDATE workers SET stop = ? WHERE id = ? AND (stop IS NULL OR stop = 'drain')", (mode, worker_id)
-        )
-
-
-def requested_stop(db: Database, worker_id: int) -> str | None:
-    """Return what a worker was asked: ``drain``, ``now`` or nothing."""
-    with db.read() as connection:
-        row = connection.execute("SELECT stop FROM workers WHERE id = ?", (worker_id,)).fetchone()
-        return None if row is None else row[0]

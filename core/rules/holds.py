@@ -1,0 +1,71 @@
+"""Why a pending job is not running: the one rule, pure; what it is given was read in one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from core.model import Job, Phase, State, Waiting, WorkerInfo
+from core.rules.takers import has_free_slot, takers, why_none
+
+#: How many running jobs a reason names.
+_NAMED = 5
+
+
+class Hold(NamedTuple):
+    """What may keep the due jobs of one queue from being claimed.
+
+    ``limit`` is the most that may run at once (``None``: no limit), ``running`` the ids of those that do, in the order
+    of their starts; without a limit they are not read, and ``running`` is empty.
+    """
+
+    is_all_paused: bool = False
+    is_paused: bool = False
+    limit: int | None = None
+    running: Sequence[int] = ()
+
+
+def waiting(job: Job, hold: Hold, workers: Sequence[WorkerInfo], now: datetime) -> Waiting | None:
+    """Return why a pending job is not running at ``now``; ``None`` for a job in any other state.
+
+    ``hold`` is that of the job's queue, ``workers`` are all that are registered.
+    """
+    if job.state is not State.PENDING:
+        return None
+    phase = job.phase(now) or Phase.READY
+    no_worker = why_none(workers, job.queue)
+    if phase is Phase.RETRYING:
+        return _with("it waits for its next attempt", no_worker, Waiting(phase, "", job.run_at))
+    if phase is Phase.DELAYED:
+        return _with("it was scheduled for later", no_worker, Waiting(phase, "", job.run_at))
+    held = held_reason(job.queue, hold)
+    if held is not None:
+        return _with(held, no_worker, Waiting(Phase.HELD, ""))
+    if no_worker is not None:
+        return Waiting(phase, no_worker, is_stuck=True)
+    if has_free_slot(takers(workers, job.queue)):
+        return Waiting(phase, "it is due; the next free slot takes it in its turn")
+    return Waiting(phase, "it is due, and every slot is busy; the next free one takes it in its turn")
+
+
+def held_reason(queue: str, hold: Hold) -> str | None:
+    """Return why no due job of a queue is claimed, in one line; ``None`` if nothing holds them."""
+    if hold.is_all_paused:
+        return "everything is paused"
+    if hold.is_paused:
+        return f"queue {queue} is paused"
+    count = len(hold.running)
+    if hold.limit is None or count < hold.limit:
+        return None
+    if not hold.running:
+        return f"queue {queue} has a limit of 0"
+    jobs = ("job " if count == 1 else "jobs ") + ", ".join(str(job_id) for job_id in hold.running[:_NAMED])
+    return f"queue {queue} runs {count} of at most {hold.limit}: {jobs}" + (", …" if count > _NAMED else "")
+
+
+def _with(reason: str, no_worker: str | None, found: Waiting) -> Waiting:
+    """Return ``found`` with the reason, and with why no worker would take the job after that, if none would."""
+    if no_worker is None:
+        return found._replace(reason=reason)
+    return found._replace(reason=f"{reason}; also, {no_worker}", is_stuck=True)

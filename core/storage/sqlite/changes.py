@@ -1,0 +1,21 @@
+"""How a reader or a worker learns of commits in a file: SQLite's counter of them, and a named pipe for each worker."""
+
+from __future__ import annotations
+
+from core.storage.sqlite.file import Database
+from core.storage.sqlite.wakeup import Wakeup
+
+
+class Changes:
+    """What tells of commits to one database; see ``core.storage.contract.Changes``."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def version(self) -> int:
+        """Return a number that changes whenever anyone but this thread has committed."""
+        return self._db.data_version()
+
+    def wakeup_of(self, worker_id: int) -> Wakeup:
+        """Make the named pipe of a registered worker; raise ``OSError`` on a file system without such pipes."""
+        return Wakeup(self._db.spool.worker_bell(worker_id))

@@ -1,0 +1,136 @@
+"""What the doctor looks at in a database file and around it: integrity, counters, permissions, locks, room."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+
+from core.model import Finding
+from core.storage.sqlite.file import Database
+from core.storage.sqlite.migrations import SCHEMA_VERSION
+from core.storage.sqlite.reserve import RESERVE_BYTES
+from core.storage.sqlite.write_check import LOCK_PATIENCE_S, write_error
+
+
+def of_data(db: Database) -> list[Finding]:
+    """Return what there is to say about the file, its integrity and its counters; changes nothing."""
+    return [*_check_file(db), *_check_integrity(db), *_check_counts(db)]
+
+
+def of_surroundings(db: Database) -> list[Finding]:
+    """Return what there is to say about permissions, locks, room and the filesystem; changes nothing."""
+    return [*_check_permissions(db), *_check_writes(db), *_check_room(db), *_check_filesystem(db)]
+
+
+def _check_file(db: Database) -> Iterator[Finding]:
+    yield Finding("ok", "database", f"{db.path}, {os.path.getsize(db.path):,} bytes, schema {SCHEMA_VERSION}")
+    names = os.stat(db.path).st_nlink
+    if names > 1:
+        yield Finding(
+            "warning",
+            "names",
+            f"{db.path} has {names} names (hard links); only this one is let in",
+            f"remove the others: 'find / -xdev -samefile {db.path}'",
+        )
+    yield Finding("ok", "sqlite", f"SQLite {sqlite3.sqlite_version}")
+
+
+def _check_integrity(db: Database) -> Iterator[Finding]:
+    advice = "restore a backup, or copy what is left with 'sqlite3 FILE .recover'"
+    try:
+        with db.using() as connection:
+            problems = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(5)").fetchall()]
+            broken = connection.execute("PRAGMA foreign_key_check").fetchall()
+    except sqlite3.DatabaseError as error:
+        yield Finding("error", "integrity", str(error), advice)
+        return
+    if problems == ["ok"]:
+        yield Finding("ok", "integrity", "the file is sound")
+    else:
+        yield Finding("error", "integrity", "; ".join(problems), advice)
+    if broken:
+        yield Finding("error", "references", f"{len(broken)} rows refer to rows that are not there", advice)
+
+
+def _check_counts(db: Database) -> Iterator[Finding]:
+    with db.read() as connection:
+        wrong = connection.execute(
+            "WITH counted AS (SELECT queue, state, run_at IS NOT NULL AS is_delayed, count(*) AS n FROM jobs"
+            " GROUP BY 1, 2, 3), kept AS (SELECT queue, state, is_delayed, n FROM counts WHERE n > 0)"
+            " SELECT count(*) FROM (SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept)"
+            " UNION SELECT * FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted))"
+        ).fetchone()[0]
+    if wrong:
+        yield Finding("error", "counters", f"{wrong} counters are not what the jobs say", "report this as a bug")
+    else:
+        yield Finding("ok", "counters", "they are what the jobs say")
+
+
+def _check_permissions(db: Database) -> Iterator[Finding]:
+    open_to_others = []
+    for path in (
+        db.path,
+        db.path + "-wal",
+        db.path + "-shm",
+        db.spool.root,
+        db.spool.attempts,
+        db.spool.workers,
+    ):
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            if stat.S_IMODE(os.stat(path).st_mode) & 0o077:
+                open_to_others.append(path)
+    if open_to_others:
+        yield Finding("warning", "permissions", f"others may use {', '.join(open_to_others)}", "chmod go= them")
+    else:
+        yield Finding("ok", "permissions", "yours alone")
+
+
+def _check_writes(db: Database) -> Iterator[Finding]:
+    if db.is_read_only and not db.lacks_rights:
+        return
+    error = write_error(db, LOCK_PATIENCE_S)
+    if error is None:
+        yield Finding("ok", "writes", "nothing keeps it from being written")
+    else:
+        yield Finding("error", "writes", str(error))
+
+
+def _check_room(db: Database) -> Iterator[Finding]:
+    room = os.statvfs(os.path.dirname(db.path))
+    free = room.f_bavail * room.f_frsize
+    if free < RESERVE_BYTES:
+        advice = "make room, also with 'queuectl purge --all' and then 'queuectl prune --trash'"
+        yield Finding("warning", "disk", f"{free:,} bytes are free; results may have to wait to be recorded", advice)
+    else:
+        yield Finding("ok", "disk", f"{free:,} bytes are free")
+
+
+def _check_filesystem(db: Database) -> Iterator[Finding]:
+    kind = network_filesystem(db.path)
+    if kind:
+        yield Finding(
+            "warning", "filesystem", f"{kind} is a network filesystem", "locks may not hold there: use a local disk"
+        )
+    else:
+        yield Finding("ok", "filesystem", "local")
+
+
+_NETWORK = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "fuse.s3fs", "glusterfs"}
+)
+
+
+def network_filesystem(path: str) -> str | None:
+    """Return the kind of network filesystem that a path is on, where the system tells (Linux); ``None`` if local."""
+    best, kind = "", ""
+    with contextlib.suppress(OSError, IndexError), open("/proc/self/mounts", encoding="utf-8") as mounts:
+        for line in mounts:
+            fields = line.split()
+            point = fields[1].replace("\\040", " ")
+            prefix = point if point.endswith("/") else point + "/"
+            if (path + "/").startswith(prefix) and len(point) >= len(best):
+                best, kind = point, fields[2]
+    return kind if kind in _NETWORK else None

@@ -1,0 +1,93 @@
+"""What goes into a storage and comes out of it beside the words of ``core.model``: frozen values, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from core.model import Decision, Ending, Job
+from core.places import Place
+from core.rules.settings import Settings
+
+
+class Selection(NamedTuple):
+    """The jobs that a verb is for. Of a ``is_single`` one, a state that forbids the verb is an error."""
+
+    ids: Sequence[int]
+    is_single: bool = False
+
+
+class Registration(NamedTuple):
+    """A worker's entry in the register: its ``id``, and the descriptor whose lock says that it lives.
+
+    Commands must not inherit the ``lock``; closing it, in every process that has it, says that the worker is dead.
+    """
+
+    id: int
+    lock: int
+
+
+class Claim(NamedTuple):
+    """A job that was just claimed, with what it takes to run it. ``job`` is as it is now: running, attempts counted.
+
+    ``stop_asked_ms`` is when a person first wanted an adopted one stopped, in unix milliseconds.
+    """
+
+    job: Job
+    attempt_id: int
+    number: int
+    environment_id: int
+    started_ms: int
+    stop_requested: str | None = None
+    stop_asked_ms: int | None = None
+
+
+class Recorded(NamedTuple):
+    """An ending that was written, and what follows for its job."""
+
+    claim: Claim
+    ending: Ending
+    decision: Decision
+
+
+class ClaimCapacity(NamedTuple):
+    """What a worker may claim: as many jobs as it has free ``slots``, of these ``queues`` (none: of all)."""
+
+    worker_id: int
+    slots: int = 0
+    queues: Sequence[str] = ()
+
+
+class StepTerms(NamedTuple):
+    """On what terms a step is written: the settings that decide about retries, and how soon it must be on the disk.
+
+    ``is_durable`` syncs the transaction, and all before it, to the disk; ``is_rolled_up`` adds what was counted since
+    the last time to the totals by minute, which else grow in memory.
+    """
+
+    settings: Settings
+    is_durable: bool = True
+    is_rolled_up: bool = True
+
+
+class StepResult(NamedTuple):
+    """What one step wrote, when the next delayed job is due (unix milliseconds), and whether more are due by now.
+
+    ``refusal`` is the system's error that ended the claiming early: ``before_commit`` raised it.
+    """
+
+    recorded: Sequence[Recorded]
+    claimed: Sequence[Claim]
+    next_due_ms: int | None
+    has_more_due: bool
+    refusal: OSError | None = None
+
+
+class OpenAttempt(NamedTuple):
+    """An open attempt of another worker: its job, where its command was started, whether it is to be stopped."""
+
+    id: int
+    worker_id: int
+    job_id: int
+    stop_requested: str | None
+    place: Place | None
