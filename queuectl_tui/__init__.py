@@ -36,5 +36,5 @@ def _run(options: Options) -> int:
 
 
 def _has_terminal() -> bool:
-    """Tell whether somebody can see and type: Textual draws on stderr."""
+    """Return whether there is a terminal to read keys from and to draw on; Textual draws on stderr."""
     return sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()

@@ -27,7 +27,7 @@ SWITCH_S = 0.001
 
 
 def launch(options: Options) -> int:
-    """Run the dashboard until the person leaves; return the exit code.
+    """Run the dashboard until it is quit; return the exit code.
 
     Raise ``QueueError`` when the database cannot be used, ``UsageError`` when there is no such theme, ``ValueError``
     when the preferences make no sense.

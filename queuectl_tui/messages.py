@@ -1,4 +1,4 @@
-"""What the gateway tells the dashboard: facts in the past tense, posted from threads."""
+"""What the gateway reports to the dashboard: facts in the past tense, posted from threads."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class SnapshotTaken(Message, bubble=False):
-    """A new picture waits in the gateway (latest wins, one message in flight); nobody but the dashboard hears of it."""
+    """A new snapshot waits in the gateway: the latest one, with one message in flight at most."""
 
 
 class JobEnqueued(Message):
-    """The job that the person asked for is on disk."""
+    """The job that the form asked for is on disk."""
 
     def __init__(self, job_id: int) -> None:
         super().__init__()
@@ -35,12 +35,12 @@ class UndoOffered(Message):
 
 
 class ActDone(Message):
-    """A write ended well. ``said`` is one line for a toast ("" says nothing); ``ticket`` is the write's number."""
+    """A write ended well. ``text`` is one line for a toast, ``""`` for none; ``ticket`` is the write's number."""
 
-    def __init__(self, verb: str, said: str, ticket: int = 0) -> None:
+    def __init__(self, verb: str, text: str, ticket: int = 0) -> None:
         super().__init__()
         self.verb = verb
-        self.said = said
+        self.text = text
         self.ticket = ticket
 
 
@@ -90,7 +90,7 @@ class WorkerEnded(Message):
 
 
 class RangeRead(Message):
-    """The ids of a list's rows from ``start`` on, that somebody drew a range over."""
+    """The ids of a list's rows from ``start`` on, which ``read_range`` asked for."""
 
     def __init__(self, pane: Pane, start: int, ids: list[int]) -> None:
         super().__init__()

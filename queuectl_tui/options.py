@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from core import __version__
 
-#: How many jobs of the demo run at once unless the person says otherwise.
+#: How many jobs of the demo run at once unless ``--concurrency`` is given.
 DEMO_SLOTS = 6
 
 _DESCRIPTION = """\

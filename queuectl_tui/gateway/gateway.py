@@ -1,4 +1,4 @@
-"""What the dashboard asks of the queue: every method returns at once, what came of it is posted as messages."""
+"""What the dashboard asks of the queue: every method returns at once, results are posted as messages."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from textual.message import Message
 
-from core.model import Act, Job, Key, NewJob, State, View
+from core.model import Act, Key, NewJob, View
 from core.queue import Progress, Queue
-from core.rules.states import Verb, undoable_moves
 from queuectl_tui.gateway.detail_reader import DetailRequest
 from queuectl_tui.gateway.host import WorkerHost
 from queuectl_tui.gateway.reader import Reader
+from queuectl_tui.gateway.results import Selected, result_of, result_of_cancel, result_of_undo
 from queuectl_tui.gateway.window import Wanted, next_sort
 from queuectl_tui.gateway.writer import Write, Writer
 from queuectl_tui.messages import JobEnqueued, RangeRead, SnapshotTaken, UndoOffered
@@ -21,29 +21,11 @@ from queuectl_tui.snapshot import Pane, Snapshot
 
 __all__ = ["DetailRequest", "Gateway", "Selected", "Wanted", "next_sort"]
 
-#: What a verb acts on: job ids, or all jobs of a view.
-Selected = list[int] | View
-
-#: Of how many running jobs a cancel looks whether a worker watches them.
-_MANY = 1000
-
-#: How an act is told: past tense of the verb.
-_PAST = {
-    "replay": "Replayed",
-    "retry": "Retried",
-    "cancel": "Cancelled",
-    "kill": "Killed",
-    "purge": "Purged",
-    "restore": "Restored",
-    "edit": "Edited",
-}
-_CAN_UNDO = frozenset(verb.value for verb in Verb if undoable_moves(verb))
-
 
 class Gateway:
     """Joins the reader, the writer and the worker of one database for one dashboard.
 
-    All methods return at once; what came of them is posted as messages to whoever was named in ``connect``.
+    All methods return at once; results are posted as messages by way of what ``connect`` was given.
     """
 
     def __init__(self, queue: Queue, *, slots: int = 1, reader: Reader | None = None) -> None:
@@ -61,7 +43,7 @@ class Gateway:
 
     @property
     def is_read_only(self) -> bool:
-        """Tell whether nothing may be written."""
+        """Return whether writes are refused."""
         return self._queue.is_read_only
 
     @property
@@ -78,7 +60,7 @@ class Gateway:
         return self._queue.now()
 
     def connect(self, post: Callable[[Message], bool]) -> None:
-        """Say where messages go, and start the threads."""
+        """Start the threads; ``post`` is called on them with each message and returns whether it was taken."""
         self._target = post
         if not self._is_open:
             self._is_open = True
@@ -129,11 +111,7 @@ class Gateway:
 
     def read_range(self, pane: Pane, start: int, length: int) -> None:
         """Read the ids of rows that are not loaded; ``RangeRead`` brings them."""
-
-        def tell(ids: list[int]) -> None:
-            self._post(RangeRead(pane, start, ids))
-
-        self._reader.read_range(pane, start, length, tell)
+        self._reader.read_range(pane, start, length, lambda ids: self._post(RangeRead(pane, start, ids)))
 
     # --- writing
 
@@ -143,7 +121,7 @@ class Gateway:
         def add(_: Progress) -> None:
             self._post(JobEnqueued(self._queue.add(job)))
 
-        return self._writer.submit(Write("enqueue", add, lambda _: ""))
+        return self._writer.submit(Write("enqueue", add))
 
     def retry(self, jobs: Selected) -> int:
         """Replay finished jobs, make delayed ones due now; return the ticket as ``enqueue`` does."""
@@ -156,35 +134,7 @@ class Gateway:
         def cancel(progress: Progress) -> Act:
             return self._queue.cancel(jobs, kill=kill, progress=progress)
 
-        return self._writer.submit(Write(verb, cancel, lambda act: self._said_of_cancel(verb, act, jobs)))
-
-    def _said_of_cancel(self, verb: str, act: Act | None, jobs: Selected) -> str:
-        """Return the line that tells what a cancel did, and what it can only do once a worker comes."""
-        left = [job.unwatched for job in self._left_of(jobs)]
-        stopping = [unwatched for unwatched in left if unwatched is not None and unwatched.is_stopping]
-        ended = sum(unwatched.has_ended for unwatched in stopping)
-        late = len(stopping) - ended
-        if act is None or not act.count or not stopping:
-            return said_of(verb, act)
-        coming = "will be cancelled when a worker comes: no living one watches"
-        over = "ended already; a worker records how, once one is alive."
-        if late >= act.count:
-            return f"{_jobs(late)} {coming} {'it' if late == 1 else 'them'}."
-        if ended >= act.count:
-            return f"{_jobs(ended)} {over}"
-        said = [f"{late:,} of them {coming} them."] if late else []
-        said += [f"{ended:,} of them {over}"] if ended else []
-        return " ".join([said_of(verb, act), *said])
-
-    def _left_of(self, jobs: Selected) -> list[Job]:
-        """Return those of the selected jobs that still run, with what is known of the unwatched ones."""
-        running = (State.RUNNING,)
-        if not isinstance(jobs, View):
-            found = self._queue.jobs(View(states=running), limit=_MANY)
-            return self._queue.watched([job for job in found if job.id in jobs])
-        if jobs.states and State.RUNNING not in jobs.states:
-            return []
-        return self._queue.watched(self._queue.jobs(View(states=running, terms=jobs.terms), limit=_MANY))
+        return self._writer.submit(Write(verb, cancel, lambda act: result_of_cancel(self._queue, verb, act, jobs)))
 
     def purge(self, jobs: Selected) -> int:
         """Remove finished jobs from sight; return the ticket as ``enqueue`` does."""
@@ -195,29 +145,29 @@ class Gateway:
         return self._act("edit", lambda _: self._queue.edit(job_id, then_retry=then_retry, **fields))
 
     def offer_undo(self) -> None:
-        """Look what the last act is, whoever did it; ``UndoOffered`` brings it."""
+        """Read which act an undo would undo, also one of another process; ``UndoOffered`` brings it."""
 
         def look(_: Progress) -> None:
             self._post(UndoOffered(self._queue.last_act()))
 
-        self._writer.submit(Write("undo", look, lambda _: ""))
+        self._writer.submit(Write("undo", look))
 
     def undo(self, act_id: int) -> None:
         """Undo an act."""
-        self._writer.submit(Write("undo", lambda progress: self._queue.undo(act_id, progress=progress), undone))
+        self._writer.submit(Write("undo", lambda progress: self._queue.undo(act_id, progress=progress), result_of_undo))
 
     def pause(self, lane: str | None, is_paused: bool) -> None:
         """Pause or resume a lane; ``None`` means everything."""
 
-        def turn(_: Progress) -> None:
+        def switch(_: Progress) -> None:
             if is_paused:
                 self._queue.pause(lane)
             else:
                 self._queue.resume(lane)
 
         what = "Everything" if lane is None else f"Queue {lane}"
-        said = f"{what} paused; running jobs go on." if is_paused else f"{what} resumed."
-        self._writer.submit(Write("pause", turn, lambda _: said))
+        result = f"{what} paused; running jobs go on." if is_paused else f"{what} resumed."
+        self._writer.submit(Write("pause", switch, result))
 
     def stop_worker(self, worker_id: int) -> None:
         """Ask a worker, here or elsewhere, to finish what runs and end."""
@@ -225,39 +175,12 @@ class Gateway:
         def ask(_: Progress) -> None:
             self._queue.stop_worker(worker_id)
 
-        self._writer.submit(Write("stop worker", ask, lambda _: f"Worker {worker_id} was asked to stop."))
+        self._writer.submit(Write("stop worker", ask, f"Worker {worker_id} was asked to stop."))
 
     def resize(self, change: int) -> None:
-        """Run more or fewer jobs at once in this process."""
+        """Let this process run ``change`` more jobs at once, or fewer."""
         self._host.resize(change)
         self._reader.wake()
 
     def _act(self, verb: str, do: Callable[[Progress], Act]) -> int:
-        return self._writer.submit(Write(verb, do, lambda act: said_of(verb, act)))
-
-
-def said_of(verb: str, act: Act | None) -> str:
-    """Return the line that tells a person what an act did, and how to take it back."""
-    if act is None:
-        return ""
-    if act.count == 0:
-        return f"Nothing to {verb}: {act.skipped:,} skipped." if act.skipped else f"Nothing to {verb}."
-    skipped = f", {act.skipped:,} skipped" if act.skipped else ""
-    undo = " z undoes it." if verb in _CAN_UNDO and act.id else ""
-    return f"{_told(act, verb)}{skipped}.{undo}"
-
-
-def undone(act: Act | None) -> str:
-    """Return the line that tells what was taken back."""
-    if act is None:
-        return ""
-    skipped = f", {act.skipped:,} had moved on" if act.skipped else ""
-    return f"Undone: {act.verb.removeprefix('undo ')} of {_jobs(act.count)}{skipped}."
-
-
-def _told(act: Act, verb: str) -> str:
-    return f"{_PAST.get(verb, verb.capitalize())} {_jobs(act.count)}"
-
-
-def _jobs(number: int) -> str:
-    return f"{number:,} {'job' if number == 1 else 'jobs'}"
+        return self._writer.submit(Write(verb, do, lambda act: result_of(verb, act)))

@@ -14,7 +14,7 @@ RATE_WINDOW_S = 10
 
 
 class Meter:
-    """Remembers what the newest minutes held, so that it can tell what happened since it last looked."""
+    """Remembers what the newest minutes held: what they hold more at the next reading has happened since."""
 
     def __init__(self) -> None:
         self._seen: dict[datetime, tuple[int, int]] = {}

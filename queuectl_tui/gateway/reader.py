@@ -31,7 +31,7 @@ class Reader:
         self._on_snapshot: Callable[[], bool] = lambda: False
         # guarded by the condition, as far as another thread writes or reads it
         self._condition = threading.Condition()
-        self._requests: list[Callable[[], None]] = []
+        self._requests: list[Callable[[], object]] = []
         self._is_stopping = False
         self._is_woken = True
         self._is_unwanted = False
@@ -90,11 +90,11 @@ class Reader:
         """Show this job's detail and output."""
         self._request(lambda: self._source.show_detail(request), supersedes=True)
 
-    def read_range(self, pane: Pane, start: int, length: int, on_read: Callable[[list[int]], None]) -> None:
+    def read_range(self, pane: Pane, start: int, length: int, on_read: Callable[[list[int]], object]) -> None:
         """Read the ids of a pane's rows; ``on_read`` gets them on the reader's thread."""
         self._request(lambda: on_read(self._queue.ids(self._source.view(pane))[start : start + length]))
 
-    def _request(self, change: Callable[[], None], *, supersedes: bool = False) -> None:
+    def _request(self, change: Callable[[], object], *, supersedes: bool = False) -> None:
         """Do this on the reader's thread next; what ``supersedes`` ends a slow read that goes on now."""
         with self._condition:
             self._requests.append(change)

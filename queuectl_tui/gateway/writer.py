@@ -21,11 +21,11 @@ PROGRESS_SPACING_S = 0.1
 
 
 class Write(NamedTuple):
-    """One write: its verb, what performs it, and the line that describes its result (``""`` for none)."""
+    """One write: its verb, what performs it, and the line about its result, or what makes that line of an act."""
 
     verb: str
     perform: Callable[[Progress], Act | None]
-    describe: Callable[[Act | None], str]
+    result: str | Callable[[Act], str] = ""
 
 
 class Writer:
@@ -69,7 +69,7 @@ class Writer:
             except Exception as error:  # the gateway's boundary: a write that fails must not end the thread
                 self._post(ActRefused(write.verb, f"{type(error).__name__}: {error}", ticket))
             else:
-                self._post(ActDone(write.verb, _described(write, act), ticket))
+                self._post(ActDone(write.verb, _result_of(write, act), ticket))
             self._on_commit()
 
     def _progress(self, verb: str) -> Progress:
@@ -85,9 +85,11 @@ class Writer:
         return report
 
 
-def _described(write: Write, act: Act | None) -> str:
+def _result_of(write: Write, act: Act | None) -> str:
     """Return the line about a write's result; where reading for it fails, a line that says that the write was done."""
+    if isinstance(write.result, str) or act is None:
+        return write.result if isinstance(write.result, str) else ""
     try:
-        return write.describe(act)
+        return write.result(act)
     except Exception as error:  # as above: it must not end the thread
         return f"The {write.verb} is done; what became of each job could not be read: {error}"

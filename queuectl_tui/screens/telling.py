@@ -41,8 +41,8 @@ class Telling(Board, inherit_bindings=False):
         self.footer.clear_progress()
         self.answer_form(message.ticket, None)
         self.on_refusal.pop(message.ticket, None)
-        if message.said:
-            self.toast(message.said)
+        if message.text:
+            self.toast(message.text)
 
     def on_act_refused(self, message: ActRefused) -> None:
         """Tell why something was not done, in the form that asked for it if there is one."""

@@ -15,6 +15,7 @@ from core.clock import to_datetime
 from core.model import Job, NewJob, Phase, State, Term, Unwatched, View
 from core.queue import Queue
 from queuectl_tui.gateway.gateway import Gateway
+from queuectl_tui.gateway.results import result_of_cancel
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.widgets.detail_lines import Facts, attempts, overview
 from queuectl_tui.widgets.job_line import UNICODE, Needs, columns_for, glyph, tail
@@ -61,8 +62,7 @@ def test_a_cancel_that_comes_after_the_end_changes_nothing_about_it(queue: Queue
     assert job.unwatched is not None
     assert job.unwatched.has_ended
     assert "has ended already" in cancel.fate(job, State.RUNNING, (), is_waiting=False)[1]
-    gateway = Gateway(queue, slots=0)
-    assert gateway._said_of_cancel("cancel", act, [orphan]).startswith("1 job ended already")
+    assert result_of_cancel(queue, "cancel", act, [orphan]).startswith("1 job ended already")
     drain(queue)
     assert queue.job(orphan).state is State.COMPLETED
 
@@ -70,17 +70,16 @@ def test_a_cancel_that_comes_after_the_end_changes_nothing_about_it(queue: Queue
 def test_a_cancel_of_others_says_nothing_of_one_that_had_ended(queue: Queue, orphan: int) -> None:
     """It tells of the jobs that it was for, and of a part of them which part."""
     end(queue, orphan)
-    gateway = Gateway(queue, slots=0)
     queue.cancel(orphan)
     others = View(states=(State.PENDING,))
     queue.enqueue("true")
-    assert gateway._said_of_cancel("cancel", queue.cancel(others), others) == "Cancelled 1 job. z undoes it."
+    assert result_of_cancel(queue, "cancel", queue.cancel(others), others) == "Cancelled 1 job. z undoes it."
     elsewhere = View(terms=(Term("queue", "elsewhere"),))
     other = queue.enqueue(NewJob("true", queue="elsewhere")).id
-    assert gateway._said_of_cancel("cancel", queue.cancel(elsewhere), elsewhere) == "Cancelled 1 job. z undoes it."
+    assert result_of_cancel(queue, "cancel", queue.cancel(elsewhere), elsewhere) == "Cancelled 1 job. z undoes it."
     queue.replay(other)
     both = [orphan, other]
-    said = gateway._said_of_cancel("cancel", queue.cancel(both), both)
+    said = result_of_cancel(queue, "cancel", queue.cancel(both), both)
     assert said.endswith(" 1 of them ended already; a worker records how, once one is alive.")
 
 
@@ -149,8 +148,8 @@ def test_the_dashboard_says_so(queue: Queue, orphan: int) -> None:
         assert orphan_of(listener, Phase.UNWATCHED) == orphan
         said: list[str] = []
         act = queue.cancel(orphan)
-        said.append(gateway._said_of_cancel("cancel", act, [orphan]))
-        said.append(gateway._said_of_cancel("cancel", act, View(states=(State.RUNNING,))))
+        said.append(result_of_cancel(queue, "cancel", act, [orphan]))
+        said.append(result_of_cancel(queue, "cancel", act, View(states=(State.RUNNING,))))
         assert said == ["1 job will be cancelled when a worker comes: no living one watches it."] * 2
         Path("go").touch()
         orphan_of(listener, Phase.ENDED)

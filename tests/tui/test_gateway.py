@@ -20,7 +20,8 @@ from core.model import Act, Counts, NewJob, State, Term, View
 from core.queue import Queue
 from core.rules.filters import parse_filter
 from queuectl_tui.gateway import pacing
-from queuectl_tui.gateway.gateway import DetailRequest, Gateway, said_of
+from queuectl_tui.gateway.gateway import DetailRequest, Gateway
+from queuectl_tui.gateway.results import result_of
 from queuectl_tui.gateway.writer import Write, Writer
 from queuectl_tui.messages import ActDone, ActRefused, JobEnqueued, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, Snapshot
@@ -157,7 +158,7 @@ def test_a_refusal_is_told_with_its_reason(idle: Listener) -> None:
     assert "command" in refusal.reason
 
 
-def test_an_order_that_cannot_say_what_it_did_is_done_and_the_next_one_is_carried_out() -> None:
+def test_a_write_whose_result_cannot_be_read_is_done_and_the_next_one_is_performed() -> None:
     """A cancel reads the jobs that still run; the database may be gone by then."""
 
     def fail(_: Act | None) -> str:
@@ -166,13 +167,15 @@ def test_an_order_that_cannot_say_what_it_did_is_done_and_the_next_one_is_carrie
     messages: list[Message] = []
     writer = Writer(messages.append, lambda: None)
     writer.start()
-    writer.submit(Write("cancel", lambda _: None, fail))
-    writer.submit(Write("purge", lambda _: None, lambda _: "Purged."))
+    writer.submit(Write("cancel", lambda _: Act(1, "cancel", 1), fail))
+    writer.submit(Write("purge", lambda _: Act(2, "purge", 1), lambda act: f"Purged {act.count}."))
+    writer.submit(Write("pause", lambda _: None, "Paused."))
     writer.stop(60.0)
-    said = [(message.verb, message.said) for message in messages if isinstance(message, ActDone)]
+    said = [(message.verb, message.text) for message in messages if isinstance(message, ActDone)]
     assert said == [
         ("cancel", "The cancel is done; what became of each job could not be read: gone"),
-        ("purge", "Purged."),
+        ("purge", "Purged 1."),
+        ("pause", "Paused."),
     ]
 
 
@@ -187,7 +190,7 @@ def test_an_act_says_what_it_did_and_undo_takes_it_back(idle: Listener, queue: Q
     assert (offer.title, offer.sample, offer.obstacle) == ("cancel of 2 jobs", "true", None)
     idle.gateway.undo(offer.act.id)
     idle.until(lambda: sorted(ids(idle, Pane.PENDING)) == [first, second])
-    said = [message.said for message in idle.messages if isinstance(message, ActDone) and message.said]
+    said = [message.text for message in idle.messages if isinstance(message, ActDone) and message.text]
     assert said == ["Cancelled 2 jobs. z undoes it.", "Undone: cancel of 2 jobs."]
 
 
@@ -336,7 +339,7 @@ def test_a_read_only_gateway_runs_no_worker(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verb", "count", "skipped", "said"),
+    ("verb", "count", "skipped", "line"),
     [
         ("purge", 17, 0, "Purged 17 jobs. z undoes it."),
         ("retry", 1, 2, "Retried 1 job, 2 skipped. z undoes it."),
@@ -344,10 +347,10 @@ def test_a_read_only_gateway_runs_no_worker(tmp_path: Path) -> None:
         ("cancel", 0, 0, "Nothing to cancel."),
     ],
 )
-def test_what_is_said_of_an_act(verb: str, count: int, skipped: int, said: str) -> None:
+def test_the_line_about_what_an_act_did(verb: str, count: int, skipped: int, line: str) -> None:
     from core.model import Act
 
-    assert said_of(verb, Act(1 if count else 0, verb, count, skipped)) == said
+    assert result_of(verb, Act(1 if count else 0, verb, count, skipped)) == line
 
 
 def test_a_slow_filter_is_given_up_for_the_next_one(idle: Listener, queue: Queue) -> None:
