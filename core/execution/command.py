@@ -30,7 +30,7 @@ def check_descriptors() -> None:
 
 
 def keep_descriptors_from_commands() -> None:
-    """Have no command inherit what this process itself was given (a pipe, somebody's lock); Python keeps the rest."""
+    """Have no command inherit what this process was given (a pipe, its parent's lock); the rest Python keeps."""
     for name in os.listdir("/dev/fd"):
         with contextlib.suppress(OSError, ValueError):
             if int(name) > 2:
@@ -56,7 +56,7 @@ def start(
 
 
 class Command:
-    """A command that runs: under a shim that this process started, or an adopted one, started by somebody else."""
+    """A command that runs: under a shim that this process started, or under one that another worker started."""
 
     def __init__(
         self, spool: Spool, attempt_id: int, pid: int | None, shim: Shim | None = None, *, is_here: bool = True
@@ -79,7 +79,7 @@ class Command:
         return self._pidfd if self.shim is None else self.shim.descriptor
 
     def is_running(self) -> bool:
-        """Tell whether some process of the command's tree holds the run file's lock."""
+        """Return whether some process of the command's tree holds the run file's lock."""
         return is_locked(self._spool.run_file(self._attempt_id))
 
     def _has_tree(self, status: Status) -> bool:
@@ -89,13 +89,13 @@ class Command:
         """
         if self.is_running():
             return True
-        has_told = status.exit_code is not None or (self._exit is not None and self._exit.code is not None)
-        if has_told or self.pid is None or not self.is_here:
+        has_status = status.exit_code is not None or (self._exit is not None and self._exit.code is not None)
+        if has_status or self.pid is None or not self.is_here:
             return False
         return session_lives(self._spool.run_file(self._attempt_id), self.pid)
 
     def has_ended(self) -> bool:
-        """Tell whether the command's exit status is on record already."""
+        """Return whether the command's exit status is in the run file already."""
         with contextlib.suppress(OSError):
             return read_status(self._spool, self._attempt_id).exit_code is not None
         return False
@@ -114,7 +114,7 @@ class Command:
         if self._has_tree(status) and not (
             self._was_killed and (status.exit_code is not None or self._is_group_gone())
         ):
-            # the shim is gone and its command lives on: from now on the lock tells, and the session
+            # the shim is gone and its command lives on: from now on the lock is looked at, and the session
             self._exit = None
             self.close()
             return None
@@ -148,8 +148,8 @@ class Command:
         if is_stopping and (not shim.has_ended() or (not self._was_killed and self.is_running())):
             return False
         if not self._was_killed and shim.was_killed():
-            has_told = read_status(self._spool, self._attempt_id).exit_code is not None
-            if not has_told and session_lives(self._spool.run_file(self._attempt_id), shim.pid):
+            has_status = read_status(self._spool, self._attempt_id).exit_code is not None
+            if not has_status and session_lives(self._spool.run_file(self._attempt_id), shim.pid):
                 return False
         self._exit = shim.reap()
         if self._exit is None:
@@ -158,7 +158,7 @@ class Command:
         return True
 
     def leave(self) -> None:
-        """Leave the command to run on, for another worker to adopt."""
+        """Let the command run on without this worker, for another one to adopt."""
         if self.shim is not None:
             self.shim.leave()
             self.shim = None
@@ -188,7 +188,7 @@ class Command:
         return self.pid is not None and not group_lives(self._spool.run_file(self._attempt_id), self.pid)
 
     def close(self) -> None:
-        """Let go of what announces the end."""
+        """Close the descriptor that announces the end."""
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1

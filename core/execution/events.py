@@ -1,4 +1,4 @@
-"""What a worker tells about its work: facts, in the past tense."""
+"""What a worker reports about its work: facts, in the past tense."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class AttemptAdopted(NamedTuple):
 
 
 class AttemptEnded(NamedTuple):
-    """An attempt's ending is recorded, and so is what follows. ``job`` is as it was while it ran."""
+    """An attempt's ending is recorded, with the decision that followed. ``job`` is the job while it ran."""
 
     job: Job
     attempt_id: int
@@ -82,7 +82,7 @@ class LockFileRemoved(NamedTuple):
 
 
 class RecoveryBlocked(NamedTuple):
-    """Attempts of other workers can be taken neither for running nor for lost: why, and what to do."""
+    """Attempts of other workers may be running or lost, which cannot be seen: why, and what to do."""
 
     message: str
 
@@ -92,7 +92,7 @@ class RecoveryUnblocked(NamedTuple):
 
 
 class LoopFailed(NamedTuple):
-    """An error inside one turn of the loop; the loop goes on."""
+    """An error inside one step of the loop; the loop goes on."""
 
     error: BaseException
 

@@ -1,4 +1,4 @@
-"""When the size of a growing output is looked at, so that one that passes its limit is found soon after. Pure."""
+"""When to look at the size of a growing output, so that one that passes its limit is found soon after. Pure."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class OutputWatch:
         self.look_at_s = now + FIRST_S
 
     def saw(self, size: int, limit: int, now: float) -> bool:
-        """Take the size of now; return whether it is beyond the limit.
+        """Record the ``size`` of the output at ``now``, in bytes; return whether it is beyond the ``limit``.
 
         The next look comes when half the time is over in which the output reaches the limit if it grows on as it did
-        since the last one. An output that stands still is looked at once in ``MOST_S``.
+        since the last look. An output that stands still is looked at once in ``MOST_S``.
         """
         grown = size - self._size
         wait_s = 2 * self._wait_s

@@ -1,6 +1,6 @@
-"""The processes of this system: a session's members, who has a file open, and orphans to reap. Linux tells by /proc.
+"""The processes of this system: a session's members, which have a file open, and orphans to reap. Read from /proc.
 
-A process number alone names nobody: it is given out again once no process, group and session has it.
+A process number alone identifies no process: it is given out again once no process, group and session has it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def processes(*, are_zombies: bool = False) -> Iterator[Process]:
 def group_has(path: str, group: int) -> bool:
     """Return whether some process of a group is seen to have the file at a path open: it is no stranger's group then.
 
-    Files of processes of other users cannot be seen, but by root. Elsewhere than on Linux ``lsof`` tells.
+    Files of processes of other users cannot be seen, but by root. Elsewhere than on Linux ``lsof`` is run.
     """
     if not _HAS_PROC:
         return any(_group_of(pid) == group for pid in _pids_by_lsof(path))
@@ -65,7 +65,7 @@ def session_lives(path: str, number: int) -> bool:
     """Return whether a session has members. The file at a path is the run file of the session's command.
 
     Its leader never lets go of that file: a living process that has the number and does not have the file open got the
-    number later, and all members are a stranger's. Elsewhere than on Linux nothing tells: no session lives.
+    number later, and all members are a stranger's. Elsewhere than on Linux this cannot be seen, and the answer is no.
     """
     return _lives(path, number, [process.pid for process in processes() if process.session == number])
 
@@ -77,7 +77,7 @@ def _lives(path: str, number: int, members: Sequence[int]) -> bool:
 def reap_orphans(own: Callable[[], Container[int]]) -> int:
     """Reap the zombies that became children of this process, process 1 of a container; return how many.
 
-    Not those in ``own()``, asked after the look, and none of this process's session: whoever started them waits.
+    Not those in ``own()``, asked after the look, and none of this process's session: what started them waits for them.
     """
     here, my_session = os.getpid(), os.getsid(0)
     zombies = [process for process in processes(are_zombies=True) if process.parent == here]

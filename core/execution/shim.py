@@ -1,8 +1,9 @@
-"""The shim of one attempt: the small ``/bin/sh`` around its command. Each is used for one attempt only.
+"""Run one command under a small ``/bin/sh`` that outlives the worker and writes the exit status to the run file.
 
-A shim leads a session of its own. It writes its pid into the run file (descriptor 9), enters the job's directory, runs
-the command, writes the command's exit status into the run file, and exits with that status. It outlives its worker, and
-every signal that can be caught: a command may signal its own group, which the shim belongs to.
+Each of these shims is used for one attempt only, and leads a session of its own. It writes its pid into the run file
+(descriptor 9), enters the job's directory, runs the command, writes the command's exit status into the run file, and
+exits with that status. It outlives every signal that can be caught: a command may signal its own group, which the shim
+belongs to.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _SHELL = "/bin/sh"
 _HAS_PIDFD = hasattr(os, "pidfd_open")
 _MARGIN_KIB = 1024
 
-# The command comes in this variable, not as an argument: who looks for it by its words (pkill -f) finds it alone.
+# The command comes in this variable, not as an argument: a search for its words (pkill -f) finds the command alone.
 _COMMAND = "QUEUECTL_SHIM_COMMAND"
 
 # A trap that does nothing, not an ignored signal: the command would inherit that. The signals left out do nothing by
@@ -77,7 +78,7 @@ _own_pids: set[int] = set()
 
 
 def withhold(descriptor: int) -> None:
-    """Have no shim, and no process that is forked off, hold a descriptor of this one's; ``release`` ends that."""
+    """Close a descriptor of this process in every shim and every forked process, until ``release``."""
     if not _hooks:
         _hooks.append(True)
         os.register_at_fork(after_in_child=_let_go_in_child)
@@ -92,12 +93,12 @@ def _let_go_in_child() -> None:
 
 
 def release(descriptor: int) -> None:
-    """Forget a descriptor that was withheld: it is about to be closed."""
+    """End what ``withhold`` began for a descriptor: it is about to be closed."""
     _withheld.discard(descriptor)
 
 
 class Exit(NamedTuple):
-    """How a shim ended: its exit status, ``None`` after a signal; what it and its command used, if that is known."""
+    """How a shim ended: its exit status (``None`` after a signal), and what it and its command used, if known."""
 
     code: int | None
     cpu_ms: int | None = None
@@ -105,14 +106,14 @@ class Exit(NamedTuple):
 
     @property
     def is_refusal(self) -> bool:
-        """Whether it may have ended because the system let it start no process; then it has recorded no status."""
+        """Whether the shim may have ended because the system let it start no process; no status is recorded then."""
         return self.code in _REFUSED
 
 
 class Shim:
     """A shim that this process started, the leader of a session and a process group with its ``pid``.
 
-    ``descriptor`` becomes readable when it has ended; it is negative when there was none left to be told by.
+    ``descriptor`` becomes readable when it has ended; it is negative when the system had no descriptor left for that.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class Shim:
         writer: int,
         output: int,
     ) -> None:
-        """Start one that has ``shell`` run ``command`` in a directory; raise ``OSError`` when the system refuses.
+        """Start a shim that has ``shell`` run ``command`` in a directory; raise ``OSError`` when the system refuses.
 
         ``lock`` and ``writer`` are descriptors of the run file, ``output`` one of the output file.
         """
@@ -142,51 +143,51 @@ class Shim:
                 self.descriptor = os.pidfd_open(self.pid)
 
     def has_ended(self) -> bool:
-        """Tell whether it has ended; one that is not reaped keeps its number from being another's."""
+        """Return whether the shim has ended; until it is reaped, no other process gets its number."""
         try:
             return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
         except ChildProcessError:
-            return True  # somebody else in this process reaped it
+            return True  # another thread of this process reaped it
 
     def was_killed(self) -> bool:
-        """Return whether a signal ended it, which only KILL can; it is not reaped by this look."""
+        """Return whether a signal ended the shim, which only KILL can; this does not reap it."""
         if not hasattr(os, "waitid"):
             return False
         try:
             found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
-            return False  # somebody else in this process reaped it
+            return False  # another thread of this process reaped it
         return found is not None and found.si_code != os.CLD_EXITED
 
     def reap(self) -> Exit | None:
-        """Return how it ended, ``None`` while it runs. It is reaped then, and its number may become another's."""
+        """Return how the shim ended, ``None`` while it runs. Its number may be given out again then."""
         try:
-            pid, status, usage = os.wait4(self.pid, 0 if self._has_told() else os.WNOHANG)
+            pid, status, usage = os.wait4(self.pid, 0 if self._has_closed_pipe() else os.WNOHANG)
         except ChildProcessError:
             self.close()
-            return Exit(None)  # somebody else in this process reaped it
+            return Exit(None)  # another thread of this process reaped it
         if pid == 0:
             return None
         _own_pids.discard(self.pid)
         self.close()
         if not os.WIFEXITED(status):
-            return Exit(None)  # what its command used went to whoever reaps that
+            return Exit(None)  # what its command used is only known to the process that reaps the command
         return Exit(os.WEXITSTATUS(status), round((usage.ru_utime + usage.ru_stime) * 1000), _peak_bytes(usage))
 
-    def _has_told(self) -> bool:
-        """Tell whether its end of the pipe is closed: then it is about to end."""
+    def _has_closed_pipe(self) -> bool:
+        """Return whether the shim's end of the pipe is closed: it is about to end then."""
         try:
             return self._reader >= 0 and os.read(self._reader, 1) == b""
         except BlockingIOError:
             return False
 
     def leave(self) -> None:
-        """Leave it to run on; ``reap_left_behind`` reaps it."""
+        """Let the shim run on without its worker; ``reap_left_behind`` reaps it."""
         self.close()
         _left_behind.append((os.getpid(), self))
 
     def close(self) -> None:
-        """Let go of its descriptor."""
+        """Close the descriptors that announce the end."""
         for descriptor in {self._reader, self.descriptor} - {-1}:
             os.close(descriptor)
         self._reader = self.descriptor = -1
@@ -220,7 +221,7 @@ def why_no_shell(shell: str, path: str | None) -> str | None:
 
 
 def why_not_entered(directory: str) -> str:
-    """Return why a shim could not enter a directory, as far as it can still be seen: the end of a sentence."""
+    """Return the end of a sentence: why a shim could not enter a directory, as far as can still be seen."""
     try:
         os.stat(os.path.join(directory, "."))
     except FileNotFoundError:
@@ -265,9 +266,9 @@ def _text(has_old: bool, *, is_plain: bool = False, hidden: int = 0) -> str:
 
     It sets no variable, which could be one of the environment's; "cd" sets OLDPWD. All in one line, so that a shell's
     "/bin/sh: 1: …" is the same with and without the second shell. Nothing that fails ends it early, should the
-    environment tell bash so (SHELLOPTS); no function of the environment's is called (BASH_FUNC_echo%%). Its own stderr
-    is /dev/null: what it has to say ("Killed") is not output of the command's. For that the parentheses: dash redirects
-    a command that stands alone in itself.
+    environment ask bash for that (SHELLOPTS); no function of the environment's is called (BASH_FUNC_echo%%). Its own
+    stderr is /dev/null: what it has to say ("Killed") is not output of the command's. For that the
+    parentheses: dash redirects a command that stands alone in itself.
     """
     if is_plain:
         take, run = f"set -- ${_COMMAND}", '"$@"'
@@ -290,7 +291,7 @@ def _text(has_old: bool, *, is_plain: bool = False, hidden: int = 0) -> str:
 
 @contextlib.contextmanager
 def _end_pipe() -> Iterator[tuple[int, int]]:
-    """Give the ends of a pipe that tells a shim's end where pidfds do not: the reader, and what the shim holds."""
+    """Yield the ends of a pipe that announces a shim's end where pidfds cannot: the reader, and what the shim holds."""
     if _HAS_PIDFD:
         yield -1, -1
         return
@@ -314,7 +315,7 @@ def _spawn(
     output: int,
     end: int,
 ) -> int:
-    tells = () if end < 0 else ((os.POSIX_SPAWN_DUP2, end, _END_DESCRIPTOR),)
+    announces_end = () if end < 0 else ((os.POSIX_SPAWN_DUP2, end, _END_DESCRIPTOR),)
     return os.posix_spawn(
         arguments[0],
         arguments,
@@ -323,7 +324,7 @@ def _spawn(
             *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in tuple(_withheld)),
             (os.POSIX_SPAWN_DUP2, lock, LOCK_DESCRIPTOR),
             (os.POSIX_SPAWN_DUP2, writer, _STATUS_DESCRIPTOR),
-            *tells,
+            *announces_end,
             (os.POSIX_SPAWN_DUP2, output, 1),
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
@@ -335,7 +336,7 @@ def _spawn(
 
 
 def off_targets(descriptor: int) -> int:
-    """Return the descriptor, moved if it has a number that another has in a shim."""
+    """Return a descriptor, moved to a higher number if its own has a fixed use in a shim (``TARGETS``)."""
     if descriptor not in TARGETS:
         return descriptor
     try:
