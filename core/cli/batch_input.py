@@ -40,7 +40,7 @@ def is_array(text: str) -> bool:
         return False
 
 
-def new_job(text: str, defaults: Mapping[str, Any], now: Now) -> NewJob:
+def new_job_of_text(text: str, defaults: Mapping[str, Any], now: Now) -> NewJob:
     """Return the job that a text means: a shell command or a JSON object; ``defaults`` hold where it says nothing."""
     if is_json(text):
         return NewJob(**{**defaults, **fields_of_json(text, now)})
@@ -75,7 +75,7 @@ class JobLines:
                 text = line.decode()
             except UnicodeDecodeError:
                 raise UsageError("it is not valid UTF-8") from None
-            job = new_job(text, self._defaults, self._now)
+            job = new_job_of_text(text, self._defaults, self._now)
             if job.name is not None:
                 self._note_name(job.name)
             if job.cwd is not None and len(self.directories) < _MOST_DIRECTORIES:

@@ -10,7 +10,7 @@ from core.queue import Queue
 from core.rules.takers import takers
 
 
-class Helper:
+class EmbeddedWorker:
     """Runs or adopts jobs in a thread until the block is left; what still runs then goes on for the next worker."""
 
     def __init__(self, queue: Queue, *, slots: int = 0, queues: tuple[str, ...] = ()) -> None:
@@ -19,7 +19,7 @@ class Helper:
         self._queues = queues
         self._worker: Worker | None = None
 
-    def __enter__(self) -> Helper:
+    def __enter__(self) -> EmbeddedWorker:
         return self
 
     def __exit__(

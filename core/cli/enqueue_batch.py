@@ -12,7 +12,7 @@ from core.cli.context import Session
 from core.cli.exit_codes import DONE, REFUSED, Refused
 from core.cli.job_options import fields_of_object, fields_of_options, json_of
 from core.cli.json_output import print_object
-from core.cli.progress import Progress
+from core.cli.progress import ProgressBar
 from core.cli.verbs.enqueue import note_missing_directories
 from core.cli.wording import count
 from core.errors import NameTaken, UsageError
@@ -30,7 +30,7 @@ def add_lines(session: Session, options: Namespace) -> int:
     defaults = fields_of_options(options, session.now)
     with _opened(options.file) as stream:
         lines = JobLines(stream, b"\0" if options.null else b"\n", defaults, session.now)
-        with Progress(session, "adding jobs") as progress:
+        with ProgressBar(session, "adding jobs") as progress:
             try:
                 ids = session.queue(create=True).enqueue_many(lines, progress=progress)
             except (UsageError, NameTaken) as error:

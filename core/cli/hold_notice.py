@@ -14,7 +14,7 @@ from core.text import clean_line
 _LOOK_S = 0.5
 
 
-class Holding:
+class HoldNotice:
     """Says what holds a job back, a pause, a limit or the lack of a worker: once, and again for another reason."""
 
     def __init__(self, session: Session, queue: Queue) -> None:

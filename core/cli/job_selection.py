@@ -33,7 +33,7 @@ def add_filter_options(parser: Parser) -> None:
     )
 
 
-def states_of(text: str | None) -> tuple[State, ...]:
+def parse_states(text: str | None) -> tuple[State, ...]:
     """Return the states that a list of words names, each once; see ``view_of`` for ``failed``."""
     if text is None:
         return ()
@@ -46,7 +46,7 @@ def view_of(options: Namespace, *, states: Sequence[State] = ()) -> View:
     if options.state is not None and options.state.strip().lower() == "failed":
         # other queues' word for what failed and is to be tried again; such a job has spent an attempt and waits
         return _with_queue(View((State.PENDING,), (*terms, Term("attempts", 0, is_negated=True))), options)
-    return _with_queue(View(states_of(options.state) or tuple(states), tuple(terms)), options)
+    return _with_queue(View(parse_states(options.state) or tuple(states), tuple(terms)), options)
 
 
 def _with_queue(view: View, options: Namespace) -> View:
@@ -65,7 +65,7 @@ def selection_of(options: Namespace, *, states: Sequence[State]) -> View:
     return view_of(options, states=states)
 
 
-def chosen(queue: Queue, options: Namespace, verb: str, states: Sequence[State]) -> list[int]:
+def selected_ids(queue: Queue, options: Namespace, verb: str, states: Sequence[State]) -> list[int]:
     """Return the ids of the jobs that a command is for, each once: those listed, or the group that it selects now.
 
     A group is of ``states`` unless ``--state`` names others. Raises ``UsageError`` when there is neither or both, and
@@ -92,7 +92,7 @@ def is_selecting(options: Namespace) -> bool:
     return any(vars(options).get(name) is not None for name in ("state", "queue", "label", "grep"))
 
 
-def walk(queue: Queue, view: View, *, limit: int | None = None, after: object = None) -> Iterator[list[Job]]:
+def pages_of(queue: Queue, view: View, *, limit: int | None = None, after: object = None) -> Iterator[list[Job]]:
     """Yield the jobs of a view in pages, up to ``limit`` of them, those after a key if one is given."""
     now = queue.now()  # of all pages: what becomes due meanwhile changes none
     left = limit

@@ -48,20 +48,20 @@ def job_object(job: Job, now: datetime) -> dict[str, Any]:
     return shown
 
 
-def text_of(value: object) -> str:
+def json_line(value: object) -> str:
     """Return JSON on one line, in which no control character and nothing beyond ASCII stands as itself."""
     return json.dumps(value).replace("\x7f", "\\u007f")
 
 
 def print_object(value: Mapping[str, Any]) -> None:
     """Print one object."""
-    print(text_of(value))
+    print(json_line(value))
 
 
 def print_array(values: Iterable[Mapping[str, Any]]) -> int:
     """Print an array, an object a line, as they come; return how many."""
     number = 0
     for number, value in enumerate(values, start=1):
-        print(",\n" if number > 1 else "[\n", text_of(value), sep="", end="")
+        print(",\n" if number > 1 else "[\n", json_line(value), sep="", end="")
     print("\n]" if number else "[]")
     return number

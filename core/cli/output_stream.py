@@ -28,7 +28,7 @@ class Sink(Protocol):
         """Write what was held back."""
 
 
-class Raw:
+class RawSink:
     """Writes the bytes as they are."""
 
     def feed(self, data: bytes) -> None:
@@ -40,7 +40,7 @@ class Raw:
         pass
 
 
-class Clean:
+class CleanSink:
     """Writes whole lines, each made inert, behind a prefix; colours stay when stdout shows colours."""
 
     def __init__(self, session: Session, prefix: str = "") -> None:

@@ -13,7 +13,7 @@ from core.cli.context import Session
 PATIENCE_S = 0.4
 
 
-class Progress:
+class ProgressBar:
     """A bar that is called with how many are done and of how many (0: nobody knows)."""
 
     def __init__(self, session: Session, what: str) -> None:

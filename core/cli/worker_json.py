@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from core.cli.json_output import instant, text_of
+from core.cli.json_output import instant, json_line
 from core.execution import events
 
 
@@ -43,6 +43,6 @@ def _name(event: events.WorkerEvent) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
 
 
-def text_of_event(shown: dict[str, Any]) -> str:
+def json_line_of_event(shown: dict[str, Any]) -> str:
     """Return the object as one line of JSON."""
-    return text_of(shown)
+    return json_line(shown)

@@ -73,9 +73,9 @@ class WorkerLines:
                 self._session.note(f"queuectl: the lines cannot be written ({error.strerror}); the worker goes on")
 
     def _print_json(self, event: events.WorkerEvent) -> None:
-        from core.cli.worker_json import event_object, text_of_event
+        from core.cli.worker_json import event_object, json_line_of_event
 
-        print(text_of_event(event_object(event, self._session.now())))
+        print(json_line_of_event(event_object(event, self._session.now())))
 
     def _warning(self, text: str) -> str:
         return self._session.style(clean_line(text), "yellow")

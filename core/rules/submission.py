@@ -52,10 +52,10 @@ def rows_of(
 def edited_row(job: Job, fields: Mapping[str, Any], settings: Settings) -> JobRow:
     """Return the row of a job in which ``fields`` of ``NewJob`` are replaced; ``None`` clears what can be absent."""
     cleared = {name: FIELD[name].nothing for name, value in fields.items() if value is None and name in FIELD}
-    return check_job(_with_fields(new_job_of(job), {**fields, **cleared}), settings, job.cwd)
+    return check_job(_with_fields(new_job_like(job), {**fields, **cleared}), settings, job.cwd)
 
 
-def new_job_of(job: Job) -> NewJob:
+def new_job_like(job: Job) -> NewJob:
     """Return what asks for a job with the fields of this one, its name and ``run_at`` among them."""
     values = {field.name: getattr(job, field.name) for field in FIELDS}
     cleared = {name: FIELD[name].nothing for name, value in values.items() if value is None}

@@ -20,7 +20,7 @@ from core.rules.job_fields import FormPlace, JobField
 from core.text import clean_line
 from queuectl_tui.dialogs.dialog import Dialog, dialog_css
 from queuectl_tui.dialogs.form_widgets import CommandArea, DirectorySuggester, FieldBox, FieldRow, queue_box
-from queuectl_tui.dialogs.job_form import QUESTIONS, as_new, error_of, new_job, texts_of_new
+from queuectl_tui.dialogs.job_form import QUESTIONS, as_new, error_of, new_job_of_texts, texts_of_new
 from queuectl_tui.held_keys import HeldKeys
 
 _ONE_LINE = "⏎ {verb} · ^j new line · Esc cancels"
@@ -223,7 +223,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
                 self._judge()
                 return
         try:
-            job = new_job(self._base, self._before, texts, now)
+            job = new_job_of_texts(self._base, self._before, texts, now)
         except UsageError as error:
             self._say_refusal(str(error))
             return

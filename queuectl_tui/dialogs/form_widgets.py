@@ -15,7 +15,7 @@ from textual.widgets import Input, Static, TextArea
 from core.rules.job_fields import FormPlace, JobField
 from core.text import clean_line
 from queuectl_tui.dialogs.dialog import offer_key
-from queuectl_tui.dialogs.job_form import error_of, inert, told_of
+from queuectl_tui.dialogs.job_form import error_of, inert, meaning_of
 
 _SCANNED_MAX = 2000
 
@@ -140,7 +140,7 @@ class FieldRow(Vertical):
         wrong = errors.get(focused_name or "") or next(filter(None, errors.values()), None)
         told = ""
         if wrong is None and focused is not None:
-            told = told_of(focused.field.name, focused.input.value, now) or focused.hint
+            told = meaning_of(focused.field.name, focused.input.value, now) or focused.hint
         self.note.set_class(wrong is not None, "-wrong")
         self.note.update(wrong or told)
 

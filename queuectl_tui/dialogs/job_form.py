@@ -12,7 +12,7 @@ from core.rules.command_line import written
 from core.rules.instants import parse_future
 from core.rules.job_fields import FIELD, FIELDS, FormPlace, JobField
 from core.rules.job_input import check_field
-from core.rules.submission import new_job_of
+from core.rules.submission import new_job_like
 from core.rules.units import parse_decimal, parse_duration, parse_whole
 from core.text import clean_line, clean_lines
 
@@ -43,7 +43,7 @@ def _text(field: JobField, value: object) -> str:
 
 def as_new(job: Job) -> NewJob:
     """Return what would have to be asked for to get a job like this one."""
-    new = new_job_of(job)
+    new = new_job_like(job)
     return new if job.state is State.PENDING else new._replace(run_at=None)
 
 
@@ -109,7 +109,7 @@ def error_of(name: str, text: str, now: datetime) -> str | None:
     return None
 
 
-def told_of(name: str, text: str, now: datetime) -> str:
+def meaning_of(name: str, text: str, now: datetime) -> str:
     """Return what a valid text means where that is not plain: the instant of a delay; "" elsewhere."""
     at = _meaning(name, text, now) if FIELD[name].kind == "instant" else None
     if not isinstance(at, datetime):
@@ -118,7 +118,7 @@ def told_of(name: str, text: str, now: datetime) -> str:
     return f"runs {local:%a} {local.day} {local:%b %Y %H:%M:%S}"
 
 
-def new_job(base: NewJob, before: Texts, texts: Texts, now: datetime) -> NewJob:
+def new_job_of_texts(base: NewJob, before: Texts, texts: Texts, now: datetime) -> NewJob:
     """Return ``base`` with what was changed in the form; raise ``UsageError`` when a text means nothing.
 
     A field that still says what it said ``before`` keeps the value of ``base``, even one the form had to clean.

@@ -359,9 +359,9 @@ def test_a_job_that_completed_and_was_purged_has_completed(cli: Cli, open_queue:
 
 def test_a_job_that_was_removed_does_not_complete(cli: Cli, open_queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody pruned it while it was waited for."""
-    from core.cli.verbs.wait import Waited
+    from core.cli.verbs.wait import AwaitedJobs
 
-    waited = Waited([1, 2])
+    waited = AwaitedJobs([1, 2])
     open_queue.add("true")
     drain(open_queue)
     assert waited.look(open_queue)

@@ -284,7 +284,7 @@ def test_list_shows_each_job_once_though_one_becomes_due_meanwhile(
     queue.enqueue_many([urgent, *(NewJob("true") for _ in range(5))])
     view = View(states=(State.PENDING,))
     before, found = queue.ids(view), []
-    for page in job_selection.walk(queue, view):
+    for page in job_selection.pages_of(queue, view):
         found += [job.id for job in page]
         clock.advance(1)
     assert found == before

@@ -21,7 +21,7 @@ from queuectl_tui.dialogs.copy_menu import CopyMenu
 from queuectl_tui.dialogs.enqueue import EnqueueScreen
 from queuectl_tui.dialogs.form_widgets import CommandArea, DirectorySuggester, FieldBox, LineInput
 from queuectl_tui.dialogs.help import HelpScreen
-from queuectl_tui.dialogs.job_form import QUESTIONS, as_new, error_of, inert, new_job, texts_of_new, told_of
+from queuectl_tui.dialogs.job_form import QUESTIONS, as_new, error_of, inert, meaning_of, new_job_of_texts, texts_of_new
 from queuectl_tui.dialogs.quit_dialog import QuitScreen
 from queuectl_tui.held_keys import HeldKeys
 from queuectl_tui.keymap import ACTIONS, CONTEXTS
@@ -324,7 +324,7 @@ def test_only_the_command_must_be_given(field_id: str) -> None:
 )
 def test_when_is_a_delay_or_a_time(text: str, at: datetime | None) -> None:
     before = texts_of_new(NewJob("true"))
-    made = new_job(NewJob("true"), before, {**before, "run_at": text}, NOW)
+    made = new_job_of_texts(NewJob("true"), before, {**before, "run_at": text}, NOW)
     if at is not None and ":" in text:
         at = at.replace(tzinfo=None).astimezone() if "Z" not in text else at
     assert made.run_at == at
@@ -332,13 +332,13 @@ def test_when_is_a_delay_or_a_time(text: str, at: datetime | None) -> None:
 
 def test_a_time_that_is_past_is_refused() -> None:
     with pytest.raises(UsageError, match="is in the past"):
-        told_of("run_at", "2020-01-01", NOW)
+        meaning_of("run_at", "2020-01-01", NOW)
 
 
 def test_unchanged_texts_give_the_same_job() -> None:
     for base in (NewJob("a\tb\x07"), as_new(make_job(3, name="x\x00y", timeout_s=1.5))):
         texts = texts_of_new(base._replace(cwd="/"))
-        assert new_job(base._replace(cwd="/"), texts, texts, NOW) == base._replace(cwd="/")
+        assert new_job_of_texts(base._replace(cwd="/"), texts, texts, NOW) == base._replace(cwd="/")
 
 
 def test_a_text_in_the_form_is_inert_and_keeps_tabs() -> None:

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from core.cli.context import Session
-from core.cli.embedded_worker import Helper, is_orphaned
+from core.cli.embedded_worker import EmbeddedWorker, is_orphaned
 from core.cli.exit_codes import DONE, REFUSED
-from core.cli.job_selection import add_filter_options, chosen
+from core.cli.job_selection import add_filter_options, selected_ids
 from core.cli.parser import Parser
 from core.cli.report import note_done
 from core.cli.wording import OUT_OF_REACH, count, pause, title
@@ -41,7 +41,7 @@ def configure(parser: Parser, name: str) -> None:
 def run(session: Session, options: Namespace) -> int:
     """Cancel the jobs and report what became of each."""
     queue = session.queue()
-    ids = chosen(queue, options, "cancel", states_of(Verb.CANCEL))
+    ids = selected_ids(queue, options, "cancel", states_of(Verb.CANCEL))
     before = {job_id: queue.job(job_id).state for job_id in ids}
     act = queue.cancel(ids, kill=options.kill)
     note_done(session, act, "cancelled or asked to stop")
@@ -126,11 +126,11 @@ def _note_waiting(session: Session, queue: Queue, running: list[Job], *, is_kill
 def _wait(session: Session, queue: Queue, ids: list[int]) -> None:
     """Wait until the running jobs have ended, at most as long as stopping may take."""
     until_s = session.monotonic_s() + queue.settings().kill_grace_s + _MARGIN_S
-    with Helper(queue) as helper:
+    with EmbeddedWorker(queue) as embedded:
         while session.monotonic_s() < until_s:
             ids = [job_id for job_id in ids if queue.job(job_id).state is State.RUNNING]
             if not ids:
                 return
-            if not helper.is_working and any(is_orphaned(queue, job_id) for job_id in ids):
-                helper.start()
+            if not embedded.is_working and any(is_orphaned(queue, job_id) for job_id in ids):
+                embedded.start()
             time.sleep(0.05)

@@ -7,7 +7,7 @@ from argparse import Namespace
 from core.cli.context import Session
 from core.cli.exit_codes import DONE, Refused
 from core.cli.parser import Parser
-from core.cli.progress import Progress
+from core.cli.progress import ProgressBar
 from core.cli.report import report, report_named
 from core.errors import UsageError
 from core.model import State, View
@@ -50,7 +50,7 @@ def run(session: Session, options: Namespace) -> int:
         from core.cli.verbs.purge import purge_jobs
 
         return purge_jobs(session, queue, _DEAD if options.all else options.words, options)
-    with Progress(session, "replaying") as progress:
+    with ProgressBar(session, "replaying") as progress:
         act = queue.replay(_DEAD if options.all else options.words, progress=progress)
     if options.all:
         return report(session, act, "will run again")
@@ -67,11 +67,11 @@ def _list(session: Session, options: Namespace) -> int:
     queue = session.queue()
     limit = options.limit or None
     if session.is_json:
-        from core.cli.job_selection import walk
+        from core.cli.job_selection import pages_of
         from core.cli.json_output import job_object, print_array
 
         now = session.now()
-        print_array(job_object(job, now) for page in walk(queue, _DEAD, limit=limit) for job in page)
+        print_array(job_object(job, now) for page in pages_of(queue, _DEAD, limit=limit) for job in page)
     elif not queue.count(_DEAD):
         session.note("queuectl: the dead letter queue is empty")
     else:

@@ -58,7 +58,7 @@ def run(session: Session, options: Namespace) -> int:
 
         if is_array(options.words[0]):
             return add_array(session, options)
-    job = job_of(session, options)
+    job = new_job_of_options(session, options)
     queue = session.queue(create=True)
     job_id = queue.add(job)
     session.done = f"job {job_id} was added"
@@ -75,7 +75,7 @@ def run(session: Session, options: Namespace) -> int:
     return DONE
 
 
-def job_of(session: Session, options: Namespace, **defaults: Any) -> NewJob:
+def new_job_of_options(session: Session, options: Namespace, **defaults: Any) -> NewJob:
     """Return the job of a command line: its words are a shell line, a JSON object, or a program and its arguments."""
     fields = {**defaults, **fields_of_options(options, session.now)}
     words: list[str] = options.words
@@ -92,9 +92,9 @@ def job_of(session: Session, options: Namespace, **defaults: Any) -> NewJob:
 
         return NewJob(shlex.join(words), **fields)
     if words[0].lstrip()[:1] in ("{", "["):
-        from core.cli.batch_input import new_job
+        from core.cli.batch_input import new_job_of_text
 
-        return new_job(words[0], fields, session.now)
+        return new_job_of_text(words[0], fields, session.now)
     return NewJob(words[0], **fields)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from core.cli import export_lines
 from core.cli.context import Session
 from core.cli.exit_codes import DONE
-from core.cli.job_selection import add_filter_options, view_of, walk
+from core.cli.job_selection import add_filter_options, pages_of, view_of
 from core.cli.json_output import print_object
 from core.cli.parser import Parser
 from core.errors import UsageError
@@ -76,7 +76,7 @@ def _check_csv(session: Session, options: Namespace) -> None:
 
 
 def _records(queue: Queue, view: View) -> Iterator[list[JobRecord]]:
-    return (queue.records(page) for page in walk(queue, view))
+    return (queue.records(page) for page in pages_of(queue, view))
 
 
 def _write_csv(queue: Queue, view: View) -> None:

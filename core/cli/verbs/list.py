@@ -8,7 +8,7 @@ from datetime import datetime
 
 from core.cli.context import Session
 from core.cli.exit_codes import DONE
-from core.cli.job_selection import add_filter_options, limit_of, view_of, walk
+from core.cli.job_selection import add_filter_options, limit_of, pages_of, view_of
 from core.cli.parser import Parser
 from core.cli.tables import Cell, Column, show_table
 from core.cli.wording import COLOURS, ago, due, phase, result
@@ -57,7 +57,7 @@ def run(session: Session, options: Namespace) -> int:
     if session.is_json:
         from core.cli.json_output import job_object, print_array
 
-        pages = walk(queue, view, limit=options.limit or None, after=_key(queue, view, options.after))
+        pages = pages_of(queue, view, limit=options.limit or None, after=_key(queue, view, options.after))
         now = session.now()
         print_array(job_object(job, now) for page in pages for job in queue.watched(page))
         return DONE
@@ -76,7 +76,7 @@ def list_jobs(session: Session, queue: Queue, view: View, *, limit: int | None, 
     if limit is not None and after is None and view.sort is Sort.DEFAULT and len(view.states) != 1:
         pages = iter([[row.job for row in queue.last_rows(view, limit=limit)]])
     else:
-        pages = walk(queue, view, limit=limit, after=_key(queue, view, after))
+        pages = pages_of(queue, view, limit=limit, after=_key(queue, view, after))
     for page in pages:
         if page:
             _show(session, queue.watched(page), has_header=shown == 0)

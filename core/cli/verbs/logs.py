@@ -7,10 +7,10 @@ from argparse import Namespace
 
 from core.cli.context import Session
 from core.cli.exit_codes import DONE
-from core.cli.hold_notice import Holding
-from core.cli.job_selection import add_filter_options, chosen, is_selecting
+from core.cli.hold_notice import HoldNotice
+from core.cli.job_selection import add_filter_options, is_selecting, selected_ids
 from core.cli.number_options import whole_number
-from core.cli.output_stream import LOOK_S, Clean, Follower, Raw, pump
+from core.cli.output_stream import LOOK_S, CleanSink, Follower, RawSink, pump
 from core.cli.parser import Parser
 from core.cli.wording import count
 from core.errors import UsageError
@@ -50,14 +50,14 @@ def run(session: Session, options: Namespace) -> int:
     if not options.follow and (len(options.words) != 1 or is_selecting(options)):
         raise UsageError("logs which job? give its number or name; with -f several can be followed")
     queue = session.queue()
-    ids = chosen(queue, options, "follow", (State.PENDING, State.RUNNING))
+    ids = selected_ids(queue, options, "follow", (State.PENDING, State.RUNNING))
     if options.follow:
         return _follow(session, queue, ids[0], options) if len(ids) == 1 else _follow_all(session, queue, ids, options)
     output = queue.output(ids[0], options.attempt)
     if session.is_json:
         _print_json(output, options.lines)
         return DONE
-    sink = Raw() if options.raw else Clean(session)
+    sink = RawSink() if options.raw else CleanSink(session)
     if options.lines is None:
         pump(output, sink)
     else:
@@ -75,15 +75,15 @@ def _print_json(output: Output, lines: int | None) -> None:
 
 
 def _follow(session: Session, queue: Queue, job_id: int, options: Namespace) -> int:
-    holding = Holding(session, queue)
+    hold_notice = HoldNotice(session, queue)
     if options.attempt is None:
-        holding.say_first(job_id)
+        hold_notice.say_first(job_id)
 
     def announce(number: int) -> None:
         if number > 1:
             session.note(f"queuectl: attempt {number}")
 
-    sink = Raw() if options.raw else Clean(session)
+    sink = RawSink() if options.raw else CleanSink(session)
     follower = Follower(
         queue,
         job_id,
@@ -96,7 +96,7 @@ def _follow(session: Session, queue: Queue, job_id: int, options: Namespace) -> 
         follower.begin_with(options.lines)
     while not follower.step():
         if options.attempt is None:
-            holding.look(job_id)
+            hold_notice.look(job_id)
         time.sleep(LOOK_S)
     return DONE
 
@@ -109,15 +109,15 @@ def _follow_all(session: Session, queue: Queue, ids: list[int], options: Namespa
     session.note(f"queuectl: following {count(len(ids), 'job')}")
     followers = {}
     for job_id in ids:
-        followers[job_id] = Follower(queue, job_id, Clean(session, f"{job_id:>{width}} | "))
+        followers[job_id] = Follower(queue, job_id, CleanSink(session, f"{job_id:>{width}} | "))
         if options.lines is not None:
             followers[job_id].begin_with(options.lines)
-    holding = Holding(session, queue)
+    hold_notice = HoldNotice(session, queue)
     while followers:
         for job_id in [job_id for job_id, follower in followers.items() if follower.step()]:
             del followers[job_id]
         if followers:
             if not any(queue.job(job_id).state is State.RUNNING for job_id in followers):
-                holding.look(next(iter(followers)))
+                hold_notice.look(next(iter(followers)))
             time.sleep(LOOK_S)
     return DONE

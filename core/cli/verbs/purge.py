@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from core.cli.context import Session
 from core.cli.exit_codes import DONE, REFUSED, Refused
-from core.cli.job_selection import add_filter_options, is_selecting, selection_of, walk
+from core.cli.job_selection import add_filter_options, is_selecting, pages_of, selection_of
 from core.cli.parser import Parser
-from core.cli.progress import Progress
+from core.cli.progress import ProgressBar
 from core.cli.report import report
 from core.cli.wording import count
 from core.errors import UsageError
@@ -73,7 +73,7 @@ def purge_jobs(
         if not session.confirm(f"Purge {count(number, 'job')}?"):
             session.note("queuectl: nothing was purged")
             return REFUSED
-    with Progress(session, "purging") as progress:
+    with ProgressBar(session, "purging") as progress:
         act = queue.purge(jobs, older_than_s=older_than_s, progress=progress)
     if not act.count and not session.is_json:
         raise Refused("no finished job matches")
@@ -83,7 +83,7 @@ def purge_jobs(
 def _matching(session: Session, queue: Queue, jobs: Sequence[str] | View, older_than_s: float | None) -> Iterator[Job]:
     """Yield the jobs that a purge would take."""
     before = None if older_than_s is None else session.now() - timedelta(seconds=older_than_s)
-    pages = walk(queue, jobs) if isinstance(jobs, View) else iter([[queue.job(reference) for reference in jobs]])
+    pages = pages_of(queue, jobs) if isinstance(jobs, View) else iter([[queue.job(reference) for reference in jobs]])
     for page in pages:
         yield from (
             job for job in page if job.state in states_of(Verb.PURGE) and (before is None or job.since <= before)

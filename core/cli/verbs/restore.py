@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from core.cli.context import Session
 from core.cli.parser import Parser
-from core.cli.progress import Progress
+from core.cli.progress import ProgressBar
 from core.cli.report import report, report_named
 from core.errors import UsageError
 
@@ -23,7 +23,7 @@ def run(session: Session, options: Namespace) -> int:
     if bool(options.words) is options.last:
         raise UsageError("restore which job? give numbers or names, or --last for those of the last purge")
     queue = session.queue()
-    with Progress(session, "restoring") as progress:
+    with ProgressBar(session, "restoring") as progress:
         if options.words:
             act = queue.restore(options.words, progress=progress)
             return report_named(session, queue, act, options.words, "restored")

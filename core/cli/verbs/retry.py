@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 
 from core.cli.context import Session
-from core.cli.job_selection import add_filter_options, chosen
+from core.cli.job_selection import add_filter_options, selected_ids
 from core.cli.parser import Parser
-from core.cli.progress import Progress
+from core.cli.progress import ProgressBar
 from core.cli.report import report, report_named
 from core.model import State
 
@@ -26,8 +26,8 @@ def configure(parser: Parser, name: str) -> None:
 def run(session: Session, options: Namespace) -> int:
     """Give the jobs a fresh start, or make them due, and say which."""
     queue = session.queue()
-    jobs = chosen(queue, options, "retry", (State.DEAD, State.PENDING))
-    with Progress(session, "retrying") as progress:
+    jobs = selected_ids(queue, options, "retry", (State.DEAD, State.PENDING))
+    with ProgressBar(session, "retrying") as progress:
         act = queue.retry(jobs, progress=progress)
     if not options.words:
         return report(session, act, "will run again")

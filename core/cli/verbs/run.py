@@ -10,24 +10,24 @@ from argparse import Namespace
 from types import FrameType
 
 from core.cli.context import Session
-from core.cli.embedded_worker import Helper, has_living_worker
+from core.cli.embedded_worker import EmbeddedWorker, has_living_worker
 from core.cli.exit_codes import INTERRUPTED, Refused
-from core.cli.hold_notice import Holding
+from core.cli.hold_notice import HoldNotice
 from core.cli.job_options import RUN_DEFAULTS, add_job_options
 from core.cli.notification import NOTIFY_HELP, notify_of_job
-from core.cli.output_stream import LOOK_S, Clean, Follower, Raw, Sink
+from core.cli.output_stream import LOOK_S, CleanSink, Follower, RawSink, Sink
 from core.cli.parser import Parser
 from core.cli.signals import Handler, handling
 from core.cli.standard_streams import has_unread_input
-from core.cli.verbs.enqueue import job_of, note_missing_directories
-from core.cli.verbs.wait import exit_code_of
+from core.cli.verbs.enqueue import new_job_of_options, note_missing_directories
+from core.cli.verbs.wait import exit_code_of_job
 from core.errors import InvalidTransition
 from core.model import Job
 from core.queue import Queue
 
 _INPUT_ADVICE = "put it into the command, as in: queuectl run 'cat file | …', or add </dev/null"
 #: The queue of jobs that a worker of ours runs: others' jobs are none of our business.
-LANE = "run"
+OWN_QUEUE = "run"
 
 
 def configure(parser: Parser, name: str) -> None:
@@ -50,10 +50,10 @@ def run(session: Session, options: Namespace) -> int:
     if has_unread_input():
         raise Refused(f"run does not pass its input on, and there is some; {_INPUT_ADVICE}")
     queue = session.queue(create=True)
-    job = job_of(session, options, max_attempts=1)
+    job = new_job_of_options(session, options, max_attempts=1)
     is_alone = not has_living_worker(queue, job.queue)
-    lane = LANE if is_alone and options.queue is None and job.queue == "default" else job.queue
-    stops = _Stops()
+    lane = OWN_QUEUE if is_alone and options.queue is None and job.queue == "default" else job.queue
+    stops = _StopSignals()
     with handling(stops.table()):
         job_id = queue.add(job, queue=lane)
         session.done = f"job {job_id} was added"
@@ -64,9 +64,9 @@ def run(session: Session, options: Namespace) -> int:
             session.note(f"queuectl: job {job_id}: {where}")
         if not is_alone:
             session.note_left_out(queue.left_to_worker())
-        with Helper(queue, slots=1, queues=(lane,)) as helper:
+        with EmbeddedWorker(queue, slots=1, queues=(lane,)) as embedded:
             if is_alone:
-                helper.start()
+                embedded.start()
             _follow(session, queue, job_id, options, stops)
     ended = queue.job(job_id)
     if has_unread_input():
@@ -75,7 +75,7 @@ def run(session: Session, options: Namespace) -> int:
         _print_json(session, ended)
     if options.notify:
         notify_of_job(session, ended)
-    return INTERRUPTED if stops.count else exit_code_of(session, ended, queue.purged_from(job_id) or ended.state)
+    return INTERRUPTED if stops.count else exit_code_of_job(session, ended, queue.purged_from(job_id) or ended.state)
 
 
 def _without_worker(queue: Queue, lane: str) -> str:
@@ -93,7 +93,7 @@ def _print_json(session: Session, job: Job) -> None:
         session.lose_stdout(error, f"job {job.id} is {job.state.value}")
 
 
-class _Stops:
+class _StopSignals:
     """Counts the signals that ask this process to stop: they end the job, not us."""
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ class _Stops:
         self.count += 1
 
 
-class _Nowhere:
+class _NullSink:
     """Takes output that nobody asked to see."""
 
     def feed(self, data: bytes) -> None:
@@ -118,7 +118,7 @@ class _Nowhere:
         pass
 
 
-class _Losable:
+class _BreakableSink:
     """Writes to a sink until that fails; from then on the job is only waited for."""
 
     def __init__(self, session: Session, job_id: int, sink: Sink) -> None:
@@ -139,18 +139,18 @@ class _Losable:
             self._lose(error)
 
     def _lose(self, error: OSError) -> None:
-        self._sink = _Nowhere()
+        self._sink = _NullSink()
         self._session.lose_stdout(error, f"waiting for job {self._job_id} to end; Ctrl+C cancels it")
 
 
-def _follow(session: Session, queue: Queue, job_id: int, options: Namespace, stops: _Stops) -> None:
-    sink: Sink = _Nowhere()
+def _follow(session: Session, queue: Queue, job_id: int, options: Namespace, stops: _StopSignals) -> None:
+    sink: Sink = _NullSink()
     if not session.is_json:
-        sink = _Losable(session, job_id, Raw() if options.raw else Clean(session))
+        sink = _BreakableSink(session, job_id, RawSink() if options.raw else CleanSink(session))
     follower = Follower(queue, job_id, sink, number=1)
-    holding = Holding(session, queue)
+    hold_notice = HoldNotice(session, queue)
     while not follower.step():
-        holding.look(job_id)
+        hold_notice.look(job_id)
         if stops.count > stops.seen:
             stops.seen = stops.count
             if stops.count > 2:

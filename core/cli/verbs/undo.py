@@ -7,7 +7,7 @@ from argparse import Namespace
 from core.cli.context import Session
 from core.cli.number_options import whole_number
 from core.cli.parser import Parser
-from core.cli.progress import Progress
+from core.cli.progress import ProgressBar
 from core.cli.report import report
 from core.errors import Refused
 
@@ -29,6 +29,6 @@ def run(session: Session, options: Namespace) -> int:
             older = "'queuectl undo --act N' undoes an older one; 'queuectl show JOB' numbers them"
             raise Refused(f"{last.refusal}; {older}")
         act_id = last.act.id
-    with Progress(session, "undoing") as progress:
+    with ProgressBar(session, "undoing") as progress:
         act = queue.undo(act_id, progress=progress)
     return report(session, act, f"put back as before the {act.verb.removeprefix('undo ')}")

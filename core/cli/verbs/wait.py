@@ -8,11 +8,11 @@ from collections import deque
 
 from core.cli.context import Session
 from core.cli.exit_codes import DONE, NOT_COMPLETED, REFUSED, TIMED_OUT
-from core.cli.hold_notice import Holding
-from core.cli.job_selection import add_filter_options, chosen, is_selecting
+from core.cli.hold_notice import HoldNotice
+from core.cli.job_selection import add_filter_options, is_selecting, selected_ids
 from core.cli.notification import NOTIFY_HELP, notify
 from core.cli.parser import Parser
-from core.cli.progress import Progress
+from core.cli.progress import ProgressBar
 from core.cli.wording import count, result, title
 from core.errors import JobNotFound, UsageError
 from core.model import Job, Outcome, State, View
@@ -45,7 +45,7 @@ def configure(parser: Parser, name: str) -> None:
     )
 
 
-class Waited:
+class AwaitedJobs:
     """The jobs that are waited for: which still are, and how the others ended."""
 
     def __init__(self, ids: list[int]) -> None:
@@ -95,8 +95,8 @@ def run(session: Session, options: Namespace) -> int:
         raise UsageError("--exit-code is that of one job; give its number or name")
     limit_s = None if options.timeout is None else parse_duration(options.timeout, "timeout")
     queue = session.queue()
-    ids = queue.ids(View(_OPEN)) if options.all else chosen(queue, options, "wait for", _OPEN)
-    waited = Waited(ids)
+    ids = queue.ids(View(_OPEN)) if options.all else selected_ids(queue, options, "wait for", _OPEN)
+    waited = AwaitedJobs(ids)
     is_in_time = _wait(session, queue, waited, limit_s)
     _report(session, waited)
     if options.notify:
@@ -105,11 +105,11 @@ def run(session: Session, options: Namespace) -> int:
         return TIMED_OUT
     if options.exit_code:
         job = queue.job(ids[0])
-        return exit_code_of(session, job, queue.purged_from(job.id) or job.state)
+        return exit_code_of_job(session, job, queue.purged_from(job.id) or job.state)
     return NOT_COMPLETED if waited.failed else DONE
 
 
-def exit_code_of(session: Session, job: Job, state: State) -> int:
+def exit_code_of_job(session: Session, job: Job, state: State) -> int:
     """Return the exit code of a job that ended, as its shell gave it; a code of ours when something else ended it."""
     if state is State.COMPLETED or job.last_outcome in (Outcome.FAILED, Outcome.SIGNALLED):
         return REFUSED if job.last_exit_code is None else job.last_exit_code
@@ -120,13 +120,13 @@ def exit_code_of(session: Session, job: Job, state: State) -> int:
     return NOT_COMPLETED
 
 
-def _wait(session: Session, queue: Queue, waited: Waited, limit_s: float | None) -> bool:
+def _wait(session: Session, queue: Queue, waited: AwaitedJobs, limit_s: float | None) -> bool:
     """Wait until no job is open; return ``False`` when the time is up before."""
     until_s = None if limit_s is None else session.monotonic_s() + limit_s
     is_warned = False
     version = -1
-    holding = Holding(session, queue)
-    with Progress(session, "waiting for jobs") as progress:
+    hold_notice = HoldNotice(session, queue)
+    with ProgressBar(session, "waiting for jobs") as progress:
         while waited.open:
             newest = queue.data_version()
             has_found = False
@@ -141,7 +141,7 @@ def _wait(session: Session, queue: Queue, waited: Waited, limit_s: float | None)
             if until_s is not None and session.monotonic_s() >= until_s:
                 return False
             if waited.next is not None:
-                holding.look(waited.next)
+                hold_notice.look(waited.next)
             elif not is_warned and not any(worker.is_alive for worker in queue.workers()):
                 is_warned = True
                 session.note("queuectl: no worker is alive to see the running jobs to their ends; start one")
@@ -149,7 +149,7 @@ def _wait(session: Session, queue: Queue, waited: Waited, limit_s: float | None)
     return True
 
 
-def _report(session: Session, waited: Waited) -> None:
+def _report(session: Session, waited: AwaitedJobs) -> None:
     if session.is_json:
         from core.cli.json_output import print_object
 
@@ -171,7 +171,7 @@ def _report(session: Session, waited: Waited) -> None:
     session.say(_summary(waited))
 
 
-def _summary(waited: Waited) -> str:
+def _summary(waited: AwaitedJobs) -> str:
     parts = [f"{count(waited.completed, 'job')} completed"]
     if waited.failed:
         parts.append(f"{len(waited.failed):,} did not")

@@ -82,7 +82,7 @@ class _Signals:
         self._worker.stop(StopMode.DETACH)
 
 
-class _Deaths:
+class _DeadJobs:
     """Hands events on, and keeps the ids of the jobs that died."""
 
     def __init__(self, listener: Callable[[events.WorkerEvent], None]) -> None:
@@ -124,14 +124,14 @@ def run(session: Session, options: Namespace) -> int:
     lines = WorkerLines(
         session, queue, has_output=has_output, first_line=_FIRST_LINE, on_silence=lambda: worker.stop(StopMode.DRAIN)
     )
-    deaths = _Deaths(lines)
+    dead_jobs = _DeadJobs(lines)
     worker = Worker(
         queue,
         slots=options.slots,
         queues=options.queue,
         drain=options.drain,
         once=options.once,
-        on_event=deaths,
+        on_event=dead_jobs,
     )
     signals = _Signals(worker, _ON_STOP[options.on_stop])
     try:
@@ -147,7 +147,7 @@ def run(session: Session, options: Namespace) -> int:
         return INTERRUPTED
     if options.drain and not signals.count:
         _note_left(session, queue, options.queue)
-    return NOT_COMPLETED if deaths.job_ids and (options.drain or options.once) else DONE
+    return NOT_COMPLETED if dead_jobs.job_ids and (options.drain or options.once) else DONE
 
 
 def _note_left(session: Session, queue: Queue, queues: Sequence[str]) -> None:
