@@ -21,15 +21,15 @@ from textual.screen import Screen
 from textual.theme import Theme
 
 from core import __version__
+from queuectl_tui.dashboard import DashboardScreen
 from queuectl_tui.gateway.gateway import Gateway
 from queuectl_tui.gateway.host import Leaving
-from queuectl_tui.keymap import Action
+from queuectl_tui.keymap import Action, Keymap
 from queuectl_tui.preferences import Preferences, save
-from queuectl_tui.screens.dashboard import Dashboard
 from queuectl_tui.terminal_driver import PatientDriver, TerminalStarted
 from queuectl_tui.terminal_watch import TerminalWatch
 from queuectl_tui.themes import DEFAULT_THEME, OWN_THEMES, own_variables
-from queuectl_tui.toasts import Saying
+from queuectl_tui.toasts import Saying, toast
 
 #: How often a worker that was asked to stop is looked at, in seconds.
 STOP_POLL_S = 0.1
@@ -77,11 +77,13 @@ class QueuectlApp(App[int], inherit_bindings=False):
         self._leaving: Leaving | None = None
         self._watch = watch
         self._terminal: PatientDriver | None = None
-        self.dashboard = Dashboard(
-            gateway, actions, is_ascii=is_ascii or preferences.is_ascii, has_bell=preferences.has_bell
+        self.dashboard = DashboardScreen(
+            gateway,
+            Keymap(actions),
+            self,
+            is_ascii=is_ascii or preferences.is_ascii,
+            has_bell=preferences.has_bell,
         )
-        self.dashboard.last_directory = preferences.last_directory
-        self.dashboard.ask_to_quit = self._ask_to_quit
         for own in OWN_THEMES:
             self.register_theme(own)
         wanted = theme or preferences.theme
@@ -141,30 +143,26 @@ class QueuectlApp(App[int], inherit_bindings=False):
         """
         if self.return_code is not None and isinstance(event, events.InputEvent):
             return  # what is typed while the program ends finds no screen to work on
-        if isinstance(event, events.Key) and self.dashboard.held_keys.take(event):
+        if isinstance(event, events.Key) and self.dashboard.holds_back(event):
             return
         is_there = bool(self.screen_stack) and self.screen is self.dashboard
-        if is_there and isinstance(event, events.Key) and self.dashboard.takes_key(event):
+        if is_there and isinstance(event, events.Key) and self.dashboard.act_on_key(event):
             return
         await super().on_event(event)
 
-    # --- themes and forms
+    # --- what the dashboard asks for
 
-    def on_dashboard_theme_wanted(self) -> None:
+    def choose_next_theme(self) -> None:
         """Switch to the next of the dashboard's own themes."""
         names = [theme.name for theme in OWN_THEMES]
         index = names.index(self.theme) + 1 if self.theme in names else 0
         self.choose_theme(names[index % len(names)])
 
-    def on_dashboard_theme_chosen(self, message: Dashboard.ThemeChosen) -> None:
-        """Use the theme that was chosen by name."""
-        self.choose_theme(message.name)
-
     def choose_theme(self, name: str) -> None:
         """Use a theme and remember it."""
         self.theme = name
         self._remember(self.preferences._replace(theme=name))
-        self.dashboard.toast(f"Theme {name}.")
+        toast(self, f"Theme {name}.")
 
     def _remember(self, preferences: Preferences) -> None:
         self.preferences = preferences
@@ -175,16 +173,20 @@ class QueuectlApp(App[int], inherit_bindings=False):
         """Keep the driver of the terminal; there is none without a terminal."""
         self._terminal = message.driver
 
-    def on_dashboard_deaths_unseen(self, message: Dashboard.DeathsUnseen) -> None:
+    def show_unseen(self, count: int) -> None:
         """Write the number of unseen dead jobs into the title of the terminal's window; never a word of a job."""
         if self._terminal is not None:
-            jobs = "1 new dead job" if message.count == 1 else f"{message.count} new dead jobs"
-            self._terminal.set_title(f"queuectl: {jobs}" if message.count else "")
+            jobs = "1 new dead job" if count == 1 else f"{count} new dead jobs"
+            self._terminal.set_title(f"queuectl: {jobs}" if count else "")
 
-    def on_dashboard_directory_used(self, message: Dashboard.DirectoryUsed) -> None:
-        """Remember the directory for the next job."""
-        self.dashboard.last_directory = message.directory
-        self._remember(self.preferences._replace(last_directory=message.directory))
+    @property
+    def last_directory(self) -> str | None:
+        """The directory of the last new job, of this run or one before."""
+        return self.preferences.last_directory
+
+    def remember_directory(self, directory: str) -> None:
+        """Remember the directory of a new job."""
+        self._remember(self.preferences._replace(last_directory=directory))
 
     def action_command_palette(self) -> None:
         """Open the palette, unless it is open."""
@@ -210,13 +212,14 @@ class QueuectlApp(App[int], inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Quit, after asking what becomes of the jobs that this process runs."""
-        self._ask_to_quit()
+        self.ask_to_quit()
 
     def action_stay(self) -> None:
         """Say how to quit; Ctrl-C kills nothing."""
-        self.dashboard.run_handler("stay")
+        self.dashboard.explain_quitting()
 
-    def _ask_to_quit(self) -> None:
+    def ask_to_quit(self) -> None:
+        """Leave at once when no job runs here, else ask what becomes of those that do."""
         from queuectl_tui.dialogs.quit_dialog import QuitScreen
 
         if isinstance(self.screen, QuitScreen):
@@ -241,7 +244,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
             return
         running = self.gateway.host.running_count
         jobs = "1 job" if running == 1 else f"{running} jobs"
-        self.dashboard.toast(f"Leaving when {jobs} ended; ctrl+q asks again.", "warning")
+        toast(self, f"Leaving when {jobs} ended; ctrl+q asks again.", "warning")
         if is_first:
             self.set_interval(STOP_POLL_S, self._exit_when_ended)
 

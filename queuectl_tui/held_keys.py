@@ -26,17 +26,18 @@ class HeldKeys:
 
     def __init__(self) -> None:
         self._keys: list[events.Key] = []
-        self._is_holding = False
+        #: Whether all keys are kept.
+        self.is_holding = False
 
     def hold(self) -> None:
         """Keep all keys from now on, until ``give_back`` or ``drop``."""
-        self._is_holding = True
+        self.is_holding = True
 
     def take(self, event: events.Key) -> bool:
-        """Return whether all keys are kept and this one was; Esc drops them."""
-        if self._is_holding and event.key == "escape":
+        """Keep a key, unless it leaves what is waited for or the program; return whether it was kept. Esc drops all."""
+        if event.key == "escape":
             self.drop()
-        if not self._is_holding or event.key in _NEVER_HELD:
+        if event.key in _NEVER_HELD:
             return False
         self.keep(event)
         return True
@@ -47,7 +48,7 @@ class HeldKeys:
 
     def drop(self) -> None:
         """Forget the keys that were kept, and keep no more."""
-        self._is_holding = False
+        self.is_holding = False
         self._keys.clear()
 
     def give_back(self, app: _App) -> None:

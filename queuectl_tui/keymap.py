@@ -1,15 +1,28 @@
-"""The one table of keys and actions: bindings, footer, help, palette and README are made from it. Pure."""
+"""The one table of keys: what each does, and its words in footer, help, palette and README. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from queuectl_tui.snapshot import Pane
+
+if TYPE_CHECKING:
+    from queuectl_tui.dashboard import DashboardScreen
+
+#: What a key does to the dashboard; the result is ignored.
+Handler: TypeAlias = "Callable[[DashboardScreen], object]"
+
+#: How far a key scrolls sideways, in cells.
+SIDE_STEP = 8
 
 
 class Action(NamedTuple):
-    """One thing a key does. ``short`` is its word in the footer ("" never stands there); ``help`` one sentence.
+    """One row of the table: an action, its keys where they work, its words, and the function that does it.
 
-    ``keys`` are written as people type them: ``"e"``, ``"?"``, ``"ctrl+u"``, ``"pageup"``.
+    ``id`` is the name by which the preferences remap it. ``keys`` are written as they are typed: ``"e"``, ``"?"``,
+    ``"ctrl+u"``, ``"pageup"``. ``context`` is a key of ``CONTEXTS``. ``short`` is the word in the footer; "" keeps the
+    action out of it. ``help`` is one sentence.
     """
 
     id: str
@@ -17,6 +30,7 @@ class Action(NamedTuple):
     context: str
     short: str
     help: str
+    handler: Handler
 
 
 #: Contexts in the order of the help, with what the help calls them.
@@ -37,91 +51,148 @@ ALIVE_TOGETHER: Mapping[str, tuple[str, ...]] = {
     "confirm": ("confirm",),
 }
 
+# fmt: off
 ACTIONS: tuple[Action, ...] = (
     # everywhere
-    Action("pane_pending", ("1",), "everywhere", "", "Go to the pending jobs."),
-    Action("pane_running", ("2",), "everywhere", "", "Go to the running jobs."),
-    Action("pane_completed", ("3",), "everywhere", "", "Go to the completed and cancelled jobs."),
-    Action("pane_dlq", ("4",), "everywhere", "", "Go to the dead letter queue."),
-    Action("go_output", ("5",), "everywhere", "", "Go to the output of the job under the cursor."),
-    Action("go_detail", ("6",), "everywhere", "", "Go to the detail of the job under the cursor."),
-    Action("next_pane", ("tab",), "everywhere", "", "Go to the next pane."),
-    Action("previous_pane", ("shift+tab",), "everywhere", "", "Go to the previous pane."),
-    Action("zoom_in", ("+", "="), "everywhere", "", "Give the focused pane the whole screen."),
-    Action("zoom_out", ("_", "-"), "everywhere", "", "Show all panes again."),
-    Action("enqueue", ("e",), "everywhere", "enqueue", "Enqueue a job."),
-    Action("pause", ("p",), "everywhere", "pause", "Pause or resume the whole queue; running jobs go on."),
-    Action("fewer_slots", ("(",), "everywhere", "", "Run one job less at the same time."),
-    Action("more_slots", (")",), "everywhere", "", "Run one job more at the same time."),
-    Action("undo", ("z",), "everywhere", "", "Undo the last purge, replay, retry, edit or cancel."),
-    Action("theme", ("ctrl+t",), "everywhere", "", "Switch to the next theme; the choice is remembered."),
-    Action("palette", (":", "ctrl+p"), "everywhere", "", "Search all commands by name."),
-    Action("back", ("q",), "everywhere", "", "Go back one step; at the root, quit."),
-    Action("quit", ("ctrl+q",), "everywhere", "", "Quit; asks first when this dashboard runs jobs."),
-    Action("stay", ("ctrl+c",), "everywhere", "", "Say how to quit; never kills a job."),
+    Action("pane_pending", ("1",), "everywhere", "", "Go to the pending jobs.",
+           lambda screen: screen.panes.go_to_pane(Pane.PENDING)),
+    Action("pane_running", ("2",), "everywhere", "", "Go to the running jobs.",
+           lambda screen: screen.panes.go_to_pane(Pane.RUNNING)),
+    Action("pane_completed", ("3",), "everywhere", "", "Go to the completed and cancelled jobs.",
+           lambda screen: screen.panes.go_to_pane(Pane.COMPLETED)),
+    Action("pane_dlq", ("4",), "everywhere", "", "Go to the dead letter queue.",
+           lambda screen: screen.panes.go_to_pane(Pane.DLQ)),
+    Action("go_output", ("5",), "everywhere", "", "Go to the output of the job under the cursor.",
+           lambda screen: screen.panes.go_to_output()),
+    Action("go_detail", ("6",), "everywhere", "", "Go to the detail of the job under the cursor.",
+           lambda screen: screen.panes.go_to_detail()),
+    Action("next_pane", ("tab",), "everywhere", "", "Go to the next pane.", lambda screen: screen.panes.go_round(1)),
+    Action("previous_pane", ("shift+tab",), "everywhere", "", "Go to the previous pane.",
+           lambda screen: screen.panes.go_round(-1)),
+    Action("zoom_in", ("+", "="), "everywhere", "", "Give the focused pane the whole screen.",
+           lambda screen: screen.zoom(True)),
+    Action("zoom_out", ("_", "-"), "everywhere", "", "Show all panes again.",
+           lambda screen: screen.zoom(False)),
+    Action("enqueue", ("e",), "everywhere", "enqueue", "Enqueue a job.",
+           lambda screen: screen.jobs.enqueue(screen.queue_names())),
+    Action("pause", ("p",), "everywhere", "pause", "Pause or resume the whole queue; running jobs go on.",
+           lambda screen: screen.pause()),
+    Action("fewer_slots", ("(",), "everywhere", "", "Run one job less at the same time.",
+           lambda screen: screen.change_slots(-1, "(")),
+    Action("more_slots", (")",), "everywhere", "", "Run one job more at the same time.",
+           lambda screen: screen.change_slots(1, ")")),
+    Action("undo", ("z",), "everywhere", "", "Undo the last purge, replay, retry, edit or cancel.",
+           lambda screen: screen.jobs.undo()),
+    Action("theme", ("ctrl+t",), "everywhere", "", "Switch to the next theme; the choice is remembered.",
+           lambda screen: screen.program.choose_next_theme()),
+    Action("palette", (":", "ctrl+p"), "everywhere", "", "Search all commands by name.",
+           lambda screen: screen.app.action_command_palette()),
+    Action("back", ("q",), "everywhere", "", "Go back one step; at the root, quit.", lambda screen: screen.go_back()),
+    Action("quit", ("ctrl+q",), "everywhere", "", "Quit; asks first when this dashboard runs jobs.",
+           lambda screen: screen.program.ask_to_quit()),
+    Action("stay", ("ctrl+c",), "everywhere", "", "Say how to quit; never kills a job.",
+           lambda screen: screen.explain_quitting()),
     # jobs
-    Action("retry", ("r",), "jobs", "retry", "Replay a finished job; run a delayed one now."),
-    Action("retry_all", ("R",), "jobs", "", "Retry all jobs of the pane that match its filter."),
-    Action("edit", ("E",), "jobs", "edit", "Edit the job, then retry it."),
-    Action("cancel", ("c",), "jobs", "cancel", "Cancel a waiting or running job."),
-    Action("kill", ("K",), "jobs", "", "Kill a running job at once."),
-    Action("purge", ("d",), "jobs", "purge", "Purge a finished job; can be undone."),
-    Action("purge_all", ("D",), "jobs", "", "Purge all jobs of the pane that match its filter."),
+    Action("retry", ("r",), "jobs", "retry", "Replay a finished job; run a delayed one now.",
+           lambda screen: screen.jobs.retry(screen.panes.box, screen.target_job())),
+    Action("retry_all", ("R",), "jobs", "", "Retry all jobs of the pane that match its filter.",
+           lambda screen: screen.jobs.retry_all(screen.panes.box)),
+    Action("edit", ("E",), "jobs", "edit", "Edit the job, then retry it.",
+           lambda screen: screen.jobs.edit(screen.target_job(), screen.queue_names())),
+    Action("cancel", ("c",), "jobs", "cancel", "Cancel a waiting or running job.",
+           lambda screen: screen.jobs.cancel(screen.panes.box, screen.target_job())),
+    Action("kill", ("K",), "jobs", "", "Kill a running job at once.",
+           lambda screen: screen.jobs.kill(screen.panes.box, screen.target_job())),
+    Action("purge", ("d",), "jobs", "purge", "Purge a finished job; can be undone.",
+           lambda screen: screen.jobs.purge(screen.panes.box, screen.target_job())),
+    Action("purge_all", ("D",), "jobs", "", "Purge all jobs of the pane that match its filter.",
+           lambda screen: screen.jobs.purge_all(screen.panes.box)),
     # lists
-    Action(
-        "filter", ("/",), "lists", "filter", "Filter the pane: words match the command; queue:media exit:1 >5m !not."
-    ),
-    Action("open", ("enter",), "lists", "detail", "Show the detail of the job under the cursor."),
-    Action("show_output", ("l", "right"), "lists", "output", "Go to the output of the job under the cursor."),
-    Action("mark", ("space",), "lists", "mark", "Mark the job and move on."),
-    Action("down", ("j", "down"), "lists", "", "Move down."),
-    Action("up", ("k", "up"), "lists", "", "Move up."),
-    Action("top", ("g", "home"), "lists", "", "Go to the first job and stay with the newest."),
-    Action("bottom", ("G", "end"), "lists", "", "Go to the last job."),
-    Action("page_down", ("pagedown",), "lists", "", "Move down one page."),
-    Action("page_up", ("pageup",), "lists", "", "Move up one page."),
-    Action("half_down", ("ctrl+d",), "lists", "", "Move down half a page."),
-    Action("half_up", ("ctrl+u",), "lists", "", "Move up half a page."),
-    Action("range", ("v",), "lists", "", "Start or end a range of marks."),
-    Action("mark_all", ("ctrl+a",), "lists", "", "Mark all jobs of the pane that match its filter."),
-    Action("clear", ("escape",), "lists", "", "Clear the filter, then the marks."),
-    Action("sort", ("s",), "lists", "", "Sort by the next order: default, id, command, duration, cpu, memory."),
-    Action("reverse", ("S",), "lists", "", "Reverse the order."),
-    Action("copy", ("y",), "lists", "", "Copy the id, the command, the output or the command line that does the same."),
+    Action("filter", ("/",), "lists", "filter",
+           "Filter the pane: words match the command; queue:media exit:1 >5m !not.",
+           lambda screen: screen.panes.box.open_filter()),
+    Action("open", ("enter",), "lists", "detail", "Show the detail of the job under the cursor.",
+           lambda screen: screen.open_detail()),
+    Action("show_output", ("l", "right"), "lists", "output", "Go to the output of the job under the cursor.",
+           lambda screen: screen.panes.go_to_output()),
+    Action("mark", ("space",), "lists", "mark", "Mark the job and move on.",
+           lambda screen: screen.table.toggle_mark()),
+    Action("down", ("j", "down"), "lists", "", "Move down.", lambda screen: screen.table.move(1)),
+    Action("up", ("k", "up"), "lists", "", "Move up.", lambda screen: screen.table.move(-1)),
+    Action("top", ("g", "home"), "lists", "", "Go to the first job and stay with the newest.",
+           lambda screen: screen.table.home()),
+    Action("bottom", ("G", "end"), "lists", "", "Go to the last job.", lambda screen: screen.table.end()),
+    Action("page_down", ("pagedown",), "lists", "", "Move down one page.", lambda screen: screen.table.page(1)),
+    Action("page_up", ("pageup",), "lists", "", "Move up one page.", lambda screen: screen.table.page(-1)),
+    Action("half_down", ("ctrl+d",), "lists", "", "Move down half a page.", lambda screen: screen.table.half_page(1)),
+    Action("half_up", ("ctrl+u",), "lists", "", "Move up half a page.", lambda screen: screen.table.half_page(-1)),
+    Action("range", ("v",), "lists", "", "Start or end a range of marks.", lambda screen: screen.table.start_range()),
+    Action("mark_all", ("ctrl+a",), "lists", "", "Mark all jobs of the pane that match its filter.",
+           lambda screen: screen.table.mark_all()),
+    Action("clear", ("escape",), "lists", "", "Clear the filter, then the marks.",
+           lambda screen: screen.panes.box.clear_filter() or screen.table.clear_marks()),
+    Action("sort", ("s",), "lists", "", "Sort by the next order: default, id, command, duration, cpu, memory.",
+           lambda screen: screen.panes.box.sort_by_next()),
+    Action("reverse", ("S",), "lists", "", "Reverse the order.", lambda screen: screen.panes.box.reverse()),
+    Action("copy", ("y",), "lists", "", "Copy the id, the command, the output or the command line that does the same.",
+           lambda screen: screen.copy_job()),
     # output
-    Action("follow", ("f",), "output", "follow", "Follow the end of the output, or stop following."),
-    Action("wrap", ("w",), "output", "wrap", "Wrap long lines, or cut them."),
-    Action("search", ("/",), "output", "search", "Search in the output."),
-    Action("find_next", ("n",), "output", "", "Go to the next match."),
-    Action("find_previous", ("N",), "output", "", "Go to the previous match."),
-    Action("previous_attempt", ("[",), "output", "attempt", "Show the output of the attempt before."),
-    Action("next_attempt", ("]",), "output", "", "Show the output of the attempt after."),
-    Action("output_down", ("j", "down"), "output", "", "Scroll down."),
-    Action("output_up", ("k", "up"), "output", "", "Scroll up."),
-    Action("output_page_down", ("pagedown", "ctrl+d", "space"), "output", "", "Scroll down one page."),
-    Action("output_page_up", ("pageup", "ctrl+u"), "output", "", "Scroll up one page."),
-    Action("output_top", ("g", "home"), "output", "", "Go to the start of the output."),
-    Action("output_bottom", ("G", "end"), "output", "", "Go to the end of the output and follow it."),
-    Action("output_left", ("left", "h"), "output", "", "Scroll left; at the margin, go back to the list."),
-    Action("output_right", ("right", "l"), "output", "", "Scroll right."),
-    Action("copy_output", ("y",), "output", "copy", "Copy the output, the id or the command."),
-    Action("pager", ("o",), "output", "pager", "Open the output in $PAGER."),
-    Action("save", ("ctrl+s",), "output", "save", "Save the output to a file."),
-    Action("leave_output", ("escape",), "output", "", "Go back to the list."),
+    Action("follow", ("f",), "output", "follow", "Follow the end of the output, or stop following.",
+           lambda screen: screen.output.toggle_follow()),
+    Action("wrap", ("w",), "output", "wrap", "Wrap long lines, or cut them.",
+           lambda screen: screen.panes.output_box.toggle_wrap()),
+    Action("search", ("/",), "output", "search", "Search in the output.",
+           lambda screen: screen.panes.output_box.open_search()),
+    Action("find_next", ("n",), "output", "", "Go to the next match.",
+           lambda screen: screen.panes.output_box.find("n", 1)),
+    Action("find_previous", ("N",), "output", "", "Go to the previous match.",
+           lambda screen: screen.panes.output_box.find("N", -1)),
+    Action("previous_attempt", ("[",), "output", "attempt", "Show the output of the attempt before.",
+           lambda screen: screen.panes.step_attempt(-1)),
+    Action("next_attempt", ("]",), "output", "", "Show the output of the attempt after.",
+           lambda screen: screen.panes.step_attempt(1)),
+    Action("output_down", ("j", "down"), "output", "", "Scroll down.", lambda screen: screen.output.step(1)),
+    Action("output_up", ("k", "up"), "output", "", "Scroll up.", lambda screen: screen.output.step(-1)),
+    Action("output_page_down", ("pagedown", "ctrl+d", "space"), "output", "", "Scroll down one page.",
+           lambda screen: screen.output.page(1)),
+    Action("output_page_up", ("pageup", "ctrl+u"), "output", "", "Scroll up one page.",
+           lambda screen: screen.output.page(-1)),
+    Action("output_top", ("g", "home"), "output", "", "Go to the start of the output.",
+           lambda screen: screen.output.home()),
+    Action("output_bottom", ("G", "end"), "output", "", "Go to the end of the output and follow it.",
+           lambda screen: screen.output.end()),
+    Action("output_left", ("left", "h"), "output", "", "Scroll left; at the margin, go back to the list.",
+           lambda screen: screen.panes.scroll_output_left(SIDE_STEP)),
+    Action("output_right", ("right", "l"), "output", "", "Scroll right.",
+           lambda screen: screen.output.sideways(SIDE_STEP)),
+    Action("copy_output", ("y",), "output", "copy", "Copy the output, the id or the command.",
+           lambda screen: screen.copy_job()),
+    Action("pager", ("o",), "output", "pager", "Open the output in $PAGER.", lambda screen: screen.page_output()),
+    Action("save", ("ctrl+s",), "output", "save", "Save the output to a file.", lambda screen: screen.save_output()),
+    Action("leave_output", ("escape",), "output", "", "Go back to the list.",
+           lambda screen: screen.panes.go_to_list()),
     # detail
-    Action("previous_tab", ("[", "left", "h"), "detail", "tab", "Show the tab before."),
-    Action("next_tab", ("]", "right", "l"), "detail", "", "Show the tab after."),
-    Action("detail_down", ("j", "down"), "detail", "", "Scroll down."),
-    Action("detail_up", ("k", "up"), "detail", "", "Scroll up."),
-    Action("detail_output", ("enter",), "detail", "output", "Go to the output."),
-    Action("copy_detail", ("y",), "detail", "copy", "Copy the id, the command or the output."),
-    Action("leave_detail", ("escape",), "detail", "", "Go back to the list."),
+    Action("previous_tab", ("[", "left", "h"), "detail", "tab", "Show the tab before.",
+           lambda screen: screen.detail.previous_tab()),
+    Action("next_tab", ("]", "right", "l"), "detail", "", "Show the tab after.",
+           lambda screen: screen.detail.next_tab()),
+    Action("detail_down", ("j", "down"), "detail", "", "Scroll down.", lambda screen: screen.detail.step(1)),
+    Action("detail_up", ("k", "up"), "detail", "", "Scroll up.", lambda screen: screen.detail.step(-1)),
+    Action("detail_output", ("enter",), "detail", "output", "Go to the output.",
+           lambda screen: screen.panes.go_to_output()),
+    Action("copy_detail", ("y",), "detail", "copy", "Copy the id, the command or the output.",
+           lambda screen: screen.copy_job()),
+    Action("leave_detail", ("escape",), "detail", "", "Go back to the list.",
+           lambda screen: screen.panes.go_to_list()),
     # help comes last, so that it stands at the end of the footer
-    Action("help", ("?", "f1"), "everywhere", "help", "Show all keys."),
+    Action("help", ("?", "f1"), "everywhere", "help", "Show all keys.", lambda screen: screen.show_help()),
     # confirmation
-    Action("confirm_yes", ("y",), "confirm", "yes", "Do it; above 50 jobs, type the count instead."),
-    Action("confirm_no", ("n", "escape"), "confirm", "no", "Leave everything as it is."),
+    Action("confirm_yes", ("y",), "confirm", "yes", "Do it; above 50 jobs, type the count instead.",
+           lambda screen: screen.confirm_bar.answer(True)),
+    Action("confirm_no", ("n", "escape"), "confirm", "no", "Leave everything as it is.",
+           lambda screen: screen.confirm_bar.answer(False)),
 )
+# fmt: on
 
 _NAMES: Mapping[str, str] = {
     "enter": "⏎",
@@ -155,7 +226,7 @@ def key_name(key: str) -> str:
 def check_clashes(actions: Iterable[Action]) -> None:
     """Raise ``KeyClash`` with both names when a key means two things where both are alive."""
     listed = tuple(actions)
-    for place, contexts in ALIVE_TOGETHER.items():
+    for together, contexts in ALIVE_TOGETHER.items():
         taken: dict[str, Action] = {}
         for action in listed:
             if action.context not in contexts:
@@ -163,7 +234,7 @@ def check_clashes(actions: Iterable[Action]) -> None:
             for key in action.keys:
                 other = taken.setdefault(key, action)
                 if other is not action:
-                    raise KeyClash(f"key {key!r} is both {other.id!r} and {action.id!r} in {place}")
+                    raise KeyClash(f"key {key!r} is both {other.id!r} and {action.id!r} in {together}")
 
 
 def remapped(remaps: Mapping[str, str], actions: tuple[Action, ...] = ACTIONS) -> tuple[Action, ...]:
@@ -184,20 +255,41 @@ def remapped(remaps: Mapping[str, str], actions: tuple[Action, ...] = ACTIONS) -
     return changed
 
 
-def alive(actions: Iterable[Action], place: str) -> list[Action]:
-    """Return the actions that work in a place (a key of ``ALIVE_TOGETHER``), in table order."""
-    contexts = ALIVE_TOGETHER[place]
+class Keymap:
+    """The actions of a dashboard, and which of them a key means in each context."""
+
+    def __init__(self, actions: Iterable[Action] = ACTIONS) -> None:
+        self.actions = tuple(actions)
+        self._by_key = {
+            context: {key: action for action in alive(self.actions, context) for key in action.keys}
+            for context in ALIVE_TOGETHER
+        }
+
+    def find(self, context: str, key: str, character: str | None) -> Action | None:
+        """Return what a key press means in a context; ``key`` is Textual's name, ``character`` what it prints.
+
+        ``None`` is nothing, and everything while a question or a row of text takes all keys.
+        """
+        if context not in self._by_key or context == "confirm":
+            return None
+        actions = self._by_key[context]
+        return actions.get(key) or (actions.get(character) if character else None)
+
+
+def alive(actions: Iterable[Action], context: str) -> list[Action]:
+    """Return the actions that work in a context (a key of ``ALIVE_TOGETHER``), in table order."""
+    contexts = ALIVE_TOGETHER[context]
     return [action for action in actions if action.context in contexts]
 
 
-def footer_actions(actions: Iterable[Action], place: str) -> list[Action]:
-    """Return the actions that the footer of a place names, the most useful first, the help last.
+def footer_actions(actions: Iterable[Action], context: str) -> list[Action]:
+    """Return the actions that the footer names in a context, the most useful first, the help last.
 
     In output and detail those come first that only work there.
     """
-    named = [action for action in alive(actions, place) if action.short]
-    if place in ("output", "detail"):
-        named.sort(key=lambda action: (action.id == "help", action.context != place))
+    named = [action for action in alive(actions, context) if action.short]
+    if context in ("output", "detail"):
+        named.sort(key=lambda action: (action.id == "help", action.context != context))
     return named
 
 

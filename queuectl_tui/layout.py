@@ -1,6 +1,6 @@
-"""Decides which parts of the dashboard are shown and which one grows, for its size and for where the person is.
+"""Decides which parts of the dashboard are shown and which one grows, for its size and for the focus.
 
-The style sheet lays out by size. What depends on where the person is must not be a class: a class restyles the whole
+The style sheet lays out by size. What depends on the focus must not be a class: a class restyles the whole
 screen (30 ms); a height or a display set on a widget lays out and no more, and not even that when it stays the same.
 """
 
@@ -43,6 +43,11 @@ def mode_of(columns: int, rows: int) -> Mode:
     return Mode.GRID if columns >= 110 and rows >= 28 else Mode.ACCORDION
 
 
+def has_chart(mode: Mode) -> bool:
+    """Return whether a screen of this mode has room for the chart."""
+    return mode in (Mode.GRID, Mode.WIDE)
+
+
 class Arrangement(NamedTuple):
     """What is shown; heights are in rows or fractions, ``None`` leaves them to the style sheet."""
 
@@ -55,9 +60,9 @@ class Arrangement(NamedTuple):
     small_height: int | None = None
 
 
-def arranged(mode: Mode, current: Pane, place: str, *, is_zoomed: bool) -> Arrangement:
-    """Return what is shown when the person is in ``place`` (``lists``, ``output``, ``detail``)."""
-    is_aside, is_detail = place in ("output", "detail"), place == "detail"
+def arranged(mode: Mode, current: Pane, context: str, *, is_zoomed: bool) -> Arrangement:
+    """Return what is shown when the keys go to ``context``: ``lists``, ``output`` or ``detail``."""
+    is_aside, is_detail = context in ("output", "detail"), context == "detail"
     everything = frozenset(Pane)
     if is_zoomed or mode is Mode.STRIP:
         shown = frozenset() if is_aside else frozenset({current})

@@ -13,46 +13,46 @@ from queuectl_tui.widgets.bar import Bar, Part
 
 
 class Footer(Bar):
-    """Shows keys of the place where the person is; a click on one does it."""
+    """Shows the keys of one context; a click on one does what it does."""
 
     class Clicked(Message):
         """The key of an action was clicked."""
 
-        def __init__(self, action_id: str) -> None:
+        def __init__(self, action: Action) -> None:
             super().__init__()
-            self.action_id = action_id
+            self.action = action
 
     def __init__(self, actions: Sequence[Action], *, is_ascii: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
         self.is_ascii = is_ascii
         self._actions = tuple(actions)
-        #: Whether the question that stands takes a typed count for a yes; set it before the place changes.
+        #: Whether the question that stands takes a typed count for a yes; set it before the context changes.
         self.asks_for_count = False
-        self._place = "lists"
+        self._shown_context = "lists"
         self._marked = 0
         self._progress: tuple[str, int, int] | None = None
 
-    def show_place(self, place: str) -> None:
-        """Show the keys of another place (a key of ``ALIVE_TOGETHER``)."""
-        self._place = place
-        self._say()
+    def show_context(self, context: str) -> None:
+        """Show the keys of another context (a key of ``ALIVE_TOGETHER``)."""
+        self._shown_context = context
+        self._write()
 
     def show_marked(self, marked: int) -> None:
         """Show how many jobs are marked."""
         self._marked = marked
-        self._say()
+        self._write()
 
     def show_progress(self, verb: str, done: int, total: int) -> None:
         """Show how far a bulk act is."""
         self._progress = (verb, done, total)
-        self._say()
+        self._write()
 
     def clear_progress(self) -> None:
-        """Say nothing of an act any more."""
+        """Show no progress any more."""
         self._progress = None
-        self._say()
+        self._write()
 
-    def _say(self) -> None:
+    def _write(self) -> None:
         left = [Part(" ")]
         if self._progress is not None:
             verb, done, total = self._progress
@@ -62,7 +62,7 @@ class Footer(Bar):
         elif self._marked:
             left.append(Part(f"{count(self._marked)} marked", "accent"))
             left.append(Part(" │ ", "muted"))
-        for rank, action in enumerate(footer_actions(self._actions, self._place)):
+        for rank, action in enumerate(footer_actions(self._actions, self._shown_context)):
             if action.id == "confirm_yes" and self.asks_for_count:
                 left.append(Part("type the count, then ⏎  ", "muted"))
                 continue
@@ -72,9 +72,11 @@ class Footer(Bar):
         self.show_parts(left)
 
     def on_mount(self) -> None:
-        self._say()
+        self._write()
 
     def on_click(self, event: events.Click) -> None:
-        """Do what the key under the pointer does."""
-        if action_id := self.action_at(event.x):
-            self.post_message(self.Clicked(action_id))
+        """Report the action under the pointer."""
+        action_id = self.action_at(event.x)
+        for action in self._actions:
+            if action.id == action_id:
+                self.post_message(self.Clicked(action))

@@ -27,6 +27,7 @@ from textual.widget import Widget
 
 from core.model import Job, Key, Row, Sort, View
 from queuectl_tui.snapshot import Pane, PaneData
+from queuectl_tui.toasts import toast
 from queuectl_tui.widgets import table_messages
 from queuectl_tui.widgets.line_painter import BLANK, LinePainter, Look, RowStyles
 from queuectl_tui.widgets.measured_view import MeasuredView
@@ -73,10 +74,13 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
         self._now: datetime | None = None
         self._place = Place()
         self._has_moved = False
-        self._cursor_job: Job | None = None
-        self._cursor_key: Key | None = None
+        #: The job under the cursor as it was last loaded, ``None`` while its row is not loaded or there is no job; and
+        #: where it stands in the list's order.
+        self.cursor_job: Job | None = None
+        self.cursor_key: Key | None = None
+        #: How many jobs are marked.
+        self.mark_count = 0
         self._marks = Marks()
-        self._told: tuple[int | None, int] = (None, 0)
         self._asked: tuple[int, int] | None = None
         self._painter = LinePainter(pane)
         self._cells = self._lines = 0
@@ -172,16 +176,6 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
     # --- the cursor
 
     @property
-    def cursor_job(self) -> Job | None:
-        """The job under the cursor as it was last loaded; ``None`` while its row is not loaded, or there is no job."""
-        return self._cursor_job
-
-    @property
-    def cursor_key(self) -> Key | None:
-        """Where the cursor's job stands in the list's order."""
-        return self._cursor_key
-
-    @property
     def cursor_line(self) -> int:
         """The cursor's line in the list, from 0."""
         return self._place.line
@@ -231,11 +225,6 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
         return frozenset(self._marks.excluded)
 
     @property
-    def mark_count(self) -> int:
-        """How many jobs are marked."""
-        return self._marks.count(self._data.total)
-
-    @property
     def is_drawing_range(self) -> bool:
         """Whether the cursor's moves draw a range of marks."""
         return self._marks.is_drawing
@@ -249,20 +238,30 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
             return self._data.view
         if marked := self._marks.listed():
             return sorted(marked)
-        return [] if self._cursor_job is None else [self._cursor_job.id]
+        return [] if self.cursor_job is None else [self.cursor_job.id]
 
     def toggle_mark(self) -> None:
         """Mark the cursor's job or take its mark away, and move on."""
-        if self._cursor_job is not None:
-            self._marks.toggle(self._cursor_job.id)
+        job = self._job_to_mark()
+        if job is not None:
+            self._marks.toggle(job.id)
             self._go(self._place.line + 1)
+
+    def _job_to_mark(self) -> Job | None:
+        """Return the job under the cursor, and say so when there is none."""
+        if self.cursor_job is None:
+            toast(self, "There is no job to mark.", "warning")
+        return self.cursor_job
 
     def start_range(self) -> None:
         """Let the cursor's moves draw a range of marks from here; the second time, keep it."""
+        job = self._job_to_mark()
+        if job is None:
+            return
         if self._marks.is_drawing:
             self._marks.end_range()
-        elif self._cursor_job is not None:
-            self._marks.start_range(self._place.line, self._cursor_job.id)
+        else:
+            self._marks.start_range(self._place.line, job.id)
         self._settle()
 
     def learn(self, start: int, ids: Iterable[int]) -> None:
@@ -273,8 +272,9 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
 
     def mark_all(self) -> None:
         """Mark all jobs that match, loaded or not."""
-        self._marks.mark_all()
-        self._settle()
+        if self._job_to_mark() is not None:
+            self._marks.mark_all()
+            self._settle()
 
     def take_marks(self) -> tuple[Marks, View]:
         """Take all marks away, and return them for ``give_back_marks``."""
@@ -332,19 +332,21 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
             self.post_message(table_messages.RangeWanted(self.pane, missing[0], missing[1] - missing[0] + 1))
 
     def _settle(self) -> None:
-        """Paint and tell what has changed, and ask for rows that are missing."""
+        """Paint and report what has changed, and ask for rows that are missing."""
+        before_id = None if self.cursor_job is None else self.cursor_job.id
         row = self._row_at(self._place.line)
         if row is not None:
-            self._cursor_job, self._cursor_key = row.job, row.key
-        elif self._place.job_id is None or self._cursor_job is None or self._cursor_job.id != self._place.job_id:
-            self._cursor_job = self._cursor_key = None
+            self.cursor_job, self.cursor_key = row.job, row.key
+        elif self._place.job_id is None or self.cursor_job is None or self.cursor_job.id != self._place.job_id:
+            self.cursor_job = self.cursor_key = None
         self._repaint()
-        job_id = None if self._cursor_job is None else self._cursor_job.id
-        told, self._told = self._told, (job_id, self.mark_count)
-        if told[0] != job_id:
-            self.post_message(table_messages.CursorMoved(self.pane, self._cursor_job))
-        if told[1] != self._told[1]:
-            self.post_message(table_messages.Marked(self.pane, self._told[1]))
+        job_id = None if self.cursor_job is None else self.cursor_job.id
+        if job_id != before_id:
+            self.post_message(table_messages.CursorMoved(self.pane, self.cursor_job))
+        mark_count = self._marks.count(self._data.total)
+        if mark_count != self.mark_count:
+            self.mark_count = mark_count
+            self.post_message(table_messages.Marked(self.pane, mark_count))
         self._ask()
 
     def _ask(self) -> None:
@@ -501,7 +503,7 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
     def on_click(self, event: events.Click) -> None:
         """Open the job of a double click."""
         offset = event.get_content_offset(self)
-        if event.chain != 2 or event.button != 1 or offset is None or self._cursor_job is None:
+        if event.chain != 2 or event.button != 1 or offset is None or self.cursor_job is None:
             return
         if offset.y - self._show_heading == self._place.line - self._place.top:
-            self.post_message(table_messages.Opened(self.pane, self._cursor_job))
+            self.post_message(table_messages.Opened(self.pane, self.cursor_job))

@@ -6,19 +6,24 @@ from datetime import datetime
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.timer import Timer
 
 from core.errors import QueueError
 from core.model import Attempt, Outcome, Phase, State
 from core.text import clean_line
 from queuectl_tui.format import count, countdown, duration, plural, size
 from queuectl_tui.snapshot import JobDetail
+from queuectl_tui.toasts import toast
 from queuectl_tui.widgets.filter_bar import FilterBar
 from queuectl_tui.widgets.output_view import OutputView
 from queuectl_tui.widgets.title import Title
 
+#: How often the output of a running job is looked at, in seconds.
+TAIL_S = 0.1
+
 
 class OutputBox(Vertical):
-    """Joins title, search row and output view."""
+    """Joins title, search row and output view, and follows the output of a running job."""
 
     def __init__(self, *, is_ascii: bool = False) -> None:
         super().__init__(id="output-box", classes="box side-box")
@@ -28,11 +33,15 @@ class OutputBox(Vertical):
         self.is_opening = False
         self._shown: tuple[JobDetail | None, str] | None = None
         self._tail: tuple[int, int] | None = None
+        self._tail_timer: Timer | None = None
         self._is_ascii = is_ascii
 
     def compose(self) -> ComposeResult:
         yield self.title
         yield self.view
+
+    def on_mount(self) -> None:
+        self._tail_timer = self.set_interval(TAIL_S, self._follow_tail, pause=True)
 
     def add_row(self) -> None:
         """Add the hidden search row."""
@@ -45,7 +54,7 @@ class OutputBox(Vertical):
         self.view.search(message.text)
 
     def on_filter_bar_submitted(self, message: FilterBar.Submitted) -> None:
-        """Keep the matches lit."""
+        """Keep the matches highlighted."""
         message.stop()
         if message.text != self.view.query_text:
             self.view.search(message.text)
@@ -55,18 +64,40 @@ class OutputBox(Vertical):
         message.stop()
         self.view.search("")
 
+    def on_output_view_follow_changed(self) -> None:
+        """Write into the title whether the end is followed."""
+        self.write_title()
+
+    def on_output_view_search_ended(self, message: OutputView.SearchEnded) -> None:
+        """Report that there is no match, and write where the view is into the title."""
+        if message.line is None:
+            toast(self, f"No match for {message.text}", "warning")
+        self.write_title()
+
+    # --- what it shows
+
     def show(self, detail: JobDetail | None, now: datetime) -> None:
-        """Show the output of an attempt; the place in it is kept while it is the same one."""
+        """Show the output of an attempt; the view stays where it is while that is the same attempt."""
+        if self._tail_timer is not None:
+            if detail is not None and detail.job.state is State.RUNNING:
+                self._tail_timer.resume()
+            else:
+                self._tail_timer.pause()  # ten wake-ups a second for nothing are half of what an idle dashboard costs
         footer = footer_text(detail, now, is_ascii=self._is_ascii)
         if self._shown != (detail, footer):
             self._shown = (detail, footer)
             output = detail.output if detail is not None else None
             self.view.show(output, placeholder=placeholder_text(detail), footer=footer)
-        self.say(detail)
+        self.write_title()
 
-    def follow_tail(self, detail: JobDetail) -> None:
+    def tick(self, now: datetime) -> None:
+        """Repaint the footer line if its times have moved on."""
+        self.show(self._shown[0] if self._shown is not None else None, now)
+
+    def _follow_tail(self) -> None:
         """Show what a running attempt has written since; nothing is painted when that is nothing."""
-        if detail.output is None:
+        detail = self._shown[0] if self._shown is not None else None
+        if detail is None or detail.output is None:
             return
         try:
             tail = (detail.output.attempt.id, detail.output.size())
@@ -75,19 +106,20 @@ class OutputBox(Vertical):
         if tail != self._tail:
             self._tail = tail
             self.view.refresh_tail()
-            self.say(detail)
+            self.write_title()
 
-    def say(self, detail: JobDetail | None) -> None:
-        """Write the title."""
+    def write_title(self) -> None:
+        """Write job, attempt and where the view is into the title."""
+        detail = self._shown[0] if self._shown is not None else None
         if detail is None:
-            self.title.say("")
+            self.title.set_text("")
             return
-        told = str(detail.job.id)
+        job_id = str(detail.job.id)
         more = f"· attempt {detail.number}" if detail.number is not None else ""
         if detail.number is not None and len(detail.attempts) > 1:
             more += f" of {detail.attempts[-1].number}"
         if detail.output is None:
-            self.title.say(told, more=more)
+            self.title.set_text(job_id, more=more)
             return
         attempt = shown_attempt(detail)
         is_live = attempt is not None and attempt.ended_at is None and self.view.is_following
@@ -96,10 +128,26 @@ class OutputBox(Vertical):
             right = f"line {count(self.view.top_line + 1)} of {count(self.view.line_count)}"
         if self.view.is_wrapped:
             right = f"wrap · {right}"
-        self.title.say(told, more=more, right=right, right_style="accent" if is_live else "muted")
+        self.title.set_text(job_id, more=more, right=right, right_style="accent" if is_live else "muted")
+
+    # --- keys
+
+    def toggle_wrap(self) -> None:
+        """Fold long lines, or cut them."""
+        self.view.toggle_wrap()
+        self.write_title()
+
+    def find(self, key: str, direction: int) -> None:
+        """Go to the next match of the search, or the one before when ``direction`` is negative, for a key."""
+        if not self.view.query_text:
+            toast(self, f"{key}: search first, with /", "warning")
+        elif direction > 0:
+            self.view.find_next()
+        else:
+            self.view.find_previous()
 
     def open_search(self) -> None:
-        """Let the person type what to look for, at once or as soon as the row is there."""
+        """Open the row for the text to look for, at once or as soon as the row is there."""
         self.is_opening = not self.search_bar.is_ready
         if self.search_bar.is_ready:
             self.search_bar.open(self.view.query_text)

@@ -4,43 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.message import Message
 
 from core.errors import UsageError
 from core.model import Sort, State, Term, View
 from core.rules.filters import parse_filter
 from core.text import clean_line
 from queuectl_tui.format import count, plural
-from queuectl_tui.snapshot import Pane, PaneData, Snapshot
+from queuectl_tui.gateway.gateway import Wanted
+from queuectl_tui.snapshot import Pane, PaneData, Snapshot, empty_snapshot
 from queuectl_tui.widgets.filter_bar import FilterBar
 from queuectl_tui.widgets.job_table import JobTable
 from queuectl_tui.widgets.title import Title, list_words, order_words
+
+if TYPE_CHECKING:
+    from queuectl_tui.gateway.gateway import Gateway
 
 #: Which order a click on a column heading asks for.
 _SORT_OF_HEADING = {"id": Sort.ID, "command": Sort.COMMAND, "took": Sort.DURATION, "time": Sort.DURATION}
 
 
 class PaneBox(Vertical):
-    """Joins title, filter row and table of one pane."""
+    """Joins title, filter row and table of one pane, and asks the gateway for the rows that they show.
 
-    class ViewChanged(Message):
-        """The pane shows another selection or order of jobs now."""
+    ``unseen`` is how many jobs came in that nobody has looked at; it stands in the title.
+    """
 
-        def __init__(self, pane: Pane, view: View) -> None:
-            super().__init__()
-            self.pane = pane
-            self.view = view
-
-    def __init__(self, pane: Pane, *, is_ascii: bool = False) -> None:
+    def __init__(self, pane: Pane, gateway: Gateway, *, is_ascii: bool = False) -> None:
         super().__init__(id=f"pane-{pane.name.lower()}", classes="box pane")
         self.pane = pane
         self.view = View(states=pane.states)
         self.filter_text = ""
-        self.news = 0
         self.is_opening = False
+        self._gateway = gateway
+        self._unseen = 0
+        self._snapshot = empty_snapshot(gateway.now())
         self._shown: PaneData | None = None
         self._is_ascii = is_ascii
         self.title = Title(pane.value, pane.title, is_ascii=is_ascii)
@@ -63,8 +64,25 @@ class PaneBox(Vertical):
         """Tell whether these very rows are shown; while a filter is typed nobody knows."""
         return snapshot.panes[self.pane] is self._shown and not self.filter_bar.is_open
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the list is known to have no job."""
+        data = self._snapshot.panes[self.pane]
+        return data.is_counted and data.total == 0 and self.table.cursor_job is None
+
+    @property
+    def unseen(self) -> int:
+        """How many jobs came in since the list was last looked at."""
+        return self._unseen
+
+    @unseen.setter
+    def unseen(self, number: int) -> None:
+        self._unseen = number
+        self.write_title()
+
     def show(self, snapshot: Snapshot, now: datetime) -> None:
-        """Take the newest rows and counts."""
+        """Show the newest rows and counts."""
+        self._snapshot = snapshot
         data = snapshot.panes[self.pane]
         if data.view != self.view:
             return  # read before the filter or the order changed
@@ -75,24 +93,23 @@ class PaneBox(Vertical):
         self.table.show(data, now)
         if self.filter_bar.is_open and self.view.terms:
             self.filter_bar.show_count(data.total if data.is_counted else None)
-        self.say(snapshot)
+        self.write_title()
 
-    def say(self, snapshot: Snapshot) -> None:
-        """Write the title."""
-        data = snapshot.panes[self.pane]
-        counts = snapshot.counts
+    def write_title(self) -> None:
+        """Write counts, filter, marks and order into the title."""
+        data, counts = self._snapshot.panes[self.pane], self._snapshot.counts
         plain = sum(counts.of(state) for state in self.pane.states)
         delayed = counts.delayed if self.pane is Pane.PENDING else 0
-        told, more = list_words(data, plain, delayed, self.filter_text)
+        text, more = list_words(data, plain, delayed, self.filter_text)
         if marked := self.table.mark_count:
             more = f"· {count(marked)} marked {more}".rstrip()
         arrow = "" if self._is_ascii else (" ↑" if self.view.is_reversed else " ↓")
-        if self.news:
-            self.title.say(told, more=more, right=f"! {count(self.news)} new", right_style="alarm")
+        if self._unseen:
+            self.title.set_text(text, more=more, right=f"! {count(self._unseen)} new", right_style="alarm")
         else:
             is_plain = self.view.sort is Sort.DEFAULT and not self.view.is_reversed
             right = order_words(self.pane, self.view.sort, self.view.is_reversed) + arrow
-            self.title.say(told, more=more, right=right, right_style="muted" if is_plain else "accent")
+            self.title.set_text(text, more=more, right=right, right_style="muted" if is_plain else "accent")
 
     def _empty_text(self, snapshot: Snapshot) -> str:
         if self.filter_text:
@@ -102,6 +119,35 @@ class PaneBox(Vertical):
         if self.pane is Pane.RUNNING:
             return _idle_text(snapshot)
         return "No dead jobs." if self.pane is Pane.DLQ else "Nothing has completed yet."
+
+    # --- which rows it needs
+
+    def on_job_table_cursor_moved(self) -> None:
+        """Keep the loaded rows at the cursor while others come and go."""
+        self._gateway.hold(self.pane, None if self.table.is_live else self.table.cursor_key)
+
+    def on_job_table_window_wanted(self, message: JobTable.WindowWanted) -> None:
+        """Ask for the rows that the table needs, around its cursor if that is among them."""
+        key, line = self.table.cursor_key, self.table.cursor_line
+        is_inside = message.start <= line < message.start + message.length
+        anchor = key if key is not None and is_inside and not self.table.is_live else None
+        self._gateway.want(self.pane, Wanted(message.start, message.length, anchor))
+
+    def on_job_table_range_wanted(self, message: JobTable.RangeWanted) -> None:
+        """Ask for the ids that a range of marks covers."""
+        self._gateway.read_range(self.pane, message.start, message.length)
+
+    def on_job_table_marked(self) -> None:
+        """Write how many jobs are marked into the title."""
+        self.write_title()
+
+    def on_job_table_heading_clicked(self, message: JobTable.HeadingClicked) -> None:
+        """Sort by the column that was clicked; the second time the other way round."""
+        sort = _SORT_OF_HEADING.get(message.column, Sort.DEFAULT)
+        if sort is self.view.sort:
+            self.reverse()
+        else:
+            self.sort_by(sort)
 
     # --- filter and order
 
@@ -149,26 +195,24 @@ class PaneBox(Vertical):
             self.set_filter("")
         return had_one
 
+    def sort_by_next(self) -> None:
+        """Sort by the order after this one, the first after the last."""
+        orders = list(Sort)
+        self.sort_by(orders[(orders.index(self.view.sort) + 1) % len(orders)])
+
     def sort_by(self, sort: Sort) -> None:
-        """Show another order."""
+        """Sort by another order."""
         self._set_view(self.view._replace(sort=sort, is_reversed=False))
 
     def reverse(self) -> None:
         """Turn the order round."""
         self._set_view(self.view._replace(is_reversed=not self.view.is_reversed))
 
-    def sort_by_heading(self, heading: str) -> None:
-        """Order by the column that was clicked; the second time the other way round."""
-        sort = _SORT_OF_HEADING.get(heading, Sort.DEFAULT)
-        if sort is self.view.sort:
-            self.reverse()
-        else:
-            self.sort_by(sort)
-
     def _set_view(self, view: View) -> None:
         if view != self.view:
             self.view = view
-            self.post_message(self.ViewChanged(self.pane, view))
+            self._gateway.show_view(self.pane, view)
+            self.write_title()
 
     # --- what is selected
 

@@ -29,24 +29,24 @@ class Title(Bar):
         self.is_ascii = is_ascii
         self.fill_character = "-" if is_ascii else "─"
         self._is_here = self._is_current = False
-        self._said: tuple[str, str, str, str] = ("", "", "", "muted")
+        self._parts: tuple[str, str, str, str] = ("", "", "", "muted")
         self._write()
 
-    def light_up(self, *, is_here: bool, is_current: bool) -> None:
+    def highlight(self, *, is_here: bool, is_current: bool) -> None:
         """Shine when the keys go to this pane; be plain to see when it is the list the person comes back to."""
         if (is_here, is_current) != (self._is_here, self._is_current):
             self._is_here, self._is_current = is_here, is_current
             self._write()
 
-    def say(self, told: str = "", *, more: str = "", right: str = "", right_style: str = "muted") -> None:
+    def set_text(self, text: str = "", *, more: str = "", right: str = "", right_style: str = "muted") -> None:
         """Say something behind the name, more of it muted, and something at the right end."""
-        said = (told, more, right, right_style)
-        if said != self._said:
-            self._said = said
+        parts = (text, more, right, right_style)
+        if parts != self._parts:
+            self._parts = parts
             self._write()
 
     def _write(self) -> None:
-        told, more, right, right_style = self._said
+        text, more, right, right_style = self._parts
         fill = self.fill_character
         self.fill_style = "bright" if self._is_here else "fill"
         name_style = "key" if self._is_here else "strong" if self._is_current else "dim"
@@ -55,8 +55,8 @@ class Title(Bar):
             Part(f" {self.digit}", "key" if self._is_here else "dim"),
             Part(f" {self._word} ", name_style),
         ]
-        if told:
-            left.append(Part(f"{told} ", "told"))
+        if text:
+            left.append(Part(f"{text} ", "told"))
         if more:
             left.append(Part(f"{more} ", "muted"))
         ends = [Part(f" {right} ", right_style, 1), Part(fill * 2, self.fill_style, 1)] if right else []

@@ -84,7 +84,7 @@ class Stage:
         self.app = app
         self.gateway = gateway
         self.pilot = pilot
-        self.board = app.dashboard
+        self.dashboard = app.dashboard
 
     async def press(self, *keys: str) -> None:
         """Press keys (``"j"``, ``"/"``, ``"ctrl+s"``) one after the other and wait until all is done."""
@@ -101,7 +101,7 @@ class Stage:
     async def be_whole(self) -> None:
         """Wait until what the first picture does without is there."""
         for _ in range(2000):
-            if self.board.table.show_vertical_scrollbar:
+            if self.dashboard.table.show_vertical_scrollbar:
                 break
             await self.pilot.pause(0.01)
         else:

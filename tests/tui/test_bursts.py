@@ -9,11 +9,12 @@ from textual import events
 from textual.widgets import Input
 
 from core.model import NewJob
+from queuectl_tui.dashboard import DashboardScreen
 from queuectl_tui.dialogs.command_palette import Palette
 from queuectl_tui.dialogs.dialog import Dialog
 from queuectl_tui.dialogs.enqueue import EnqueueScreen
 from queuectl_tui.removed_widgets import PastRemovedWidgets
-from queuectl_tui.screens.dashboard import Dashboard
+from queuectl_tui.toasts import toast
 from tests.tui.harness import Stage, staged
 from tests.tui.scene import busy_snapshot, idle_snapshot
 
@@ -76,7 +77,7 @@ async def test_the_palette_bears_keys_before_it_has_looked(key: str, size: tuple
     async with staged(busy_snapshot(), size=size) as stage:
         await stage.press(":", "p", "a", key)
         await stage.press(":", "escape", ":", "a", key, key)
-        assert isinstance(stage.app.screen, (Dashboard, Palette))
+        assert isinstance(stage.app.screen, (DashboardScreen, Palette))
 
 
 async def test_two_enters_in_the_palette_do_the_command_once() -> None:
@@ -145,26 +146,26 @@ async def test_a_letter_typed_into_a_palette_that_closes_looks_for_nothing() -> 
 async def test_the_mouse_finds_no_widget_that_was_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A toast is still on the screen for a moment when it has no parent any more."""
     async with staged(busy_snapshot()) as stage:
-        for kind in (Dashboard, Palette, Dialog):
+        for kind in (DashboardScreen, Palette, Dialog):
             assert issubclass(kind, PastRemovedWidgets)
-        footer = stage.board.footer
+        footer = stage.dashboard.footer
         place = footer.region.x + 1, footer.region.y
-        assert stage.board.get_widget_and_offset_at(*place)[0] is footer
+        assert stage.dashboard.get_widget_and_offset_at(*place)[0] is footer
         with monkeypatch.context() as patched:
             patched.setattr(type(footer), "parent", None)
-            assert stage.board.get_widget_and_offset_at(*place) == (None, None)
+            assert stage.dashboard.get_widget_and_offset_at(*place) == (None, None)
 
 
 async def test_a_toast_whose_time_is_up_has_some_left_when_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """A timer of Textual for less than nothing never ends; the time may be up just before the toast is made."""
     async with staged(busy_snapshot(), has_toasts=True) as stage:
-        stage.board.toast("said")
+        toast(stage.dashboard, "said")
         await stage.pilot.pause()
         (saying,) = stage.app.notified
         assert (saying.has_expired, 3 < saying.time_left <= 4) == (False, True)
         with monkeypatch.context() as patched:
             patched.setattr("queuectl_tui.toasts.monotonic", lambda: monotonic() + 100)
             assert (saying.has_expired, saying.time_left > 0) == (True, True)
-        stage.board.notify("late", timeout=-1)
+        stage.dashboard.notify("late", timeout=-1)
         await stage.pilot.pause()
         assert stage.toasts() == ["said"]

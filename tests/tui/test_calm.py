@@ -15,11 +15,11 @@ from textual.widget import Widget
 from core.model import Row, State
 from queuectl_tui.gateway.gateway import Wanted
 from queuectl_tui.layout import Mode, mode_of
-from queuectl_tui.screens.dashboard import Dashboard
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.widgets.header import Header
 from queuectl_tui.widgets.job_table import JobTable
 from queuectl_tui.widgets.measured_view import MeasuredView
+from queuectl_tui.widgets.output_box import OutputBox
 from queuectl_tui.widgets.pane_box import PaneBox
 from queuectl_tui.widgets.strip_bar import StripBar
 from queuectl_tui.widgets.throughput import Throughput
@@ -48,11 +48,11 @@ async def test_a_refresh_lays_out_nothing(size: tuple[int, int]) -> None:
     """Rows change, times move on, keys move the cursor: the places of widgets stay."""
     async with staged(busy_snapshot(), size=size) as stage:
         await stage.be_whole()
-        with counted_layouts(stage.board.header) as layouts:
+        with counted_layouts(stage.dashboard.bars.header) as layouts:
             for number in range(5):
                 await change_one_row(stage, number)
             await stage.press("j", "j", "pagedown", "k", "space", "G", "g")
-            stage.board._tick()
+            stage.dashboard._tick()
             await stage.pilot.pause()
         assert layouts == []
 
@@ -61,7 +61,7 @@ async def test_a_refresh_lays_out_nothing(size: tuple[int, int]) -> None:
 async def test_going_to_another_pane_lays_out_nothing(size: tuple[int, int]) -> None:
     async with staged(busy_snapshot(), size=size) as stage:
         await stage.be_whole()
-        with counted_layouts(stage.board.header) as layouts:
+        with counted_layouts(stage.dashboard.bars.header) as layouts:
             await stage.press("2", "3", "4", "1", "5", "6", "tab")
         assert layouts == []
 
@@ -82,8 +82,9 @@ def noted_refreshes() -> Iterator[list[tuple[str, tuple[Region, ...]]]]:
         yield seen
 
 
-async def test_a_picture_that_looks_the_same_repaints_nothing() -> None:
+async def test_a_picture_that_looks_the_same_repaints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the pane with a changed row is touched, and of it one line."""
+    monkeypatch.setattr("queuectl_tui.dashboard.TICK_S", 3600.0)  # what moves on with time is another matter
     async with staged(busy_snapshot()) as stage:
         await stage.be_whole()
         with noted_refreshes() as refreshed:
@@ -94,8 +95,9 @@ async def test_a_picture_that_looks_the_same_repaints_nothing() -> None:
             assert [(name, len(regions)) for name, regions in refreshed] == [("table-pending", 1)]
 
 
-async def test_a_changed_row_is_the_only_thing_that_is_looked_at() -> None:
+async def test_a_changed_row_is_the_only_thing_that_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lists without news, header, chart and strip are not asked again."""
+    monkeypatch.setattr("queuectl_tui.dashboard.TICK_S", 3600.0)  # what moves on with time is another matter
     async with staged(busy_snapshot()) as stage:
         await stage.be_whole()
         asked: list[str] = []
@@ -141,7 +143,7 @@ async def test_the_first_picture_that_is_painted_has_jobs_in_it() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JobTable, "render_lines", render_lines)
         async with staged(busy_snapshot()) as stage:
-            assert stage.board.snapshot.panes[Pane.PENDING].rows[1].job.command[:10] in painted[1]
+            assert stage.dashboard.snapshot.panes[Pane.PENDING].rows[1].job.command[:10] in painted[1]
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
@@ -167,15 +169,15 @@ async def test_a_resize_is_painted_once_at_its_size(size: tuple[int, int]) -> No
 
 async def test_only_the_output_of_a_running_job_is_looked_at_ten_times_a_second() -> None:
     looked = 0
-    original = Dashboard._tail
+    original = OutputBox._follow_tail
 
-    def tail(self: Dashboard) -> None:
+    def follow_tail(self: OutputBox) -> None:
         nonlocal looked
         looked += 1
         original(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Dashboard, "_tail", tail)
+        patch.setattr(OutputBox, "_follow_tail", follow_tail)
         async with staged(busy_snapshot()) as stage:
             for pane, is_looked_at in (("1", False), ("2", True), ("3", False)):
                 await stage.press(pane)
@@ -206,25 +208,25 @@ async def test_no_size_breaks_it() -> None:
         for columns, lines in SWEEP:
             await stage.pilot.resize_terminal(columns, lines)
             await stage.pilot.pause()
-            assert stage.board.table.size.height >= 1, (columns, lines)
-            assert stage.board.footer.size == (columns, 1)
-            shown = [pane for pane, box in stage.board.boxes.items() if box.display]
+            assert stage.dashboard.table.size.height >= 1, (columns, lines)
+            assert stage.dashboard.footer.size == (columns, 1)
+            shown = [pane for pane, box in stage.dashboard.panes.boxes.items() if box.display]
             assert len(shown) == (1 if mode_of(columns, lines) is Mode.STRIP else 4)
 
 
 async def test_a_tiny_terminal_shows_one_place_at_a_time_and_counts_the_rest() -> None:
     async with staged(busy_snapshot(), size=(60, 16)) as stage:
-        assert stage.board.strip_bar.text.split() == ["1P", "12k", "2R", "4", "3C", "98k", "4D", "17!"]
+        assert stage.dashboard.bars.strip.text.split() == ["1P", "12k", "2R", "4", "3C", "98k", "4D", "17!"]
         await stage.press("4", "l")
-        assert stage.board.output_box.view.size.height > 8
+        assert stage.dashboard.panes.output_box.view.size.height > 8
         await stage.press("escape")
-        assert stage.board.table.size.height > 8
+        assert stage.dashboard.table.size.height > 8
 
 
 async def test_the_tick_moves_countdowns_on() -> None:
     """A retry that is 14 s away is 9 s away five seconds later, without a new picture."""
     async with staged(busy_snapshot()) as stage:
-        table = stage.board.table
+        table = stage.dashboard.table
 
         def line() -> str:
             return table.render_line(1).text
@@ -262,7 +264,7 @@ async def test_an_error_in_showing_a_picture_ends_the_dashboard() -> None:
     async def show_one() -> None:
         async with staged(busy_snapshot()) as stage:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(stage.board, "_show", fail)
+                patch.setattr(stage.dashboard, "_show", fail)
                 stage.gateway.show(busy_snapshot())
                 await stage.pilot.pause(0.2)
 

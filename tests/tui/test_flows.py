@@ -14,6 +14,7 @@ from queuectl_tui.dialogs.quit_dialog import QuitScreen
 from queuectl_tui.keymap import remapped
 from queuectl_tui.messages import JobEnqueued, WorkerReported
 from queuectl_tui.snapshot import Pane, PaneData
+from queuectl_tui.toasts import toast
 from queuectl_tui.widgets.confirm_bar import ConfirmBar
 from tests.tui import scene
 from tests.tui.harness import staged
@@ -25,22 +26,22 @@ async def test_the_digits_go_to_the_panes_and_tab_goes_round() -> None:
     async with staged(busy_snapshot()) as stage:
         for digit, pane in (("3", Pane.COMPLETED), ("4", Pane.DLQ), ("2", Pane.RUNNING), ("1", Pane.PENDING)):
             await stage.press(digit)
-            assert (stage.board.current, stage.board.place) == (pane, "lists")
+            assert (stage.dashboard.panes.box.pane, stage.dashboard.context) == (pane, "lists")
         places = []
         for _ in range(6):
             await stage.press("tab")
-            places.append(stage.board.place)
+            places.append(stage.dashboard.context)
         assert places == ["lists", "lists", "lists", "output", "detail", "lists"]
-        assert stage.board.current is Pane.PENDING
+        assert stage.dashboard.panes.box.pane is Pane.PENDING
 
 
 async def test_going_to_a_pane_shows_the_job_under_its_cursor() -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.press("4")
-        assert stage.board.shown is not None
-        assert stage.board.shown.job.id == 9981
+        assert stage.dashboard.panes.shown.detail is not None
+        assert stage.dashboard.panes.shown.detail.job.id == 9981
         await stage.press("j", "j")
-        assert stage.board.shown.job.id == 9975
+        assert stage.dashboard.panes.shown.detail.job.id == 9975
 
 
 async def test_retry_replays_the_dead_job_under_the_cursor_at_once() -> None:
@@ -53,17 +54,17 @@ async def test_thirty_marked_jobs_are_retried_with_three_more_keys() -> None:
     """Mark with the space bar, ask once, say yes: no mouse and no typing."""
     async with staged(busy_snapshot()) as stage:
         await stage.press("4", *["space"] * 10, "r")
-        assert stage.board.place == "confirm"
+        assert stage.dashboard.context == "confirm"
         assert stage.asked("retry") == []
         await stage.press("y")
         assert stage.asked("retry") == [(sorted(9981 - 3 * index for index in range(10)),)]
-        assert stage.board.table.mark_count == 0
+        assert stage.dashboard.table.mark_count == 0
 
 
 async def test_purge_asks_and_no_leaves_everything_as_it_is() -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.press("4", "d")
-        assert "Purge dead job?" in stage.board.confirm_bar.text
+        assert "Purge dead job?" in stage.dashboard.confirm_bar.text
         await stage.press("n")
         assert stage.asked("purge") == []
         await stage.press("d", "y")
@@ -77,7 +78,7 @@ async def test_more_than_fifty_jobs_want_their_count_typed() -> None:
         assert stage.asked("purge") == []
         await stage.press("D", *"98202", "enter")
         assert stage.asked("purge") == []
-        assert stage.board.place == "confirm"
+        assert stage.dashboard.context == "confirm"
         assert any("98202 is not the count: type 98201" in said for said in stage.toasts())
         await stage.press(*"98201", "enter")
         assert stage.asked("purge") == [(View(states=Pane.COMPLETED.states),)]
@@ -87,7 +88,7 @@ async def test_all_that_match_are_marked_at_once_and_one_can_be_left_out() -> No
     """A view, not a list of ids, stands for half a million jobs; what was unmarked stays out of it."""
     async with staged(busy_snapshot()) as stage:
         await stage.press("3", "ctrl+a")
-        assert stage.board.table.mark_count == BUSY_TOTALS[Pane.COMPLETED]
+        assert stage.dashboard.table.mark_count == BUSY_TOTALS[Pane.COMPLETED]
         await stage.press("space", "r", *"98200", "enter")
         [(selected,)] = stage.asked("retry")
         assert isinstance(selected, View)
@@ -118,7 +119,7 @@ async def test_a_waiting_job_is_cancelled_at_once_and_a_running_one_after_asking
         await stage.press("1", "c")
         assert stage.asked("cancel") == [([10412],)]
         await stage.press("2", "K")
-        assert "Kill running job?" in stage.board.confirm_bar.text
+        assert "Kill running job?" in stage.dashboard.confirm_bar.text
         await stage.press("y")
         assert stage.asked("kill") == [([10408],)]
 
@@ -126,8 +127,8 @@ async def test_a_waiting_job_is_cancelled_at_once_and_a_running_one_after_asking
 async def test_z_names_what_it_undoes_and_asks() -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.press("z")
-        assert "Undo purge of 17 jobs, 0s ago?" in stage.board.confirm_bar.text
-        assert "python etl.py +16" in stage.board.confirm_bar.text
+        assert "Undo purge of 17 jobs, 0s ago?" in stage.dashboard.confirm_bar.text
+        assert "python etl.py +16" in stage.dashboard.confirm_bar.text
         assert stage.asked("undo") == []
         await stage.press("n")
         await stage.press("z")
@@ -145,7 +146,7 @@ async def test_z_says_when_there_is_nothing_it_can_undo() -> None:
         stage.gateway.last_act = None
         await stage.press("z")
         assert stage.toasts()[-1] == "z: there is nothing to undo"
-        assert stage.board.place == "lists"
+        assert stage.dashboard.context == "lists"
 
 
 async def test_pause_and_slots_are_one_key_each() -> None:
@@ -185,15 +186,15 @@ async def test_a_new_job_is_stayed_with_until_the_person_moves_on() -> None:
     async with staged(busy_snapshot()) as stage:
         stage.gateway.tell(JobEnqueued(10408))  # it runs already
         await stage.pilot.pause()
-        assert stage.board.shown is not None
-        assert stage.board.shown.job.id == 10408
+        assert stage.dashboard.panes.shown.detail is not None
+        assert stage.dashboard.panes.shown.detail.job.id == 10408
         stage.gateway.show(stage.gateway.scene._replace())
         await stage.pilot.pause()
-        assert stage.board.shown.job.id == 10408
+        assert stage.dashboard.panes.shown.detail.job.id == 10408
         await stage.press("c")
         assert stage.asked("cancel") == [([10412],)]
-        assert stage.board.shown is not None
-        assert stage.board.shown.job.id == 10412
+        assert stage.dashboard.panes.shown.detail is not None
+        assert stage.dashboard.panes.shown.detail.job.id == 10412
 
 
 async def test_a_dead_job_is_edited_and_then_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,14 +219,14 @@ async def test_a_filter_is_live_and_esc_drops_it() -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.press("3", "/")
         await stage.type("restic")
-        assert stage.board.box.filter_text == "restic"
-        assert {row.job.command.split()[0] for row in stage.board.table.data.rows} == {"restic"}
+        assert stage.dashboard.panes.box.filter_text == "restic"
+        assert {row.job.command.split()[0] for row in stage.dashboard.table.data.rows} == {"restic"}
         await stage.press("enter")
-        assert stage.board.place == "lists"
-        assert "/restic" in stage.board.box.title.text
+        assert stage.dashboard.context == "lists"
+        assert "/restic" in stage.dashboard.panes.box.title.text
         await stage.press("escape")
-        assert stage.board.box.filter_text == ""
-        assert stage.board.table.data.total == BUSY_TOTALS[Pane.COMPLETED]
+        assert stage.dashboard.panes.box.filter_text == ""
+        assert stage.dashboard.table.data.total == BUSY_TOTALS[Pane.COMPLETED]
 
 
 async def test_what_is_typed_after_a_slash_is_never_a_command() -> None:
@@ -234,51 +235,51 @@ async def test_what_is_typed_after_a_slash_is_never_a_command() -> None:
         await stage.press("4", "/", "d", "y", "r", "K", "y")
         written = {"retry", "purge", "cancel", "kill"}
         assert not [asked for asked in stage.gateway.asked if asked[0] in written]
-        assert stage.board.place == "typing"
+        assert stage.dashboard.context == "typing"
 
 
 async def test_a_filter_that_cannot_be_read_leaves_the_list_as_it_is() -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.press("3", "/")
         await stage.type("exit:lots")
-        assert stage.board.table.data.total == BUSY_TOTALS[Pane.COMPLETED]
+        assert stage.dashboard.table.data.total == BUSY_TOTALS[Pane.COMPLETED]
         await stage.press("enter")
-        assert stage.board.place == "typing"
+        assert stage.dashboard.context == "typing"
 
 
 async def test_sorting_goes_round_and_turns() -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.press("3", "s")
-        assert stage.board.box.view.sort is Sort.ID
+        assert stage.dashboard.panes.box.view.sort is Sort.ID
         await stage.press("S")
-        assert stage.board.box.view.is_reversed
-        assert "by id, reversed" in stage.board.box.title.text
+        assert stage.dashboard.panes.box.view.is_reversed
+        assert "by id, reversed" in stage.dashboard.panes.box.title.text
         await stage.press(*"s" * (len(Sort) - 1))
-        assert stage.board.box.view == View(states=Pane.COMPLETED.states)
+        assert stage.dashboard.panes.box.view == View(states=Pane.COMPLETED.states)
 
 
 async def test_enter_shows_the_detail_and_escape_comes_back() -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.press("4", "enter")
-        assert stage.board.place == "detail"
+        assert stage.dashboard.context == "detail"
         await stage.press("]")
-        assert stage.board.detail.tab.startswith("Attempts")
+        assert stage.dashboard.detail.tab.startswith("Attempts")
         await stage.press("escape")
-        assert (stage.board.place, stage.board.current) == ("lists", Pane.DLQ)
+        assert (stage.dashboard.context, stage.dashboard.panes.box.pane) == ("lists", Pane.DLQ)
 
 
 async def test_the_output_of_earlier_attempts_is_a_bracket_away() -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.press("4", "l")
         await stage.press("[")
-        assert stage.board.shown is not None
-        assert stage.board.shown.number == 2
+        assert stage.dashboard.panes.shown.detail is not None
+        assert stage.dashboard.panes.shown.detail.number == 2
         await stage.press("[")
         await stage.press("[")
         assert "There is no earlier attempt." in stage.toasts()
         await stage.press("]")
         await stage.press("]")
-        assert stage.board.shown.number == 3
+        assert stage.dashboard.panes.shown.detail.number == 3
 
 
 async def test_job_keys_work_while_reading_the_output() -> None:
@@ -310,9 +311,9 @@ async def test_the_copy_menu_copies_what_is_chosen() -> None:
 async def test_zoom_shows_the_focused_pane_alone_until_q() -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.press("4", "+")
-        assert [pane for pane, box in stage.board.boxes.items() if box.display] == [Pane.DLQ]
+        assert [pane for pane, box in stage.dashboard.panes.boxes.items() if box.display] == [Pane.DLQ]
         await stage.press("q")
-        assert all(box.display for box in stage.board.boxes.values())
+        assert all(box.display for box in stage.dashboard.panes.boxes.values())
 
 
 async def test_help_shows_and_closes() -> None:
@@ -375,10 +376,10 @@ async def test_new_dead_jobs_are_announced_until_they_are_looked_at() -> None:
         data = PaneData(19, 0, rows(Pane.DLQ, 0, 19, 19), View(states=Pane.DLQ.states))
         stage.gateway.show(old._replace(minutes=minutes, panes={**old.panes, Pane.DLQ: data}))
         await stage.pilot.pause()
-        assert "! 2 new" in stage.board.boxes[Pane.DLQ].title.text
+        assert "! 2 new" in stage.dashboard.panes.boxes[Pane.DLQ].title.text
         assert any("2 jobs died" in said for said in stage.toasts())
         await stage.press("4")
-        assert "! " not in stage.board.boxes[Pane.DLQ].title.text
+        assert "! " not in stage.dashboard.panes.boxes[Pane.DLQ].title.text
 
 
 async def test_jobs_that_die_behind_a_dialog_do_not_cover_it() -> None:
@@ -388,7 +389,7 @@ async def test_jobs_that_die_behind_a_dialog_do_not_cover_it() -> None:
         minutes = (*old.minutes[:-1], old.minutes[-1]._replace(dead=2))
         stage.gateway.show(old._replace(minutes=minutes))
         await stage.pilot.pause()
-        assert "! 2 new" in stage.board.boxes[Pane.DLQ].title.text
+        assert "! 2 new" in stage.dashboard.panes.boxes[Pane.DLQ].title.text
         assert stage.toasts() == []
 
 
@@ -396,9 +397,9 @@ async def test_an_error_keeps_the_last_good_data_and_tells_its_age() -> None:
     async with staged(busy_snapshot()) as stage:
         stage.gateway.show(stage.gateway.scene._replace(error="queue.db was deleted or moved"))
         await stage.pilot.pause()
-        assert "data 0s old" in stage.board.header.text
-        assert "queue.db was deleted or moved" in stage.board.trouble_bar.text
-        assert stage.board.table.data.total == BUSY_TOTALS[Pane.PENDING]
+        assert "data 0s old" in stage.dashboard.bars.header.text
+        assert "queue.db was deleted or moved" in stage.dashboard.bars.trouble.text
+        assert stage.dashboard.table.data.total == BUSY_TOTALS[Pane.PENDING]
         assert "queue.db was deleted or moved" in stage.toasts()
 
 
@@ -408,16 +409,16 @@ async def test_remapped_keys_work_and_the_old_ones_do_not() -> None:
         assert stage.asked("retry") == []
         await stage.press("x")
         assert stage.asked("retry") == [([9981],)]
-        assert "x retry" in stage.board.footer.text
+        assert "x retry" in stage.dashboard.footer.text
 
 
 async def test_the_mouse_goes_to_a_pane_by_its_title_and_does_what_the_footer_says() -> None:
     async with staged(busy_snapshot()) as stage:
-        await stage.pilot.click(stage.board.boxes[Pane.DLQ].title)
+        await stage.pilot.click(stage.dashboard.panes.boxes[Pane.DLQ].title)
         await stage.pilot.pause()
-        assert stage.board.current is Pane.DLQ
-        offset = stage.board.footer.text.index("retry")
-        await stage.pilot.click(stage.board.footer, offset=(offset, 0))
+        assert stage.dashboard.panes.box.pane is Pane.DLQ
+        offset = stage.dashboard.footer.text.index("retry")
+        await stage.pilot.click(stage.dashboard.footer, offset=(offset, 0))
         await stage.pilot.pause()
         assert stage.asked("retry") == [([9981],)]
 
@@ -434,7 +435,7 @@ async def test_errors_that_take_turns_are_told_once_until_all_is_well() -> None:
 async def test_the_workers_trouble_is_told_unless_it_is_told_already() -> None:
     for error, told in ((None, ["Results wait: no room"]), ("queue.db was deleted", [])):
         async with staged(busy_snapshot()._replace(error=error)) as stage:
-            stage.board.post_message(WorkerReported("Results wait: no room", "error", is_of_storage=True))
+            stage.dashboard.post_message(WorkerReported("Results wait: no room", "error", is_of_storage=True))
             await stage.pilot.pause()
             assert [said for said in stage.toasts() if said.startswith("Results")] == told
 
@@ -442,39 +443,39 @@ async def test_the_workers_trouble_is_told_unless_it_is_told_already() -> None:
 @pytest.mark.parametrize("size", [(80, 24), (60, 16), (40, 12), (100, 30), (120, 40)])
 async def test_no_toast_lies_over_a_question(size: tuple[int, int]) -> None:
     async with staged(busy_snapshot(), size=size, has_toasts=True) as stage:
-        stage.board.toast("Everything resumed.")
+        toast(stage.dashboard, "Everything resumed.")
         await stage.press("4", "d")
         await stage.pilot.pause(0.2)
-        assert stage.board.confirm_bar.is_open
-        toasts = stage.board.query("Toast")
+        assert stage.dashboard.confirm_bar.is_open
+        toasts = stage.dashboard.query("Toast")
         assert toasts
-        row = stage.board.confirm_bar.region
+        row = stage.dashboard.confirm_bar.region
         assert not any(toast.region.intersection(row) for toast in toasts)
 
 
 async def test_a_count_that_must_be_typed_is_asked_for_in_the_footer_and_at_y() -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.press("3", "ctrl+a", "d")
-        assert stage.board.confirm_bar.must_type
-        assert "type the count" in stage.board.footer.text
-        assert "y yes" not in stage.board.footer.text
+        assert stage.dashboard.confirm_bar.must_type
+        assert "type the count" in stage.dashboard.footer.text
+        assert "y yes" not in stage.dashboard.footer.text
         await stage.press("y")
         assert any("a key is not enough" in said for said in stage.toasts())
     async with staged(busy_snapshot()) as stage:
         await stage.press("4", "d")
-        assert "y yes" in stage.board.footer.text
+        assert "y yes" in stage.dashboard.footer.text
 
 
 async def test_a_small_terminal_tells_what_ails_the_whole() -> None:
     async with staged(busy_snapshot(), size=(60, 16), is_read_only=True) as stage:
-        assert "read-only" in stage.board.strip_bar.text
+        assert "read-only" in stage.dashboard.bars.strip.text
         stage.gateway.show(stage.gateway.scene._replace(workers=(), error="gone"))
         await stage.pilot.pause()
-        assert "no worker" in stage.board.strip_bar.text
-        assert "data 0s old" in stage.board.strip_bar.text
-        assert stage.board.trouble_bar.text == "what is shown is old: gone (+1 more)"
+        assert "no worker" in stage.dashboard.bars.strip.text
+        assert "data 0s old" in stage.dashboard.bars.strip.text
+        assert stage.dashboard.bars.trouble.text == "what is shown is old: gone (+1 more)"
     async with staged(busy_snapshot()._replace(workers=(), error="gone"), size=(40, 12)) as stage:
-        assert "data 0s old" in stage.board.strip_bar.text
+        assert "data 0s old" in stage.dashboard.bars.strip.text
 
 
 async def test_marking_where_there_is_nothing_says_so() -> None:
@@ -489,7 +490,7 @@ async def test_the_note_of_a_filter_goes_with_the_filter() -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.press("3", "/")
         await stage.type("zzz")
-        bar = stage.board.box.filter_bar
+        bar = stage.dashboard.panes.box.filter_bar
         bar.show_count(0)
         assert bar._said[0] == "no match"
         await stage.press("ctrl+u")
@@ -500,36 +501,40 @@ async def test_the_note_of_a_filter_goes_with_the_filter() -> None:
 async def test_nothing_is_begun_while_the_program_ends() -> None:
     """Between the last key and the end, rows that were due are not made and keys open nothing."""
     async with staged(busy_snapshot()) as stage:
-        board, screens = stage.board, list(stage.app.screen_stack)
+        board, screens = stage.dashboard, list(stage.app.screen_stack)
         stage.app.exit(0)
-        board.boxes[Pane.DLQ].add_row()
-        board.output_box.add_row()
+        board.panes.boxes[Pane.DLQ].add_row()
+        board.panes.output_box.add_row()
         await stage.press("e", "?", "/")
         assert list(stage.app.screen_stack) in (screens, [])
 
 
 async def test_scrollbars_come_after_the_first_picture_and_move_nothing() -> None:
     async with staged(busy_snapshot()) as stage:
-        views = [*(box.table for box in stage.board.boxes.values()), stage.board.output_box.view, stage.board.detail]
+        views = [
+            *(box.table for box in stage.dashboard.panes.boxes.values()),
+            stage.dashboard.panes.output_box.view,
+            stage.dashboard.detail,
+        ]
         early = [view.scrollable_content_region.size for view in views]
         await stage.be_whole()
         assert all(view.show_vertical_scrollbar for view in views)
         assert [view.scrollable_content_region.size for view in views] == early
         assert [view.vertical_scrollbar.position for view in views] == [view.scroll_y for view in views]
-        table = stage.board.boxes[Pane.PENDING].table
+        table = stage.dashboard.panes.boxes[Pane.PENDING].table
         assert table.vertical_scrollbar.window_virtual_size == table.virtual_size.height
 
 
 async def test_a_question_does_not_wait_for_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("queuectl_tui.screens.dashboard.ROWS_AFTER_S", 60.0)
+    monkeypatch.setattr("queuectl_tui.dashboard.HIDDEN_PARTS_S", 60.0)
     async with staged(busy_snapshot()) as stage:
-        assert not stage.board.confirm_bar.is_attached
+        assert not stage.dashboard.confirm_bar.is_attached
         await stage.press("4", "d", "y")
-        assert not stage.board.table.show_vertical_scrollbar  # it is still early
+        assert not stage.dashboard.table.show_vertical_scrollbar  # it is still early
         assert len(stage.asked("purge")) == 1
-        stage.board._add_rows()
+        stage.dashboard._add_hidden_parts()
         await stage.be_whole()
-        assert len(stage.board.query(ConfirmBar)) == 1
+        assert len(stage.dashboard.query(ConfirmBar)) == 1
 
 
 async def test_an_empty_list_has_no_detail_and_no_output_of_another_jobs() -> None:
@@ -538,45 +543,45 @@ async def test_an_empty_list_has_no_detail_and_no_output_of_another_jobs() -> No
     dlq = full.panes[Pane.DLQ]._replace(total=0, rows=())
     async with staged(full._replace(panes={**full.panes, Pane.DLQ: dlq})) as stage:
         await stage.press("3")
-        assert stage.board.shown is not None
+        assert stage.dashboard.panes.shown.detail is not None
         await stage.press("4")
-        assert stage.board.detail_request is None
-        assert stage.board.target_job() is None
-        assert "dead" not in stage.board.output_box.title.text
+        assert stage.dashboard.panes.shown.request is None
+        assert stage.dashboard.target_job() is None
+        assert "dead" not in stage.dashboard.panes.output_box.title.text
         await stage.press("3")
-        assert stage.board.shown is not None
+        assert stage.dashboard.panes.shown.detail is not None
 
 
 async def test_a_list_that_becomes_empty_empties_the_panes_beside_it() -> None:
     full = busy_snapshot()
     async with staged(full) as stage:
         await stage.press("4")
-        assert stage.board.shown is not None
+        assert stage.dashboard.panes.shown.detail is not None
         dlq = full.panes[Pane.DLQ]._replace(total=0, rows=())
         stage.gateway.show(stage.gateway.scene._replace(panes={**full.panes, Pane.DLQ: dlq}))
         await stage.press()
         await stage.press()
-        assert stage.board.shown is None
+        assert stage.dashboard.panes.shown.detail is None
 
 
 async def test_trouble_of_the_worker_is_shown_for_as_long_as_it_lasts_and_nothing_is_green() -> None:
     async with staged(busy_snapshot()) as stage:
         stage.gateway.host.trouble = "the disk is full; 2 results wait to be recorded"
-        stage.board._tick()
-        assert stage.board.trouble_bar.text == "the disk is full; 2 results wait to be recorded"
+        stage.dashboard._tick()
+        assert stage.dashboard.bars.trouble.text == "the disk is full; 2 results wait to be recorded"
         await stage.press()
-        assert stage.board.trouble_bar.region.height == 1
-        assert "worker in trouble" in stage.board.header.text
-        assert "worker in trouble" in stage.board.strip_bar.text
-        assert "good" not in [part.style for part in stage.board.header._left]
+        assert stage.dashboard.bars.trouble.region.height == 1
+        assert "worker in trouble" in stage.dashboard.bars.header.text
+        assert "worker in trouble" in stage.dashboard.bars.strip.text
+        assert "good" not in [part.style for part in stage.dashboard.bars.header._left]
         stage.gateway.host.trouble = None
-        stage.board._tick()
-        assert "trouble" not in stage.board.header.text
+        stage.dashboard._tick()
+        assert "trouble" not in stage.dashboard.bars.header.text
         await stage.press()
-        assert stage.board.trouble_bar.region.height == 0
-        assert "good" in [part.style for part in stage.board.header._left]
+        assert stage.dashboard.bars.trouble.region.height == 0
+        assert "good" in [part.style for part in stage.dashboard.bars.header._left]
 
 
 async def test_jobs_that_wait_without_a_worker_are_an_alarm() -> None:
     async with staged(busy_snapshot()._replace(workers=())) as stage:
-        assert "no worker for" in stage.board.header.text
+        assert "no worker for" in stage.dashboard.bars.header.text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -19,9 +21,8 @@ from queuectl_tui.keymap import (
     key_name,
     remapped,
 )
-from queuectl_tui.screens.dashboard import Dashboard
-from tests.tui.fake_gateway import FakeGateway
-from tests.tui.scene import idle_snapshot
+from tests.tui.harness import staged
+from tests.tui.scene import busy_snapshot, idle_snapshot
 
 
 def test_no_key_means_two_things_where_both_are_alive() -> None:
@@ -44,10 +45,17 @@ def test_every_binding_is_in_the_help() -> None:
     assert told == {(" ".join(key_name(key) for key in action.keys), action.help) for action in ACTIONS}
 
 
-def test_every_action_outside_the_confirmation_has_a_handler() -> None:
-    """The dashboard can do all that the table promises; the confirmation row takes its own keys."""
-    board = Dashboard(FakeGateway(idle_snapshot()), ACTIONS)
-    assert set(board.handlers) == {action.id for action in ACTIONS if action.context != "confirm"}
+@pytest.mark.parametrize("context", CONTEXTS)
+async def test_every_action_works_on_the_dashboard(context: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row names a function that the dashboard can do, whether there are jobs or none."""
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: None)
+    monkeypatch.setattr("queuectl_tui.dialogs.export_output.free_path", lambda *_: Path(os.devnull) / "no")
+    for snapshot in (busy_snapshot(), idle_snapshot()):
+        for action in ACTIONS:
+            if action.context == context:
+                async with staged(snapshot) as stage:
+                    action.handler(stage.dashboard)
+                    await stage.press()
 
 
 def test_nothing_essential_is_on_a_key_that_terminals_swallow() -> None:
@@ -80,8 +88,8 @@ def test_a_remapping_that_means_nothing_is_refused(remaps: dict[str, str]) -> No
 def test_two_actions_may_share_a_key_where_they_never_meet() -> None:
     """The same key may filter a list and search an output."""
     table = (
-        Action("one", ("/",), "lists", "", "One."),
-        Action("two", ("/",), "output", "", "Two."),
+        Action("one", ("/",), "lists", "", "One.", repr),
+        Action("two", ("/",), "output", "", "Two.", repr),
     )
     check_clashes(table)
 

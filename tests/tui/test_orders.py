@@ -15,6 +15,7 @@ from textual.widgets import Static
 from core.model import NewJob, State, View
 from core.queue import Queue
 from queuectl_tui.app import QueuectlApp
+from queuectl_tui.dashboard import DashboardScreen
 from queuectl_tui.dialogs.enqueue import EnqueueScreen
 from queuectl_tui.dialogs.form_widgets import CommandArea, LineInput
 from queuectl_tui.dialogs.help import HelpScreen
@@ -22,7 +23,6 @@ from queuectl_tui.dialogs.quit_dialog import QuitScreen
 from queuectl_tui.gateway.gateway import Gateway
 from queuectl_tui.keymap import ACTIONS
 from queuectl_tui.preferences import Preferences
-from queuectl_tui.screens.board import Board
 from tests.tui.harness import ListeningApp, press
 
 SIZES = [(60, 18), (80, 24), (120, 40)]
@@ -137,7 +137,7 @@ async def test_what_was_marked_is_marked_again_when_the_order_is_refused(
         queue.enqueue_many([NewJob("true"), NewJob("true")])
         async with dashboard(queue) as pilot:
             board = pilot.app.screen
-            assert isinstance(board, Board)
+            assert isinstance(board, DashboardScreen)
             with closing(sqlite3.connect(queue.path)) as other:
                 other.execute("BEGIN IMMEDIATE")
                 await pilot.press(*marking)
@@ -148,7 +148,7 @@ async def test_what_was_marked_is_marked_again_when_the_order_is_refused(
             assert board.table.mark_count == 2
             await pilot.press("c", "y")
             await until(pilot, lambda: not queue.jobs(View(states=(State.PENDING,))))
-            await until(pilot, lambda: not board.on_refusal)
+            await until(pilot, lambda: not board.jobs._on_refusal)
             assert board.table.mark_count == 0
 
 
@@ -213,8 +213,8 @@ async def test_an_order_that_ends_behind_a_question_ends_its_form(is_refused: bo
                 await pilot.pause()
                 other.rollback()
             board = pilot.app.screen_stack[0]
-            assert isinstance(board, Board)
-            await until(pilot, lambda: board._awaited is None)
+            assert isinstance(board, DashboardScreen)
+            await until(pilot, lambda: board.jobs._awaiting is None)
             await pilot.pause()
             assert isinstance(pilot.app.screen, QuitScreen)
             await pilot.press("escape")

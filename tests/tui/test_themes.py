@@ -34,7 +34,7 @@ async def test_every_theme_can_be_chosen() -> None:
         for name in names:
             stage.app.theme = name
             await stage.pilot.pause()
-            table = stage.board.table
+            table = stage.dashboard.table
             looks = [str(table._colours(part, "")) for part in ("pending", "running", "dead", "muted", "cursor")]
             assert len(set(looks)) >= 4, (name, looks)
 
@@ -43,7 +43,7 @@ async def test_every_theme_can_be_chosen() -> None:
 async def test_a_start_in_a_theme(name: str) -> None:
     async with staged(busy_snapshot(), theme=name) as stage:
         assert stage.app.theme == name
-        assert stage.board.table.size.height > 0
+        assert stage.dashboard.table.size.height > 0
 
 
 @pytest.mark.parametrize("name", ["nord", "textual-light", "ansi-light", None])

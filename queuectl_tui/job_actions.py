@@ -1,0 +1,270 @@
+"""What the keys that act on jobs do: check whether they can, ask where it matters, and order it from the gateway."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from textual.screen import Screen
+
+from core.errors import InvalidTransition
+from core.model import Job, LastAct, NewJob, State, View
+from core.rules.states import Verb, check, works_on_any
+from core.text import clean_line
+from queuectl_tui.format import count, span
+from queuectl_tui.gateway.gateway import Gateway, Selected
+from queuectl_tui.held_keys import HeldKeys
+from queuectl_tui.messages import ActDone, ActRefused
+from queuectl_tui.program import Program
+from queuectl_tui.snapshot import Pane
+from queuectl_tui.toasts import toast
+from queuectl_tui.widgets.pane_box import PaneBox
+
+if TYPE_CHECKING:
+    from queuectl_tui.dialogs.enqueue import EnqueueScreen
+
+_NOUNS = {Pane.PENDING: "waiting", Pane.RUNNING: "running", Pane.COMPLETED: "finished", Pane.DLQ: "dead"}
+
+#: Asks a question about so many jobs, of which one is a sample, and calls back for a yes.
+Ask = Callable[[str, str, int, Callable[[], None]], None]
+
+
+class Targets(NamedTuple):
+    """What a verb acts on: ids or a view, how many jobs that is, the command of one of them, and their noun."""
+
+    box: PaneBox
+    selected: Selected
+    number: int
+    sample: str
+    noun: str
+
+
+class JobActions:
+    """Orders what becomes of jobs: of the marked ones of a list, else of the one under the cursor.
+
+    An order is carried out on another thread; its ticket names it until ``act_done`` or ``act_refused``. Until then
+    the form that gave it stays open, and marks that were taken away with it can come back.
+    """
+
+    def __init__(
+        self,
+        screen: Screen[None],
+        gateway: Gateway,
+        program: Program,
+        held_keys: HeldKeys,
+        ask: Ask,
+    ) -> None:
+        self._screen = screen
+        self._gateway = gateway
+        self._program = program
+        self._held_keys = held_keys
+        self._ask = ask
+        self._on_refusal: dict[int, Callable[[], None]] = {}
+        self._awaiting: tuple[int, EnqueueScreen] | None = None
+
+    # --- one verb a method
+
+    def retry(self, box: PaneBox, job: Job | None) -> None:
+        """Replay finished jobs, make delayed ones due now; ask about more than one."""
+        targets = self._targets(box, job, Verb.RETRY, "r")
+        if targets is None:
+            return
+        if targets.number == 1:
+            self._order(targets, self._gateway.retry)
+        else:
+            self._ask_about("Retry", targets, self._gateway.retry)
+
+    def retry_all(self, box: PaneBox) -> None:
+        """Retry all jobs that match in a pane, after a question."""
+        if self.is_read_only("R"):
+            return
+        if not works_on_any(Verb.RETRY, box.pane.states):
+            toast(self._screen, "R: running jobs are being tried now", "warning")
+        elif (targets := self._all(box, "R")) is not None:
+            self._ask_about("Retry all", targets, self._gateway.retry)
+
+    def cancel(self, box: PaneBox, job: Job | None) -> None:
+        """Cancel one waiting job at once; ask about more, and before running ones are stopped."""
+        targets = self._targets(box, job, Verb.CANCEL, "c")
+        if targets is None:
+            return
+        if targets.number == 1 and job is not None and job.state is State.PENDING:
+            self._gateway.cancel(targets.selected)
+        else:
+            self._ask_about("Cancel", targets, self._gateway.cancel)
+
+    def kill(self, box: PaneBox, job: Job | None) -> None:
+        """Kill running jobs, after a question."""
+        targets = self._targets(box, job, Verb.CANCEL, "K")
+        if targets is None:
+            return
+        if targets.number == 1 and job is not None and job.state is State.PENDING:
+            toast(self._screen, f"K: job {job.id} does not run; c cancels it", "warning")
+        else:
+            self._ask_about("Kill", targets, partial(self._gateway.cancel, kill=True))
+
+    def purge(self, box: PaneBox, job: Job | None) -> None:
+        """Purge finished jobs, after a question."""
+        targets = self._targets(box, job, Verb.PURGE, "d")
+        if targets is not None:
+            self._ask_about("Purge", targets, self._gateway.purge)
+
+    def purge_all(self, box: PaneBox) -> None:
+        """Purge all jobs that match in a pane, after a question."""
+        if self.is_read_only("D"):
+            return
+        if not works_on_any(Verb.PURGE, box.pane.states):
+            toast(self._screen, "D: only finished jobs can be purged; cancel these first", "warning")
+        elif (targets := self._all(box, "D")) is not None:
+            self._ask_about("Purge all", targets, self._gateway.purge)
+
+    def edit(self, job: Job | None, queues: Sequence[str]) -> None:
+        """Change a job in a form, then retry it; the form suggests the names of ``queues``."""
+        if self._is_refused("E", job, Verb.EDIT) or job is None:
+            return
+
+        def edit(changed: NewJob) -> int:
+            return self._gateway.edit(job.id, changed_fields(job, changed), then_retry=True)
+
+        self._open_form(job, queues, edit)
+
+    def enqueue(self, queues: Sequence[str]) -> None:
+        """Fill in a new job in a form and add it; the form suggests the names of ``queues``."""
+        if not self.is_read_only("e"):
+            self._open_form(None, queues, self._gateway.enqueue)
+
+    def undo(self) -> None:
+        """Look for the last act that can be undone; ``undo_offered`` asks about it."""
+        if not self.is_read_only("z"):
+            self._held_keys.hold()
+            self._gateway.offer_undo()
+
+    def is_read_only(self, key: str) -> bool:
+        """Return whether nothing may be changed, and say so for a key that would."""
+        is_read_only = self._gateway.is_read_only
+        if is_read_only:
+            toast(self._screen, f"{key}: this dashboard only looks (--read-only)", "warning")
+        return is_read_only
+
+    # --- what became of an order
+
+    def undo_offered(self, last: LastAct | None) -> None:
+        """Ask before the last act is undone, or say why it cannot be; then act on the keys typed meanwhile."""
+        if last is None:
+            toast(self._screen, "z: there is nothing to undo", "warning")
+        elif last.obstacle is not None:
+            toast(self._screen, f"z: {last.refusal}", "warning")
+        else:
+            ago, act = span((self._gateway.now() - last.at).total_seconds()), last.act
+            self._ask(f"Undo {last.title}, {ago} ago?", last.sample, act.count, partial(self._gateway.undo, act.id))
+        self._held_keys.give_back(self._screen.app)
+
+    def act_done(self, message: ActDone) -> None:
+        """Report what was done, and close the form that ordered it."""
+        self._answer_form(message.ticket, None)
+        self._on_refusal.pop(message.ticket, None)
+        if message.text:
+            toast(self._screen, message.text)
+
+    def act_refused(self, message: ActRefused) -> None:
+        """Report why something was not done, in the form that ordered it if there is one; give marks back."""
+        if message.verb == "undo":
+            self._held_keys.give_back(self._screen.app)
+        if (give_back := self._on_refusal.pop(message.ticket, None)) is not None:
+            give_back()
+        if not self._answer_form(message.ticket, message.reason, message.field_id):
+            toast(self._screen, message.reason, "error")
+
+    # --- what a verb acts on
+
+    def _targets(self, box: PaneBox, job: Job | None, verb: Verb, key: str) -> Targets | None:
+        """Return the marked jobs of a list, else ``job``; report why and return ``None`` if the verb cannot act."""
+        if box.table.mark_count and not self.is_read_only(key):
+            return self._of_selection(box, box.selected(), box.table.mark_count)
+        if box.table.mark_count or self._is_refused(key, job, verb) or job is None:
+            return None
+        return Targets(box, [job.id], 1, job.command, noun_of(job))
+
+    def _all(self, box: PaneBox, key: str) -> Targets | None:
+        total = box.table.data.total
+        if not total:
+            toast(self._screen, f"{key}: there is no job in this pane", "warning")
+            return None
+        return self._of_selection(box, box.view, total)
+
+    def _of_selection(self, box: PaneBox, selected: Selected, number: int) -> Targets:
+        ids = None if isinstance(selected, View) else set(selected)
+        rows = (row.job for row in box.table.data.rows if ids is None or row.job.id in ids)
+        job = next(rows, box.table.cursor_job)
+        return Targets(box, selected, number, job.command if job else "", _NOUNS[box.pane])
+
+    def _is_refused(self, key: str, job: Job | None, verb: Verb) -> bool:
+        """Return whether a key cannot act on a job, and report why."""
+        if self.is_read_only(key):
+            return True
+        if job is None:
+            toast(self._screen, f"{key}: there is no job under the cursor", "warning")
+            return True
+        try:
+            check(verb, job.id, job.state)
+        except InvalidTransition as error:
+            toast(self._screen, f"{key}: {error}", "warning")
+            return True
+        return False
+
+    # --- ordering
+
+    def _ask_about(self, verb: str, targets: Targets, order: Callable[[Selected], int]) -> None:
+        number = targets.number
+        what = f"{targets.noun} job" if number == 1 else f"{count(number)} {targets.noun} jobs"
+        self._ask(f"{verb} {what}?", clean_line(targets.sample), number, partial(self._order, targets, order))
+
+    def _order(self, targets: Targets, order: Callable[[Selected], int]) -> None:
+        """Give an order and take the marks away; they come back if it is refused."""
+        ticket, table = order(targets.selected), targets.box.table
+        if table.mark_count:
+            self._on_refusal[ticket] = partial(table.give_back_marks, table.take_marks())
+
+    # --- the form
+
+    def _open_form(self, edited: Job | None, queues: Sequence[str], order: Callable[[NewJob], int]) -> None:
+        """Open the form for a new job, or for one that is edited; it stays until its order is carried out."""
+        from queuectl_tui.dialogs.enqueue import EnqueueScreen
+
+        def submit(job: NewJob) -> None:
+            self._awaiting = order(job), form
+
+        def closed(job: NewJob | None) -> None:
+            if job is not None and edited is None and job.cwd:
+                self._program.remember_directory(job.cwd)
+
+        last = self._program.last_directory
+        new = NewJob("", cwd=last if last and os.path.isdir(last) else os.getcwd())
+        form = EnqueueScreen(new, queues, submit, self._held_keys, edit=edited, now=self._gateway.now)
+        self._screen.app.push_screen(form, closed)
+
+    def _answer_form(self, ticket: int, reason: str | None, field_id: str | None = None) -> bool:
+        """Close the form that waits for an order, or give it the ``reason`` of a refusal; return whether it is open."""
+        if self._awaiting is None or self._awaiting[0] != ticket:
+            return False
+        form, self._awaiting = self._awaiting[1], None
+        if form not in self._screen.app.screen_stack:
+            return False
+        form.answer(reason, field_id)
+        return True
+
+
+def noun_of(job: Job) -> str:
+    """Return the word for a job in a question."""
+    return {State.PENDING: "waiting", State.RUNNING: "running"}.get(job.state, job.state.value)
+
+
+def changed_fields(job: Job, changed: NewJob) -> dict[str, object]:
+    """Return what a form changed in a job, as the fields of ``Queue.edit``."""
+    from queuectl_tui.dialogs.job_form import as_new
+
+    before = as_new(job)
+    names = (name for name in NewJob._fields if name not in ("name", "env"))
+    return {name: getattr(changed, name) for name in names if getattr(changed, name) != getattr(before, name)}

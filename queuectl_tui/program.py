@@ -1,0 +1,28 @@
+"""What the dashboard asks of the application around it: themes, the way out, what is remembered."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Program(Protocol):
+    """The application, as far as its dashboard knows it."""
+
+    def ask_to_quit(self) -> None:
+        """Leave, after a question if jobs run here; at once, so that keys typed behind it answer the question."""
+
+    def choose_next_theme(self) -> None:
+        """Switch to the next of the dashboard's own themes."""
+
+    def choose_theme(self, name: str) -> None:
+        """Switch to a theme, and remember it."""
+
+    @property
+    def last_directory(self) -> str | None:
+        """The directory of the last new job, of this run or one before."""
+
+    def remember_directory(self, directory: str) -> None:
+        """Remember the directory of a new job."""
+
+    def show_unseen(self, count: int) -> None:
+        """Show in the title of the terminal's window how many jobs died unseen; 0 takes it back."""

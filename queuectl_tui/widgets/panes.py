@@ -1,0 +1,202 @@
+"""The six panes: four lists, the detail and the output; which is shown, how high it is, and which has the focus."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.widget import Widget
+
+from queuectl_tui.layout import arranged, mode_of
+from queuectl_tui.snapshot import Pane, Snapshot
+from queuectl_tui.toasts import toast
+from queuectl_tui.widgets.detail import Detail
+from queuectl_tui.widgets.detail_box import DetailBox
+from queuectl_tui.widgets.job_table import JobTable
+from queuectl_tui.widgets.measured_view import MeasuredView
+from queuectl_tui.widgets.output_box import OutputBox
+from queuectl_tui.widgets.pane_box import PaneBox
+from queuectl_tui.widgets.shown_job import ShownJob
+from queuectl_tui.widgets.title import Title
+
+if TYPE_CHECKING:
+    from queuectl_tui.gateway.gateway import Gateway
+
+#: The digits of the panes that are no lists.
+OUTPUT_DIGIT, DETAIL_DIGIT = 5, 6
+
+
+class Panes(Container):
+    """Holds the panes, and moves the focus and the shown job between them.
+
+    ``box`` is the list that has the focus, or had it before output or detail got it. ``context`` names what has the
+    focus, or had it before a question or a row of text got it: ``lists``, ``output`` or ``detail``.
+    """
+
+    def __init__(self, gateway: Gateway, *, is_ascii: bool = False) -> None:
+        super().__init__(id="body")
+        self.boxes = {pane: PaneBox(pane, gateway, is_ascii=is_ascii) for pane in Pane}
+        self.box: PaneBox = self.boxes[Pane.PENDING]
+        self.detail_box = DetailBox(is_ascii=is_ascii)
+        self.output_box = OutputBox(is_ascii=is_ascii)
+        self.shown = ShownJob(gateway)
+        self.context = "lists"
+        self.is_zoomed = False
+        self._lists = Container(id="panes")
+        self._side = Container(id="side")
+        for view in self._views():
+            view.hide_bar()
+
+    def compose(self) -> ComposeResult:
+        with self._lists:
+            yield from self.boxes.values()
+        with self._side:
+            yield self.detail_box
+            yield self.output_box
+
+    def _views(self) -> list[MeasuredView]:
+        tables = (box.table for box in self.boxes.values())
+        return [*tables, self.output_box.view, self.detail_box.detail]
+
+    def add_hidden_parts(self) -> None:
+        """Make the rows of text and the scrollbars, which the first picture does without."""
+        for box in self.boxes.values():
+            box.add_row()
+        self.output_box.add_row()
+        for view in self._views():
+            view.show_bar()
+
+    # --- what they show
+
+    def show(self, snapshot: Snapshot, now: datetime, *, is_changed: bool) -> None:
+        """Show the rows of a snapshot; ``is_changed`` is false when all but rows and detail is what it was before."""
+        for box in self.boxes.values():
+            if is_changed or not box.is_showing(snapshot):
+                box.show(snapshot, now)
+
+    def show_detail(self, snapshot: Snapshot, now: datetime) -> None:
+        """Show the detail and the output in a snapshot."""
+        request, detail = self.shown.request, snapshot.detail
+        self.shown.receive(detail)
+        self.output_box.show(detail, now)
+        self.detail_box.show(detail, now, None if request is None else request.number)
+
+    def tick(self, now: datetime) -> None:
+        """Repaint the ages and countdowns that have changed."""
+        for box in self.boxes.values():
+            box.table.tick(now)
+        self.output_box.tick(now)
+        self.detail_box.detail.tick(now.astimezone())
+
+    def follow_cursor(self) -> None:
+        """Show the job under the cursor, unless another is pinned."""
+        self.shown.follow(self.box.table.cursor_job, is_list_empty=self.box.is_empty)
+
+    # --- which has the focus
+
+    def go_to_pane(self, pane: Pane) -> None:
+        """Put the focus into a list."""
+        self.box = self.boxes[pane]
+        self.follow_cursor()
+        self._go(self.box.table, "lists")
+
+    def go_to_list(self) -> None:
+        """Put the focus back into the list that had it last."""
+        self.go_to_pane(self.box.pane)
+
+    def go_to_output(self) -> None:
+        """Put the focus into the output of the job under the cursor."""
+        if self.context == "lists":
+            self.follow_cursor()
+        self._go(self.output_box.view, "output")
+
+    def go_to_detail(self) -> None:
+        """Put the focus into the detail of the job under the cursor."""
+        if self.context == "lists":
+            self.follow_cursor()
+        self._go(self.detail_box.detail, "detail")
+
+    def _go(self, widget: Widget, context: str) -> None:
+        self.context = context
+        self.lay_out()  # what is not shown cannot be focused
+        self.screen.set_focus(widget, scroll_visible=False)
+
+    def go_round(self, step: int) -> None:
+        """Put the focus into the pane so many digits further, the first after the last."""
+        digits = [*(pane.value for pane in Pane), OUTPUT_DIGIT, DETAIL_DIGIT]
+        here = {"output": OUTPUT_DIGIT, "detail": DETAIL_DIGIT}.get(self.context, self.box.pane.value)
+        self._go_to_digit(digits[(digits.index(here) + step) % len(digits)])
+
+    def _go_to_digit(self, digit: int) -> None:
+        if digit == OUTPUT_DIGIT:
+            self.go_to_output()
+        elif digit == DETAIL_DIGIT:
+            self.go_to_detail()
+        else:
+            self.go_to_pane(Pane(digit))
+
+    def step_attempt(self, step: int) -> None:
+        """Show the output of an attempt so many later, or earlier when negative."""
+        refusal = self.shown.step_attempt(step)
+        if refusal is not None:
+            toast(self, refusal, "warning")
+
+    def scroll_output_left(self, cells: int) -> None:
+        """Scroll the output left; at its margin, go back to the list."""
+        if not self.output_box.view.sideways(-cells):
+            self.go_to_list()
+
+    # --- how they are laid out
+
+    def lay_out(self) -> None:
+        """Show and size the panes for the size of the screen and the focus; what stays the same costs nothing."""
+        wanted = arranged(mode_of(*self.screen.size), self.box.pane, self.context, is_zoomed=self.is_zoomed)
+        for pane, box in self.boxes.items():
+            box.display = pane in wanted.panes
+            _set_rule(box, "height", "1fr" if pane is wanted.growing else wanted.small_height)
+        self._lists.display = bool(wanted.panes)
+        _set_rule(self._lists, "height", wanted.panes_height)
+        self._side.display = wanted.is_side_shown
+        _set_rule(self._side, "height", "1fr" if self.is_zoomed else None)
+        for container in (self._lists, self._side):
+            _set_rule(container, "layout", "vertical" if self.is_zoomed else None)
+        self.detail_box.display = wanted.is_detail_shown
+        self.output_box.display = wanted.is_output_shown
+        for part in (self.detail_box, self.output_box):
+            _set_rule(part, "height", "1fr" if self.is_zoomed else None)
+
+    def highlight(self, context: str) -> None:
+        """Highlight the title of the pane that the keys of a context go to, and mark the list to come back to."""
+        for box in self.boxes.values():
+            is_current = box is self.box
+            box.title.highlight(is_here=is_current and context == "lists", is_current=is_current)
+        self.output_box.title.highlight(is_here=context == "output", is_current=False)
+        self.detail_box.title.highlight(is_here=context == "detail", is_current=False)
+
+    # --- messages of the widgets
+
+    def on_job_table_opened(self, message: JobTable.Opened) -> None:
+        """Show the detail of a job that was double-clicked."""
+        self.shown.show(message.job.id)
+        self.go_to_detail()
+
+    def on_detail_attempt_chosen(self, message: Detail.AttemptChosen) -> None:
+        """Show the output of the attempt that was chosen in the detail."""
+        if self.shown.detail is not None:
+            self.shown.show(self.shown.detail.job.id, message.number)
+
+    def on_title_clicked(self, message: Title.Clicked) -> None:
+        """Go to the pane whose title was clicked."""
+        self._go_to_digit(message.title.digit)
+
+
+def _set_rule(widget: Widget, name: str, value: int | str | None) -> None:
+    """Set a style rule on a widget, or leave it to the style sheet; Textual lays out even when that changes nothing."""
+    styles = widget.styles.inline
+    if value is None:
+        if styles.has_rule(name):
+            setattr(widget.styles, name, None)
+    else:
+        setattr(widget.styles, name, value)
