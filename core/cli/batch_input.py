@@ -1,4 +1,4 @@
-"""Jobs from a stream, one a line: shell commands or JSON objects, read as they are needed."""
+"""Read jobs from a stream, one a line, as shell commands or JSON objects; lines are read as they are needed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from core.errors import NameTaken, QueueError, UsageError
 from core.model import NewJob
 
 _BLOCK = 1 << 16
-#: A line longer than this is no command that a system would take.
+#: Bytes of a line; a longer one is no command that a system would run.
 _LONGEST = 4 << 20
-#: So many directories are kept in mind, to note those that do not exist.
+#: Directories that are remembered, to note those that do not exist.
 _MOST_DIRECTORIES = 100
 
 
 def is_json(text: str) -> bool:
-    """Tell whether a text means a JSON object; a shell's ``{ list; }`` has a space and then a word."""
+    """Return whether a text means a JSON object; a shell's ``{ list; }`` has a space and then a word."""
     return re.match(r'\s*\{(?!\s)|\s*\{\s*(?:"|\}|$)', text) is not None
 
 
@@ -61,7 +61,7 @@ class JobLines:
         self._now = now
         self.number = 0
         self._lines_of_names: dict[str, int] = {}
-        #: The directories that jobs named, each once.
+        #: The ``cwd`` of the jobs, each once.
         self.directories: dict[str, None] = {}
 
     def __iter__(self) -> Iterator[NewJob]:
@@ -70,7 +70,7 @@ class JobLines:
             if self.number == 1:
                 line = line.removeprefix(BOM_UTF8)  # editors on Windows write it; no shell would find the command
             if not line.strip() or (line.lstrip()[:1] == b"#" and self._separator == b"\n"):
-                continue  # a comment is for lines that people write
+                continue  # programs, which separate by NUL, write no comments
             try:
                 text = line.decode()
             except UnicodeDecodeError:
@@ -89,7 +89,7 @@ class JobLines:
             raise Refused(f"line {self.number}: {reason}; nothing was added")
 
     def placed(self, error: QueueError) -> QueueError:
-        """Return an error with the number of the line that it is about."""
+        """Return the error of a refused batch with the number of the line that caused it."""
         if isinstance(error, NameTaken):
             line = self._lines_of_names[error.name]
             return Refused(

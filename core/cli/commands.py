@@ -91,14 +91,14 @@ COMMANDS: dict[str, Command] = {
     )
 }
 
-#: What a family's name alone means.
+#: The second word that is meant when a family's name stands alone.
 DEFAULTS: dict[str, str] = {"worker": "start", "service": "status", "dlq": "list", "queue": "list", "config": "list"}
-#: Other names that are taken.
+#: Other spellings of a command.
 ALIASES: dict[str, str] = {"dlq retry": "dlq replay", "config show": "config list"}
 
 
 def family(name: str) -> list[str]:
-    """Return the second words that a family takes: ``worker`` -> ``start``, ``list``, ``stop``."""
+    """Return the second words of a family of commands: ``worker`` -> ``start``, ``list``, ``stop``."""
     known = [*COMMANDS, *ALIASES]
     return [other.partition(" ")[2] for other in known if other.startswith(f"{name} ")]
 

@@ -1,4 +1,4 @@
-"""What every command is given: the database, and two places to write to."""
+"""The session of one command: its queue, its two output streams, its clock, and questions to the user."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _SGR = {
 
 
 class Session:
-    """The surroundings of one command: its database, whether it speaks JSON, and whether a person reads along."""
+    """What a command's ``run`` works with; leaving the ``with`` block closes the queue and reports what was done."""
 
     def __init__(self, database: str | None, *, is_json: bool, color: str, is_reading: bool = False) -> None:
         self.is_json = is_json
         self._is_reading = is_reading
         self._empty: TemporaryDirectory[str] | None = None
-        #: What the command has changed, as a sentence without its end: said if what it should print cannot be.
+        #: What the command has changed, as a clause; part of the error if printing the result fails.
         self.done = ""
         self._database = database
         self._color = color
@@ -70,7 +70,7 @@ class Session:
     def queue(self, *, create: bool = False) -> Queue:
         """Return the queue, opened once. Without ``create`` a database that was named must exist.
 
-        To a command that only reads, one that does not exist is an empty queue, which is said if it was named.
+        To a command that only reads, one that does not exist is an empty queue, which is noted if it was named.
         """
         if self._queue is None:
             from core.interrupt import has_started
@@ -105,7 +105,7 @@ class Session:
         return default_database()
 
     def now(self) -> datetime:
-        """Return what time it is."""
+        """Return the time by the clock, in UTC."""
         return to_datetime(self._clock.now_ms())
 
     def monotonic_s(self) -> float:
@@ -115,22 +115,22 @@ class Session:
     # --- words
 
     def say(self, text: str) -> None:
-        """Write a line of what was asked for to stdout."""
+        """Write a line of the result to stdout."""
         print(text)
 
     def flush(self) -> None:
-        """Write what stdout still holds: before the session ends, which knows what was done and may be untold."""
+        """Write what stdout still buffers, so that a failure is met inside the session, which reports what was done."""
         sys.stdout.flush()
 
     def note(self, text: str) -> None:
-        """Write a line on the side to stderr, at once; that it cannot be written stops nothing."""
+        """Write a line to stderr at once; ignore that it cannot be written."""
         try:
             print(text, file=sys.stderr, flush=True)
         except (OSError, ValueError):
             forget(sys.stderr)
 
     def lose_stdout(self, error: OSError | ValueError, still: str) -> None:
-        """Write no more to stdout, which failed with ``error``; say so, and what is ``still`` done."""
+        """Discard all further stdout, which failed with ``error``; note that, and what the command ``still`` does."""
         forget(sys.stdout)
         reason = error.strerror if isinstance(error, OSError) else None
         self.note(f"queuectl: the output cannot be written any more ({reason or error}); {still}")
@@ -158,14 +158,14 @@ class Session:
     # --- questions
 
     def confirm(self, question: str) -> bool:
-        """Ask a person; only on a terminal."""
+        """Return whether the user answers yes; ask only if ``can_ask``."""
         sys.stderr.write(f"{question} [y/N] ")
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     @property
     def can_ask(self) -> bool:
-        """Whether a person could be asked."""
+        """Whether stdin and stderr are a terminal."""
         return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
 

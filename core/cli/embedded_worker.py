@@ -1,4 +1,4 @@
-"""A worker inside this process, for a command that needs one and finds none alive."""
+"""A worker thread inside a command, which starts it when no worker is alive to run or stop its job."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.rules.takers import takers
 
 
 class EmbeddedWorker:
-    """Runs or adopts jobs in a thread until the block is left; what still runs then goes on for the next worker."""
+    """A worker in a thread; leaving the ``with`` block detaches it, and commands that still run wait for adoption."""
 
     def __init__(self, queue: Queue, *, slots: int = 0, queues: tuple[str, ...] = ()) -> None:
         self._queue = queue
@@ -31,23 +31,23 @@ class EmbeddedWorker:
 
     @property
     def is_working(self) -> bool:
-        """Whether it was started."""
+        """Whether ``start`` was called."""
         return self._worker is not None
 
     def start(self) -> None:
-        """Start the worker, once."""
+        """Start the thread; the second call does nothing."""
         if self._worker is None:
             self._worker = Worker(self._queue, slots=self._slots, queues=self._queues)
             self._worker.start()
 
 
 def has_living_worker(queue: Queue, lane: str) -> bool:
-    """Return whether a living worker takes jobs of a queue."""
+    """Return whether a living worker serves a queue."""
     return bool(takers(queue.workers(), lane))
 
 
 def is_orphaned(queue: Queue, job_id: int) -> bool:
-    """Tell whether a job runs without a living worker to watch it."""
+    """Return whether a job is running and the worker of its newest attempt is dead."""
     if queue.job(job_id).state is not State.RUNNING:
         return False
     alive = {worker.id for worker in queue.workers() if worker.is_alive}

@@ -1,4 +1,4 @@
-"""``queuectl enqueue --stdin`` and ``--file``: many jobs, all or none."""
+"""``queuectl enqueue --stdin``, ``--file`` and of a JSON array: many jobs, all or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exit codes: the one table from what went wrong to what the shell is told."""
+"""Exit codes: the one table from an error to the exit code of the process."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MEANINGS = {
     INTERRUPTED: "interrupted",
 }
 
-#: The first kind that fits decides; whatever else the queue refuses is ``REFUSED``.
+#: The first class that fits decides; every other error of the queue is ``REFUSED``.
 _CODES: tuple[tuple[type[QueueError], int], ...] = ((UsageError, WRONG_USAGE), (JobNotFound, NO_SUCH_JOB))
 
 

@@ -1,6 +1,6 @@
-"""``queuectl enqueue COMMAND`` and no more: scripts call it thousands of times, so it is spared the parser.
+"""``queuectl enqueue [-q] COMMAND`` without argparse: scripts call it thousands of times.
 
-What is printed and how it ends is that of ``core.cli.verbs.enqueue``; a test runs both ways and compares.
+Output and exit code are those of ``core.cli.verbs.enqueue``; a test runs both ways and compares.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def is_plain_enqueue(arguments: Sequence[str]) -> bool:
 
 
 def enqueue(arguments: Sequence[str]) -> int:
-    """Add the job and print its number."""
+    """Add the job of a plain command line, print its number and return the exit code."""
     from core.cli.context import Session
     from core.interrupt import has_started
 

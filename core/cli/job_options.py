@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: Given by a function, so that the clock is read when a job is made, which in a long batch may be later.
+#: A function, so that the clock is read when a job is made: in a long batch that is later.
 Now = Callable[[], datetime]
 
 #: What holds when an option is not given, for a new job; the settings are those of the database.
@@ -50,7 +50,7 @@ def add_job_options(parser: Parser, defaults: Mapping[str, str] = NEW_DEFAULTS) 
 
 
 def _conversion(field: JobField, spelling: Spelling) -> dict[str, Any]:
-    """Return how argparse makes the value of an option that is no text, or that may be given several times."""
+    """Return the settings of ``add_argument`` for an option that is no text, or that may be given several times."""
     option = f"--{spelling.key}"
     if spelling.kind in ("whole", "retries"):
         low = 0 if spelling.kind == "retries" else int(field.low)

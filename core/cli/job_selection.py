@@ -1,4 +1,4 @@
-"""Which jobs a command is about: options for states, queues and filters, and walking what they select."""
+"""Select the jobs of a command: options for states, queues, labels and filters, and the pages of what they select."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def selection_of(options: Namespace, *, states: Sequence[State]) -> View:
     if options.grep is not None and not parse_filter(options.grep):
         raise UsageError(f"--grep {options.grep!r} has nothing to look for; leave it out and pass --all to mean all")
     if options.grep is not None and "!" in options.grep.split():
-        # while it is typed such a sign is about to get its word; here it would turn "all but" into "only"
+        # a filter ignores a lone "!": in the dashboard its word is still being typed; here it would act on only those
         raise UsageError(f"--grep {options.grep!r} has a '!' with nothing behind it; write !word for all but those")
     return view_of(options, states=states)
 

@@ -1,4 +1,4 @@
-"""What the queue's values look like as JSON: flat objects, instants as ISO 8601 UTC with Z, durations in seconds."""
+"""The JSON of the queue's values: flat objects, instants as ISO 8601 UTC with Z, durations in seconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def instant(at: datetime) -> str:
 
 
 def plain(value: object) -> Any:
-    """Return a value as what JSON knows."""
+    """Return a value made of the types of JSON: enums by value, instants as text, tuples as lists."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):

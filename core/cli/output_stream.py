@@ -1,4 +1,4 @@
-"""Output of jobs on its way to the terminal: cleaned line by line or as it is, at once or as it grows."""
+"""Copy the output of jobs to stdout: raw or made inert line by line, once or following it as it grows."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from core.queue import Queue
 from core.text import clean_lines
 
 _BLOCK = 1 << 16
-#: How often a running attempt's output is looked at, in seconds.
+#: The time between two looks at the output of a running attempt, in seconds.
 LOOK_S = 0.05
 
 
 class Sink(Protocol):
-    """Where bytes go."""
+    """What receives the bytes of an output in order."""
 
     def feed(self, data: bytes) -> None:
         """Write some bytes."""
 
     def finish(self) -> None:
-        """Write what was held back."""
+        """Write what ``feed`` held back: a last line without an end."""
 
 
 class RawSink:
-    """Writes the bytes as they are."""
+    """Write bytes to stdout unchanged, each block at once."""
 
     def feed(self, data: bytes) -> None:
         sys.stdout.flush()
@@ -41,7 +41,7 @@ class RawSink:
 
 
 class CleanSink:
-    """Writes whole lines, each made inert, behind a prefix; colours stay when stdout shows colours."""
+    """Write whole lines to stdout, each made inert and behind ``prefix``; colours stay when stdout shows colours."""
 
     def __init__(self, session: Session, prefix: str = "") -> None:
         self._session = session
@@ -70,7 +70,7 @@ class CleanSink:
 
 
 def pump(output: Output, sink: Sink, offset: int = 0) -> int:
-    """Write an output from an offset to where it ends now; return that end."""
+    """Feed the bytes of an output from ``offset`` to its present end; return that end."""
     while data := output.read(offset, _BLOCK):
         sink.feed(data)
         offset += len(data)
@@ -78,7 +78,7 @@ def pump(output: Output, sink: Sink, offset: int = 0) -> int:
 
 
 class Follower:
-    """Writes a job's output as it grows, over all its attempts from ``number`` on or of that one alone."""
+    """Feed a job's output to a sink as it grows: of the attempts from ``number`` on, or (``is_single``) of it."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Follower:
         self._offset = 0
 
     def begin_with(self, lines: int) -> None:
-        """Begin with the last lines of what there is."""
+        """Feed the last ``lines`` lines of the present output, and have ``step`` go on behind them."""
         try:
             output = self._queue.output(self._job_id, self._number)
         except OutputUnavailable:
@@ -112,8 +112,8 @@ class Follower:
         self._is_begun = True
 
     def step(self) -> bool:
-        """Write what is new; return whether the job has ended and all of it is written."""
-        # asked anew each time: an output that was opened before its file was there stays empty
+        """Feed what was written since the last call; return whether the job has ended and all its output was fed."""
+        # opened anew each time: an output that was opened before its file existed stays empty
         try:
             output = self._queue.output(self._job_id, self._number)
         except OutputUnavailable:

@@ -1,4 +1,4 @@
-"""Reading a command line: which command it is, the options all share, and one parser for the command alone."""
+"""Parse a command line: find the command, read the shared options, and build the parser of that command alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         def add_argument(self, *names: str, **settings: Any) -> argparse.Action: ...
 
 
-#: Where the help of an argument starts at the latest.
+#: The last column in which the help of an argument may start.
 _HELP_COLUMN = 28
 _COLOURS = ("auto", "always", "never")
 #: Options without a value, and with one, that may also stand before the command.
@@ -90,7 +90,7 @@ class Parser(argparse.ArgumentParser):
         return action
 
     def add_job(self) -> None:
-        """Take one job. That it is missing is found out later: first comes what was taken for an option."""
+        """Add the argument JOB; ``parse`` refuses that it is missing, after it has refused unknown options."""
         self.add_argument("job", metavar="JOB", nargs="?", help="its number or name")
 
     def examples(self, *lines: str) -> None:
@@ -155,7 +155,7 @@ def build_parser(command: Command, width: int | None = None) -> Parser:
     import_module(f"core.cli.verbs.{command.module}").configure(parser, command.name)
     shared = parser.add_group("common options")
     shared.add_argument("--db", metavar="PATH", default=argparse.SUPPRESS, help="the database to use")
-    # taken by all, so that those without JSON refuse it in the same words before and after their name
+    # added to every command, so that one without JSON refuses it in the same words before and after its name
     json_help = "print JSON and nothing else" if command.has_json else argparse.SUPPRESS
     shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=json_help)
     shared.add_argument(
@@ -251,7 +251,7 @@ def _parse_options(command: Command, words: list[str], given: argparse.Namespace
     if command.takes_command_line:
         words, verbatim = split_program(parser, words, command.name)
     elif "--" in words and "JOB…" in command.usage:
-        # argparse takes the dashes for a word when options stand between the words before them
+        # argparse reads "--" as a word when options stand between the words before it
         place = words.index("--")
         words, verbatim = words[:place], words[place + 1 :]
     options, extra = parser.parse_known_args(words, given)

@@ -82,6 +82,6 @@ def _fail(message: str, code: int = REFUSED) -> int:
     try:
         sys.stderr.write(f"queuectl: error: {clean_line(message)}\n")
         sys.stderr.flush()
-    except (OSError, ValueError):  # no one listens; the exit code says it
+    except (OSError, ValueError):  # stderr is gone; the exit code remains
         forget(sys.stderr)
     return code

@@ -1,4 +1,4 @@
-"""Where the options of queuectl end and the words of the queued program begin.
+"""Split a command line into the options of queuectl and the words of the queued program.
 
 From its first word on everything belongs to the program, as with ``env``, ``nohup`` and ``timeout``.
 """

@@ -1,4 +1,4 @@
-"""A progress bar on stderr for what takes long, when a person looks on; rich is loaded only when it is drawn."""
+"""A progress bar on stderr, drawn only on a terminal and after 0.4 s; rich is loaded when it is drawn."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from core.cli.context import Session
 
-#: What is done sooner than this needs no bar, in seconds.
+#: The time before a bar appears, in seconds.
 PATIENCE_S = 0.4
 
 
 class ProgressBar:
-    """A bar that is called with how many are done and of how many (0: nobody knows)."""
+    """A bar; the ``with`` block gives its ``update(done, total)``, total 0 if unknown, or None where none is drawn."""
 
     def __init__(self, session: Session, what: str) -> None:
         self._session = session

@@ -1,4 +1,4 @@
-"""What a command says after it did something to one job or many."""
+"""Print the result of an act on one job or many, and return the exit code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAMED = 10
 
 
 def note_done(session: Session, act: Act, done: str) -> None:
-    """Have the session know what an act did, in case that it cannot be printed, and say what it could not do."""
+    """Set ``session.done`` to what an act changed, and note the jobs that were restored without their name."""
     if act.count:
         session.done = f"{count(act.count, 'job')} {done}"
     if act.unnamed:
@@ -24,7 +24,7 @@ def note_done(session: Session, act: Act, done: str) -> None:
 
 
 def report(session: Session, act: Act, done: str, *, hint: str = "") -> int:
-    """Say what an act did, as ``3 jobs <done>, 1 skipped``; return the exit code: nothing done is a refusal."""
+    """Print ``3 jobs <done>, 1 skipped``, or JSON, and return ``DONE``; raise ``Refused`` if no job was changed."""
     note_done(session, act, done)
     skipped = f", {act.skipped:,} skipped: their state does not allow it" if act.skipped else ""
     if session.is_json:
@@ -39,7 +39,7 @@ def report(session: Session, act: Act, done: str, *, hint: str = "") -> int:
 
 
 def report_named(session: Session, queue: Queue, act: Act, references: Sequence[str], done: str) -> int:
-    """Say what an act did to jobs that were listed: to each of a few, else how many."""
+    """Print ``Job N <done>`` for each of up to ten listed jobs, else as ``report`` does; return the exit code."""
     if session.is_json or act.skipped or len(references) > _NAMED:
         return report(session, act, done)
     note_done(session, act, done)

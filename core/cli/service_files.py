@@ -1,4 +1,4 @@
-"""What a service manager is given for a worker on one database: a systemd user unit or a launchd agent: pure."""
+"""The text of a systemd user unit or a launchd agent that runs a worker on one database. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-#: The first words of each unit that is ours to replace or remove; the database follows.
+#: The first words of a unit that queuectl wrote and may replace or remove; the database follows.
 MARK: Final = "# queuectl service for "
 
 _UNIT = """\

@@ -12,7 +12,7 @@ Handler = Callable[[int, "FrameType | None"], None]
 
 @contextlib.contextmanager
 def handling(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
-    """Handle some signals inside the block; afterwards they do what they did before."""
+    """Install signal handlers inside the block; restore the former ones behind it."""
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield

@@ -1,4 +1,4 @@
-"""The program's standard streams when one of them is closed, full or read by no one any more."""
+"""Keep the standard streams usable when one of them is closed, full or has no reader left."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def open_missing() -> None:
 
 
 def forget(stream: TextIO) -> None:
-    """Send what a stream still holds, and all that follows, to ``/dev/null``: the interpreter flushes it at its end."""
+    """Redirect a stream, with what it buffers, to ``/dev/null``: the interpreter flushes it once more at its end."""
     with suppress(OSError, ValueError):  # it may be closed, or no file at all
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -41,7 +41,7 @@ def forget(stream: TextIO) -> None:
 
 
 def has_unread_input() -> bool:
-    """Return whether stdin is a file, pipe or socket that holds bytes which no one has read; never waits for any."""
+    """Return whether stdin is a file, pipe or socket with unread bytes. Never blocks."""
     with suppress(OSError, ValueError):  # no stdin, or one that cannot be asked
         mode = os.fstat(0).st_mode
         if stat.S_ISREG(mode):

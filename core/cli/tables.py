@@ -1,4 +1,4 @@
-"""Tables: drawn by rich for a person at a terminal, aligned plain text for everything else."""
+"""Print tables: drawn by rich on a terminal, aligned plain text elsewhere."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from core.cli.context import Session
 from core.text import clean_line
 
-#: A column that is not the wide one takes no more cells of a terminal than this.
+#: The most cells of a terminal for a column that is not the wide one.
 _WIDEST = 32
-#: The wide one takes at least so many, if it has as much to say.
+#: The fewest cells for the wide column, if its texts are that long.
 _NARROWEST = 12
 
 
@@ -24,7 +24,7 @@ class Cell:
 
 
 class Column:
-    """A column: its title, whether its numbers stand at the right, whether it takes the room that is left."""
+    """A column: its title, whether its numbers stand at the right, whether it gets the room that is left."""
 
     __slots__ = ("is_right", "is_wide", "title")
 
@@ -93,7 +93,7 @@ def _draw(session: Session, columns: Sequence[Column], cells: list[list[Cell]], 
     titles = [column.title.upper() for column in columns]
     widths = [max([cell_len(titles[at]), *(cell_len(row[at].text) for row in cells)]) for at in range(len(columns))]
     widths = [width if column.is_wide else min(width, _WIDEST) for width, column in zip(widths, columns, strict=True)]
-    # rich would take the room from all columns alike
+    # rich would shrink all columns alike
     excess = sum(widths) + 2 * (len(widths) - 1) - console.width
     table = Table(box=None, show_header=has_header, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for title, width, column in zip(titles, widths, columns, strict=True):

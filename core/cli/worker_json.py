@@ -11,7 +11,7 @@ from core.execution import events
 
 
 def event_object(event: events.WorkerEvent, now: datetime) -> dict[str, Any]:
-    """Return an event as a flat object: ``event`` is its name, ``job_id`` and ``command`` tell whose it is."""
+    """Return an event as a flat object: ``event`` is its name, ``job_id`` and ``command`` those of its job."""
     shown: dict[str, Any] = {"event": _name(event), "at": instant(now)}
     for field in event._fields:
         value = getattr(event, field)

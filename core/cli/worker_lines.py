@@ -23,7 +23,7 @@ _LINE_CHARACTERS = 400
 
 
 class WorkerLines:
-    """Prints events as they happen. Once nobody listens any more (``worker | head``) ``on_silence`` is called."""
+    """Print events as they happen. Once stdout has no reader left (``worker | head``) ``on_silence`` is called."""
 
     def __init__(
         self, session: Session, queue: Queue, *, has_output: bool, first_line: str, on_silence: Callable[[], None]

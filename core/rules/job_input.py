@@ -1,4 +1,4 @@
-"""What makes a new job acceptable: checks that refuse it with the reason before anything is stored. Pure."""
+"""Check the fields of a new job and return them as they are stored; a ``UsageError`` says why one is refused."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
     from core.model import NewJob
 
-#: The kernel takes no longer single argument (MAX_ARG_STRLEN, its end mark included).
+#: The longest single argument of the kernel (MAX_ARG_STRLEN), without its end mark.
 MAX_COMMAND_BYTES = 128 * 1024 - 1
 MAX_NAME_CHARACTERS = 200
-#: What every shell takes for the name of a variable.
+#: The name of a variable in every shell.
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: The most that the limit of a queue can be.
 MAX_LIMIT = 1_000_000
 
 
 def check_command(command: str) -> str:
-    """Return the command; raise ``UsageError`` if no shell could be given it."""
+    """Return the command; raise ``UsageError`` if it is empty or cannot be an argument of a shell."""
     check_kind(command, "the command", str, "a text")
     if not command.strip():
         raise UsageError("the command is empty; give something to run")

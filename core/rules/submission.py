@@ -26,7 +26,7 @@ def row_of(job: NewJob | str, fields: Mapping[str, Any], settings: Settings) -> 
 def rows_of(
     jobs: Iterable[NewJob | str], settings: Settings, progress: Callable[[int, int], None] | None
 ) -> Iterator[JobRow]:
-    """Yield the rows of many jobs; a refusal names the job's place, from 1. ``progress`` hears of each thousand."""
+    """Yield the rows of many jobs; a refusal has the job's number, from 1. ``progress`` is called each thousand."""
     if isinstance(jobs, (str, NewJob)) or not isinstance(jobs, Iterable):
         raise UsageError(f"jobs is a list of commands or NewJobs, not {shown(jobs)}")
     cwd = working_directory()

@@ -1,4 +1,4 @@
-"""Copies a job's id, command, output or command line: by the terminal (OSC 52) and a native tool if there is one."""
+"""Copy a job's id, command, output or command line by the terminal (OSC 52) and, if found, a native tool."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from queuectl_tui.format import size
 from queuectl_tui.snapshot import Readable
 from queuectl_tui.toasts import toast
 
-#: More of an output than this is not copied: its end is what counts, and terminals refuse more.
+#: The most bytes of an output that are copied, from its end: terminals refuse more.
 MAX_COPIED_BYTES = 100_000
 #: Native tools by the variable of the session in which they work.
 _TOOLS: tuple[tuple[str | None, Sequence[str]], ...] = (
@@ -42,7 +42,7 @@ def native_tool() -> Sequence[str] | None:
 
 
 def offer_copy(app: App[Any], job: Job, output: Readable | None) -> None:
-    """Ask what to copy of a job and, if it is loaded, of its output, and copy it."""
+    """Open the menu of what to copy of a job, its output included if that is loaded, and copy what is chosen."""
 
     def chosen(what: str | None) -> None:
         if what is not None:
@@ -88,4 +88,4 @@ def _give_to(tool: Sequence[str], text: str) -> None:
             check=False,
         )
     except (OSError, subprocess.SubprocessError):
-        return  # the terminal has it all the same
+        return  # the terminal was given the text all the same

@@ -11,7 +11,7 @@ _PREVIEW_MAX = 200
 
 
 class CopyMenu(ChoiceScreen):
-    """Gives ``id``, ``command``, ``output`` or ``line``; ``None`` copies nothing."""
+    """The menu; its result is ``id``, ``command``, ``output`` or ``line``, ``None`` for nothing."""
 
     def __init__(self, job: Job, *, has_output: bool = True) -> None:
         choices = [

@@ -98,7 +98,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
         self._base = defaults if edit is None else as_new(edit)
         self._before = texts_of_new(self._base)
         if edit is not None:
-            del self._before["name"]  # a name is for life
+            del self._before["name"]  # the form does not change a name: scripts may refer to it
         self._queues = queues
         self._heading = "Enqueue a job" if edit is None else f"Edit job {edit.id}, then retry"
         self._verb = "enqueue" if edit is None else "retry"
@@ -140,16 +140,16 @@ class EnqueueScreen(Dialog[NewJob | None]):
 
     def on_mount(self) -> None:
         self._command.focus()
-        self._judge()
+        self._check()
 
-    # --- saying what is wrong while it is typed
+    # --- checking while it is typed
 
     @property
     def _now(self) -> datetime:
         return self._read_now().astimezone()
 
     def texts(self) -> dict[str, str]:
-        """Return what the fields say now."""
+        """Return the present text of each field, by its name."""
         texts = {box.field.name: box.input.value for box in self.query(FieldBox)}
         return {"command": self._command.text, **texts}
 
@@ -158,19 +158,19 @@ class EnqueueScreen(Dialog[NewJob | None]):
     def _on_typed(self) -> None:
         self._was_warned = False
         if self.texts() != self._refused_texts:
-            self._say_refusal("")
-        self._judge()
+            self._show_refusal("")
+        self._check()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        self._judge()
+        self._check()
 
-    def _judge(self) -> None:
+    def _check(self) -> None:
         now = self._now
         focused_name = self.focused.id if self.focused is not None else None
         for row in self.query(FieldRow):
-            row.judge(now, focused_name)
+            row.check(now, focused_name)
         command = self._command.text
-        # an empty command is no mistake before anybody tried to enqueue it
+        # an empty command is no mistake before the first attempt to enqueue it
         wrong = error_of("command", command, now) if command or self._has_tried else None
         self._command_note.set_class(wrong is not None, "-wrong")
         self._command_note.update(wrong or (QUESTIONS[0][1].hint if focused_name == "command" else ""))
@@ -220,16 +220,16 @@ class EnqueueScreen(Dialog[NewJob | None]):
         for name, text in texts.items():
             if error_of(name, text, now) is not None:
                 self.query_one(f"#{name}").focus()
-                self._judge()
+                self._check()
                 return
         try:
             job = new_job_of_texts(self._base, self._before, texts, now)
         except UsageError as error:
-            self._say_refusal(str(error))
+            self._show_refusal(str(error))
             return
         self._submitted = job
-        self._say_refusal("")
-        self._judge()
+        self._show_refusal("")
+        self._check()
         self._submit(job)
 
     def answer(self, reason: str | None, name: str | None = None) -> None:
@@ -241,7 +241,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
         (self.focused or self).call_later(self._settle, reason, name)
 
     def on_screen_resume(self) -> None:
-        """Do what had to wait for the question that stood in front of the form."""
+        """Handle the answer that arrived while a question stood in front of the form."""
         late, self._late = self._late, None
         if late is not None:
             late()
@@ -263,10 +263,10 @@ class EnqueueScreen(Dialog[NewJob | None]):
             self._refused_texts = self.texts()
             if name in self._refused_texts:
                 self.query_one(f"#{name}").focus()
-            self._say_refusal(reason)
-            self._judge()
+            self._show_refusal(reason)
+            self._check()
 
-    def _say_refusal(self, reason: str) -> None:
+    def _show_refusal(self, reason: str) -> None:
         self._refusal.set_class(bool(reason), "-wrong")
         self._refusal.update(clean_line(reason))
         if reason:
@@ -278,7 +278,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
             self._give_up()
             return
         self._was_warned = True
-        self._judge()
+        self._check()
 
     def _give_up(self) -> None:
         self._held_keys.drop()

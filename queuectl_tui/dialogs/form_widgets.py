@@ -29,33 +29,33 @@ class CommandArea(TextArea):
 
     @property
     def has_lines(self) -> bool:
-        """Tell whether the command has more than one line."""
+        """Whether the command has more than one line."""
         return self.document.line_count > 1
 
     def breaks_line(self, key: str) -> bool:
-        """Tell whether a key begins a new line."""
+        """Return whether a key begins a new line."""
         is_line_open = self.has_lines or self.text.rstrip(" ").endswith("\\")
         return key in ("ctrl+j", "alt+enter", "shift+enter") or (key == "enter" and is_line_open)
 
     def on_key(self, event: events.Key) -> None:
-        """Leave to the form what a key means, or break the line."""
+        """Offer a key to the form; break the line if the form does not use it."""
         if not offer_key(self, event) and self.breaks_line(event.key):
             self.replace("\n", *self.selection, maintain_selection_offset=False)
             event.stop()
             event.prevent_default()
 
     def on_paste(self, event: events.Paste) -> None:
-        """Insert a pasted text without what a terminal would act on."""
+        """Insert a pasted text, its control characters removed."""
         event.stop()
         event.prevent_default()
         self.replace(inert(event.text), *self.selection, maintain_selection_offset=False)
 
 
 class LineInput(Input):
-    """One line of text into which nothing can be pasted that a terminal would act on."""
+    """One line of text; control characters are removed from what is pasted."""
 
     def on_key(self, event: events.Key) -> None:
-        """Let the form have the keys that are no text."""
+        """Offer a key to the form before it is typed."""
         offer_key(self, event)
 
     def on_paste(self, event: events.Paste) -> None:
@@ -91,7 +91,7 @@ class DirectorySuggester(Suggester):
 
 
 class FieldBox(Horizontal):
-    """A label and what is typed."""
+    """The label of a field and its input."""
 
     def __init__(
         self, field: JobField, place: FormPlace, text: str, suggester: Suggester | None = None, hint: str = ""
@@ -119,7 +119,7 @@ class FieldBox(Horizontal):
 
 
 class FieldRow(Vertical):
-    """Fields side by side and, below them, one line: what is wrong, else the help of the field one is in."""
+    """Fields side by side and, below them, one line: the first error, else the help of the focused field."""
 
     def __init__(self, boxes: Sequence[FieldBox]) -> None:
         super().__init__(classes="row")
@@ -131,22 +131,22 @@ class FieldRow(Vertical):
             yield from self.boxes
         yield self.note
 
-    def judge(self, now: datetime, focused_name: str | None) -> None:
-        """Check the texts and say in the note what a person should know."""
+    def check(self, now: datetime, focused_name: str | None) -> None:
+        """Check the texts, and show the first error, or what the focused field's text means."""
         errors = {box.field.name: error_of(box.field.name, box.input.value, now) for box in self.boxes}
         for box in self.boxes:
             box.set_class(errors[box.field.name] is not None, "-wrong")
         focused = next((box for box in self.boxes if box.field.name == focused_name), None)
         wrong = errors.get(focused_name or "") or next(filter(None, errors.values()), None)
-        told = ""
+        meaning = ""
         if wrong is None and focused is not None:
-            told = meaning_of(focused.field.name, focused.input.value, now) or focused.hint
+            meaning = meaning_of(focused.field.name, focused.input.value, now) or focused.hint
         self.note.set_class(wrong is not None, "-wrong")
-        self.note.update(wrong or told)
+        self.note.update(wrong or meaning)
 
 
 def queue_box(field: JobField, place: FormPlace, text: str, queues: Sequence[str]) -> FieldBox:
-    """Return the field for a queue's name, which knows the queues there are."""
+    """Return the box of the field for a queue's name, which completes the names of ``queues``."""
     safe = sorted(queue for queue in queues if clean_line(queue) == queue)
     if not safe:
         return FieldBox(field, place, text)

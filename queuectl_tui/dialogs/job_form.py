@@ -1,4 +1,4 @@
-"""What the form for a job asks: the texts of its fields, and what a person's texts mean. Pure but for directories."""
+"""The fields of the form for a job: their texts, and the values that texts mean. Pure but for directories."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def inert(text: str) -> str:
 
 
 def texts_of_new(defaults: NewJob) -> dict[str, str]:
-    """Return what the fields of a new job say at first, by the name of the field."""
+    """Return the first text of each field of the form, by the name of the field."""
     return {field.name: _text(field, getattr(defaults, field.name)) for field, _ in QUESTIONS}
 
 
@@ -42,12 +42,12 @@ def _text(field: JobField, value: object) -> str:
 
 
 def as_new(job: Job) -> NewJob:
-    """Return what would have to be asked for to get a job like this one."""
+    """Return the fields of a job, its ``run_at`` only while it is pending."""
     new = new_job_like(job)
     return new if job.state is State.PENDING else new._replace(run_at=None)
 
 
-# --- what a text means; each raises UsageError with one line for a person
+# --- what a text means
 
 
 def _instant(field: JobField, text: str, now: datetime) -> datetime | None:
@@ -80,7 +80,7 @@ def _directory(field: JobField, text: str, now: datetime) -> str:
     return path
 
 
-#: What a text means, by the kind of its field; each raises ``UsageError`` with one line for a person.
+#: From a text to the value of a field, by its kind; each raises ``UsageError`` with one line.
 _MEANINGS: Mapping[str, Callable[[JobField, str, datetime], object]] = {
     "instant": _instant,
     "whole": _whole,
@@ -110,7 +110,7 @@ def error_of(name: str, text: str, now: datetime) -> str | None:
 
 
 def meaning_of(name: str, text: str, now: datetime) -> str:
-    """Return what a valid text means where that is not plain: the instant of a delay; "" elsewhere."""
+    """Return the instant that a text means, as ``runs Tue 4 Mar 2031 05:06:07``; "" for a field of another kind."""
     at = _meaning(name, text, now) if FIELD[name].kind == "instant" else None
     if not isinstance(at, datetime):
         return ""

@@ -81,6 +81,7 @@ REFUSED = {
 #: These do what they are told, say how things are, or wait.
 NEVER_REFUSED = {
     "worker start", "worker list", "service install", "service status", "service print", "list", "show", "wait",
+    "export",
     "dlq list", "status", "metrics", "queue list", "queue pause", "queue resume", "queue limit", "config list",
     "config get", "config set", "config unset", "prune", "doctor", "completion", "help",
 }  # fmt: skip

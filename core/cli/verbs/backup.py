@@ -22,7 +22,7 @@ def configure(parser: Parser, name: str) -> None:
 
 
 def run(session: Session, options: Namespace) -> int:
-    """Write the copy and say what is not in it."""
+    """Write the copy and note which outputs are not in it."""
     queue = session.queue()
     left_out = queue.backup(options.file)
     session.done = f"the copy {options.file} was written"

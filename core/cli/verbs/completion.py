@@ -1,7 +1,7 @@
 """``queuectl completion``: scripts for bash, zsh and fish, generated from the table of commands.
 
-Names of jobs and queues are anybody's text, and shells run what they expand: ``compgen -W`` runs ``$(…)``. So the
-scripts ask us for these words, we quote them, and the scripts take each line as it is.
+Names of jobs and queues are untrusted text, and shells run what they expand: ``compgen -W`` runs ``$(…)``. So the
+scripts call ``queuectl completion jobs|queues`` for these words, which quotes them, and use each line verbatim.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _jobs(session: Session) -> Iterator[str]:
 
 
 def _offer(session: Session, word: str, typed: str | None) -> None:
-    """Print a word: as it is for who quotes it himself, else as it continues what was typed, if it does."""
+    """Print a word: verbatim without ``typed`` (fish quotes it), else quoted, if it continues what was typed."""
     if typed is None:
         session.say(word)
         return
@@ -303,7 +303,7 @@ def _fish_after(name: str) -> str:
 
 
 def _fish_value(option: str, values: dict[str, tuple[str, ...]]) -> str:
-    """Return how the value of an option is completed; nothing for an option without one."""
+    """Return the completion of an option's value; empty for an option without one."""
     if option not in values:
         return ""
     if option in _FILE_OPTIONS:
@@ -314,7 +314,7 @@ def _fish_value(option: str, values: dict[str, tuple[str, ...]]) -> str:
 
 
 def _fish_list(what: str) -> str:
-    """Return the words that only the database knows; fish takes each line as it is and quotes it."""
+    """Return the call that prints the names of jobs or queues; fish quotes each line by itself."""
     return f"'(queuectl completion {what} 2>/dev/null)'"
 
 

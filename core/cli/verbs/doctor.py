@@ -1,4 +1,4 @@
-"""``queuectl doctor``: check the database and say what to do."""
+"""``queuectl doctor``: check the database, the spool and the workers, with advice for each finding."""
 
 from __future__ import annotations
 

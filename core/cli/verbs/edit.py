@@ -16,7 +16,7 @@ from core.errors import UsageError
 from core.model import Job
 from core.rules.job_fields import FIELDS
 
-#: The fields that can be taken away, by the word that ``--clear`` takes.
+#: The fields that can be absent, by the word behind ``--clear``.
 _CLEARABLE = {field.key: field.name for field in FIELDS if field.is_clearable}
 
 
@@ -44,11 +44,11 @@ def configure(parser: Parser, name: str) -> None:
 
 
 def run(session: Session, options: Namespace) -> int:
-    """Change the job and say so."""
+    """Change the job and report whether anything differed."""
     fields = _changes(session, options)
     queue = session.queue()
     before = queue.job(options.job)
-    job_id = before.id  # the edit may take away the name it was called by
+    job_id = before.id  # the edit may remove the name that the job was referred to by
     if options.unset_env or fields.get("env"):
         fields["env"] = _variables(before, fields.get("env") or {}, options.unset_env or ())
     act = queue.edit(job_id, then_retry=options.retry, **fields)
@@ -69,7 +69,7 @@ def run(session: Session, options: Namespace) -> int:
 
 
 def _changes(session: Session, options: Namespace) -> dict[str, Any]:
-    """Return the fields that the options give or clear; raise ``UsageError`` when they contradict or say nothing."""
+    """Return the fields that the options give or clear; raise ``UsageError`` if they contradict or change nothing."""
     fields: dict[str, Any] = fields_of_options(options, session.now)
     if options.command is not None:
         fields["command"] = options.command

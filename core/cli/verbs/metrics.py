@@ -1,4 +1,4 @@
-"""``queuectl metrics``: how things went."""
+"""``queuectl metrics``: throughput, success rate and times of the last minutes and hours."""
 
 from __future__ import annotations
 

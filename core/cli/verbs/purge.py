@@ -61,7 +61,7 @@ def run(session: Session, options: Namespace) -> int:
 def purge_jobs(
     session: Session, queue: Queue, jobs: Sequence[str] | View, options: Namespace, older_than_s: float | None = None
 ) -> int:
-    """Purge jobs once somebody has agreed; return the exit code."""
+    """Purge jobs after ``--yes`` or a confirmed question; return the exit code."""
     if options.dry_run:
         return _show_what_would_go(session, queue, jobs, older_than_s)
     if not options.yes:
@@ -81,7 +81,7 @@ def purge_jobs(
 
 
 def _matching(session: Session, queue: Queue, jobs: Sequence[str] | View, older_than_s: float | None) -> Iterator[Job]:
-    """Yield the jobs that a purge would take."""
+    """Yield the jobs that a purge would put out of sight."""
     before = None if older_than_s is None else session.now() - timedelta(seconds=older_than_s)
     pages = pages_of(queue, jobs) if isinstance(jobs, View) else iter([[queue.job(reference) for reference in jobs]])
     for page in pages:

@@ -19,7 +19,7 @@ def configure(parser: Parser, name: str) -> None:
 
 
 def run(session: Session, options: Namespace) -> int:
-    """Bring the jobs back and say which."""
+    """Restore the jobs and report which."""
     if bool(options.words) is options.last:
         raise UsageError("restore which job? give numbers or names, or --last for those of the last purge")
     queue = session.queue()

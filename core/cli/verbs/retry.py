@@ -24,7 +24,7 @@ def configure(parser: Parser, name: str) -> None:
 
 
 def run(session: Session, options: Namespace) -> int:
-    """Give the jobs a fresh start, or make them due, and say which."""
+    """Replay finished jobs, make delayed ones due, and report which."""
     queue = session.queue()
     jobs = selected_ids(queue, options, "retry", (State.DEAD, State.PENDING))
     with ProgressBar(session, "retrying") as progress:

@@ -1,4 +1,4 @@
-"""``queuectl run``: a job in the foreground: its output here, its exit code as ours."""
+"""``queuectl run``: add a job, print its output while it runs, and exit with its exit code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from core.model import Job
 from core.queue import Queue
 
 _INPUT_ADVICE = "put it into the command, as in: queuectl run 'cat file | …', or add </dev/null"
-#: The queue of jobs that a worker of ours runs: others' jobs are none of our business.
+#: The queue that the embedded worker serves, so that it runs no other job.
 OWN_QUEUE = "run"
 
 
@@ -94,14 +94,14 @@ def _print_json(session: Session, job: Job) -> None:
 
 
 class _StopSignals:
-    """Counts the signals that ask this process to stop: they end the job, not us."""
+    """Count INT and TERM, which end the job and not this process; ``seen`` of ``count`` were acted upon."""
 
     def __init__(self) -> None:
         self.count = 0
         self.seen = 0
 
     def table(self) -> dict[signal.Signals, Handler]:
-        """Return the handlers."""
+        """Return the handler of each signal."""
         return {signal.SIGINT: self._note, signal.SIGTERM: self._note}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -109,7 +109,7 @@ class _StopSignals:
 
 
 class _NullSink:
-    """Takes output that nobody asked to see."""
+    """Discard output: with ``--json``, and after stdout broke."""
 
     def feed(self, data: bytes) -> None:
         pass
@@ -119,7 +119,7 @@ class _NullSink:
 
 
 class _BreakableSink:
-    """Writes to a sink until that fails; from then on the job is only waited for."""
+    """Pass output to a sink until that raises ``OSError``; discard the rest and note it once."""
 
     def __init__(self, session: Session, job_id: int, sink: Sink) -> None:
         self._session = session

@@ -28,7 +28,7 @@ def configure(parser: Parser, name: str) -> None:
 
 
 def run(session: Session, options: Namespace) -> int:
-    """Print a job, its attempts and what people did to it."""
+    """Print a job, its attempts and its history."""
     queue = session.queue()
     (job,) = queue.watched([queue.job(options.job)])
     attempts, history, waiting = queue.attempts(job.id), queue.history(job.id), queue.waiting(job.id)
@@ -97,7 +97,7 @@ def _show_job(session: Session, job: Job, waiting: Waiting | None) -> None:
 
 
 def _fields(job: Job, names: Sequence[str]) -> list[tuple[str, str | None]]:
-    """Return the lines of those attributes that are fields with a line of their own; without a value for none."""
+    """Return label and text of the attributes that are fields with a line of their own; no text leaves it out."""
     fields = [FIELD[name] for name in names if name in FIELD]
     return [(field.shown.label, _text(field, getattr(job, field.name))) for field in fields if field.shown is not None]
 

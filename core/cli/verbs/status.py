@@ -1,4 +1,4 @@
-"""``queuectl status``: how things stand."""
+"""``queuectl status``: counts by state, workers, queues, and what keeps jobs from running."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``queuectl undo``: take back the last act, or another one."""
+"""``queuectl undo``: undo the last act, or the one of ``--act``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def configure(parser: Parser, name: str) -> None:
 
 
 def run(session: Session, options: Namespace) -> int:
-    """Undo an act and say what became of its jobs."""
+    """Undo an act and report how many jobs went back."""
     queue = session.queue()
     act_id = options.act
     if act_id is None and (last := queue.last_act()) is not None:

@@ -1,4 +1,4 @@
-"""``queuectl wait``: wait until jobs have finished, and tell how."""
+"""``queuectl wait``: wait until jobs have finished, and report how they ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from core.queue import Queue
 from core.rules.units import parse_duration
 
 _OPEN = (State.PENDING, State.RUNNING)
-#: How many jobs are looked at in a turn, and how long a turn that found nothing rests, in seconds.
+#: Jobs read in one turn of the loop, and the pause after a turn in which none had finished, in seconds.
 _LOOKED_AT = 500
 _REST_S = 0.05
 
@@ -46,18 +46,18 @@ def configure(parser: Parser, name: str) -> None:
 
 
 class AwaitedJobs:
-    """The jobs that are waited for: which still are, and how the others ended."""
+    """The awaited jobs: the ``open`` ones, how many completed, and those that did not (an id: removed)."""
 
     def __init__(self, ids: list[int]) -> None:
         self.open = deque(ids)
         self.total = len(ids)
         self.completed = 0
         self.failed: list[Job | int] = []
-        #: Of those looked at last, the one that should run next; none while one of them runs.
+        #: Of the jobs read last, the one that should run next; None while one of them runs.
         self.next: int | None = None
 
     def look(self, queue: Queue) -> bool:
-        """Look at the next jobs; return whether any of them had finished."""
+        """Read the next ``_LOOKED_AT`` open jobs; return whether any of them had finished."""
         found = False
         still: list[Job] = []
         for _ in range(min(_LOOKED_AT, len(self.open))):
@@ -110,7 +110,7 @@ def run(session: Session, options: Namespace) -> int:
 
 
 def exit_code_of_job(session: Session, job: Job, state: State) -> int:
-    """Return the exit code of a job that ended, as its shell gave it; a code of ours when something else ended it."""
+    """Return the exit code of the shell of a job that ended, ``TIMED_OUT`` or, without either, ``NOT_COMPLETED``."""
     if state is State.COMPLETED or job.last_outcome in (Outcome.FAILED, Outcome.SIGNALLED):
         return REFUSED if job.last_exit_code is None else job.last_exit_code
     if job.last_outcome is Outcome.TIMED_OUT:

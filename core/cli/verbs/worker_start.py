@@ -1,4 +1,4 @@
-"""``queuectl worker``: run jobs in the foreground until told to stop."""
+"""``queuectl worker``: run jobs in the foreground until a signal or ``worker stop``."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def configure(parser: Parser, name: str) -> None:
 
 
 class _Signals:
-    """Turns signals into stops. The handlers only take a note and wake the loop."""
+    """Turn signals into stops of the worker; the handlers only set its stop mode and wake its loop."""
 
     def __init__(self, worker: Worker, first: StopMode) -> None:
         self._worker = worker
@@ -83,7 +83,7 @@ class _Signals:
 
 
 class _DeadJobs:
-    """Hands events on, and keeps the ids of the jobs that died."""
+    """Pass events on to a listener, and collect the ids of the jobs that are dead since."""
 
     def __init__(self, listener: Callable[[events.WorkerEvent], None]) -> None:
         self._listener = listener
@@ -151,7 +151,7 @@ def run(session: Session, options: Namespace) -> int:
 
 
 def _note_left(session: Session, queue: Queue, queues: Sequence[str]) -> None:
-    """Say which waiting jobs a drained worker did not wait for."""
+    """Note how many jobs a drained worker left: those of held queues, and those that a person scheduled for later."""
     is_all_paused = queue.is_paused()
     later = held = 0
     for lane in queue.queues():

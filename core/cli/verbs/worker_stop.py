@@ -27,7 +27,7 @@ def configure(parser: Parser, name: str) -> None:
 
 
 def run(session: Session, options: Namespace) -> int:
-    """Ask them, and wait until they have stopped."""
+    """Request the stop of the workers, and wait until they have ended."""
     limit_s = None if options.timeout is None else parse_duration(options.timeout, "timeout")
     queue = session.queue()
     chosen = _chosen(queue, options.words)
