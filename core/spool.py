@@ -30,7 +30,7 @@ class Spool:
         """Return the path of the file whose lock says that this worker lives."""
         return f"{self.workers}/{worker_id}.lock"
 
-    def worker_bell(self, worker_id: int) -> str:
+    def worker_wakeup(self, worker_id: int) -> str:
         """Return the path of the named pipe that wakes this worker."""
         return f"{self.workers}/{worker_id}.bell"
 

@@ -39,9 +39,9 @@ class Recovery:
     """One worker's look at what others left; ``blocked`` is why some attempts are left alone, while they are."""
 
     def __init__(
-        self, db: Storage, attempts: Attempts, emit: Callable[[events.WorkerEvent], None] = lambda event: None
+        self, storage: Storage, attempts: Attempts, emit: Callable[[events.WorkerEvent], None] = lambda event: None
     ) -> None:
-        self._db = db
+        self._storage = storage
         self._attempts = attempts
         self._emit = emit
         self.blocked = ""
@@ -55,12 +55,12 @@ class Recovery:
         emitted. If a person cancels it, it is taken over; its worker, if alive, had the time to make its file again.
         """
         attempts = self._attempts.open_elsewhere(worker_id)
-        known = {worker.id: worker for worker in self._db.workers.workers()} if attempts else {}
-        now = self._db.clock.monotonic_s()
+        known = {worker.id: worker for worker in self._storage.workers.workers()} if attempts else {}
+        now = self._storage.clock.monotonic_s()
         unknown: dict[Fate, list[OpenAttempt]] = {}
         for attempt in attempts:
             worker = known.get(attempt.worker_id)
-            fate = see(self._db, attempt, Presence.DEAD if worker is None else worker.presence).fate
+            fate = see(self._storage, attempt, Presence.DEAD if worker is None else worker.presence).fate
             if fate is Fate.WATCHED:
                 continue
             if fate.is_in_doubt:
@@ -72,7 +72,7 @@ class Recovery:
             if claim is not None:
                 self._may_be_leftovers = True
                 was_asked = worker is not None and worker.stop_requested is not None
-                command = adopt(self._db.spool, attempt.id, attempt.place)
+                command = adopt(self._storage.spool, attempt.id, attempt.place)
                 yield Adopted(claim, command, attempt.place == here(), was_asked)
         left = {attempt.id for found in unknown.values() for attempt in found}
         self._unknown_since = {one: since for one, since in self._unknown_since.items() if one in left}
@@ -85,13 +85,13 @@ class Recovery:
 
     def clear_away(self, worker_id: int) -> None:
         """Strike dead workers from the register; then, and at first, remove the files that they left."""
-        if strike_dead_workers(self._db, worker_id) or self._may_be_leftovers:
-            self._db.maintenance.remove_leftovers()
+        if strike_dead_workers(self._storage, worker_id) or self._may_be_leftovers:
+            self._storage.maintenance.remove_leftovers()
             self._may_be_leftovers = False
 
     def _doubt(self, fate: Fate) -> str:
         """Return why commands of such a fate may run all the same."""
-        spool = self._db.spool
+        spool = self._storage.spool
         if fate is Fate.WORKER_ELSEWHERE:
             return (
                 "started with another copy of this database, or when it was at another path, by a worker whose lock"
@@ -110,16 +110,16 @@ def _left_alone(reason: str, attempts: list[OpenAttempt]) -> str:
     )
 
 
-def strike_dead_workers(db: Storage, worker_id: int) -> int:
+def strike_dead_workers(storage: Storage, worker_id: int) -> int:
     """Remove workers without open attempts from the register that are dead, or not of here; return how many."""
     struck = (Presence.DEAD, Presence.ELSEWHERE)
     dead = [
         worker.id
-        for worker in db.workers.workers()
+        for worker in storage.workers.workers()
         if worker.id != worker_id and worker.presence in struck and not worker.running
     ]
     for dead_id in dead:
-        db.workers.forget(dead_id)
+        storage.workers.forget(dead_id)
     return len(dead)
 
 

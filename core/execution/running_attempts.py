@@ -71,9 +71,9 @@ class RunningAttempts:
     """
 
     def __init__(
-        self, db: Storage, attempts: Attempts, selector: Selector, emit: Callable[[events.WorkerEvent], None]
+        self, storage: Storage, attempts: Attempts, selector: Selector, emit: Callable[[events.WorkerEvent], None]
     ) -> None:
-        self._db = db
+        self._storage = storage
         self._attempts = attempts
         self._selector = selector
         self._emit = emit
@@ -81,7 +81,7 @@ class RunningAttempts:
         self._running: dict[int, _Running] = {}
         self._by_descriptor: dict[int, int] = {}
         self._environments: dict[int, Mapping[bytes, bytes]] = {}
-        self._outputs = OutputSync(db.spool, selector.wake)
+        self._outputs = OutputSync(storage.spool, selector.wake)
         self._refused: dict[int, Claim] = {}
         self.endings: dict[int, tuple[Claim, Ending]] = {}
         self.settings = Settings()
@@ -103,7 +103,7 @@ class RunningAttempts:
 
     def open(self, claim: Claim) -> None:
         """Make and lock the files of an attempt that is being claimed; raise ``OSError`` when there is no room."""
-        self._opened[claim.attempt_id] = RunFile(self._db.spool, claim.attempt_id)
+        self._opened[claim.attempt_id] = RunFile(self._storage.spool, claim.attempt_id)
 
     def discard_opened(self) -> None:
         """Remove the files of attempts whose claim was not committed."""
@@ -149,14 +149,14 @@ class RunningAttempts:
         An error that would come again (the environment is too big, say) becomes the attempt's ending.
         """
         job, shell = claim.job, self.settings.shell
-        now = self._db.clock.monotonic_s()
+        now = self._storage.clock.monotonic_s()
         try:
             variables = self._variables_of(claim)
             reason = why_no_shell(shell, os.fsdecode(variables.get(b"PATH", b"")))
             if reason is not None:
                 self._did_not_start(claim, run, f"the shell {shell} of the setting 'shell' cannot be run: {reason}")
                 return None
-            command = start(self._db.spool, claim.attempt_id, run, shell, job.command, job.cwd, variables)
+            command = start(self._storage.spool, claim.attempt_id, run, shell, job.command, job.cwd, variables)
         except (OSError, ValueError, TypeError) as error:
             if isinstance(error, OSError) and error.errno in PASSING_ERRORS:
                 return error
@@ -188,7 +188,7 @@ class RunningAttempts:
         self._emit(events.AttemptAdopted(adopted.claim.job, adopted.claim.attempt_id, adopted.claim.number))
 
     def _adopt(self, adopted: Adopted) -> None:
-        now = self._db.clock.monotonic_s()
+        now = self._storage.clock.monotonic_s()
         claim, command = adopted.claim, adopted.command
         status = command.poll()
         # the process knows when it was started; the stored instant is the calendar's, which may have been set since
@@ -213,7 +213,7 @@ class RunningAttempts:
 
     def _stored_age_s(self, claim: Claim) -> float:
         """Return how long ago an attempt began, by the calendar; not longer than the system has been up."""
-        age_s = (self._db.clock.now_ms() - claim.started_ms) / 1000
+        age_s = (self._storage.now_ms() - claim.started_ms) / 1000
         return min(max(0.0, age_s), since_boot_s())
 
     def _watch(self, running: _Running) -> None:
@@ -249,7 +249,7 @@ class RunningAttempts:
             b"QUEUECTL_ATTEMPT": b"%d" % job.attempts,
             b"QUEUECTL_MAX_ATTEMPTS": b"%d" % job.max_attempts,
             b"QUEUECTL_QUEUE": system_bytes(job.queue),
-            b"QUEUECTL_DB": os.fsencode(self._db.address),
+            b"QUEUECTL_DB": os.fsencode(self._storage.address),
         }
 
     # --- watching
@@ -271,7 +271,7 @@ class RunningAttempts:
 
         With ``is_told_to_stop`` those that ended by a signal which nobody asked for are interrupted.
         """
-        now = self._db.clock.monotonic_s()
+        now = self._storage.clock.monotonic_s()
         self.endings.update((claim.attempt_id, (claim, ending)) for claim, ending in self._outputs.take())
         for attempt_id, running in list(self._running.items()):
             self._check_times(running, now)
@@ -333,7 +333,7 @@ class RunningAttempts:
     def _check_output(self, running: _Running, now: float) -> None:
         """End a command whose output is beyond the limit at once: while it was asked to go it would fill the disk."""
         try:
-            path = self._db.spool.output_file(running.claim.attempt_id)
+            path = self._storage.spool.output_file(running.claim.attempt_id)
             size = os.stat(path, follow_symlinks=False).st_size
         except OSError:
             size = 0
@@ -376,7 +376,7 @@ class RunningAttempts:
         if running.command.has_ended():
             return
         running.stop = outcome
-        running.kill_at_s = self._db.clock.monotonic_s() + self.settings.kill_grace_s
+        running.kill_at_s = self._storage.clock.monotonic_s() + self.settings.kill_grace_s
         if not running.command.is_here:
             claim = running.claim
             self._emit(events.CommandOutOfReach(claim.job, claim.attempt_id, claim.number))
@@ -387,8 +387,8 @@ class RunningAttempts:
 
     def _ending_of(self, running: _Running, status: Status, now: float) -> Ending:
         limit = self.settings.output_limit_bytes
-        was_cut = limit is not None and cut(self._db.spool, running.claim.attempt_id, limit)
-        output, size = collect(self._db.spool, running.claim.attempt_id)
+        was_cut = limit is not None and cut(self._storage.spool, running.claim.attempt_id, limit)
+        output, size = collect(self._storage.spool, running.claim.attempt_id)
         run_ms = max(0, round((now - running.started_s) * 1000))
         code = status.exit_code
         number = code - 128 if code is not None and 128 < code <= 128 + signal.NSIG else None
@@ -435,10 +435,10 @@ class RunningAttempts:
     def _remove_files(self, attempt_id: int, output: bytes | None) -> None:
         """Remove the files of an attempt that was recorded; output that is not in the record stays in its file."""
         with contextlib.suppress(OSError):
-            os.unlink(self._db.spool.run_file(attempt_id))
+            os.unlink(self._storage.spool.run_file(attempt_id))
         if output is not None:
             with contextlib.suppress(OSError):
-                os.unlink(self._db.spool.output_file(attempt_id))
+                os.unlink(self._storage.spool.output_file(attempt_id))
 
     def give_back(self, claims: Sequence[Claim]) -> None:
         """Let go of claims whose commands the system let not start: their jobs are pending, no attempt was spent.
@@ -450,7 +450,7 @@ class RunningAttempts:
         self._could_not_start([claim for claim in claims if claim.attempt_id in stopped], Outcome.CANCELLED)
         for claim in claims:
             self._refused.pop(claim.attempt_id, None)
-            remove_files(self._db.spool, claim.attempt_id)
+            remove_files(self._storage.spool, claim.attempt_id)
 
     def give_back_refused(self) -> bool:
         """Give back what a shim could not start, since it was refused a process; return whether there was any."""

@@ -17,13 +17,13 @@ from core.storage.contract import Storage
 from core.storage.values import OpenAttempt
 
 
-def watched(db: Storage, jobs: Sequence[Job]) -> list[Job]:
+def watched(storage: Storage, jobs: Sequence[Job]) -> list[Job]:
     """Return the jobs with ``unwatched`` set on the running ones that no living worker watches."""
-    found = unwatched(db, db.workers.workers())
+    found = unwatched(storage, storage.workers.workers())
     return [job._replace(unwatched=found[job.id]) if job.id in found else job for job in jobs]
 
 
-def unwatched(db: Storage, known: Sequence[WorkerInfo]) -> dict[int, Unwatched]:
+def unwatched(storage: Storage, known: Sequence[WorkerInfo]) -> dict[int, Unwatched]:
     """Return the running jobs of those registered workers that are not alive, by job id.
 
     Reads nothing while all workers live, or run nothing.
@@ -32,14 +32,14 @@ def unwatched(db: Storage, known: Sequence[WorkerInfo]) -> dict[int, Unwatched]:
     if not dead:
         return {}
     return {
-        attempt.job_id: _look_at(db, attempt, dead[attempt.worker_id])
-        for attempt in db.attempts().open_elsewhere(0)
+        attempt.job_id: _look_at(storage, attempt, dead[attempt.worker_id])
+        for attempt in storage.attempts().open_elsewhere(0)
         if attempt.worker_id in dead
     }
 
 
-def _look_at(db: Storage, attempt: OpenAttempt, presence: Presence) -> Unwatched:
-    phase, reason, ended_at = _what_is_known(db, attempt, presence)
+def _look_at(storage: Storage, attempt: OpenAttempt, presence: Presence) -> Unwatched:
+    phase, reason, ended_at = _what_is_known(storage, attempt, presence)
     return Unwatched(phase, reason, ended_at, attempt.stop_requested is not None)
 
 
@@ -51,16 +51,16 @@ class Seen(NamedTuple):
     ended_at_ms: int | None = None
 
 
-def see(db: Storage, attempt: OpenAttempt, owner: Presence) -> Seen:
+def see(storage: Storage, attempt: OpenAttempt, owner: Presence) -> Seen:
     """Look at an open attempt whose worker is in the given presence; raise ``OSError`` with no descriptor left.
 
     Of a worker that is not dead nothing is looked at.
     """
     if owner is not Presence.DEAD:
         return Seen(fate_of(owner))
-    run_file = db.spool.run_file(attempt.id)
+    run_file = storage.spool.run_file(attempt.id)
     lock, _ = look_at(run_file)  # first: a status that is written after this look is found all the same
-    status = read_status(db.spool, attempt.id)
+    status = read_status(storage.spool, attempt.id)
     has_ended = status.exit_code is not None
     is_alone = not has_ended and lock is Lock.FREE and status.pid is not None and attempt.place == here()
     fate = fate_of(
@@ -73,9 +73,9 @@ def see(db: Storage, attempt: OpenAttempt, owner: Presence) -> Seen:
     return Seen(fate, lock is Lock.HELD, status.ended_at_ms)
 
 
-def _what_is_known(db: Storage, attempt: OpenAttempt, owner: Presence) -> tuple[Phase, str, datetime | None]:
+def _what_is_known(storage: Storage, attempt: OpenAttempt, owner: Presence) -> tuple[Phase, str, datetime | None]:
     try:
-        seen = see(db, attempt, owner)
+        seen = see(storage, attempt, owner)
     except OSError:  # no descriptor left to look with
         return Phase.UNWATCHED, "no living worker watches it", None
     if seen.fate is Fate.ENDED and seen.ended_at_ms is not None:

@@ -19,7 +19,7 @@ from core.clock import CalendarWatch
 from core.errors import DatabaseClosed, DatabaseCorrupt, DatabaseReplaced, QueueError, UsageError
 from core.execution import events
 from core.execution.command import check_descriptors, keep_descriptors_from_commands
-from core.execution.presence import Presence
+from core.execution.own_registration import OwnRegistration
 from core.execution.recovery import Recovery, reap_if_init
 from core.execution.running_attempts import RunningAttempts
 from core.execution.selector import Selector
@@ -133,19 +133,19 @@ class Worker:
             raise UsageError("drain and once exclude each other: give one of them")
         self.error: BaseException | None = None
         self._queue = queue
-        db = queue.storage
+        storage = queue.storage
         self._on_event = on_event or (lambda event: None)
         self._slots = _Slots(slots, check_texts(queues, "queues"))
-        has_drained = db.queues.drain(self._slots.queues).is_over if drain else None
+        has_drained = storage.queues.drain(self._slots.queues).is_over if drain else None
         self._stopping = _Stopping((lambda: True) if once else has_drained)
         self._changes = _Changes()
         self._timers = Timers()
         self._selector = Selector()
-        self._presence = Presence(db, self._selector)
-        self._attempts = db.attempts()
-        self._running = RunningAttempts(db, self._attempts, self._selector, self._emit)
-        self._recovery = Recovery(db, self._attempts, self._emit)
-        self._storage = StorageState(self._emit)
+        self._registration = OwnRegistration(storage, self._selector)
+        self._attempts = storage.attempts()
+        self._running = RunningAttempts(storage, self._attempts, self._selector, self._emit)
+        self._recovery = Recovery(storage, self._attempts, self._emit)
+        self._storage_state = StorageState(self._emit)
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
 
@@ -154,7 +154,7 @@ class Worker:
     @property
     def id(self) -> int:
         """The number of this worker in the register; 0 before it has started."""
-        return self._presence.id
+        return self._registration.id
 
     @property
     def slots(self) -> int:
@@ -169,7 +169,7 @@ class Worker:
     @property
     def is_alive(self) -> bool:
         """Whether the loop runs, in this process: one that was forked off has no part in it."""
-        return self.id != 0 and not self._ended.is_set() and not self._presence.is_elsewhere()
+        return self.id != 0 and not self._ended.is_set() and not self._registration.is_elsewhere()
 
     @property
     def trouble(self) -> str | None:
@@ -177,7 +177,7 @@ class Worker:
 
         ``None`` while all is well.
         """
-        error = self._storage.error
+        error = self._storage_state.error
         return str(error) if error is not None else self._slots.limit.refusal or self._recovery.blocked or None
 
     @property
@@ -210,7 +210,7 @@ class Worker:
 
     def join(self, timeout_s: float | None = None) -> bool:
         """Wait until the loop has ended; return whether it has."""
-        if self._presence.is_elsewhere():
+        if self._registration.is_elsewhere():
             return True
         if not self._ended.wait(timeout_s):
             return False
@@ -220,7 +220,7 @@ class Worker:
 
     def wake(self) -> None:
         """Have the loop look at the database now. Safe in a signal handler."""
-        if self._presence.is_elsewhere():
+        if self._registration.is_elsewhere():
             return
         self._changes.must_look = True
         self._selector.wake()
@@ -232,7 +232,7 @@ class Worker:
             raise UsageError("this worker was started already; make another one")
         check_descriptors()
         keep_descriptors_from_commands()
-        self._presence.register(self._slots.registered, self._slots.queues)
+        self._registration.register(self._slots.registered, self._slots.queues)
 
     def _run_registered(self) -> None:
         self._emit(events.WorkerStarted(self.id, self._slots.count))
@@ -246,7 +246,7 @@ class Worker:
                     failures = 0
                 except QueueError as error:
                     self._changes.must_look = True  # what was seen of the database may not have been acted on
-                    self._timers.failed(self._now_s(), self._storage.failed(error))
+                    self._timers.failed(self._now_s(), self._storage_state.failed(error))
                     if self._is_hopeless(error):
                         self.error = error
                         break
@@ -282,7 +282,7 @@ class Worker:
         free = self._free_slots(due)
         if self._running.endings or free > 0 or due.delayed_job:
             self._record_and_claim(free, due)
-        elif self._storage.error is not None:
+        elif self._storage_state.error is not None:
             self._sync()  # a write that shows whether the trouble is over
         if self._due(is_idle=not self._running.live_count()).sync:
             self._sync()
@@ -301,28 +301,28 @@ class Worker:
             self._running.interrupt_all()
 
     def _look_for_changes(self) -> None:
-        db, slots = self._queue.storage, self._slots
+        storage, slots = self._queue.storage, self._slots
         self._timers.looking(self._now_s())  # a busy worker makes a thousand steps a second
-        if self._changes.calendar.look(db.clock):
+        if self._changes.calendar.look(storage.clock):
             self._attempts.shorten_backoffs()
             self._changes.calendar.was_set_back = False
             slots.may_find_jobs = True
-        if not self._changes.are_there(db.changes.version()):
+        if not self._changes.are_there(storage.changes.version()):
             return
         slots.may_find_jobs = True
         self._running.settings = self._queue.settings()
-        asked = db.workers.requested_stop(self.id)
+        asked = storage.workers.requested_stop(self.id)
         if asked is not None:
             self._stopping.ask(StopMode(asked))
         for attempt_id, how in self._attempts.stop_requests(self.id).items():
             self._running.cancel(attempt_id, is_kill=how == "kill")
         if slots.count != slots.registered:
             slots.registered = slots.count
-            db.workers.set_slots(self.id, slots.registered)
+            storage.workers.set_slots(self.id, slots.registered)
 
     def _recover(self) -> None:
         self._timers.recovering(self._now_s())
-        if self._presence.keep():
+        if self._registration.restore():
             self._emit(events.LockFileRemoved(self._queue.storage.spool.root, self._running.live_count()))
         reap_if_init()
         if self._stopping.mode is None:  # one that is about to go takes nothing more on
@@ -342,7 +342,7 @@ class Worker:
         """Return how many jobs to claim in this step."""
         if self._stopping.mode is not None:
             return 0
-        if self._storage.is_full and self._running.endings:
+        if self._storage_state.is_full and self._running.endings:
             return 0  # the room that is left is for what is known
         # recorded endings free their slots and may free a queue's limit, so they make it worth asking
         if not (self._slots.may_find_jobs or self._running.endings or due.delayed_job):
@@ -361,7 +361,7 @@ class Worker:
         except BaseException:
             running.discard_opened()
             raise
-        self._storage.works()
+        self._storage_state.works()
         self._timers.stepped(
             now_s,
             is_durable=terms.is_durable,
@@ -391,7 +391,7 @@ class Worker:
     def _sync(self) -> None:
         self._attempts.make_durable()
         self._timers.synced()
-        self._storage.works()
+        self._storage_state.works()
 
     def _is_done(self) -> bool:
         if len(self._running):
@@ -421,20 +421,20 @@ class Worker:
         return self._queue.storage.clock.monotonic_s()
 
     def _due(self, *, is_idle: bool = False) -> Due:
-        return self._timers.due(self._now_s(), self._queue.storage.clock.now_ms(), is_idle=is_idle)
+        return self._timers.due(self._now_s(), self._queue.storage.now_ms(), is_idle=is_idle)
 
     def _sleep(self, seconds: float) -> None:
         ready = self._selector.wait(seconds)
-        if self._presence.was_woken(ready):
+        if self._registration.was_woken(ready):
             self._changes.must_look = True
         self._running.announce(ready)
 
     def _sleep_s(self) -> float:
         """Return how long this worker can sleep, as far as it knows itself."""
-        now_s, now_ms = self._now_s(), self._queue.storage.clock.now_ms()
+        now_s, now_ms = self._now_s(), self._queue.storage.now_ms()
         if self._stopping.mode is not self._stopping.announced:
             return 0.0
-        if self._storage.error is None and self._slots.may_find_jobs and self._free_slots(self._due()) > 0:
+        if self._storage_state.error is None and self._slots.may_find_jobs and self._free_slots(self._due()) > 0:
             return 0.0
         return self._timers.sleep_s(
             now_s,
@@ -445,7 +445,7 @@ class Worker:
 
     def _leave(self) -> None:
         """Give up the lock: what still runs is for others to adopt."""
-        if self._presence.is_elsewhere():
+        if self._registration.is_elsewhere():
             return
         detached = len(self._running)
         try:
@@ -457,7 +457,7 @@ class Worker:
             self._emit(events.StorageTrouble(str(error)))
         finally:
             self._running.detach()
-            self._presence.close()
+            self._registration.close()
             self._queue.storage.close_thread()
             self._selector.close()
             self._ended.set()
@@ -468,5 +468,5 @@ class Worker:
             self._on_event(event)
         except Exception:
             _LOG.exception("a listener of the worker failed")
-        if self._presence.is_elsewhere():
+        if self._registration.is_elsewhere():
             raise SystemExit("a listener of the worker forked, and this is the child: the worker is its parent's")

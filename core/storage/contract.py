@@ -414,14 +414,14 @@ class Workers(Protocol):
 
 
 class Wakeup(Protocol):
-    """What wakes one sleeping worker. It saves time and decides nothing: rings may be lost."""
+    """What wakes one sleeping worker. It saves time and decides nothing: a wake-up may be lost."""
 
     @property
     def descriptor(self) -> int:
-        """Readable once the worker was rung, until ``silence``."""
+        """Readable once the worker was woken, until ``clear``."""
 
-    def silence(self) -> None:
-        """Take in all rings so far."""
+    def clear(self) -> None:
+        """Forget all wake-ups so far."""
 
     def close(self) -> None:
         """Let go of the descriptor, which is closed with it."""

@@ -416,7 +416,7 @@ def test_no_shim_holds_a_workers_lock_for_even_a_moment(queue: Queue, monkeypatc
 
     monkeypatch.setattr(os, "posix_spawn", posix_spawn)
     with working(queue) as (first, _), working(queue) as (second, _):
-        locks = {first._presence._lock, second._presence._lock}
+        locks = {first._registration._lock, second._registration._lock}
         wait_for_state(queue, queue.add("true"), State.COMPLETED)
     assert closed == [locks]
     drain(queue)

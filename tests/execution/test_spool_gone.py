@@ -69,14 +69,14 @@ def test_a_living_worker_makes_its_lock_file_again(
 
 
 def test_a_worker_says_that_its_files_were_removed(queue: Queue) -> None:
-    """Once, and goes on: jobs that come after it run, and its bell rings again."""
+    """Once, and goes on: jobs that come after it run, and it is woken again."""
     with working(queue) as (worker, told):
         remove(queue, "all")
         assert queue.enqueue("true").id == 1
         wait_for_state(queue, 1, State.COMPLETED)
         removed = told.wait_for(LockFileRemoved)
         assert (removed.spool, removed.running) == (queue.storage.spool.root, 0)
-        wait_for(lambda: os.path.exists(queue.storage.spool.worker_bell(worker.id)), "the bell hangs")
+        wait_for(lambda: os.path.exists(queue.storage.spool.worker_wakeup(worker.id)), "its pipe is there again")
         queue.enqueue("true")
         wait_for_state(queue, 2, State.COMPLETED)
         assert len(told.of(LockFileRemoved)) == 1

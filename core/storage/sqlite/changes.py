@@ -18,4 +18,4 @@ class Changes:
 
     def wakeup_of(self, worker_id: int) -> Wakeup:
         """Make the named pipe of a registered worker; raise ``OSError`` on a file system without such pipes."""
-        return Wakeup(self._db.spool.worker_bell(worker_id))
+        return Wakeup(self._db.spool.worker_wakeup(worker_id))

@@ -36,7 +36,7 @@ class NewJobs:
         now = self._db.now_ms()
         due_at = now if row.run_at is None else max(row.run_at, now)
         try:
-            with self._db.write(is_news=True) as connection:
+            with self._db.write(wakes_workers=True) as connection:
                 job_names.free(connection, row.name)
                 environment = _environment(connection, captured)
                 values = (*row, environment, now, due_at, now)
@@ -72,7 +72,7 @@ class NewJobs:
     def _copy(self, captured: Captured) -> range:
         now = self._db.now_ms()
         try:
-            with self._db.write(is_news=True) as connection:
+            with self._db.write(wakes_workers=True) as connection:
                 job_names.free_staged(connection)
                 environment = _environment(connection, captured)
                 count = connection.execute(_COPY, {"environment": environment, "now": now}).rowcount

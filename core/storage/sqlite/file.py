@@ -33,7 +33,7 @@ from core.storage.sqlite import migrations, reserve
 from core.storage.sqlite.connection import Connections, Held, identity_of, refuse_inherited
 from core.storage.sqlite.errors import translated
 from core.storage.sqlite.file_identity import check_name, check_owner, claim_spool
-from core.storage.sqlite.wakeup import ring_all
+from core.storage.sqlite.wakeup import wake_all
 
 #: The size of a new database's pages. A turn of a worker changes a row here and there on ten of them, and each goes to
 #: the log as a whole: half of SQLite's default is half of that; a quarter would slow down what reads a million rows.
@@ -399,12 +399,12 @@ class Database:
                 connection.set_progress_handler(None, 0)
 
     @contextlib.contextmanager
-    def write(self, *, is_durable: bool = True, is_news: bool = False) -> Iterator[sqlite3.Connection]:
+    def write(self, *, is_durable: bool = True, wakes_workers: bool = False) -> Iterator[sqlite3.Connection]:
         """Give a connection inside one ``BEGIN IMMEDIATE`` transaction; commit at the end, roll back on any error.
 
-        ``is_durable`` syncs the commit to disk before this returns; ``is_news`` wakes the workers, who may have work
-        then. Raises ``DatabaseBusy``, ``DatabaseReplaced``, ``DatabaseReadOnly``, ``DiskFull``; then nothing was
-        changed.
+        ``is_durable`` syncs the commit to disk before this returns; ``wakes_workers`` wakes those that sleep, since
+        they may have work then. Raises ``DatabaseBusy``, ``DatabaseReplaced``, ``DatabaseReadOnly``, ``DiskFull``; then
+        nothing was changed.
         """
         if self.is_read_only:
             raise DatabaseReadOnly(f"{self.path} is open read-only; nothing was changed")
@@ -418,8 +418,8 @@ class Database:
                     self._connections.release(held)
         finally:
             self._connections.leave(held)
-        if is_news:
-            ring_all(self.spool.workers)
+        if wakes_workers:
+            wake_all(self.spool.workers)
 
     def _transaction(
         self, connection: sqlite3.Connection, held: Held, is_durable: bool

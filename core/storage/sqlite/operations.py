@@ -162,7 +162,7 @@ class Operations:
 
     def _do_chunk(self, order: _Order, act: Act, chunk: Sequence[int], is_last: bool) -> Act:
         """Apply an operation to some more jobs, in one transaction; return ``act`` with these jobs counted."""
-        with self._db.write(is_durable=is_last, is_news=True) as connection:
+        with self._db.write(is_durable=is_last, wakes_workers=True) as connection:
             parameters = {
                 "ids": json.dumps(chunk),
                 "now": self._db.now_ms(),
@@ -189,7 +189,7 @@ class Operations:
         """
         now = self._db.now_ms()
         try:
-            with self._db.write(is_news=True) as connection:
+            with self._db.write(wakes_workers=True) as connection:
                 found = connection.execute(
                     f"SELECT state, attempts, run_at, {', '.join(_EDITABLE)} FROM jobs WHERE id = ?", (job_id,)
                 ).fetchone()
@@ -265,7 +265,7 @@ class Operations:
         for start in range(0, len(ids), CHUNK):
             chunk = ids[start : start + CHUNK]
             is_last = start + CHUNK >= len(ids)
-            with self._db.write(is_durable=is_last, is_news=True) as connection:
+            with self._db.write(is_durable=is_last, wakes_workers=True) as connection:
                 if is_last:
                     connection.execute("UPDATE acts SET undone_at = ? WHERE id = ?", (self._db.now_ms(), act_id))
                 changed += _undo_chunk(connection, verb, act_id, chunk)

@@ -57,7 +57,7 @@ class Queues:
 
     def set_all_paused(self, is_paused: bool) -> None:
         """Pause or resume everything."""
-        with self._db.write(is_news=True) as connection:
+        with self._db.write(wakes_workers=True) as connection:
             connection.execute(
                 "INSERT INTO facts (key, value) VALUES ('is_paused', :v) ON CONFLICT DO UPDATE SET value = :v",
                 {"v": int(is_paused)},
@@ -65,7 +65,7 @@ class Queues:
 
     def set_paused(self, name: str, is_paused: bool) -> None:
         """Pause or resume one queue; raise ``QueueNotFound`` on resuming one that has no jobs, pause flag or limit."""
-        with self._db.write(is_news=True) as connection:
+        with self._db.write(wakes_workers=True) as connection:
             known = connection.execute(
                 "SELECT 1 FROM counts WHERE queue = :q AND n > 0 UNION ALL SELECT 1 FROM queues WHERE name = :q",
                 {"q": name},
@@ -80,7 +80,7 @@ class Queues:
 
     def set_limit(self, name: str, limit: int | None) -> None:
         """Limit how many of a queue's jobs run at once, over all workers; ``None`` lifts it."""
-        with self._db.write(is_news=True) as connection:
+        with self._db.write(wakes_workers=True) as connection:
             connection.execute(
                 "INSERT INTO queues (name, running_limit) VALUES (:q, :v) ON CONFLICT DO UPDATE SET running_limit = :v",
                 {"q": name, "v": limit},

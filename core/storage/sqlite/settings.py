@@ -18,7 +18,7 @@ class StoredSettings:
 
     def set(self, key: str, text: str | None) -> None:
         """Store a setting's text, or with ``None`` forget it."""
-        with self._db.write(is_news=True) as connection:
+        with self._db.write(wakes_workers=True) as connection:
             if text is None:
                 connection.execute("DELETE FROM settings WHERE key = ?", (key,))
             else:

@@ -93,7 +93,7 @@ class Workers:
             ).rowcount
         if not deleted:
             return
-        for path in (self._db.spool.worker_lock(worker_id), self._db.spool.worker_bell(worker_id)):
+        for path in (self._db.spool.worker_lock(worker_id), self._db.spool.worker_wakeup(worker_id)):
             with contextlib.suppress(OSError):
                 os.unlink(path)
 
@@ -149,7 +149,7 @@ class Workers:
     def request_stop(self, worker_id: int, mode: str) -> None:
         """Ask a worker to stop: ``drain`` or ``now``; raise ``WorkerNotFound``."""
         check_whole(worker_id, "the number of a worker")
-        with self._db.write(is_news=True) as connection:
+        with self._db.write(wakes_workers=True) as connection:
             changed = connection.execute("UPDATE workers SET stop = ? WHERE id = ?", (mode, worker_id)).rowcount
             if changed != 1:
                 raise WorkerNotFound(worker_id)

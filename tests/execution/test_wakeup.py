@@ -1,4 +1,4 @@
-"""Workers are woken by whoever commits something for them, at once and from any process."""
+"""A commit that workers wait for wakes them, at once and from any process."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from core.execution import timers
 from core.execution.worker import Worker
 from core.model import State
 from core.queue import Queue
-from core.storage.sqlite.wakeup import Wakeup, ring_all
+from core.storage.sqlite.wakeup import Wakeup, wake_all
 from tests.processes import ROOT
 
 WITHIN_S = 60.0
 
 
 @pytest.fixture
-def deaf_but_for_bells(monkeypatch: pytest.MonkeyPatch) -> None:
+def asleep_until_woken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let workers look by themselves only once, when they start."""
     monkeypatch.setattr(timers, "LOOK_S", 3600.0)
 
@@ -37,9 +37,9 @@ def completed(queue: Queue, job_id: int) -> bool:
     return False
 
 
-@pytest.mark.usefixtures("deaf_but_for_bells")
-def test_a_job_of_another_process_starts_because_it_rang(queue: Queue) -> None:
-    """The worker never looks by itself here: only the bell tells it of the job, and of the resumed queue."""
+@pytest.mark.usefixtures("asleep_until_woken")
+def test_a_job_of_another_process_starts_because_that_woke_the_worker(queue: Queue) -> None:
+    """The worker never looks by itself here: only being woken lets it see the job, and the resumed queue."""
     worker = Worker(queue)
     worker.start()
     try:
@@ -58,45 +58,45 @@ def test_a_job_of_another_process_starts_because_it_rang(queue: Queue) -> None:
     assert os.listdir(queue.storage.spool.workers) == []
 
 
-def test_a_bell_is_private_and_quiet_until_it_is_rung(tmp_path: Path) -> None:
-    """A named pipe for its owner alone, whatever the umask; rings add up and are taken together."""
+def test_a_pipe_is_private_and_not_readable_until_its_worker_is_woken(tmp_path: Path) -> None:
+    """A named pipe for its owner alone, whatever the umask; wake-ups add up and are cleared together."""
     path = tmp_path / "1.bell"
     old = os.umask(0)
     try:
-        bell = Wakeup(str(path))
+        wakeup = Wakeup(str(path))
     finally:
         os.umask(old)
     assert stat.S_ISFIFO(path.stat().st_mode)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with pytest.raises(BlockingIOError):
-        os.read(bell.descriptor, 1)
-    ring_all(str(tmp_path))
-    ring_all(str(tmp_path))
-    bell.silence()
+        os.read(wakeup.descriptor, 1)
+    wake_all(str(tmp_path))
+    wake_all(str(tmp_path))
+    wakeup.clear()
     with pytest.raises(BlockingIOError):
-        os.read(bell.descriptor, 1)
-    bell.close()
+        os.read(wakeup.descriptor, 1)
+    wakeup.close()
     assert not path.exists()
 
 
-def test_bells_that_nobody_hears_do_no_harm(tmp_path: Path) -> None:
+def test_pipes_that_no_worker_reads_do_no_harm(tmp_path: Path) -> None:
     """A dead worker's pipe, a full one, a file, a symlink and a missing directory are passed over."""
     os.mkfifo(tmp_path / "1.bell")
-    bell = Wakeup(str(tmp_path / "2.bell"))
+    wakeup = Wakeup(str(tmp_path / "2.bell"))
     os.symlink(tmp_path / "target", tmp_path / "3.bell")
     for _ in range(70_000 // 50):
-        os.write(bell.descriptor, b"x" * 40)
-    ring_all(str(tmp_path))
-    ring_all(str(tmp_path / "nowhere"))
+        os.write(wakeup.descriptor, b"x" * 40)
+    wake_all(str(tmp_path))
+    wake_all(str(tmp_path / "nowhere"))
     assert not (tmp_path / "target").exists()
-    bell.close()
+    wakeup.close()
 
 
-def test_a_new_bell_takes_the_place_of_a_dead_workers(tmp_path: Path) -> None:
-    """A leftover under the same number is removed, not rung for ever."""
+def test_a_new_pipe_replaces_a_dead_workers(tmp_path: Path) -> None:
+    """A leftover under the same number is removed, not written to for ever."""
     path = tmp_path / "1.bell"
     path.write_text("left over")
-    bell = Wakeup(str(path))
-    ring_all(str(tmp_path))
-    assert os.read(bell.descriptor, 10) == b"!"
-    bell.close()
+    wakeup = Wakeup(str(path))
+    wake_all(str(tmp_path))
+    assert os.read(wakeup.descriptor, 10) == b"!"
+    wakeup.close()

@@ -1,4 +1,4 @@
-"""What the turns of a busy worker write: how much, and how soon others see it."""
+"""What the steps of a busy worker write: how much, and how soon others see it."""
 
 from __future__ import annotations
 
