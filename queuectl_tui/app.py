@@ -25,6 +25,7 @@ from queuectl_tui.dashboard import DashboardScreen
 from queuectl_tui.gateway.gateway import Gateway
 from queuectl_tui.gateway.host import Leaving
 from queuectl_tui.keymap import Action, Keymap
+from queuectl_tui.message_log import LoggedMessage, MessageLog
 from queuectl_tui.preferences import Preferences, save
 from queuectl_tui.terminal_driver import PatientDriver, TerminalStarted
 from queuectl_tui.terminal_watch import TerminalWatch
@@ -74,6 +75,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
         self.preferences = preferences
         self._preferences_path = preferences_path
         self._is_demo = is_demo
+        self._message_log = MessageLog()
         self._leaving: Leaving | None = None
         self._watch = watch
         self._terminal: PatientDriver | None = None
@@ -204,9 +206,16 @@ class QueuectlApp(App[int], inherit_bindings=False):
         timeout: float | None = None,
         markup: bool = True,
     ) -> None:
-        """Show a toast for so many seconds, on whatever screen; may be called on any thread."""
+        """Show a toast for so many seconds, on whatever screen, and log it; may be called on any thread."""
+        self._message_log.add(LoggedMessage(self.gateway.now(), message, severity))
         shown_s = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
         self.post_message(Notify(Saying(message, title, severity, shown_s, markup)))
+
+    def show_messages(self) -> None:
+        """Open the log of messages, the newest first."""
+        from queuectl_tui.dialogs.messages import MessagesScreen
+
+        self.push_screen(MessagesScreen(self._message_log.newest_first(), self.gateway.now()))
 
     # --- the way out
 

@@ -83,6 +83,8 @@ ACTIONS: tuple[Action, ...] = (
            lambda screen: screen.change_slots(1, ")")),
     Action("undo", ("z",), "everywhere", "", "Undo the last purge, replay, retry, edit or cancel.",
            lambda screen: screen.jobs.undo()),
+    Action("messages", ("m",), "everywhere", "", "Show the messages of this run, the newest first.",
+           lambda screen: screen.program.show_messages()),
     Action("theme", ("ctrl+t",), "everywhere", "", "Switch to the next theme; the choice is remembered.",
            lambda screen: screen.program.choose_next_theme()),
     Action("palette", (":", "ctrl+p"), "everywhere", "", "Search all commands by name.",

@@ -11,6 +11,9 @@ class Program(Protocol):
     def ask_to_quit(self) -> None:
         """Leave, after a question if jobs run here; at once, so that keys typed behind it answer the question."""
 
+    def show_messages(self) -> None:
+        """Open the log of messages."""
+
     def choose_next_theme(self) -> None:
         """Switch to the next of the dashboard's own themes."""
 
