@@ -52,8 +52,6 @@ class Outcome(str, Enum):
 
 #: Outcomes that cost an attempt and lead to a retry or to the DLQ.
 FAILURES = frozenset({Outcome.FAILED, Outcome.SIGNALLED, Outcome.TIMED_OUT, Outcome.SPAWN_ERROR})
-#: States in which nothing more happens to a job by itself.
-FINISHED = frozenset({State.COMPLETED, State.DEAD, State.CANCELLED})
 
 
 class Unwatched(NamedTuple):
@@ -130,6 +128,9 @@ class NewJob(NamedTuple):
 
     ``run_at`` is an aware datetime; ``timeout_s`` seconds > 0; ``ok_exit`` and ``dead_exit`` are exit codes as in
     ``"0,24,64-78"``; ``env`` is added to the captured environment and wins over it.
+
+    The fields are checked when the job is added, not here: a named tuple cannot check what it is made of, and
+    ``_replace`` would go round a class that does. The refusal then names the field and, in a batch, the job.
     """
 
     command: str

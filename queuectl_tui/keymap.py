@@ -293,19 +293,3 @@ def footer_actions(actions: Iterable[Action], context: str) -> list[Action]:
     if context in ("output", "detail"):
         named.sort(key=lambda action: (action.id == "help", action.context != context))
     return named
-
-
-def help_sections(actions: Iterable[Action]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return the help: (section title, [(keys, sentence)]) with every action of the table in it."""
-    listed = tuple(actions)
-    return [
-        (
-            title,
-            [
-                (" ".join(key_name(key) for key in action.keys), action.help)
-                for action in listed
-                if action.context == context
-            ],
-        )
-        for context, title in CONTEXTS.items()
-    ]

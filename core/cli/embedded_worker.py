@@ -41,9 +41,9 @@ class EmbeddedWorker:
             self._worker.start()
 
 
-def has_living_worker(queue: Queue, lane: str) -> bool:
+def has_living_worker(queue: Queue, queue_name: str) -> bool:
     """Return whether a living worker serves a queue."""
-    return bool(takers(queue.workers(), lane))
+    return bool(takers(queue.workers(), queue_name))
 
 
 def is_orphaned(queue: Queue, job_id: int) -> bool:

@@ -50,7 +50,7 @@ def add_array(session: Session, options: Namespace) -> int:
         except UsageError as error:
             raise UsageError(f"job {number}: {error}; nothing was added") from None
     names = [job.name for job in jobs if job.name is not None]
-    if twice := next((name for place, name in enumerate(names) if name in names[:place]), None):
+    if twice := next((name for index, name in enumerate(names) if name in names[:index]), None):
         raise Refused(f"the name {twice!r} is twice in this array; nothing was added")
     try:
         ids = session.queue(create=True).enqueue_many(jobs)

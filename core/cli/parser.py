@@ -252,8 +252,8 @@ def _parse_options(command: Command, words: list[str], given: argparse.Namespace
         words, verbatim = split_program(parser, words, command.name)
     elif "--" in words and "JOB…" in command.usage:
         # argparse reads "--" as a word when options stand between the words before it
-        place = words.index("--")
-        words, verbatim = words[:place], words[place + 1 :]
+        index = words.index("--")
+        words, verbatim = words[:index], words[index + 1 :]
     options, extra = parser.parse_known_args(words, given)
     unknown = [word for word in extra if word.startswith("-") and word != "-"]
     many = getattr(options, "words", None)

@@ -24,14 +24,14 @@ def split_program(parser: Parser, words: Sequence[str], name: str) -> tuple[list
 
     Raises ``UsageError`` when words behind the program can only have been meant for queuectl.
     """
-    place = 0
+    index = 0
     options: list[str] = []
-    while place < len(words) and words[place].startswith("-") and words[place] not in ("-", "--"):
-        size = _size(parser, words[place])
+    while index < len(words) and words[index].startswith("-") and words[index] not in ("-", "--"):
+        size = _size(parser, words[index])
         # a name like "-0" would have argparse take every negative number for an option
-        options += ["--null" if words[place] == "-0" else words[place], *words[place + 1 : place + size]]
-        place += size
-    program = list(words[place:])
+        options += ["--null" if words[index] == "-0" else words[index], *words[index + 1 : index + size]]
+        index += size
+    program = list(words[index:])
     if program[:1] == ["--"]:
         return options, program[1:]
     if len(program) > 1:
@@ -46,10 +46,10 @@ def _size(parser: Parser, word: str) -> int:
         return 1 if known[word].nargs == 0 else 2
     if word.startswith("--"):
         return 1
-    for place, letter in enumerate(word[1:], start=2):
+    for index, letter in enumerate(word[1:], start=2):
         action = known.get(f"-{letter}")
         if action is None or action.nargs != 0:
-            return 2 if action is not None and place == len(word) else 1
+            return 2 if action is not None and index == len(word) else 1
     return 1
 
 
@@ -80,20 +80,20 @@ def _ours_among(parser: Parser, program: list[str]) -> tuple[list[str], list[str
     """
     end = len(program)
     if _SHELL_SYNTAX.search(program[0]):
-        place = 1
+        index = 1
     else:
-        place = end
-        while place > 1 and (size := _shared_at_end(program[:place])):
-            place -= size
-        if "--" in program[:place]:
-            place = end
+        index = end
+        while index > 1 and (size := _shared_at_end(program[:index])):
+            index -= size
+        if "--" in program[:index]:
+            index = end
     ours: list[str] = []
-    theirs = program[:place]
-    while place < end:
-        is_ours = _is_option(parser, program[place])
-        size = _size(parser, program[place]) if is_ours else 1
-        (ours if is_ours else theirs).extend(program[place : place + size])
-        place += size
+    theirs = program[:index]
+    while index < end:
+        is_ours = _is_option(parser, program[index])
+        size = _size(parser, program[index]) if is_ours else 1
+        (ours if is_ours else theirs).extend(program[index : index + size])
+        index += size
     return ours, theirs
 
 

@@ -21,7 +21,7 @@ _BORDERS = tuple((4 * power, (2**power - 2) / 1000) for power in range(3, 27))
 class Standing(NamedTuple):
     """How things stand, as read in one snapshot; ``oldest_due_age_s`` is 0 when no job is due."""
 
-    lanes: Sequence[QueueInfo]
+    queues: Sequence[QueueInfo]
     is_all_paused: bool
     workers: int
     slots: int
@@ -44,7 +44,7 @@ def _lines(now: Standing, version: str) -> Iterator[str]:
         "queue_paused",
         "gauge",
         "Whether no jobs of the queue are started, because it or everything is paused.",
-        [({"queue": lane.name}, int(lane.is_paused or now.is_all_paused)) for lane in now.lanes[:MAX_QUEUES]],
+        [({"queue": queue.name}, int(queue.is_paused or now.is_all_paused)) for queue in now.queues[:MAX_QUEUES]],
     )
     yield from _single(
         "oldest_due_job_age_seconds", "gauge", "For how long the oldest job has been due.", now.oldest_due_age_s
@@ -67,20 +67,20 @@ def _lines(now: Standing, version: str) -> Iterator[str]:
 
 
 def _jobs(now: Standing) -> Iterator[tuple[Mapping[str, str], float]]:
-    for lane in now.lanes[:MAX_QUEUES]:
-        numbers = _by_state([lane])
-        yield from (({"queue": lane.name, "state": state}, number) for state, number in numbers.items())
-    if rest := now.lanes[MAX_QUEUES:]:
+    for queue in now.queues[:MAX_QUEUES]:
+        numbers = _by_state([queue])
+        yield from (({"queue": queue.name, "state": state}, number) for state, number in numbers.items())
+    if rest := now.queues[MAX_QUEUES:]:
         yield from (({"state": state}, number) for state, number in _by_state(rest).items())
 
 
-def _by_state(lanes: Iterable[QueueInfo]) -> dict[str, int]:
+def _by_state(queues: Iterable[QueueInfo]) -> dict[str, int]:
     numbers = dict.fromkeys((*(state.value for state in _STATES), "delayed"), 0)
-    for lane in lanes:
+    for queue in queues:
         for state in _STATES:
-            numbers[state.value] += lane.counts.get(state, 0)
-        numbers["pending"] -= lane.delayed
-        numbers["delayed"] += lane.delayed
+            numbers[state.value] += queue.counts.get(state, 0)
+        numbers["pending"] -= queue.delayed
+        numbers["delayed"] += queue.delayed
     return numbers
 
 

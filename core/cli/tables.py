@@ -66,17 +66,17 @@ def _cell(value: object) -> Cell:
 def _write(session: Session, columns: Sequence[Column], cells: list[list[Cell]], has_header: bool) -> None:
     """Write aligned columns with two spaces between; the last one is as long as it is."""
     header = [[Cell(column.title.upper(), "bold") for column in columns]] if has_header else []
-    widths = [max((len(row[place].text) for row in [*header, *cells]), default=0) for place in range(len(columns))]
+    widths = [max((len(row[index].text) for row in [*header, *cells]), default=0) for index in range(len(columns))]
     for row in [*header, *cells]:
         parts = []
-        for place, (column, cell) in enumerate(zip(columns, row, strict=True)):
-            is_last = place == len(columns) - 1
+        for index, (column, cell) in enumerate(zip(columns, row, strict=True)):
+            is_last = index == len(columns) - 1
             padded = (
-                cell.text.rjust(widths[place])
+                cell.text.rjust(widths[index])
                 if column.is_right
                 else cell.text
                 if is_last
-                else cell.text.ljust(widths[place])
+                else cell.text.ljust(widths[index])
             )
             parts.append(session.style(padded, cell.colour) if cell.colour else padded)
         session.say("  ".join(parts).rstrip())

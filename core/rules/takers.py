@@ -10,9 +10,9 @@ from core.model import WorkerInfo
 _NAMED = 3
 
 
-def takers(workers: Sequence[WorkerInfo], lane: str) -> list[WorkerInfo]:
+def takers(workers: Sequence[WorkerInfo], queue_name: str) -> list[WorkerInfo]:
     """Return the workers that take jobs of a queue once a slot of theirs is free."""
-    return [worker for worker in workers if worker.is_alive and _why_not(worker, lane) is None]
+    return [worker for worker in workers if worker.is_alive and _why_not(worker, queue_name) is None]
 
 
 def has_free_slot(workers: Sequence[WorkerInfo]) -> bool:
@@ -20,23 +20,23 @@ def has_free_slot(workers: Sequence[WorkerInfo]) -> bool:
     return any(worker.running < worker.slots for worker in workers)
 
 
-def why_none(workers: Sequence[WorkerInfo], lane: str) -> str | None:
+def why_none(workers: Sequence[WorkerInfo], queue_name: str) -> str | None:
     """Return why no worker takes jobs of a queue, with what to do, in one line; ``None`` if one does."""
     alive = [worker for worker in workers if worker.is_alive]
     if not alive:
         return "no worker is alive; start one with 'queuectl worker'"
-    reasons = [(worker.id, reason) for worker in alive if (reason := _why_not(worker, lane)) is not None]
+    reasons = [(worker.id, reason) for worker in alive if (reason := _why_not(worker, queue_name)) is not None]
     if len(reasons) < len(alive):
         return None
     said = ", ".join(f"worker {worker_id} {reason}" for worker_id, reason in reasons[:_NAMED])
     more = ", …" if len(reasons) > _NAMED else ""
-    return f"no worker takes jobs of queue {lane}: {said}{more}; start one with 'queuectl worker'"
+    return f"no worker takes jobs of queue {queue_name}: {said}{more}; start one with 'queuectl worker'"
 
 
-def _why_not(worker: WorkerInfo, lane: str) -> str | None:
+def _why_not(worker: WorkerInfo, queue_name: str) -> str | None:
     if worker.stop_requested is not None:
         return "is stopping"
-    if worker.queues and lane not in worker.queues:
+    if worker.queues and queue_name not in worker.queues:
         return f"serves {' and '.join(worker.queues)}"
     if worker.slots <= 0:
         return "has no slots"

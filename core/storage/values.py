@@ -71,7 +71,7 @@ class StepTerms(NamedTuple):
 
 
 class StepResult(NamedTuple):
-    """What one step wrote, when the next delayed job is due (unix milliseconds), and whether more are due by now.
+    """What one step wrote, and when the next delayed job is due, in unix milliseconds; past if more are due by now.
 
     ``refusal`` is the system's error that ended the claiming early: ``before_commit`` raised it.
     """
@@ -79,7 +79,6 @@ class StepResult(NamedTuple):
     recorded: Sequence[Recorded]
     claimed: Sequence[Claim]
     next_due_ms: int | None
-    has_more_due: bool
     refusal: OSError | None = None
 
 

@@ -14,8 +14,6 @@ from queuectl_tui.widgets.bar import Bar, Part
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _ASCII_BLOCKS = " .:-=+*#%"
-#: Data that is older than this says so.
-FRESH_S = 3.0
 #: Minutes in the small chart.
 SPARK_MINUTES = 12
 

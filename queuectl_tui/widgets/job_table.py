@@ -224,11 +224,6 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
         """The ids whose mark was taken away after all were marked."""
         return frozenset(self._marks.excluded)
 
-    @property
-    def is_drawing_range(self) -> bool:
-        """Whether the cursor's moves draw a range of marks."""
-        return self._marks.is_drawing
-
     def selection(self) -> list[int] | View:
         """Return what a verb acts on: the marked ids, the view when all are marked, else the cursor's job or nothing.
 

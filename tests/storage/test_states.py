@@ -9,7 +9,7 @@ import pytest
 
 from core.clock import to_datetime
 from core.errors import InvalidTransition, JobNotFound
-from core.model import FAILURES, FINISHED, Act, NewJob, Outcome, State
+from core.model import FAILURES, Act, NewJob, Outcome, State
 from core.queue import Queue
 from core.rules.states import MAX_INTERRUPTS, Verb, states_of
 from tests.fakes import FakeClock
@@ -24,6 +24,7 @@ DO: dict[Verb, Callable[[Queue, int], Act]] = {
     Verb.RESTORE: lambda queue, job_id: queue.restore(job_id),
 }
 
+FINISHED = (State.COMPLETED, State.DEAD, State.CANCELLED)
 #: Where a verb leads from a state that allows it; running jobs are only asked to stop.
 LEADS_TO = {
     Verb.CANCEL: {State.PENDING: State.CANCELLED, State.RUNNING: State.RUNNING},

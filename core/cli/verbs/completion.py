@@ -53,7 +53,7 @@ def run(session: Session, options: Namespace) -> int:
     if options.shell in _SHELLS:
         print(script(options.shell), end="")
         return DONE
-    words = _jobs(session) if options.shell == "jobs" else (lane.name for lane in session.queue().queues())
+    words = _jobs(session) if options.shell == "jobs" else (info.name for info in session.queue().queues())
     for word in words:
         # what a terminal cannot show as it is, or an option, is no word to offer; a job has its number
         if clean_line(word) == word and not word.startswith("-"):

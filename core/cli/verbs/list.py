@@ -127,12 +127,12 @@ def _show(session: Session, jobs: Sequence[Job], *, has_header: bool) -> None:
     columns: Sequence[Column] = _COLUMNS
     if session.is_terminal:
         keep = [
-            place
-            for place, column in enumerate(_COLUMNS)
-            if column.title not in _USUAL or any(_text(row[place]) != _USUAL[column.title] for row in rows)
+            index
+            for index, column in enumerate(_COLUMNS)
+            if column.title not in _USUAL or any(_text(row[index]) != _USUAL[column.title] for row in rows)
         ]
-        columns = [_COLUMNS[place] for place in keep]
-        show_table(session, columns, [[row[place] for place in keep] for row in rows], has_header=has_header)
+        columns = [_COLUMNS[index] for index in keep]
+        show_table(session, columns, [[row[index] for index in keep] for row in rows], has_header=has_header)
     else:
         filled = [[value if _text(value) else "-" for value in row] for row in rows]
         show_table(session, columns, filled, has_header=has_header)

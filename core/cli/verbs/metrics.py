@@ -77,11 +77,11 @@ def prometheus_text(queue: Queue, now: datetime) -> str:
 
     with queue.snapshot():
         oldest, totals = queue.oldest_pending_at(), queue.totals()
-        lanes, is_all_paused = queue.queues(), queue.is_paused()
+        queues, is_all_paused = queue.queues(), queue.is_paused()
         alive = [worker for worker in queue.workers() if worker.is_alive]
     age_s = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
     slots = sum(worker.slots for worker in alive)
-    return exposition(Standing(lanes, is_all_paused, len(alive), slots, age_s, totals), __version__)
+    return exposition(Standing(queues, is_all_paused, len(alive), slots, age_s, totals), __version__)
 
 
 def _seconds(window: str) -> int:

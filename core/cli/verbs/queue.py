@@ -61,7 +61,7 @@ def run(session: Session, options: Namespace) -> int:
 
 
 def _set_paused(session: Session, queue: Queue, names: Sequence[str], *, is_paused: bool) -> None:
-    known = {lane.name for lane in queue.queues()}
+    known = {info.name for info in queue.queues()}
     for name in names:
         if name not in known and not is_paused:
             raise QueueNotFound(name)
@@ -84,9 +84,9 @@ def _list(session: Session, queue: Queue) -> int:
     if session.is_json:
         _print_json(queue, None)
         return DONE
-    lanes = queue.queues()
-    if lanes:
-        show_lanes(session, lanes)
+    infos = queue.queues()
+    if infos:
+        show_queues(session, infos)
     else:
         session.note("queuectl: no queues yet; the first job makes one")
     if queue.is_paused():
@@ -94,7 +94,7 @@ def _list(session: Session, queue: Queue) -> int:
     return DONE
 
 
-def show_lanes(session: Session, lanes: Sequence[QueueInfo]) -> None:
+def show_queues(session: Session, infos: Sequence[QueueInfo]) -> None:
     """Print a table of queues."""
     columns = (
         Column("queue"),
@@ -104,12 +104,12 @@ def show_lanes(session: Session, lanes: Sequence[QueueInfo]) -> None:
     )
     rows = [
         (
-            lane.name,
-            Cell("paused", "yellow") if lane.is_paused else Cell("open", "green"),
-            "-" if lane.limit is None else str(lane.limit),
-            *(lane.counts.get(state, 0) for state in _SHOWN),
+            info.name,
+            Cell("paused", "yellow") if info.is_paused else Cell("open", "green"),
+            "-" if info.limit is None else str(info.limit),
+            *(info.counts.get(state, 0) for state in _SHOWN),
         )
-        for lane in lanes
+        for info in infos
     ]
     show_table(session, columns, rows)
 
@@ -119,12 +119,12 @@ def _print_json(queue: Queue, names: Sequence[str] | None) -> None:
 
     print_array(
         {
-            "name": lane.name,
-            "is_paused": lane.is_paused,
-            "limit": lane.limit,
-            **{state.value: lane.counts.get(state, 0) for state in State},
-            "delayed": lane.delayed,
+            "name": info.name,
+            "is_paused": info.is_paused,
+            "limit": info.limit,
+            **{state.value: info.counts.get(state, 0) for state in State},
+            "delayed": info.delayed,
         }
-        for lane in queue.queues()
-        if not names or lane.name in names
+        for info in queue.queues()
+        if not names or info.name in names
     )

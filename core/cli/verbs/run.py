@@ -52,19 +52,19 @@ def run(session: Session, options: Namespace) -> int:
     queue = session.queue(create=True)
     job = new_job_of_options(session, options, max_attempts=1)
     is_alone = not has_living_worker(queue, job.queue)
-    lane = OWN_QUEUE if is_alone and options.queue is None and job.queue == "default" else job.queue
+    queue_name = OWN_QUEUE if is_alone and options.queue is None and job.queue == "default" else job.queue
     stops = _StopSignals()
     with handling(stops.table()):
-        job_id = queue.add(job, queue=lane)
+        job_id = queue.add(job, queue=queue_name)
         session.done = f"job {job_id} was added"
         if job.cwd is not None:
             note_missing_directories(session, [job.cwd])
         if not session.is_json:
-            where = f"{_without_worker(queue, lane)}, so it runs here" if is_alone else "a worker will run it"
+            where = f"{_without_worker(queue, queue_name)}, so it runs here" if is_alone else "a worker will run it"
             session.note(f"queuectl: job {job_id}: {where}")
         if not is_alone:
             session.note_left_out(queue.left_to_worker())
-        with EmbeddedWorker(queue, slots=1, queues=(lane,)) as embedded:
+        with EmbeddedWorker(queue, slots=1, queues=(queue_name,)) as embedded:
             if is_alone:
                 embedded.start()
             _follow(session, queue, job_id, options, stops)
@@ -78,9 +78,9 @@ def run(session: Session, options: Namespace) -> int:
     return INTERRUPTED if stops.count else exit_code_of_job(session, ended, queue.purged_from(job_id) or ended.state)
 
 
-def _without_worker(queue: Queue, lane: str) -> str:
+def _without_worker(queue: Queue, queue_name: str) -> str:
     is_any_alive = any(worker.is_alive for worker in queue.workers())
-    return f"no worker takes jobs of queue {lane}" if is_any_alive else "no worker is alive"
+    return f"no worker takes jobs of queue {queue_name}" if is_any_alive else "no worker is alive"
 
 
 def _print_json(session: Session, job: Job) -> None:

@@ -102,9 +102,9 @@ def _show_details(session: Session, queue: Queue) -> None:
 
         session.say("")
         show_workers(session, workers)
-    lanes = queue.queues()
-    if len(lanes) > 1 or any(lane.is_paused or lane.limit is not None for lane in lanes):
-        from core.cli.verbs.queue import show_lanes
+    infos = queue.queues()
+    if len(infos) > 1 or any(info.is_paused or info.limit is not None for info in infos):
+        from core.cli.verbs.queue import show_queues
 
         session.say("")
-        show_lanes(session, lanes)
+        show_queues(session, infos)

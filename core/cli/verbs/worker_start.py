@@ -154,12 +154,12 @@ def _note_left(session: Session, queue: Queue, queues: Sequence[str]) -> None:
     """Note how many jobs a drained worker left: those of held queues, and those that a person scheduled for later."""
     is_all_paused = queue.is_paused()
     later = held = 0
-    for lane in queue.queues():
-        if not queues or lane.name in queues:
-            if is_all_paused or lane.is_paused or lane.limit == 0:
-                held += lane.counts.get(State.PENDING, 0)
+    for info in queue.queues():
+        if not queues or info.name in queues:
+            if is_all_paused or info.is_paused or info.limit == 0:
+                held += info.counts.get(State.PENDING, 0)
             else:
-                later += lane.delayed
+                later += info.delayed
     left = [f"{count(later, 'job')} scheduled for later"] if later else []
     left += [f"{count(held, 'job')} in a paused queue"] if held else []
     if left:

@@ -58,10 +58,9 @@ class Attempts:
                 if (done := _record(connection, claim, ending, terms.settings, self._jitter(), now)) is not None
             ]
             ended = [(done.ending, done.decision) for done in recorded]
-            moved = 0
             next_due = _next_due(connection)
             if next_due is not None and next_due <= now:
-                moved = _make_due(connection, now)
+                _make_due(connection, now)
                 next_due = _next_due(connection)
             claimed, waits_ms, refusal = _claim(connection, capacity, before_commit, now)
             if terms.is_rolled_up:
@@ -73,7 +72,7 @@ class Attempts:
             self._rollups.clear()
         else:
             self._rollups.count(ended, waits_ms, now)
-        return StepResult(recorded, claimed, next_due, moved >= DUE_BATCH, refusal)
+        return StepResult(recorded, claimed, next_due, refusal)
 
     def make_durable(self) -> None:
         """Sync all commits so far to the disk, and add what was counted to the totals by minute."""
@@ -163,12 +162,12 @@ def _next_due(connection: sqlite3.Connection) -> int | None:
     return due
 
 
-def _make_due(connection: sqlite3.Connection, now: int) -> int:
-    return connection.execute(
+def _make_due(connection: sqlite3.Connection, now: int) -> None:
+    connection.execute(
         "UPDATE jobs SET run_at = NULL WHERE id IN (SELECT id FROM jobs INDEXED BY jobs_delayed"
         " WHERE run_at IS NOT NULL AND run_at <= ? ORDER BY run_at, id LIMIT ?)",
         (now, DUE_BATCH),
-    ).rowcount
+    )
 
 
 _LATE_BACKOFFS = "SELECT id FROM jobs INDEXED BY jobs_delayed WHERE run_at > :now AND backoff_ms < run_at - :now"
