@@ -1,4 +1,4 @@
-"""Syncing long outputs to disk, beside the loop: a result is recorded only once the file with its output is safe."""
+"""Sync long outputs to the disk in a thread of its own: an ending is recorded only once its output file is synced."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class OutputSync:
     """Holds back the endings of one worker whose output stays in a file, until that is synced.
 
     A synced commit of any process makes durable all those before it, so this has to be before the record is written.
-    ``wake`` is called from another thread when there is one to ``take``.
+    ``wake`` is called from another thread when there are some to ``release``.
     """
 
     def __init__(self, spool: Spool, wake: Callable[[], None]) -> None:
@@ -47,8 +47,8 @@ class OutputSync:
         except RuntimeError:  # the system has no room for a thread
             self.sync_all()
 
-    def take(self) -> list[tuple[Claim, Ending]]:
-        """Return the endings whose output is synced by now."""
+    def release(self) -> list[tuple[Claim, Ending]]:
+        """Return, and hold no more, the endings whose output is synced by now."""
         found = []
         while self._synced:
             found.append(self._synced.popleft())
@@ -85,7 +85,7 @@ class OutputSync:
 
 
 def _failure_of(work: Callable[[], None]) -> str | None:
-    """Return why the system could not do something, in its words."""
+    """Do a piece of work; return why the system refused it, in the system's words, ``None`` if it did not."""
     try:
         work()
     except OSError as error:
@@ -96,7 +96,7 @@ def _failure_of(work: Callable[[], None]) -> str | None:
 def _noted(ending: Ending, failure: str | None) -> Ending:
     """Return the ending with what a disk that failed may have cost: output, not the result, which is known.
 
-    It is not tried again: the system tells of such an error once, and a second sync would claim success.
+    It is not tried again: the system reports such an error once, and a second sync would claim success.
     """
     if failure is None:
         return ending

@@ -1,4 +1,4 @@
-"""The commands that a worker watches: starting, collecting, timing out, stopping them; no database writes."""
+"""The attempts that a worker owns: opening, starting, watching and stopping them, and letting go of them."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ class RunningAttempts:
             if len(self._environments) >= _ENVIRONMENTS:
                 self._environments.clear()
             mode, stored, left_out = self._attempts.environment_of(claim.environment_id)
-            # what it takes from this process is taken once: sorting out the secrets costs more than a claim
+            # this process's variables are read once: sorting out the secrets costs more than a claim
             captured = _encoded(environment.for_job(mode, stored, left_out, os.environ))
             self._environments[claim.environment_id] = captured
         job = claim.job
@@ -255,7 +255,7 @@ class RunningAttempts:
     # --- watching
 
     def announce(self, descriptors: set[int]) -> None:
-        """Note which commands' descriptors became readable."""
+        """Have the commands looked at whose ``descriptors`` became readable."""
         for descriptor in descriptors:
             running = self._running.get(self._by_descriptor.get(descriptor, 0))
             if running is None:
@@ -266,13 +266,13 @@ class RunningAttempts:
             running.is_announced = False
             running.look_at_s = 0.0
 
-    def collect(self, *, is_told_to_stop: bool = False) -> None:
+    def collect(self, *, is_stopping: bool = False) -> None:
         """Move the commands that ended to ``endings``; act on timeouts, graces and oversized outputs.
 
-        With ``is_told_to_stop`` those that ended by a signal which nobody asked for are interrupted.
+        With ``is_stopping``, of the worker, those that ended by a service manager's kind of signal are interrupted.
         """
         now = self._storage.clock.monotonic_s()
-        self.endings.update((claim.attempt_id, (claim, ending)) for claim, ending in self._outputs.take())
+        self.endings.update((claim.attempt_id, (claim, ending)) for claim, ending in self._outputs.release())
         for attempt_id, running in list(self._running.items()):
             self._check_times(running, now)
             if now >= running.output.look_at_s:
@@ -283,7 +283,7 @@ class RunningAttempts:
                 status = running.command.poll(is_stopping=running.stop is not None)
                 ending = None if status is None else self._ending_of(running, status, now)
                 if ending is not None:
-                    ending = _settled(running, ending, now, is_told_to_stop)
+                    ending = _settled(running, ending, now, is_stopping)
             except OSError as error:
                 if error.errno not in PASSING_ERRORS:
                     raise
@@ -300,7 +300,7 @@ class RunningAttempts:
                 self._note(running.claim, ending)
 
     def _note(self, claim: Claim, ending: Ending) -> None:
-        """Take an ending in, to be recorded at once or, with its output in a file, once that is synced."""
+        """Keep an ending to be recorded at the next step or, with its output in a file, once that is synced."""
         if ending.output is None and ending.output_bytes:
             self._outputs.hold(claim, ending)
         else:
@@ -313,7 +313,7 @@ class RunningAttempts:
             running.descriptor = -1  # once it is closed, another command may have the number
 
     def next_look_s(self, now: float) -> float:
-        """Return in how many seconds some command needs a look though nothing announces it."""
+        """Return in how many seconds some command needs a look that no descriptor announces; an hour if none does."""
         times: list[float] = []
         for running in self._running.values():
             if not running.is_announced:
@@ -349,7 +349,7 @@ class RunningAttempts:
     # --- stopping
 
     def cancel(self, attempt_id: int, *, is_kill: bool) -> None:
-        """Stop one command because somebody asked: TERM, grace, KILL; or KILL at once."""
+        """Stop one command because a user asked for it: TERM, grace, KILL; or KILL at once."""
         running = self._running.get(attempt_id)
         if running is None:
             return
@@ -381,7 +381,7 @@ class RunningAttempts:
             claim = running.claim
             self._emit(events.CommandOutOfReach(claim.job, claim.attempt_id, claim.number))
         running.command.signal(signal.SIGTERM)
-        running.command.signal(signal.SIGCONT)  # a stopped command takes its TERM only when it goes on
+        running.command.signal(signal.SIGCONT)  # a stopped command gets its TERM only when it goes on
 
     # --- ending
 
@@ -400,7 +400,7 @@ class RunningAttempts:
         elif running.stop is not None:
             outcome = running.stop
             if code is None:
-                number = signal.SIGKILL.value  # the shim went with its group and could not tell
+                number = signal.SIGKILL.value  # the shim was killed with its group and could write no status
         elif code is None:
             outcome = Outcome.LOST
         else:
@@ -480,26 +480,26 @@ def _is_by_stop_signal(running: _Running, ending: Ending) -> bool:
 
 
 def _ended_before_stop(claim: Claim, status: Status) -> bool:
-    """Return whether a command had ended by itself before a person wanted it stopped: its true end counts."""
+    """Return whether a command had ended by itself before a user asked to stop it: its true end counts."""
     ended_ms, asked_ms = status.ended_at_ms, claim.stop_asked_ms
     is_known = status.exit_code is not None and ended_ms is not None and asked_ms is not None
     return is_known and (ended_ms or 0) < (asked_ms or 0)
 
 
-def _settled(running: _Running, ending: Ending, now: float, is_told_to_stop: bool) -> Ending | None:
+def _settled(running: _Running, ending: Ending, now: float, is_stopping: bool) -> Ending | None:
     """Return the ending to record, ``None`` while it waits: a service manager signals the worker and its commands.
 
-    The command may end before the worker's own signal has come. ``is_told_to_stop`` says that it has.
+    The command may end before the worker's own signal has come. ``is_stopping`` says that it has.
     """
     if not _is_by_stop_signal(running, ending):
         return ending
     if running.held is None:
         running.held, running.held_until_s = ending, now + _HOLD_S
-    if is_told_to_stop:
+    if is_stopping:
         return running.held._replace(outcome=Outcome.INTERRUPTED)
     return running.held if now >= running.held_until_s else None
 
 
 def _encoded(variables: Mapping[str, str]) -> dict[bytes, bytes]:
-    """Return variables as the system takes them: encoded once, not at each start."""
+    """Return variables in bytes, as a process gets them: encoded once, not at each start."""
     return {system_bytes(name): system_bytes(value) for name, value in variables.items()}

@@ -11,7 +11,7 @@ LOOK_S = 0.05
 RECOVER_S = 1.0
 #: How often a worker looks for jobs to prune, in seconds; while there are more of them, as often as for dead workers.
 PRUNE_S = 300.0
-#: How long a busy worker's results go without a sync, in seconds: the promised second, less the time that it takes.
+#: How long a busy worker's results go without a sync, in seconds: the promised second, less the duration of a sync.
 SYNC_S = 0.7
 #: How soon a worker that fell idle syncs, in seconds.
 IDLE_SYNC_S = 0.05

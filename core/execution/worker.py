@@ -74,7 +74,7 @@ class _Slots:
 class _Stopping:
     """Whether and how a worker is to stop: in a ``mode`` that it was asked for, or by itself, once it has drained.
 
-    ``has_drained`` tells the latter; without it a worker goes on when it has nothing to do.
+    ``has_drained`` returns whether it has; without it a worker goes on when it has nothing to do.
     """
 
     def __init__(self, has_drained: Callable[[], bool] | None) -> None:
@@ -158,7 +158,7 @@ class Worker:
 
     @property
     def slots(self) -> int:
-        """How many commands may run at once; setting it takes effect at the next step, running ones go on."""
+        """How many commands may run at once; a new number counts from the next step on, running ones go on."""
         return self._slots.count
 
     @slots.setter
@@ -269,7 +269,7 @@ class Worker:
         self._announce_stop()
         if self._stopping.mode is StopMode.DETACH:
             return True
-        self._running.collect(is_told_to_stop=self._stopping.mode is not None)
+        self._running.collect(is_stopping=self._stopping.mode is not None)
         due = self._due()
         if due.look or self._changes.must_look:
             self._look_for_changes()
@@ -325,7 +325,7 @@ class Worker:
         if self._registration.restore():
             self._emit(events.LockFileRemoved(self._queue.storage.spool.root, self._running.live_count()))
         reap_if_init()
-        if self._stopping.mode is None:  # one that is about to go takes nothing more on
+        if self._stopping.mode is None:  # one that is about to go adopts nothing more
             for adopted in self._recovery.adopt_from_the_dead(self.id):
                 self._running.adopt(adopted)
         self._recovery.clear_away(self.id)

@@ -66,11 +66,11 @@ def test_a_result_that_was_there_before_the_timeout_was_noticed_counts(queue: Qu
     job_id = queue.enqueue("echo quick", timeout_s=0.2).id
     collect = worker._running.collect
 
-    def be_late(*, is_told_to_stop: bool = False) -> None:
+    def be_late(*, is_stopping: bool = False) -> None:
         if len(worker._running):
             wait_for(lambda: b"\n0\n" in Path(queue.storage.spool.run_file(1)).read_bytes(), "it has ended")
             time.sleep(0.3)
-        collect(is_told_to_stop=is_told_to_stop)
+        collect(is_stopping=is_stopping)
 
     worker._running.collect = be_late  # type: ignore[method-assign]
     worker.start()
@@ -251,11 +251,11 @@ def test_a_result_that_was_there_before_the_stop_counts(queue: Queue) -> None:
     job_id = queue.enqueue("echo once").id
     collect = worker._running.collect
 
-    def be_late(*, is_told_to_stop: bool = False) -> None:
+    def be_late(*, is_stopping: bool = False) -> None:
         if len(worker._running):
             wait_for(lambda: b"\n0\n" in Path(queue.storage.spool.run_file(1)).read_bytes(), "it has ended")
             worker._running.interrupt_all()
-        collect(is_told_to_stop=is_told_to_stop)
+        collect(is_stopping=is_stopping)
 
     worker._running.collect = be_late  # type: ignore[method-assign]
     worker.start()

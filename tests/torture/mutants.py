@@ -154,8 +154,8 @@ MUTANTS = (
     Mutant(
         "leftovers",
         "nobody removes what a dead worker left",
-        "core.execution.recovery",
-        (("    candidates = leftovers(db)\n", "    candidates: list[str] = []\n"),),
+        "core.storage.sqlite.maintenance",
+        (("        candidates = self.leftovers()\n", "        candidates: list[str] = []\n"),),
         "failpoints",
     ),
     Mutant(

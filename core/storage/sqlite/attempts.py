@@ -157,12 +157,14 @@ class Attempts:
 
 
 def _next_due(connection: sqlite3.Connection) -> int | None:
+    """Return when the next delayed job is due, in unix milliseconds; ``None`` if none is delayed."""
     found = connection.execute("SELECT min(run_at) FROM jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL")
     due: int | None = found.fetchone()[0]
     return due
 
 
 def _make_due(connection: sqlite3.Connection, now: int) -> None:
+    """Make up to ``DUE_BATCH`` delayed jobs due whose time has come at ``now``, the earliest first."""
     connection.execute(
         "UPDATE jobs SET run_at = NULL WHERE id IN (SELECT id FROM jobs INDEXED BY jobs_delayed"
         " WHERE run_at IS NOT NULL AND run_at <= ? ORDER BY run_at, id LIMIT ?)",

@@ -1,4 +1,4 @@
-"""What a draining worker still waits for: jobs that it may run, or may have to run again."""
+"""Whether a draining worker has jobs left to wait for: those it may run, or may have to run again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from core.storage.sqlite.file import Database
 
-# a pause, and a limit of 0, hold until a person lifts them
+# a pause, and a limit of 0, hold until a user lifts them
 _OPEN = (
     "NOT EXISTS (SELECT 1 FROM queues WHERE name = {queue} AND (is_paused = 1 OR running_limit = 0))"
     " AND (:is_any OR {queue} IN (SELECT value FROM json_each(:queues)))"
