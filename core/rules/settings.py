@@ -145,7 +145,7 @@ class Settings:
         self._curves: dict[float, Backoff] = {}
         self._values: dict[str, Value] = {key: setting.default for key, setting in SETTINGS.items()}
         for key, text in (stored or {}).items():
-            # a key of a newer version, or a value that another tool spoilt, leaves the default (doctor tells)
+            # a key of a newer version, or a value that another tool spoilt, leaves the default (doctor reports it)
             if key in SETTINGS:
                 with contextlib.suppress(UsageError):
                     self._values[key] = SETTINGS[key].parse(text)

@@ -94,7 +94,7 @@ def parse_exit_codes(text: str, what: str = "exit codes") -> str:
 
 
 def exit_code_matches(exit_code: int, canonical: str) -> bool:
-    """Tell whether an exit code is in a list that ``parse_exit_codes`` returned."""
+    """Return whether an exit code is in a list that ``parse_exit_codes`` returned."""
     for part in canonical.split(","):
         low, _, high = part.partition("-")
         if int(low) <= exit_code <= int(high or low):

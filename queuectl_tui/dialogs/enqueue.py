@@ -31,9 +31,9 @@ _WAITING = "{verb}: waiting for the database… · Esc leaves"
 
 
 class EnqueueScreen(Dialog[NewJob | None]):
-    """Asks for a job, orders it with ``submit`` and stays until ``answer`` tells what became of that.
+    """The form: it passes the job to ``submit`` and stays open until ``answer`` is called with the result.
 
-    It gives the job that was ordered, ``None`` if the person left. When editing, the job with the changes.
+    The result of the dialog is the submitted job, with ``edit`` that job with the changes, or ``None`` after Escape.
     """
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-roomy")]  # noqa: RUF012 - the base class declares it so
@@ -235,7 +235,8 @@ class EnqueueScreen(Dialog[NewJob | None]):
     def answer(self, reason: str | None, name: str | None = None) -> None:
         """Close because the order was carried out, or say the ``reason`` why it was refused and keep what was typed.
 
-        With the refusal of a field the person is taken there. While a question stands in front of the form, it waits.
+        ``name`` is the field that was refused, which gets the focus. While a question stands in front of the form, the
+        answer is kept until that is closed.
         """
         # behind the keys of the same burst, which wait in the queue of the widget that they were sent to
         (self.focused or self).call_later(self._settle, reason, name)

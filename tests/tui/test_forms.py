@@ -189,6 +189,15 @@ async def test_editing_keeps_what_was_not_changed_even_what_cannot_be_shown() ->
         assert app.result == as_new(job)._replace(priority=3)
 
 
+async def test_editing_a_job_without_a_limit_says_so_and_not_that_the_setting_holds() -> None:
+    async with asking(form(make_job(42, cwd="/", timeout_s=None))) as (app, pilot):
+        assert app.screen.query_one("#timeout_s", LineInput).value == "0s"
+        await type_into(pilot, "priority", "3")
+        await pilot.press("enter")
+        assert isinstance(app.result, NewJob)
+        assert (app.result.timeout_s, app.result.priority) == (0, 3)
+
+
 async def test_pasted_text_is_inert() -> None:
     async with asking(form()) as (app, pilot):
         app.screen.query_one(CommandArea).post_message(events.Paste("echo \x1b]52;c;eA==\x07a\r\n\tb\u202e"))
