@@ -11,12 +11,12 @@ import sys
 from importlib.machinery import ModuleSpec, PathFinder
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
-_PACKAGES = ("core", "queuectl_tui")
+_PACKAGES = ("core", "queuectl_tui", "queuectl_mcp")
 _INTERRUPTED = 130
 
 
 class _BesideThisFile:
-    """Finds the two packages in the directory of this file; an entry of ``sys.meta_path``."""
+    """Finds the packages in the directory of this file; an entry of ``sys.meta_path``."""
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:

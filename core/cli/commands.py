@@ -84,6 +84,7 @@ COMMANDS: dict[str, Command] = {
             is_reading=True,
         ),
         Command("backup", "backup", "FILE [OPTIONS]", "copy the database while it is in use"),
+        Command("mcp", "mcp", "[OPTIONS]", "serve the queue to an agent (Model Context Protocol)", has_json=False),
         Command(
             "completion", "completion", "bash|zsh|fish", "print a script for the shell's completion", has_json=False
         ),

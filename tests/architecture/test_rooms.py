@@ -49,7 +49,7 @@ CLOCK_READINGS = {
 
 MAX_LINES = 600
 #: Parts of the product whose files must be small and say what they are for; an empty file only marks a package.
-PACKAGES = ("core", "queuectl_tui")
+PACKAGES = ("core", "queuectl_tui", "queuectl_mcp")
 MODULES = sorted(
     str(path.relative_to(ROOT))
     for package in PACKAGES

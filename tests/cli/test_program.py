@@ -36,7 +36,7 @@ def test_every_command_has_a_help_with_examples(cli: Cli) -> None:
         assert text.startswith(f"usage: queuectl {name} ")
         assert "examples:\n  " in text, name
         assert summary in cli.ok("help")
-        assert ("--json" in text) is (name not in ("help", "completion"))
+        assert ("--json" in text) is (name not in ("help", "completion", "mcp"))
 
 
 @pytest.mark.parametrize(

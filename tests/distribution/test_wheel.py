@@ -18,6 +18,7 @@ from core.cli.parser import build_parser
 from core.rules.settings import SETTINGS
 from tests.processes import ROOT
 
+PACKAGES = ("core", "queuectl_tui", "queuectl_mcp")
 FILES = hatch_build.shared_files()
 PAGE = FILES["man/man1/queuectl.1"]
 REQUESTS = {".TH", ".SH", ".SS", ".B", ".PP", ".TP", ".RS", ".RE", ".nf", ".fi"}
@@ -53,10 +54,10 @@ def test_the_wheel_has_the_page_and_the_completions(wheel: dict[str, bytes]) -> 
 
 def test_the_wheel_has_all_modules_and_no_tests(wheel: dict[str, bytes]) -> None:
     """Every file of the packages that git knows of, the scripts' module, and nothing else."""
-    found = {name for name in wheel if "/" not in name or name.split("/")[0] in ("core", "queuectl_tui")}
+    found = {name for name in wheel if "/" not in name or name.split("/")[0] in PACKAGES}
     wanted = {
         str(path.relative_to(ROOT))
-        for package in ("core", "queuectl_tui")
+        for package in PACKAGES
         for path in (ROOT / package).rglob("*")
         if path.is_file() and path.suffix != ".pyc"
     }
