@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 
+from core.user_directories import user_directory
+
 
 def default_database() -> str:
     """Return ``$QUEUECTL_DB``, else ``queue.db`` in the user's data directory for queuectl."""
     given = os.environ.get("QUEUECTL_DB")
     if given:
         return os.path.abspath(os.path.expanduser(given))
-    import platformdirs  # here because scripts that name their database need not pay for it
-
-    return os.path.join(platformdirs.user_data_dir("queuectl", appauthor=False), "queue.db")
+    return os.path.join(user_directory("XDG_DATA_HOME", "~/.local/share"), "queue.db")
 
 
 class Spool:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from core.user_directories import user_directory
+
 
 class Preferences(NamedTuple):
     """``keys`` remaps actions: id -> keys with spaces between them; ``theme`` is ``None`` until one was chosen."""
@@ -25,9 +27,7 @@ class PreferencesError(ValueError):
 
 def default_path() -> str:
     """Return where the file is: ``dashboard.json`` in the user's configuration directory for queuectl."""
-    import platformdirs
-
-    return os.path.join(platformdirs.user_config_dir("queuectl", appauthor=False), "dashboard.json")
+    return os.path.join(user_directory("XDG_CONFIG_HOME", "~/.config"), "dashboard.json")
 
 
 def load(path: str) -> Preferences:
