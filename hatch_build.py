@@ -1,4 +1,4 @@
-"""What hatchling calls when it builds a wheel: the manual page and the completions, made from the commands."""
+"""What hatchling calls when it builds: the page of the project, and in a wheel the manual page and the completions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,25 @@ from typing import Any
 
 from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 ROOT = Path(__file__).resolve().parent
+
+
+_LINK = re.compile(r"(!?)(\[[^]]*\])\((?!\w+:|#)([^)\s]+)\)")
+
+
+def project_page(home: str, version: str) -> str:
+    """Return README with links and pictures that work where the files of the repository are not: on a package index.
+
+    They lead to the version's tag in the repository at the address ``home``.
+    """
+
+    def absolute(link: re.Match[str]) -> str:
+        kind = "raw" if link[1] else "blob"
+        return f"{link[1]}{link[2]}({home}/{kind}/v{version}/{link[3]})"
+
+    return _LINK.sub(absolute, (ROOT / "README.md").read_text("utf-8"))
 
 
 def shared_files() -> dict[str, str]:
@@ -34,6 +51,19 @@ def _release_date() -> str:
     if found is None:
         raise ValueError("CHANGELOG.md names no version with its date")
     return found[1]
+
+
+class ProjectPage(MetadataHookInterface):
+    """Sets the page that a package index shows."""
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Set ``readme``; ``version`` is read from where the program has it."""
+        text = (ROOT / "core" / "version.py").read_text("utf-8")
+        version = re.search(r'__version__ = "([^"]+)"', text)
+        if version is None:
+            raise ValueError("core/version.py names no version")
+        page = project_page(metadata["urls"]["Homepage"], version[1])
+        metadata["readme"] = {"content-type": "text/markdown", "text": page}
 
 
 class SharedFiles(BuildHookInterface[BuilderConfig]):

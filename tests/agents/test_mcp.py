@@ -15,6 +15,7 @@ pytest.importorskip("mcp", reason="the extra is not installed")
 
 import anyio
 from mcp import Client, MCPError, StdioServerParameters, stdio_client
+from mcp_types import TextContent, TextResourceContents
 
 from core.execution.worker import Worker
 from core.model import NewJob, State, View
@@ -50,14 +51,16 @@ class Agent:
         assert not answer.is_error, answer
         assert answer.structured_content is None
         (content,) = answer.content
-        return str(content.text)  # type: ignore[union-attr]
+        assert isinstance(content, TextContent)
+        return str(content.text)
 
     async def refusal(self, called: str, /, **arguments: object) -> str:
         """Call a tool that must refuse and return what it says."""
         answer = await self.client.call_tool(called, arguments)
         assert answer.is_error, answer
         (content,) = answer.content
-        return str(content.text)  # type: ignore[union-attr]
+        assert isinstance(content, TextContent)
+        return str(content.text)
 
 
 @contextlib.asynccontextmanager
@@ -304,7 +307,9 @@ async def test_a_wait_says_that_it_waits_and_ends_in_time(queue: Queue) -> None:
 
     async with serving(queue) as agent:
         answer = await agent.client.call_tool("wait", {"jobs": [1], "timeout_s": 6}, progress_callback=note)
-    assert answer.content[0].text.startswith("still to finish: 1; call wait again\n")  # type: ignore[union-attr]
+    (content,) = answer.content
+    assert isinstance(content, TextContent)
+    assert content.text.startswith("still to finish: 1; call wait again\n")
     assert [message for _, _, message in told] == ["1 still to finish"]
     assert told[0][1] == 6
 
@@ -353,7 +358,8 @@ async def test_resources_are_read_by_their_address(queue: Queue) -> None:
         texts = {}
         for address in ("queuectl://status", "queuectl://jobs/1", "queuectl://jobs/first/output"):
             (content,) = (await agent.client.read_resource(address)).contents
-            texts[address] = content.text  # type: ignore[union-attr]
+            assert isinstance(content, TextResourceContents)
+            texts[address] = content.text
         with pytest.raises(MCPError, match="no job 9"):
             await agent.client.read_resource("queuectl://jobs/9")
     assert texts["queuectl://status"].startswith("0 pending")
