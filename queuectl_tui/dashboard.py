@@ -311,8 +311,8 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
 
     # --- showing snapshots
 
-    def on_snapshot_taken(self, _: SnapshotTaken) -> None:
-        """Show the newest snapshot."""
+    @on(SnapshotTaken)
+    def _show_newest(self) -> None:
         self._show(self.gateway.take())
 
     def _show(self, snapshot: Snapshot) -> None:

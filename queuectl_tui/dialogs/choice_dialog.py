@@ -31,13 +31,18 @@ class Choice(NamedTuple):
     value: str
     key: str
     name: str
-    told: str
+    explanation: str
 
 
 class ChoiceList(Widget, can_focus=True):
     """The choices, one pointed at. With room a line each, else the explanation below."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"choices--key", "choices--told", "choices--name", "choices--current"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "choices--key",
+        "choices--explanation",
+        "choices--name",
+        "choices--current",
+    }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j,tab", "move(1)", "Down", show=False),
         Binding("up,k,shift+tab", "move(-1)", "Up", show=False),
@@ -46,7 +51,7 @@ class ChoiceList(Widget, can_focus=True):
     DEFAULT_CSS = """
     ChoiceList { height: auto; width: 100%; background: $surface; color: $foreground; }
     ChoiceList > .choices--key { color: $primary; text-style: bold; }
-    ChoiceList > .choices--told { color: $text-muted; }
+    ChoiceList > .choices--explanation { color: $text-muted; }
     ChoiceList > .choices--name { text-style: bold; }
     ChoiceList > .choices--current { background: $primary 25%; }
     """
@@ -72,15 +77,15 @@ class ChoiceList(Widget, can_focus=True):
         names = max(len(choice.name) for choice in self._choices) + 2
         lines: list[tuple[int, list[tuple[str, str]]]] = []
         for number, choice in enumerate(self._choices):
-            told = flat(clean_line(choice.told))
+            explanation = flat(clean_line(choice.explanation))
             parts = [(pad(f" {choice.key}", _KEY_CELLS - 1), "key"), (pad(choice.name, names), "name")]
             if width >= _WIDE:
-                parts.append((clip(told, width - names - _KEY_CELLS), "told"))
+                parts.append((clip(explanation, width - names - _KEY_CELLS), "explanation"))
                 lines.append((number, parts))
             else:
-                rows = word_rows(told, max(8, width - _KEY_CELLS))
+                rows = word_rows(explanation, max(8, width - _KEY_CELLS))
                 lines.append((number, parts))
-                lines += [(number, [(" " * (_KEY_CELLS - 1) + row, "told")]) for row in rows]
+                lines += [(number, [(" " * (_KEY_CELLS - 1) + row, "explanation")]) for row in rows]
         return lines
 
     def render_line(self, y: int) -> Strip:
@@ -92,7 +97,7 @@ class ChoiceList(Widget, can_focus=True):
         is_current = number == self.current
         base = self.get_component_rich_style("choices--current") if is_current else self.rich_style
         segments = [
-            Segment(text, base + self.get_component_rich_style(f"choices--{name}", partial=name != "told"))
+            Segment(text, base + self.get_component_rich_style(f"choices--{name}", partial=name != "explanation"))
             for text, name in parts
         ]
         if is_current:

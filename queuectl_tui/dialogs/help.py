@@ -130,6 +130,6 @@ class HelpScreen(Dialog[None]):
 
 
 def _matches(action: Action, words: Sequence[str]) -> bool:
-    told = f"{action.help} {action.id} {CONTEXTS[action.context]}".lower()
+    text = f"{action.help} {action.id} {CONTEXTS[action.context]}".lower()
     names = {key.lower() for key in action.keys} | {key_name(key).lower() for key in action.keys}
-    return all(word in told or word in names for word in words)
+    return all(word in text or word in names for word in words)

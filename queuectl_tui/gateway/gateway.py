@@ -14,12 +14,12 @@ from queuectl_tui.gateway.detail_reader import DetailRequest
 from queuectl_tui.gateway.host import WorkerHost
 from queuectl_tui.gateway.reader import Reader
 from queuectl_tui.gateway.results import Selected, result_of, result_of_cancel, result_of_undo
-from queuectl_tui.gateway.window import Wanted, next_sort
+from queuectl_tui.gateway.window import Wanted
 from queuectl_tui.gateway.writer import Write, Writer
 from queuectl_tui.messages import JobEnqueued, RangeRead, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, Snapshot
 
-__all__ = ["DetailRequest", "Gateway", "Selected", "Wanted", "next_sort"]
+__all__ = ["DetailRequest", "Gateway", "Selected", "Wanted"]
 
 
 class Gateway:

@@ -165,9 +165,3 @@ class Window:
         if key is None:
             return 0, queue.rows(self.view, limit=wanted.length, known=self._known)
         return wanted.start, queue.rows(self.view, after=key, limit=wanted.length, known=self._known)
-
-
-def next_sort(sort: Sort) -> Sort:
-    """Return the order after this one, round and round."""
-    orders = list(Sort)
-    return orders[(orders.index(sort) + 1) % len(orders)]

@@ -169,7 +169,7 @@ class FilterBar(Horizontal):
             self.post_message(self.Submitted(self.text))
 
     def _is_readable(self) -> bool:
-        """Tell whether the filter can be kept; Enter may come before anybody looked at the text."""
+        """Return whether the filter can be kept, and show why not; Enter may come before the text was checked."""
         try:
             parse_filter(self.text)
         except UsageError as error:

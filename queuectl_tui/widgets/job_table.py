@@ -31,7 +31,7 @@ from queuectl_tui.toasts import toast
 from queuectl_tui.widgets import table_messages
 from queuectl_tui.widgets.line_painter import BLANK, LinePainter, Look, RowStyles
 from queuectl_tui.widgets.measured_view import MeasuredView
-from queuectl_tui.widgets.selection import Marks, Place, follow, id_at
+from queuectl_tui.widgets.selection import CursorPosition, Marks, follow, id_at
 
 PREFIX = "job-table--"
 
@@ -72,7 +72,7 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
         self.pane = pane
         self._data = PaneData(0, 0, (), View(states=pane.states))
         self._now: datetime | None = None
-        self._place = Place()
+        self._position = CursorPosition()
         self._has_moved = False
         #: The job under the cursor as it was last loaded, ``None`` while its row is not loaded or there is no job; and
         #: where it stands in the list's order.
@@ -104,16 +104,16 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
             self._ask()
             return
         old, self._data, self._now = self._data, data, now.astimezone()
-        before = self._place
-        self._place = follow(before, old, data, self._lines, is_live=self.is_live)
+        before = self._position
+        self._position = follow(before, old, data, self._lines, is_live=self.is_live)
         if self._marks and len(data.rows) == data.total and not data.view.terms:
             self._marks.forget_missing({row.job.id for row in data.rows})
         if self._marks.is_all and old.view.terms != data.view.terms:
             self._marks.clear()
         self._painter.make_room([row.job for row in data.rows])
         self._set_extent()
-        self._set_top(self._place.top)
-        self._stretch(self._place.top - before.top)
+        self._set_top(self._position.top)
+        self._stretch(self._position.top - before.top)
         self._settle()
 
     def tick(self, now: datetime) -> None:
@@ -178,18 +178,18 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
     @property
     def cursor_line(self) -> int:
         """The cursor's line in the list, from 0."""
-        return self._place.line
+        return self._position.line
 
     @property
     def is_live(self) -> bool:
         """Whether the cursor stays at the top while jobs come in above it."""
         view = self._data.view
         is_newest_first = self.pane in (Pane.COMPLETED, Pane.DLQ) and view.sort is Sort.DEFAULT and not view.is_reversed
-        return self._place.line == self._place.top == 0 and (is_newest_first or not self._has_moved)
+        return self._position.line == self._position.top == 0 and (is_newest_first or not self._has_moved)
 
     def move(self, lines: int) -> None:
         """Move the cursor, and scroll as little as needed to show it."""
-        self._go(self._place.line + lines)
+        self._go(self._position.line + lines)
 
     def home(self) -> None:
         """Go to the first job."""
@@ -240,7 +240,7 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
         job = self._job_to_mark()
         if job is not None:
             self._marks.toggle(job.id)
-            self._go(self._place.line + 1)
+            self._go(self._position.line + 1)
 
     def _job_to_mark(self) -> Job | None:
         """Return the job under the cursor, and say so when there is none."""
@@ -256,7 +256,7 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
         if self._marks.is_drawing:
             self._marks.end_range()
         else:
-            self._marks.start_range(self._place.line, job.id)
+            self._marks.start_range(self._position.line, job.id)
         self._settle()
 
     def learn(self, start: int, ids: Iterable[int]) -> None:
@@ -296,10 +296,10 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
     def window_wanted(self) -> tuple[int, int]:
         """Return first line and number of lines of the window to load: the screen and two more either way."""
         lines = max(1, self._lines)
-        if self._place.top == 0:  # where most lists stand all day; what is loaded is looked at with every change
+        if self._position.top == 0:  # where most lists stand all day; what is loaded is looked at with every change
             return 0, 2 * lines
-        start = max(0, self._place.top - 2 * lines)
-        return start, self._place.top + 3 * lines - start
+        start = max(0, self._position.top - 2 * lines)
+        return start, self._position.top + 3 * lines - start
 
     # --- moving
 
@@ -308,31 +308,31 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
             return
         self._has_moved = True
         line = max(0, min(line, self._data.total - 1))
-        top = self._place.top if top is None else top
+        top = self._position.top if top is None else top
         top = min(max(top, line - max(1, self._lines) + 1), line)
-        self._place = Place(line, id_at(self._data, line), self._clamp_top(top))
-        self._set_top(self._place.top)
+        self._position = CursorPosition(line, id_at(self._data, line), self._clamp_top(top))
+        self._set_top(self._position.top)
         self._stretch()
         self._settle()
 
     def _scroll_with_cursor(self, lines: int) -> None:
-        self._go(self._place.line + lines, self._clamp_top(self._place.top + lines))
+        self._go(self._position.line + lines, self._clamp_top(self._position.top + lines))
 
     def _clamp_top(self, top: int) -> int:
         return max(0, min(top, self._data.total - max(1, self._lines)))
 
     def _stretch(self, shift: int = 0) -> None:
-        missing = self._marks.stretch(self._place.line, self._data, shift)
+        missing = self._marks.stretch(self._position.line, self._data, shift)
         if missing is not None:
             self.post_message(table_messages.RangeWanted(self.pane, missing[0], missing[1] - missing[0] + 1))
 
     def _settle(self) -> None:
         """Paint and report what has changed, and ask for rows that are missing."""
         before_id = None if self.cursor_job is None else self.cursor_job.id
-        row = self._row_at(self._place.line)
+        row = self._row_at(self._position.line)
         if row is not None:
             self.cursor_job, self.cursor_key = row.job, row.key
-        elif self._place.job_id is None or self.cursor_job is None or self.cursor_job.id != self._place.job_id:
+        elif self._position.job_id is None or self.cursor_job is None or self.cursor_job.id != self._position.job_id:
             self.cursor_job = self.cursor_key = None
         self._repaint()
         job_id = None if self.cursor_job is None else self.cursor_job.id
@@ -348,8 +348,8 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
         """Ask for another window when less than a screen either way of the visible lines is loaded."""
         if not self._lines or not self._data.total:
             return
-        first = max(0, self._place.top - self._lines)
-        last = min(self._data.total, self._place.top + 2 * self._lines)
+        first = max(0, self._position.top - self._lines)
+        last = min(self._data.total, self._position.top + 2 * self._lines)
         if self._data.start <= first and last <= self._data.start + len(self._data.rows):
             return
         wanted = self.window_wanted()
@@ -364,17 +364,17 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
         self._bar_extent = None
         cells, height = self.scrollable_content_region.size
         lines = max(0, height - self._show_heading)
-        was_on_screen = not self._lines or self._place.is_on_screen(self._lines)
+        was_on_screen = not self._lines or self._position.is_on_screen(self._lines)
         self._lines = lines
         if cells != self._cells:
             self._cells = cells
             self._painter.fit(cells)
-        top = self._place.top
+        top = self._position.top
         if was_on_screen and lines:
-            top = min(max(top, self._place.line - lines + 1), self._place.line)
-        self._place = Place(self._place.line, self._place.job_id, self._clamp_top(top))
+            top = min(max(top, self._position.line - lines + 1), self._position.line)
+        self._position = CursorPosition(self._position.line, self._position.job_id, self._clamp_top(top))
         self._set_extent()
-        self._set_top(self._place.top)
+        self._set_top(self._position.top)
         self._shown = self._looks()
         self._ask()
 
@@ -391,25 +391,25 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
 
     def _set_scrollbar(self) -> None:
         """Repaint the scrollbar if its thumb, in eighths of a cell, is somewhere else now."""
-        extent = (self._place.top, self._data.total, self._lines)
+        extent = (self._position.top, self._data.total, self._lines)
         if extent == self._bar_extent or not self._lines or not self.show_vertical_scrollbar:
             return  # asking Textual for the two sizes costs more than painting a line
         self._bar_extent = extent
         height, total = self.scrollable_content_region.height, self.virtual_size.height
-        thumb = self._place.thumb(height, total)
+        thumb = self._position.thumb(height, total)
         if thumb != self._thumb:
             self._thumb = thumb
             bar = self.vertical_scrollbar
             bar.window_size = height
             bar.window_virtual_size = total
-            bar.position = self._place.top
+            bar.position = self._position.top
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Follow the wheel and the scrollbar; the cursor stays where it is."""
         super().watch_scroll_y(old_value, new_value)
         top = round(new_value)
-        if top != self._place.top:
-            self._place = Place(self._place.line, self._place.job_id, top)
+        if top != self._position.top:
+            self._position = CursorPosition(self._position.line, self._position.job_id, top)
             self._set_scrollbar()
             self._repaint()
             self._ask()
@@ -459,7 +459,7 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
             return [BLANK] * (self._lines + self._show_heading)
         looks = [self._painter.heading()] if self._show_heading else []
         if self._data.total:
-            top = self._place.top
+            top = self._position.top
             looks.extend(self._look(line, self._now) for line in range(top, top + self._lines))
         else:
             lines = [BLANK] * self._lines
@@ -468,7 +468,7 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
         return looks
 
     def _look(self, line: int, now: datetime) -> Look:
-        is_cursor = line == self._place.line
+        is_cursor = line == self._position.line
         row = self._row_at(line)
         if row is None:
             return Look("missing", self._painter.cursor if is_cursor else "") if line < self._data.total else BLANK
@@ -492,13 +492,13 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
             column = self._painter.columns.heading_at(offset.x)
             if column:
                 self.post_message(table_messages.HeadingClicked(self.pane, column))
-        elif line + self._place.top < self._data.total:
-            self._go(self._place.top + line)
+        elif line + self._position.top < self._data.total:
+            self._go(self._position.top + line)
 
     def on_click(self, event: events.Click) -> None:
         """Open the job of a double click."""
         offset = event.get_content_offset(self)
         if event.chain != 2 or event.button != 1 or offset is None or self.cursor_job is None:
             return
-        if offset.y - self._show_heading == self._place.line - self._place.top:
+        if offset.y - self._show_heading == self._position.line - self._position.top:
             self.post_message(table_messages.Opened(self.pane, self.cursor_job))

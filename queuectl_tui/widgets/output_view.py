@@ -26,7 +26,7 @@ _WHEEL_COLUMNS = 8
 _SELECTED_LINES_MAX = 10_000
 
 #: Where a row is: its line, and its number within the line.
-Place = tuple[int, int]
+RowPosition = tuple[int, int]
 
 
 class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
@@ -89,7 +89,7 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
         self._is_extending = False
         self._search: LineSearch | None = None
         self._palette: Palette | None = None
-        self._visible: list[Place] | None = None
+        self._visible: list[RowPosition] | None = None
         self._widest = 0
         self._width = self._height = 1
 
@@ -220,7 +220,7 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
         end = self._end_place()
         self._set_top(end if self.is_following else min((line, 0), end))
 
-    def _go_to(self, place: Place) -> None:
+    def _go_to(self, place: RowPosition) -> None:
         end = self._end_place()
         self._move_to(max((0, 0), min(place, end)))
         self._set_following(place >= end)
@@ -228,13 +228,13 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
     def _go_to_end(self) -> None:
         self._move_to(self._end_place())
 
-    def _move_to(self, place: Place) -> None:
+    def _move_to(self, place: RowPosition) -> None:
         before = self.scroll_y
         self._set_top(place)
         if self.scroll_y != before:
             self._repaint()
 
-    def _set_top(self, place: Place) -> None:
+    def _set_top(self, place: RowPosition) -> None:
         """Scroll to a place without a refresh."""
         line, row = place
         top = line + row / self._row_count(line) if row else float(line)
@@ -277,7 +277,7 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
 
     # --- places
 
-    def _top(self) -> Place:
+    def _top(self) -> RowPosition:
         """Return the place of the first row on the screen."""
         line = int(self.scroll_y)
         if not self.is_wrapped:
@@ -286,7 +286,7 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
         place = line, round((self.scroll_y - line) * self._row_count(line))
         return min(place, self._end_place())
 
-    def _end_place(self) -> Place:
+    def _end_place(self) -> RowPosition:
         """Return the place of the first row when the last one is at the bottom."""
         height, line = self._height, self._lines.total
         if not self.is_wrapped:
@@ -400,10 +400,10 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
             return strip
         return Strip([*strip.crop(0, width - 1), Segment("›", base + self._current_palette().mark)], width)
 
-    def _visible_places(self) -> list[Place]:
+    def _visible_places(self) -> list[RowPosition]:
         """Return the places of the rows on the screen, from the top."""
         if self._visible is None:
-            places: list[Place] = []
+            places: list[RowPosition] = []
             line, row = self._top()
             while line < self._lines.total and len(places) < self._height:
                 places.extend((line, number) for number in range(row, self._row_count(line)))

@@ -30,7 +30,7 @@ _SORT_OF_HEADING = {"id": Sort.ID, "command": Sort.COMMAND, "took": Sort.DURATIO
 class PaneBox(Vertical):
     """Joins title, filter row and table of one pane, and asks the gateway for the rows that they show.
 
-    ``unseen`` is how many jobs came in that nobody has looked at; it stands in the title.
+    ``unseen`` is how many jobs came in since the list last had the focus; it stands in the title.
     """
 
     def __init__(self, pane: Pane, gateway: Gateway, *, is_ascii: bool = False) -> None:
@@ -61,7 +61,7 @@ class PaneBox(Vertical):
     # --- what it shows
 
     def is_showing(self, snapshot: Snapshot) -> bool:
-        """Tell whether these very rows are shown; while a filter is typed nobody knows."""
+        """Return whether the rows of a snapshot are shown already; never while a filter is typed."""
         return snapshot.panes[self.pane] is self._shown and not self.filter_bar.is_open
 
     @property
@@ -72,7 +72,7 @@ class PaneBox(Vertical):
 
     @property
     def unseen(self) -> int:
-        """How many jobs came in since the list was last looked at."""
+        """How many jobs came in since the list last had the focus."""
         return self._unseen
 
     @unseen.setter
@@ -152,7 +152,7 @@ class PaneBox(Vertical):
     # --- filter and order
 
     def open_filter(self) -> None:
-        """Let the person type a filter, at once or as soon as the row is there."""
+        """Open the row for a filter, at once or as soon as the row is there."""
         self.is_opening = not self.filter_bar.is_ready
         if self.filter_bar.is_ready:
             self.filter_bar.open(self.filter_text)
@@ -188,7 +188,7 @@ class PaneBox(Vertical):
         self.clear_filter()
 
     def clear_filter(self) -> bool:
-        """Show all jobs again; tell whether there was a filter."""
+        """Show all jobs again; return whether there was a filter."""
         had_one = bool(self.filter_text)
         self.filter_bar.close()
         if had_one:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from queuectl_tui.snapshot import PaneData
 
 
-class Place(NamedTuple):
+class CursorPosition(NamedTuple):
     """Where the cursor is: its line, the job there (``None`` while its row is not loaded), the first line shown."""
 
     line: int = 0
@@ -25,7 +25,7 @@ class Place(NamedTuple):
         return start, start + ceil(cells * 8)
 
     def is_on_screen(self, height: int) -> bool:
-        """Tell whether the cursor's line is one of the ``height`` lines on screen."""
+        """Return whether the cursor's line is one of the ``height`` lines on screen."""
         return self.top <= self.line < self.top + height
 
 
@@ -40,63 +40,65 @@ def id_at(data: PaneData, line: int) -> int | None:
     return data.rows[index].job.id if 0 <= index < len(data.rows) else None
 
 
-def follow(place: Place, old: PaneData, new: PaneData, height: int, *, is_live: bool) -> Place:
+def follow(position: CursorPosition, old: PaneData, new: PaneData, height: int, *, is_live: bool) -> CursorPosition:
     """Return where the cursor is after a list changed; see the module ``job_table`` for the rules."""
     height = max(1, height)
     if is_live or new.total == 0:
-        return Place(0, id_at(new, 0), 0)
+        return CursorPosition(0, id_at(new, 0), 0)
     lines = lines_of(new)
-    found = None if place.job_id is None else lines.get(place.job_id)
+    found = None if position.job_id is None else lines.get(position.job_id)
     if found is None and old.view != new.view:
-        return Place(0, id_at(new, 0), 0)
-    if not place.is_on_screen(height):
-        return _follow_screen(place, old, new, height, lines)
+        return CursorPosition(0, id_at(new, 0), 0)
+    if not position.is_on_screen(height):
+        return _follow_screen(position, old, new, height, lines)
     if found is None:
-        found = _heir(place, old, lines)
+        found = _heir(position, old, lines)
     found = _clamp(found, new.total - 1)
     job_id = id_at(new, found)
-    if job_id is None and not _is_replaced(place, new, lines):
-        job_id = place.job_id
-    return Place(found, job_id, _clamp(found - (place.line - place.top), new.total - height))
+    if job_id is None and not _is_replaced(position, new, lines):
+        job_id = position.job_id
+    return CursorPosition(found, job_id, _clamp(found - (position.line - position.top), new.total - height))
 
 
 def _clamp(value: int, highest: int) -> int:
     return max(0, min(value, highest))
 
 
-def _is_replaced(place: Place, new: PaneData, lines: Mapping[int, int]) -> bool:
-    """Tell whether the cursor's job is known to be gone: the whole list is loaded and it is not in it."""
-    return len(new.rows) == new.total and place.job_id not in lines
+def _is_replaced(position: CursorPosition, new: PaneData, lines: Mapping[int, int]) -> bool:
+    """Return whether the cursor's job is known to be gone: the whole list is loaded and it is not in it."""
+    return len(new.rows) == new.total and position.job_id not in lines
 
 
-def _heir(place: Place, old: PaneData, lines: Mapping[int, int]) -> int:
+def _heir(position: CursorPosition, old: PaneData, lines: Mapping[int, int]) -> int:
     """Return the line that takes over from a job that left: where the next one that stayed is now."""
-    index = next((index for index, row in enumerate(old.rows) if row.job.id == place.job_id), None)
+    index = next((index for index, row in enumerate(old.rows) if row.job.id == position.job_id), None)
     if index is None:
-        return place.line
+        return position.line
     stayed = (lines[row.job.id] for row in reversed(old.rows[:index]) if row.job.id in lines)
     previous = next(stayed, None)
     for row in old.rows[index + 1 :]:
         line = lines.get(row.job.id)
         if line is not None and (previous is None or line > previous):
             return line
-    return place.line if previous is None else previous + 1
+    return position.line if previous is None else previous + 1
 
 
-def _follow_screen(place: Place, old: PaneData, new: PaneData, height: int, lines: Mapping[int, int]) -> Place:
+def _follow_screen(
+    position: CursorPosition, old: PaneData, new: PaneData, height: int, lines: Mapping[int, int]
+) -> CursorPosition:
     """Keep what is on screen where it is while the cursor is somewhere else; its line is exact once it is loaded."""
     shift = 0
-    for line in range(place.top, place.top + height):
+    for line in range(position.top, position.top + height):
         job_id = id_at(old, line)
         if job_id is not None and job_id in lines:
             shift = lines[job_id] - line
             break
-    top = _clamp(place.top + shift, new.total - height)
-    if place.job_id is not None and place.job_id in lines:
-        return Place(lines[place.job_id], place.job_id, top)
-    line = _clamp(place.line + shift, new.total - 1)
+    top = _clamp(position.top + shift, new.total - height)
+    if position.job_id is not None and position.job_id in lines:
+        return CursorPosition(lines[position.job_id], position.job_id, top)
+    line = _clamp(position.line + shift, new.total - 1)
     there = id_at(new, line)
-    return Place(line, place.job_id if there is None else there, top)
+    return CursorPosition(line, position.job_id if there is None else there, top)
 
 
 class Marks:
@@ -112,7 +114,7 @@ class Marks:
 
     @property
     def is_drawing(self) -> bool:
-        """Tell whether a range is being drawn."""
+        """Return whether a range is being drawn."""
         return self._anchor is not None
 
     def __bool__(self) -> bool:
@@ -143,7 +145,7 @@ class Marks:
         self.is_all = True
 
     def clear(self) -> bool:
-        """Take all marks away; tell whether there were any."""
+        """Take all marks away; return whether there were any."""
         had_any = bool(self)
         self.ids.clear()
         self.excluded.clear()

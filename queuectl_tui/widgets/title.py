@@ -1,4 +1,4 @@
-"""The line over a pane: its digit and name, how many jobs, filter and order, and news at the right."""
+"""The line over a pane: its digit and name, how many jobs, filter and order, and unseen jobs at the right."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Title(Bar):
     """A rule with words in it; the focused pane's is bright. A click on it goes to the pane."""
 
     class Clicked(Message):
-        """The title was clicked; ``title`` tells which."""
+        """A title was clicked."""
 
         def __init__(self, title: Title) -> None:
             super().__init__()
@@ -33,7 +33,7 @@ class Title(Bar):
         self._write()
 
     def highlight(self, *, is_here: bool, is_current: bool) -> None:
-        """Shine when the keys go to this pane; be plain to see when it is the list the person comes back to."""
+        """Be bright when the keys go to this pane; stand out when it is the list that has or had the focus last."""
         if (is_here, is_current) != (self._is_here, self._is_current):
             self._is_here, self._is_current = is_here, is_current
             self._write()
@@ -63,7 +63,7 @@ class Title(Bar):
         self.show_parts(left, ends)
 
     def on_click(self, event: events.Click) -> None:
-        """Tell that the pane is wanted."""
+        """Report the click."""
         event.stop()
         self.post_message(self.Clicked(self))
 

@@ -423,6 +423,16 @@ async def test_the_mouse_goes_to_a_pane_by_its_title_and_does_what_the_footer_sa
         assert stage.asked("retry") == [([9981],)]
 
 
+@pytest.mark.parametrize(("word", "is_done"), [("yes", True), ("no", False)])
+async def test_a_click_on_an_answer_in_the_footer_answers_the_question(word: str, is_done: bool) -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "d")
+        await stage.pilot.click(stage.dashboard.footer, offset=(stage.dashboard.footer.text.index(f" {word} ") + 1, 0))
+        await stage.pilot.pause()
+        assert not stage.dashboard.confirm_bar.is_open
+        assert stage.asked("purge") == [([9981],)] * is_done
+
+
 async def test_errors_that_take_turns_are_told_once_until_all_is_well() -> None:
     async with staged(busy_snapshot()) as stage:
         scene = stage.gateway.scene

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model import Term, View
-from queuectl_tui.widgets.selection import Marks, Place, follow, id_at
+from queuectl_tui.widgets.selection import CursorPosition, Marks, follow, id_at
 from tests.tui.table_app import window
 
 HEIGHT = 10
@@ -16,7 +16,7 @@ HEIGHT = 10
 
 
 @st.composite
-def changes(draw: st.DrawFn) -> tuple[list[int], list[int], Place]:
+def changes(draw: st.DrawFn) -> tuple[list[int], list[int], CursorPosition]:
     """Draw a list, what became of it, and a cursor that is on screen."""
     before = list(range(draw(st.integers(1, 60))))
     after = list(before)
@@ -31,79 +31,91 @@ def changes(draw: st.DrawFn) -> tuple[list[int], list[int], Place]:
     line = draw(st.integers(0, len(before) - 1))
     top = draw(st.integers(max(0, line - HEIGHT + 1), line))
     top = max(0, min(top, len(before) - HEIGHT))
-    return before, list(dict.fromkeys(after)), Place(line, line, top)
+    return before, list(dict.fromkeys(after)), CursorPosition(line, line, top)
 
 
 @given(changes())
-def test_the_cursors_job_never_changes_unless_it_left(change: tuple[list[int], list[int], Place]) -> None:
-    before, after, place = change
-    new = follow(place, window(before), window(after), HEIGHT, is_live=False)
-    if place.job_id in after:
-        assert new.job_id == place.job_id
+def test_the_cursors_job_never_changes_unless_it_left(change: tuple[list[int], list[int], CursorPosition]) -> None:
+    before, after, position = change
+    new = follow(position, window(before), window(after), HEIGHT, is_live=False)
+    if position.job_id in after:
+        assert new.job_id == position.job_id
         assert new.line == after.index(new.job_id)
     if after:
         assert new.is_on_screen(HEIGHT)
         assert new.job_id == after[new.line]
         assert 0 <= new.top <= max(0, len(after) - HEIGHT)
     else:
-        assert new == Place()
+        assert new == CursorPosition()
 
 
 @given(changes())
-def test_the_cursor_stays_on_its_line_of_the_screen(change: tuple[list[int], list[int], Place]) -> None:
+def test_the_cursor_stays_on_its_line_of_the_screen(change: tuple[list[int], list[int], CursorPosition]) -> None:
     """Only the ends of the list can move it: there is nothing to scroll to."""
-    before, after, place = change
-    new = follow(place, window(before), window(after), HEIGHT, is_live=False)
+    before, after, position = change
+    new = follow(position, window(before), window(after), HEIGHT, is_live=False)
     is_at_an_end = new.top in (0, max(0, len(after) - HEIGHT))
-    assert is_at_an_end or new.line - new.top == place.line - place.top
+    assert is_at_an_end or new.line - new.top == position.line - position.top
 
 
 @given(changes())
-def test_a_live_cursor_stays_at_the_top(change: tuple[list[int], list[int], Place]) -> None:
+def test_a_live_cursor_stays_at_the_top(change: tuple[list[int], list[int], CursorPosition]) -> None:
     before, after, _ = change
-    new = follow(Place(0, before[0], 0), window(before), window(after), HEIGHT, is_live=True)
+    new = follow(CursorPosition(0, before[0], 0), window(before), window(after), HEIGHT, is_live=True)
     assert (new.line, new.top, new.job_id) == (0, 0, after[0] if after else None)
 
 
 @given(changes())
-def test_what_is_on_screen_stays_while_the_cursor_is_elsewhere(change: tuple[list[int], list[int], Place]) -> None:
-    before, after, place = change
-    scrolled = Place(place.line, place.job_id, place.line + 1)
+def test_what_is_on_screen_stays_while_the_cursor_is_elsewhere(
+    change: tuple[list[int], list[int], CursorPosition],
+) -> None:
+    before, after, position = change
+    scrolled = CursorPosition(position.line, position.job_id, position.line + 1)
     new = follow(scrolled, window(before), window(after), HEIGHT, is_live=False)
     first = next((job_id for job_id in before[scrolled.top : scrolled.top + HEIGHT] if job_id in after), None)
     if first is not None and 0 < new.top < len(after) - HEIGHT:
         assert after.index(first) - new.top == first - scrolled.top
-    if place.job_id in after:
-        assert new.line == after.index(place.job_id)
+    if position.job_id in after:
+        assert new.line == after.index(position.job_id)
 
 
 def test_a_job_that_leaves_hands_the_cursor_to_the_next_one() -> None:
     before = list(range(50))
     after = [90, 91, *[job_id for job_id in before if job_id != 20]]
-    assert follow(Place(20, 20, 15), window(before), window(after), HEIGHT, is_live=False) == Place(22, 21, 17)
+    assert follow(CursorPosition(20, 20, 15), window(before), window(after), HEIGHT, is_live=False) == CursorPosition(
+        22, 21, 17
+    )
 
 
 def test_the_last_job_hands_the_cursor_to_the_one_before() -> None:
-    assert follow(Place(4, 4, 0), window(range(5)), window(range(4)), HEIGHT, is_live=False) == Place(3, 3, 0)
+    assert follow(CursorPosition(4, 4, 0), window(range(5)), window(range(4)), HEIGHT, is_live=False) == CursorPosition(
+        3, 3, 0
+    )
 
 
 def test_another_view_without_the_job_starts_at_the_top() -> None:
     filtered = window(range(30, 40), view=View(terms=(Term("text", "x"),)))
-    assert follow(Place(20, 20, 15), window(range(50)), filtered, HEIGHT, is_live=False) == Place(0, 30, 0)
+    assert follow(CursorPosition(20, 20, 15), window(range(50)), filtered, HEIGHT, is_live=False) == CursorPosition(
+        0, 30, 0
+    )
 
 
 def test_another_view_with_the_job_keeps_it() -> None:
     reversed_ids = list(reversed(range(50)))
     new = follow(
-        Place(20, 20, 15), window(range(50)), window(reversed_ids, view=View(is_reversed=True)), 10, is_live=False
+        CursorPosition(20, 20, 15),
+        window(range(50)),
+        window(reversed_ids, view=View(is_reversed=True)),
+        10,
+        is_live=False,
     )
-    assert new == Place(29, 20, 24)
+    assert new == CursorPosition(29, 20, 24)
 
 
 def test_a_cursor_beyond_the_window_keeps_its_line_and_job() -> None:
     ids = list(range(1000))
-    new = follow(Place(20, 20, 500), window(ids, 480, 50), window(ids, 480, 50), HEIGHT, is_live=False)
-    assert new == Place(20, 20, 500)
+    new = follow(CursorPosition(20, 20, 500), window(ids, 480, 50), window(ids, 480, 50), HEIGHT, is_live=False)
+    assert new == CursorPosition(20, 20, 500)
 
 
 # --- marks
