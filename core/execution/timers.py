@@ -45,18 +45,22 @@ class Timers:
         self._delayed_job_at_ms: int | None = None
         self._retry_at_s: float | None = None
 
-    def due(self, now_s: float, now_ms: int, *, is_idle: bool = False) -> Due:
-        """Return what is due now. Results wait for their sync less long when the worker ``is_idle``."""
-        unsynced_since_s, delayed_job_at_ms = self._unsynced_since_s, self._delayed_job_at_ms
-        sync_s = IDLE_SYNC_S if is_idle else SYNC_S
+    def due(self, now_s: float, now_ms: int) -> Due:
+        """Return what is due now; a sync for a worker that is busy."""
+        delayed_job_at_ms = self._delayed_job_at_ms
         return Due(
             now_s >= self._look_at_s,
             now_s >= self._recover_at_s,
             now_s >= self._prune_at_s,
             delayed_job_at_ms is not None and now_ms >= delayed_job_at_ms,
             now_s >= self._roll_up_at_s,
-            unsynced_since_s is not None and now_s - unsynced_since_s >= sync_s,
+            self.is_sync_due(now_s, is_idle=False),
         )
+
+    def is_sync_due(self, now_s: float, *, is_idle: bool) -> bool:
+        """Return whether to sync results now, which wait less long when the worker ``is_idle``."""
+        since_s = self._unsynced_since_s
+        return since_s is not None and now_s - since_s >= (IDLE_SYNC_S if is_idle else SYNC_S)
 
     def sleep_s(self, now_s: float, now_ms: int, *, is_idle: bool, command_s: float) -> float:
         """Return for how many seconds nothing is due; no command needs a look for ``command_s``.

@@ -270,21 +270,22 @@ class Worker:
         if self._stopping.mode is StopMode.DETACH:
             return True
         self._running.collect(is_stopping=self._stopping.mode is not None)
-        due = self._due()
+        now_s = self._now_s()
+        due = self._timers.due(now_s, self._queue.storage.now_ms())
         if due.look or self._changes.must_look:
-            self._look_for_changes()
+            self._look_for_changes(now_s)
         if due.recovery:
-            self._recover()
+            self._recover(now_s)
         if due.pruning:
-            self._prune()
+            self._prune(now_s)
         if self._running.give_back_refused():
             self._pause(os.strerror(errno.EAGAIN))
-        free = self._free_slots(due)
+        free = self._free_slots(now_s, is_job_due=due.delayed_job)
         if self._running.endings or free > 0 or due.delayed_job:
-            self._record_and_claim(free, due)
+            self._record_and_claim(now_s, free, due)
         elif self._storage_state.error is not None:
             self._sync()  # a write that shows whether the trouble is over
-        if self._due(is_idle=not self._running.live_count()).sync:
+        if self._timers.is_sync_due(now_s, is_idle=not self._running.live_count()):
             self._sync()
         return self._is_done()
 
@@ -300,9 +301,9 @@ class Worker:
         if mode is StopMode.NOW:
             self._running.interrupt_all()
 
-    def _look_for_changes(self) -> None:
+    def _look_for_changes(self, now_s: float) -> None:
         storage, slots = self._queue.storage, self._slots
-        self._timers.looking(self._now_s())  # a busy worker makes a thousand steps a second
+        self._timers.looking(now_s)  # a busy worker makes a thousand steps a second
         if self._changes.calendar.look(storage.clock):
             self._attempts.shorten_backoffs()
             self._changes.calendar.was_set_back = False
@@ -320,8 +321,8 @@ class Worker:
             slots.registered = slots.count
             storage.workers.set_slots(self.id, slots.registered)
 
-    def _recover(self) -> None:
-        self._timers.recovering(self._now_s())
+    def _recover(self, now_s: float) -> None:
+        self._timers.recovering(now_s)
         if self._registration.restore():
             self._emit(events.LockFileRemoved(self._queue.storage.spool.root, self._running.live_count()))
         reap_if_init()
@@ -330,28 +331,28 @@ class Worker:
                 self._running.adopt(adopted)
         self._recovery.clear_away(self.id)
 
-    def _prune(self) -> None:
+    def _prune(self, now_s: float) -> None:
         """Remove a chunk of what is too old for the settings."""
-        self._timers.pruning(self._now_s(), has_more=True)
+        self._timers.pruning(now_s, has_more=True)
         has_more = (
             self._stopping.mode is None and self._queue.storage.maintenance.prune_some(self._running.settings) > 0
         )
-        self._timers.pruning(self._now_s(), has_more=has_more)
+        self._timers.pruning(now_s, has_more=has_more)
 
-    def _free_slots(self, due: Due) -> int:
+    def _free_slots(self, now_s: float, *, is_job_due: bool = False) -> int:
         """Return how many jobs to claim in this step."""
         if self._stopping.mode is not None:
             return 0
         if self._storage_state.is_full and self._running.endings:
             return 0  # the room that is left is for what is known
         # recorded endings free their slots and may free a queue's limit, so they make it worth asking
-        if not (self._slots.may_find_jobs or self._running.endings or due.delayed_job):
+        if not (self._slots.may_find_jobs or self._running.endings or is_job_due):
             return 0
-        return self._slots.free(self._running.live_count(), self._now_s())
+        return self._slots.free(self._running.live_count(), now_s)
 
-    def _record_and_claim(self, free: int, due: Due) -> None:
+    def _record_and_claim(self, now_s: float, free: int, due: Due) -> None:
         """Record what ended and claim up to ``free`` jobs in one transaction, then start these."""
-        running, slots, now_s = self._running, self._slots, self._now_s()
+        running, slots = self._running, self._slots
         is_durable = running.settings.is_fully_durable or due.sync
         terms = StepTerms(running.settings, is_durable, is_rolled_up=is_durable or due.roll_up)
         endings = list(running.endings.values())
@@ -380,7 +381,7 @@ class Worker:
         if refusal is not None:
             self._pause(os.strerror(refusal.errno or 0))
         elif free > 0:
-            slots.limit.unrefused(len(done.claimed), len(done.recorded), self._now_s())
+            slots.limit.unrefused(len(done.claimed), len(done.recorded), now_s)
 
     def _pause(self, reason: str) -> None:
         """Claim no more for a while than the system has room for; ask again then."""
@@ -403,7 +404,7 @@ class Worker:
         # without a slot nothing can be claimed: such a worker only sees adopted commands to their end
         if self._slots.count == 0:
             return True
-        if self._slots.limit.pause_s or self._slots.may_find_jobs or self._due().delayed_job:
+        if self._slots.limit.pause_s or self._slots.may_find_jobs or self._is_job_due():
             return False
         return self._stopping.has_drained()
 
@@ -420,8 +421,8 @@ class Worker:
     def _now_s(self) -> float:
         return self._queue.storage.clock.monotonic_s()
 
-    def _due(self, *, is_idle: bool = False) -> Due:
-        return self._timers.due(self._now_s(), self._queue.storage.now_ms(), is_idle=is_idle)
+    def _is_job_due(self) -> bool:
+        return self._timers.due(self._now_s(), self._queue.storage.now_ms()).delayed_job
 
     def _sleep(self, seconds: float) -> None:
         ready = self._selector.wait(seconds)
@@ -431,14 +432,14 @@ class Worker:
 
     def _sleep_s(self) -> float:
         """Return how long this worker can sleep, as far as it knows itself."""
-        now_s, now_ms = self._now_s(), self._queue.storage.now_ms()
+        now_s = self._now_s()
         if self._stopping.mode is not self._stopping.announced:
             return 0.0
-        if self._storage_state.error is None and self._slots.may_find_jobs and self._free_slots(self._due()) > 0:
+        if self._storage_state.error is None and self._slots.may_find_jobs and self._free_slots(now_s) > 0:
             return 0.0
         return self._timers.sleep_s(
             now_s,
-            now_ms,
+            self._queue.storage.now_ms(),
             is_idle=not self._running.live_count(),
             command_s=self._running.next_look_s(now_s),
         )

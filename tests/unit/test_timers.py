@@ -39,9 +39,9 @@ def stepped(
     )
 
 
-def due(timers: Timers, after_s: float = 0.0, *, is_idle: bool = False) -> set[str]:
+def due(timers: Timers, after_s: float = 0.0) -> set[str]:
     """Return the names of what is due so long after ``NOW_S``."""
-    found = timers.due(NOW_S + after_s, NOW_MS + round(after_s * 1000), is_idle=is_idle)
+    found = timers.due(NOW_S + after_s, NOW_MS + round(after_s * 1000))
     return {name for name, is_due in found._asdict().items() if is_due}
 
 
@@ -106,7 +106,8 @@ def test_results_are_synced_in_time_and_sooner_when_the_worker_is_idle() -> None
     assert timers.has_unsynced
     assert "sync" not in due(timers, SYNC_S - 0.001)
     assert "sync" in due(timers, SYNC_S + 0.001)
-    assert "sync" in due(timers, IDLE_SYNC_S + 0.001, is_idle=True)
+    assert not timers.is_sync_due(NOW_S + IDLE_SYNC_S - 0.001, is_idle=True)
+    assert timers.is_sync_due(NOW_S + IDLE_SYNC_S + 0.001, is_idle=True)
     timers.looking(NOW_S + FAR_S)
     assert sleep_s(timers) == pytest.approx(SYNC_S)
     assert sleep_s(timers, is_idle=True) == pytest.approx(IDLE_SYNC_S)
