@@ -45,9 +45,9 @@ class Attempts:
     ) -> StepResult:
         """Record endings, make delayed jobs due, and claim jobs up to a capacity: all in one transaction.
 
-        ``before_commit(claim)`` must create and lock the attempt's run file: nobody can then see a running attempt
-        whose lock is free unless its worker is dead. If it raises ``OSError``, that job stays pending and no more are
-        claimed. An ending whose attempt is closed already, since another worker recorded it, is left out of
+        ``before_commit(claim)`` must create and lock the attempt's run file: no process can then see a running
+        attempt whose lock is free unless its worker is dead. If it raises ``OSError``, that job stays pending and no
+        more are claimed. An ending whose attempt is closed already, since another worker recorded it, is left out of
         ``recorded``. Any other error leaves the database unchanged.
         """
         now = self._db.now_ms()
