@@ -272,7 +272,7 @@ sys.exit(main())
 """
     terminal.run("enqueue", "true", check=True)
     codes = []
-    for moment in range(1, 60):
+    for moment in range(1, 200):
         done = subprocess.run(
             [sys.executable, "-c", script, str(moment), "status"],
             capture_output=True,
