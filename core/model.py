@@ -75,8 +75,9 @@ class Job(NamedTuple):
     """A shell command with its settings and where it stands now.
 
     ``started_at``, ``finished_at`` and the ``last_*`` fields speak of the newest attempt. ``run_s`` is how long that
-    attempt took (``None`` while it runs), ``cpu_s`` and ``max_rss_bytes`` what it used: see ``Attempt``. ``since`` is
-    when the job entered its state. ``unwatched`` is only set by ``Queue.watched``: the database alone does not tell.
+    attempt took (``None`` while it runs), ``cpu_s`` and ``max_rss_bytes`` what it used, ``last_line`` and
+    ``fingerprint`` why it ended: see ``Attempt``. ``since`` is when the job entered its state. ``unwatched`` is only
+    set by ``Queue.watched``: the database alone does not tell.
     """
 
     id: int
@@ -107,6 +108,8 @@ class Job(NamedTuple):
     last_error: str | None
     cpu_s: float | None = None
     max_rss_bytes: int | None = None
+    last_line: str | None = None
+    fingerprint: int | None = None
     unwatched: Unwatched | None = None
 
     def phase(self, now: datetime) -> Phase | None:
@@ -156,6 +159,8 @@ class Attempt(NamedTuple):
     ``cpu_s`` is the processor time of all its processes that were waited for, ``max_rss_bytes`` the peak memory of the
     largest. Both are ``None`` where they are not known: while it runs, after a KILL, and for one that was adopted; the
     memory also when it is less than the worker's own, in which Linux counts the start of a program.
+    ``last_line`` is the line of its output that says why it ended (``core.rules.fingerprint.last_words``), ``None``
+    without one. ``fingerprint`` is the number that attempts with the same fault share; ``None`` for a success.
     """
 
     id: int
@@ -173,6 +178,8 @@ class Attempt(NamedTuple):
     stop_requested: str | None
     cpu_s: float | None = None
     max_rss_bytes: int | None = None
+    last_line: str | None = None
+    fingerprint: int | None = None
 
 
 class Event(NamedTuple):
@@ -408,6 +415,23 @@ class Finding(NamedTuple):
     advice: str = ""
 
 
+class DeadGroup(NamedTuple):
+    """The dead jobs that share a ``fingerprint``; ``None`` is the group of those whose output was not looked at yet.
+
+    ``number`` is how many they are, ``first_at`` and ``last_at`` when the first and the last of them died, ``queues``
+    the names of their queues, by name; ``hours`` how many died in each of the last 24 hours, the current one last;
+    ``sample`` is the newest job.
+    """
+
+    fingerprint: int | None
+    number: int
+    first_at: datetime
+    last_at: datetime
+    queues: tuple[str, ...]
+    hours: tuple[int, ...]
+    sample: Job
+
+
 class Decision(NamedTuple):
     """What follows an outcome: the job's next state and its counters. ``delay_ms`` counts from now, 0 is due now."""
 
@@ -431,3 +455,5 @@ class Ending(NamedTuple):
     output_bytes: int = 0
     cpu_ms: int | None = None
     max_rss_bytes: int | None = None
+    last_line: str | None = None
+    fingerprint: int | None = None

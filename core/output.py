@@ -142,6 +142,18 @@ def cut(spool: Spool, attempt_id: int, limit: int) -> bool:
     return True
 
 
+def read_tail(spool: Spool, attempt_id: int, length: int) -> bytes:
+    """Return the last ``length`` bytes of the file of an attempt's output; fewer if it is shorter, none without it."""
+    try:
+        descriptor = os.open(spool.output_file(attempt_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.pread(descriptor, length, max(0, os.fstat(descriptor).st_size - length))
+    finally:
+        os.close(descriptor)
+
+
 def text_of(data: bytes) -> str:
     """Return output as text; what is not UTF-8 becomes U+FFFD."""
     return data.decode("utf-8", "replace")

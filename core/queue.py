@@ -11,6 +11,8 @@ from core.model import (
     Act,
     Attempt,
     Counts,
+    DeadGroup,
+    Ending,
     Event,
     Finding,
     Job,
@@ -19,6 +21,7 @@ from core.model import (
     Metrics,
     Minute,
     NewJob,
+    Outcome,
     Page,
     QueueInfo,
     Row,
@@ -57,6 +60,10 @@ Selection = JobRef | Iterable[JobRef] | View
 _TRUSTED = 1000
 #: Called with how many jobs are done, and of how many.
 Progress = Callable[[int, int], None]
+
+
+# Dead jobs whose last words are read and stored in one transaction.
+_LAST_WORDS_AT_ONCE = 500
 
 
 class Queue:
@@ -256,6 +263,47 @@ class Queue:
     def outputs_directory(self) -> str:
         """The directory on this host with the outputs that are too long for the database."""
         return self.storage.spool.attempts
+
+    def dead_groups(self, limit: int = 1000) -> list[DeadGroup]:
+        """Return up to ``limit`` groups of dead jobs by what they died of, the largest first.
+
+        Jobs that died before a queuectl that keeps last words, and were not looked at since, are one group with the
+        fingerprint ``None``: see ``read_last_words``.
+        """
+        check_whole(limit, "limit", 1)
+        return self.storage.groups.groups(limit)
+
+    def read_last_words(self, *, progress: Progress | None = None) -> int:
+        """Read why they died from the outputs of dead jobs that have no fingerprint; return how many that were.
+
+        ``progress`` is called with the number read so far (of an unknown total: 0). What is stopped goes on with the
+        rest the next time.
+        """
+        from core.rules.fingerprint import with_last_words
+
+        count = 0
+        while attempts := self.storage.groups.unread(_LAST_WORDS_AT_ONCE):
+            described = []
+            for attempt in attempts:
+                ending = Ending(attempt.outcome or Outcome.FAILED, attempt.exit_code, attempt.signal, attempt.error)
+                ending = with_last_words(ending, self._tail_of(attempt))
+                described.append(attempt._replace(last_line=ending.last_line, fingerprint=ending.fingerprint))
+            kept = self.storage.groups.keep_last_words(described)
+            count += kept
+            if progress is not None:
+                progress(count, 0)
+            if kept < len(attempts) or len(attempts) < _LAST_WORDS_AT_ONCE:
+                break
+        return count
+
+    def _tail_of(self, attempt: Attempt) -> bytes:
+        from core.rules.fingerprint import TAIL_BYTES
+
+        try:
+            output = Output(self.storage, attempt)
+            return output.read(max(0, output.size() - TAIL_BYTES), TAIL_BYTES)
+        except (OutputUnavailable, OSError):
+            return b""
 
     def waiting(self, ref: JobRef) -> Waiting | None:
         """Return why a pending job is not running, ``None`` for a job in any other state."""

@@ -57,8 +57,11 @@ COMMANDS: dict[str, Command] = {
         Command("cancel", "cancel", "JOB… | --queue Q [OPTIONS]", "cancel jobs, and stop those that run"),
         Command("edit", "edit", "JOB [OPTIONS]", "change a job that waits or is dead"),
         Command("dlq list", "dlq", "[OPTIONS]", "list the dead letter queue; also just: dlq", is_reading=True),
-        Command("dlq replay", "dlq", "JOB… | --all [OPTIONS]", "give dead jobs a fresh start; also: dlq retry"),
-        Command("dlq purge", "dlq", "JOB… | --all [OPTIONS]", "put dead jobs out of sight"),
+        Command("dlq groups", "dlq", "[OPTIONS]", "group the dead jobs by what they died of", is_reading=True),
+        Command(
+            "dlq replay", "dlq", "JOB… | --all | --group F [OPTIONS]", "give dead jobs a fresh start (also: retry)"
+        ),
+        Command("dlq purge", "dlq", "JOB… | --all | --group F [OPTIONS]", "put dead jobs out of sight"),
         Command("purge", "purge", "JOB… | --state STATE | --all [OPTIONS]", "put finished jobs out of sight"),
         Command("restore", "restore", "JOB… | --last [OPTIONS]", "bring purged jobs back"),
         Command("undo", "undo", "[OPTIONS]", "undo the last act, if it was a purge, retry, replay, edit or cancel"),

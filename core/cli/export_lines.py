@@ -22,7 +22,7 @@ FORMAT = 1
 CSV_COLUMNS = (
     "id", "name", "state", "queue", "priority", "label", "command", "cwd", "attempts", "max_attempts", "timeout_s",
     "enqueued_at", "run_at", "started_at", "finished_at", "run_s", "last_outcome", "last_exit_code", "last_signal",
-    "last_error", "cpu_s", "max_rss_bytes",
+    "last_error", "cpu_s", "max_rss_bytes", "last_line", "fingerprint",
 )  # fmt: skip
 #: What a spreadsheet takes for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@")
@@ -84,6 +84,8 @@ def settled(record: JobRecord) -> Job:
         last_error=None if last is None else last.error,
         cpu_s=None if last is None else last.cpu_s,
         max_rss_bytes=None if last is None else last.max_rss_bytes,
+        last_line=None if last is None else last.last_line,
+        fingerprint=None if last is None else last.fingerprint,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from core.model import Job
 from core.rules.environment import masked
+from core.rules.units import fingerprint_text
 
 
 def instant(at: datetime) -> str:
@@ -31,8 +32,11 @@ def plain(value: object) -> Any:
 
 
 def flat(value: Any) -> dict[str, Any]:
-    """Return a named tuple as an object with a key for each field."""
-    return {name: plain(field) for name, field in value._asdict().items()}
+    """Return a named tuple as an object with a key for each field; a fingerprint as its 16 digits."""
+    shown = {name: plain(field) for name, field in value._asdict().items()}
+    if shown.get("fingerprint") is not None:
+        shown["fingerprint"] = fingerprint_text(shown["fingerprint"])
+    return shown
 
 
 def job_object(job: Job, now: datetime) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.cli.json_output import instant, json_line
 from core.execution import events
+from core.rules.units import fingerprint_text
 
 
 def event_object(event: events.WorkerEvent, now: datetime) -> dict[str, Any]:
@@ -26,6 +27,8 @@ def event_object(event: events.WorkerEvent, now: datetime) -> dict[str, Any]:
                 "output_bytes": value.output_bytes,
                 "cpu_s": None if value.cpu_ms is None else value.cpu_ms / 1000,
                 "max_rss_bytes": value.max_rss_bytes,
+                "last_line": value.last_line,
+                "fingerprint": None if value.fingerprint is None else fingerprint_text(value.fingerprint),
             }
         elif field == "decision":
             shown |= {

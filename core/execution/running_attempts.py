@@ -19,8 +19,9 @@ from core.execution.run_file import PASSING_ERRORS, RunFile, Status, remove_file
 from core.execution.selector import Selector
 from core.execution.shim import reap_left_behind, why_no_shell, why_not_entered
 from core.model import Ending, Outcome
-from core.output import collect, cut
+from core.output import collect, cut, read_tail
 from core.rules import environment
+from core.rules.fingerprint import TAIL_BYTES, with_last_words
 from core.rules.settings import Settings
 from core.rules.states import outcome_of_exit, with_note
 from core.storage.contract import Attempts, Storage
@@ -170,13 +171,13 @@ class RunningAttempts:
 
     def _did_not_start(self, claim: Claim, run: RunFile, error: str) -> None:
         run.close()  # the files stay until that is recorded: a run file that is missing proves nothing
-        self.endings[claim.attempt_id] = (claim, Ending(Outcome.SPAWN_ERROR, error=error, run_ms=0, output=b""))
+        self.endings[claim.attempt_id] = (claim, _not_started(Outcome.SPAWN_ERROR, error))
 
     def _could_not_start(self, waiting: Sequence[Claim], outcome: Outcome) -> None:
         """Note the ending of claims that did not come to be started."""
         for claim in waiting:
             if claim.attempt_id not in self._running:
-                ending = Ending(outcome, error="could not be started", run_ms=0, output=b"")
+                ending = _not_started(outcome, "could not be started")
                 self.endings[claim.attempt_id] = (claim, ending)
 
     def adopt(self, adopted: Adopted) -> None:
@@ -409,7 +410,8 @@ class RunningAttempts:
         if ended_at_ms is not None and not running.is_start_known:
             run_ms = max(0, ended_at_ms - running.claim.started_ms)
         used = status.cpu_ms, status.max_rss_bytes
-        ending = Ending(outcome, code, number, error, run_ms, ended_at_ms, output, size, *used)
+        tail = read_tail(self._storage.spool, running.claim.attempt_id, TAIL_BYTES) if output is None else output
+        ending = with_last_words(Ending(outcome, code, number, error, run_ms, ended_at_ms, output, size, *used), tail)
         return self._with_note_of_cut(ending) if was_cut and running.stop_error is None else ending
 
     def _with_note_of_cut(self, ending: Ending) -> Ending:
@@ -503,3 +505,8 @@ def _settled(running: _Running, ending: Ending, now: float, is_stopping: bool) -
 def _encoded(variables: Mapping[str, str]) -> dict[bytes, bytes]:
     """Return variables in bytes, as a process gets them: encoded once, not at each start."""
     return {system_bytes(name): system_bytes(value) for name, value in variables.items()}
+
+
+def _not_started(outcome: Outcome, error: str) -> Ending:
+    """Return the ending of an attempt whose command was never there."""
+    return with_last_words(Ending(outcome, error=error, run_ms=0, output=b""), b"")

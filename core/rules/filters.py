@@ -6,6 +6,7 @@
     name:etl  id:42          this job
     state:dead  outcome:lost the state, or how the newest attempt ended
     exit:1  signal:9         how the newest attempt ended
+    group:9f86d081884c7d65   it died of this, a fingerprint as ``queuectl dlq groups`` shows it
     attempts:2               how many attempts were spent
     >5m  <10s                the newest attempt took longer, shorter (so far, when it runs)
     age:>1d  age:<1h         enqueued longer ago, more recently
@@ -20,10 +21,10 @@ import re
 
 from core.errors import UsageError
 from core.model import Outcome, State, Term
-from core.rules.units import parse_duration
+from core.rules.units import check_fingerprint, parse_duration
 
 #: The words before a colon.
-FIELDS = ("queue", "label", "name", "id", "state", "outcome", "exit", "signal", "attempts", "age")
+FIELDS = ("queue", "label", "name", "id", "state", "outcome", "exit", "signal", "attempts", "age", "group")
 _NUMERIC = frozenset({"id", "exit", "signal", "attempts"})
 _STATE_WORDS = {"processing": "running", "dlq": "dead"}
 _TOKEN = re.compile(r'(!?)(?:(?:([a-z]+):)?"([^"]*)"?|(\S+))')
@@ -69,15 +70,20 @@ def _term(field: str, value: str, is_negated: bool) -> Term:
     if field == "state":
         return Term("state", parse_state(value).value, is_negated)
     if field == "outcome":
-        value = value.lower()
-        if value not in {outcome.value for outcome in Outcome}:
-            raise UsageError(f"no outcome {value!r}; one of {', '.join(outcome.value for outcome in Outcome)}")
-        return Term("outcome", value, is_negated)
+        return Term("outcome", _parse_outcome(value), is_negated)
+    if field == "group":
+        return Term("group", check_fingerprint(value), is_negated)
     if field in _NUMERIC:
         if not re.fullmatch(r"\d{1,18}", value):
             raise UsageError(f"the filter takes a whole number after {field}:, as in {field}:1, not {value!r}")
         return Term(field, int(value), is_negated)
     return Term(field, value, is_negated)
+
+
+def _parse_outcome(word: str) -> str:
+    if word.lower() not in {outcome.value for outcome in Outcome}:
+        raise UsageError(f"no outcome {word.lower()!r}; one of {', '.join(outcome.value for outcome in Outcome)}")
+    return word.lower()
 
 
 def _duration_term(field: str, text: str, is_negated: bool) -> Term:

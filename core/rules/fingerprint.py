@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from hashlib import blake2b
 
+from core.model import Ending, Outcome
 from core.text import clean_line, collapse_carriage_returns
 
 #: How much of the end of an output is looked at, in bytes, and how many of its lines.
@@ -166,14 +167,15 @@ def fingerprint(outcome: str, exit_code: int | None, signal: int | None, words: 
     return int.from_bytes(digest, "big", signed=True)
 
 
-def fingerprint_text(number: int) -> str:
-    """Return a fingerprint as people type it: 16 hexadecimal digits."""
-    return f"{number & 0xFFFFFFFFFFFFFFFF:016x}"
+def with_last_words(ending: Ending, tail: bytes) -> Ending:
+    """Return an ending with the last words in the ``tail`` of its output, and with its fingerprint unless it succeeded.
 
-
-def parse_fingerprint(text: str) -> int | None:
-    """Return the number of a fingerprint's 16 hexadecimal digits; ``None`` for anything else."""
-    if re.fullmatch(r"[0-9a-fA-F]{16}", text) is None:
-        return None
-    number = int(text, 16)
-    return number - (1 << 64) if number >= 1 << 63 else number
+    An ending without last words is told from others by its ``error``, what the worker has to say of it.
+    """
+    line = last_words(tail)
+    if ending.outcome is Outcome.SUCCEEDED:
+        return ending._replace(last_line=line)
+    words = ending.error if line is None else line
+    return ending._replace(
+        last_line=line, fingerprint=fingerprint(ending.outcome.value, ending.exit_code, ending.signal, words)
+    )

@@ -100,3 +100,23 @@ def exit_code_matches(exit_code: int, canonical: str) -> bool:
         if int(low) <= exit_code <= int(high or low):
             return True
     return False
+
+
+def fingerprint_text(number: int) -> str:
+    """Return a fingerprint as people type it: 16 hexadecimal digits."""
+    return f"{number & 0xFFFFFFFFFFFFFFFF:016x}"
+
+
+def parse_fingerprint(text: str) -> int | None:
+    """Return the number of a fingerprint's 16 hexadecimal digits; ``None`` for anything else."""
+    if re.fullmatch(r"[0-9a-fA-F]{16}", text) is None:
+        return None
+    number = int(text, 16)
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def check_fingerprint(text: str) -> str:
+    """Return a fingerprint as ``fingerprint_text`` writes it; raise ``UsageError`` for what is none."""
+    if parse_fingerprint(text) is None:
+        raise UsageError(f"a group is 16 hexadecimal digits, as 'queuectl dlq groups' shows it, not {text!r}")
+    return text.lower()

@@ -10,7 +10,7 @@ from core.rules.arguments import check_kind, check_whole, shown
 DONE = (State.COMPLETED, State.CANCELLED)
 
 #: The fields that a term of a view can have; those of texts first, the others are compared with whole numbers.
-_TEXT_FIELDS = ("text", "queue", "label", "name", "state", "outcome")
+_TEXT_FIELDS = ("text", "queue", "label", "name", "state", "outcome", "group")
 TERM_FIELDS = (
     *_TEXT_FIELDS,
     *("id", "exit", "signal", "attempts", "took_over", "took_under", "age_over", "age_under"),

@@ -17,7 +17,7 @@ SqlRow = tuple[Any, ...]
 
 ATTEMPT_COLUMNS = (
     "id, job_id, number, worker_id, started_at, ended_at, run_ms, outcome, exit_code, signal, error, output_bytes,"
-    " stop_requested, cpu_ms, max_rss_bytes"
+    " stop_requested, cpu_ms, max_rss_bytes, last_line, fingerprint"
 )
 
 _STATES = {state.value: state for state in State}
@@ -82,8 +82,8 @@ def job_of(row: SqlRow) -> Job:
 
 
 _STATE = Job._fields.index("state")
-# finished_at, run_ms, outcome, exit_code, signal, error, cpu_ms, max_rss_bytes
-_NOTHING_YET = (None,) * 8
+# finished_at, run_ms, outcome, exit_code, signal, error, cpu_ms, max_rss_bytes, last_line, fingerprint
+_NOTHING_YET = (None,) * 10
 
 
 def claimed_job_of(row: SqlRow, now: int) -> Job:
@@ -120,6 +120,8 @@ def _attempt_of(row: SqlRow) -> Attempt:
         stop_requested=row[12],
         cpu_s=None if cpu_ms is None else cpu_ms / 1000,
         max_rss_bytes=row[14],
+        last_line=row[15],
+        fingerprint=row[16],
     )
 
 

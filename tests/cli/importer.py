@@ -9,14 +9,18 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from core.rules.units import parse_fingerprint
+
 Line = dict[str, Any]
 
 #: Columns of both tables that lines have under another name, or in other units.
 _JOB = (
     "id name command queue priority label cwd environment_id max_attempts backoff_base ok_exit dead_exit state"
-    " attempts interrupts purged_from max_rss_bytes"
+    " attempts interrupts purged_from max_rss_bytes last_line"
 ).split()
-_ATTEMPT = "id job_id number worker_id outcome exit_code signal error stop_requested output_bytes max_rss_bytes".split()
+_ATTEMPT = (
+    "id job_id number worker_id outcome exit_code signal error stop_requested output_bytes max_rss_bytes last_line"
+).split()
 
 
 def import_lines(connection: sqlite3.Connection, lines: Iterable[str]) -> None:
@@ -47,6 +51,7 @@ def _job(connection: sqlite3.Connection, one: Line) -> None:
         "starts": len(attempts),
         "attempt_id": attempts[-1]["id"] if attempts else None,
         "run_ms": _ms(one["run_s"]),
+        "fingerprint": _fingerprint(one),
         "cpu_ms": _ms(one["cpu_s"]),
         "due_at": _instant(one["run_at"] or one["since"]),
         **{name: _instant(one[name]) for name in ("run_at", "enqueued_at", "since", "started_at", "finished_at")},
@@ -60,10 +65,15 @@ def _job(connection: sqlite3.Connection, one: Line) -> None:
         row = {name: attempt[name] for name in _ATTEMPT} | {
             "output": data,
             "run_ms": _ms(attempt["run_s"]),
+            "fingerprint": _fingerprint(attempt),
             "cpu_ms": _ms(attempt["cpu_s"]),
             **{name: _instant(attempt[name]) for name in ("started_at", "ended_at")},
         }
         _insert(connection, "attempts", row)
+
+
+def _fingerprint(one: Line) -> int | None:
+    return None if one["fingerprint"] is None else parse_fingerprint(one["fingerprint"])
 
 
 def _insert(connection: sqlite3.Connection, table: str, row: Line) -> None:

@@ -82,8 +82,8 @@ REFUSED = {
 NEVER_REFUSED = {
     "worker start", "worker list", "service install", "service status", "service print", "list", "show", "wait",
     "export",
-    "dlq list", "status", "metrics", "queue list", "queue pause", "queue resume", "queue limit", "config list",
-    "config get", "config set", "config unset", "prune", "doctor", "completion", "help",
+    "dlq list", "dlq groups", "status", "metrics", "queue list", "queue pause", "queue resume", "queue limit",
+    "config list", "config get", "config set", "config unset", "prune", "doctor", "completion", "help", "mcp",
 }  # fmt: skip
 
 

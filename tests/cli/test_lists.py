@@ -41,7 +41,19 @@ def test_a_list_has_the_newest_at_the_end(cli: Cli, open_queue: Queue) -> None:
     """Without a state, all jobs by number."""
     some_jobs(open_queue)
     lines = cli.ok("list").splitlines()
-    assert lines[0].split() == ["ID", "STATE", "NAME", "QUEUE", "LABEL", "PRIO", "TRIES", "SINCE", "RESULT", "COMMAND"]
+    assert lines[0].split() == [
+        "ID",
+        "STATE",
+        "NAME",
+        "QUEUE",
+        "LABEL",
+        "PRIO",
+        "TRIES",
+        "SINCE",
+        "RESULT",
+        "COMMAND",
+        *"LAST WORDS".split(),
+    ]
     assert [line.split()[:4] for line in lines[1:]] == [
         ["1", "completed", "-", "default"],
         ["2", "dead", "bad", "media"],
@@ -50,7 +62,7 @@ def test_a_list_has_the_newest_at_the_end(cli: Cli, open_queue: Queue) -> None:
         ["5", "cancelled", "-", "default"],
     ]
     assert "exit 7" in lines[2]
-    assert lines[2].endswith("echo no; exit 7")
+    assert lines[2].endswith("echo no; exit 7  no")
 
 
 @pytest.mark.parametrize(
@@ -127,6 +139,7 @@ def test_json_of_a_job_is_flat_and_in_units(cli: Cli, open_queue: Queue) -> None
         *("id", "name", "command", "queue", "priority", "label", "cwd", "env", "max_attempts", "timeout_s"),
         *("backoff_base", "ok_exit", "dead_exit", "state", "phase", "run_at", "attempts", "interrupts"),
         *("enqueued_at", "since", "started_at", "finished_at", "run_s", "cpu_s", "max_rss_bytes"),
+        *("last_line", "fingerprint"),
         *("last_outcome", "last_exit_code", "last_signal", "last_error"),
         *("max_retries", "created_at", "updated_at"),  # what other queues call them
     }

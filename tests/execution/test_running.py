@@ -451,3 +451,11 @@ def test_output_of_an_attempt_that_was_only_claimed_is_empty_for_now(queue: Queu
     with open(queue.storage.spool.output_file(found.attempt.id), "wb") as file:
         file.write(b"hello\n")
     assert (found.size(), found.read(0, 10), found.lines(3)) == (6, b"hello\n", b"hello\n")
+
+
+def test_the_last_words_of_a_long_output_are_kept_with_the_attempt(queue: Queue) -> None:
+    """It stays in its file; its end is read from there."""
+    job_id = queue.enqueue("seq 20000; echo 'error: no space'; exit 1", max_attempts=1).id
+    drain(queue)
+    job = queue.job(job_id)
+    assert (job.last_line, job.fingerprint is None) == ("error: no space", False)

@@ -127,7 +127,7 @@ def test_a_term_that_cannot_be_read_is_named(text: str, message: str) -> None:
 @pytest.mark.parametrize("field", FIELDS)
 def test_every_field_can_be_negated(field: str) -> None:
     """An exclamation mark inverts a term and changes nothing else about it."""
-    value = {"state": "dead", "outcome": "lost", "age": ">1d"}.get(field, "1")
+    value = {"state": "dead", "outcome": "lost", "age": ">1d", "group": "0" * 16}.get(field, "1")
     (plain,) = parse_filter(f"{field}:{value}")
     (negated,) = parse_filter(f"!{field}:{value}")
     assert (plain.is_negated, negated.is_negated) == (False, True)

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from core.rules.fingerprint import (
     MAX_LENGTH,
     fingerprint,
-    fingerprint_text,
     last_words,
     masked,
-    parse_fingerprint,
 )
+from core.rules.units import fingerprint_text, parse_fingerprint
 from core.text import clean_line
 
 TRACEBACK = """Loading rows

@@ -98,9 +98,10 @@ _COLUMNS = (
     Column("since", is_right=True),
     Column("result"),
     Column("command", is_wide=True),
+    Column("last words"),
 )
 #: Columns that a terminal leaves out when no row has more than this to say in them.
-_USUAL = {"name": "", "queue": "default", "label": "", "prio": "0", "result": ""}
+_USUAL = {"name": "", "queue": "default", "label": "", "prio": "0", "result": "", "last words": ""}
 
 
 def _show(session: Session, jobs: Sequence[Job], *, has_header: bool) -> None:
@@ -122,6 +123,7 @@ def _show(session: Session, jobs: Sequence[Job], *, has_header: bool) -> None:
                 else ago(_since(job), now),
                 Cell(result(job), "red" if job.state is State.DEAD else "dim"),
                 job.command,
+                Cell("" if job.fingerprint is None else job.last_line or "", "red"),
             )
         )
     columns: Sequence[Column] = _COLUMNS

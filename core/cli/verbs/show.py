@@ -14,7 +14,7 @@ from core.cli.wording import COLOURS, OUT_OF_REACH, ago, cpu, due, local, phase,
 from core.model import Attempt, Event, Job, State, Waiting
 from core.rules.environment import masked
 from core.rules.job_fields import FIELD, JobField
-from core.rules.units import format_duration
+from core.rules.units import fingerprint_text, format_duration
 
 #: What is shown above the state.
 _FIRST = ("name", "command")
@@ -87,6 +87,8 @@ def _show_job(session: Session, job: Job, waiting: Waiting | None) -> None:
             ("not running", None if waiting is None else waiting.reason),
             ("next run", None if job.run_at is None else f"{local(job.run_at)} ({due(job.run_at, now)})"),
             ("last result", result(job) or None),
+            ("last words", job.last_line),
+            ("group", None if job.fingerprint is None else fingerprint_text(job.fingerprint)),
             ("used", used(job.cpu_s, job.max_rss_bytes) or None),
             ("attempts", f"{job.attempts} of {job.max_attempts}"),
             ("interrupts", str(job.interrupts) if job.interrupts else None),
@@ -122,7 +124,7 @@ def _show_attempts(session: Session, attempts: list[Attempt]) -> None:
         Column("signal", is_right=True),
         Column("output", is_right=True),
         Column("worker", is_right=True),
-        Column("error", is_wide=True),
+        Column("error or last words", is_wide=True),
     )
     rows = []
     for one in attempts:
@@ -140,7 +142,7 @@ def _show_attempts(session: Session, attempts: list[Attempt]) -> None:
                 "" if one.signal is None else str(one.signal),
                 "" if one.output_bytes is None else size(one.output_bytes),
                 str(one.worker_id),
-                one.error or (f"asked to stop ({one.stop_requested})" if one.stop_requested else ""),
+                one.error or (f"asked to stop ({one.stop_requested})" if one.stop_requested else one.last_line or ""),
             )
         )
     show_table(session, columns, rows)

@@ -214,7 +214,7 @@ def _close_attempt(connection: sqlite3.Connection, attempt_id: int, ending: Endi
     """Write how an attempt ended; return whether it was still open."""
     changed = connection.execute(
         f"UPDATE attempts SET ended_at = ?, run_ms = ?, outcome = ?, exit_code = {_NUMBER}, signal = {_NUMBER},"
-        f" error = {_TEXT}, cpu_ms = {_NUMBER}, max_rss_bytes = {_NUMBER},"
+        f" error = {_TEXT}, cpu_ms = {_NUMBER}, max_rss_bytes = {_NUMBER}, last_line = {_TEXT}, fingerprint = ?,"
         " output_bytes = ?, output = ? WHERE id = ? AND ended_at IS NULL",
         (
             ended_at,
@@ -225,6 +225,8 @@ def _close_attempt(connection: sqlite3.Connection, attempt_id: int, ending: Endi
             ending.error or "",
             _number(ending.cpu_ms),
             _number(ending.max_rss_bytes),
+            ending.last_line or "",
+            ending.fingerprint,
             ending.output_bytes,
             None if ending.output is None else bytearray(ending.output),
             attempt_id,
@@ -249,7 +251,8 @@ def _move_job(
     changed = connection.execute(
         f"UPDATE jobs SET state = ?, run_at = {_NUMBER}, backoff_ms = {_NUMBER}, attempts = ?, interrupts = ?,"
         f" since = ?, due_at = ?, finished_at = ?, run_ms = ?, outcome = ?, exit_code = {_NUMBER}, signal = {_NUMBER},"
-        f" error = {_TEXT}, cpu_ms = {_NUMBER}, max_rss_bytes = {_NUMBER}"
+        f" error = {_TEXT}, cpu_ms = {_NUMBER}, max_rss_bytes = {_NUMBER},"
+        f" last_line = {_TEXT}, fingerprint = ?"
         " WHERE id = ? AND state = 'running' AND attempt_id = ?",
         (
             decision.state.value,
@@ -267,6 +270,8 @@ def _move_job(
             decision.reason or ending.error or "",
             _number(ending.cpu_ms),
             _number(ending.max_rss_bytes),
+            ending.last_line or "",
+            ending.fingerprint,
             job.id,
             attempt_id,
         ),
@@ -295,7 +300,8 @@ _OPEN = (
 _TAKE = (
     "UPDATE jobs SET state = 'running', attempts = attempts + 1, starts = starts + 1, since = :now, started_at = :now,"
     " attempt_id = :attempt, finished_at = NULL, run_ms = NULL, outcome = NULL, exit_code = NULL, signal = NULL,"
-    " error = NULL, cpu_ms = NULL, max_rss_bytes = NULL WHERE id = :id AND state = 'pending' AND run_at IS NULL"
+    " error = NULL, cpu_ms = NULL, max_rss_bytes = NULL, last_line = NULL, fingerprint = NULL"
+    " WHERE id = :id AND state = 'pending' AND run_at IS NULL"
 )
 
 
@@ -346,15 +352,16 @@ def _give_back(connection: sqlite3.Connection, attempt_id: int, now: int) -> boo
         return row is None
     connection.execute("DELETE FROM attempts WHERE id = ?", (attempt_id,))
     previous = connection.execute(
-        "SELECT id, started_at, ended_at, run_ms, outcome, exit_code, signal, error, cpu_ms, max_rss_bytes"
-        " FROM attempts WHERE job_id = ? ORDER BY number DESC LIMIT 1",
+        "SELECT id, started_at, ended_at, run_ms, outcome, exit_code, signal, error, cpu_ms, max_rss_bytes,"
+        " last_line, fingerprint FROM attempts WHERE job_id = ? ORDER BY number DESC LIMIT 1",
         (row[0],),
     ).fetchone()
     connection.execute(
         "UPDATE jobs SET state = 'pending', attempts = attempts - 1, starts = starts - 1, since = ?,"
         " attempt_id = ?, started_at = ?, finished_at = ?, run_ms = ?, outcome = ?, exit_code = ?, signal = ?,"
-        " error = ?, cpu_ms = ?, max_rss_bytes = ? WHERE id = ? AND state = 'running' AND attempt_id = ?",
-        (now, *(previous or (None,) * 10), row[0], attempt_id),
+        " error = ?, cpu_ms = ?, max_rss_bytes = ?, last_line = ?, fingerprint = ?"
+        " WHERE id = ? AND state = 'running' AND attempt_id = ?",
+        (now, *(previous or (None,) * 12), row[0], attempt_id),
     )
     return True
 

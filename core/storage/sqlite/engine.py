@@ -102,6 +102,13 @@ class SqliteStorage(Database):
         return Outputs(self)
 
     @cached_property
+    def groups(self) -> contract.Groups:
+        """Dead jobs by fingerprint."""
+        from core.storage.sqlite.groups import Groups
+
+        return Groups(self)
+
+    @cached_property
     def records(self) -> contract.Records:
         """Reads for an export."""
         from core.storage.sqlite.records import Records

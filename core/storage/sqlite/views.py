@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from core.model import Sort, State, Term, View
+from core.rules.units import parse_fingerprint
 from core.rules.views import DONE, TERM_FIELDS, check_view
 
 
@@ -147,6 +148,7 @@ _CONDITIONS = {
     "exit": "exit_code = {0}",
     "signal": "signal = {0}",
     "attempts": "attempts = {0}",
+    "group": "fingerprint = {0}",
     "took_over": f"({_TOOK}) > {{0}}",
     "took_under": f"({_TOOK}) BETWEEN 0 AND {{0}} - 1",
     "age_over": ":now - enqueued_at > {0}",
@@ -166,6 +168,8 @@ def filter_sql(terms: Sequence[Term]) -> tuple[str, dict[str, object]]:
         if term.field == "text":
             escaped = str(value).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
             value = f"%{escaped}%"
+        elif term.field == "group":
+            value = parse_fingerprint(str(value))
         elif term.field in _WITH_STARS and "*" in str(value):
             template = _WITH_STARS[term.field]
         condition = template.format(f":{name}")
