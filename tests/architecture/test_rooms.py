@@ -18,6 +18,7 @@ PURE = [
     "core/model.py",
     "core/rules/backoff.py",
     "core/rules/states.py",
+    "core/rules/histogram.py",
     "core/rules/holds.py",
     "core/rules/takers.py",
     "core/rules/views.py",

@@ -14,7 +14,7 @@ from core.cli.prometheus import MAX_QUEUES, Standing, exposition
 from core.cli.verbs.metrics import prometheus_text
 from core.model import NewJob, QueueInfo, State, Totals
 from core.queue import Queue
-from core.storage.sqlite.rollups import bucket_of
+from core.rules.histogram import bucket_of
 from core.version import __version__
 from tests.cli.conftest import Cli, Terminal, drain
 

@@ -5,16 +5,11 @@ They are statistics. What they say of the last moment is lost with a worker that
 
 from __future__ import annotations
 
-import math
 import sqlite3
 from collections.abc import Sequence
 
 from core.model import FAILURES, Decision, Ending, Outcome, State
-
-
-def bucket_of(milliseconds: int) -> int:
-    """Return the histogram bucket of a duration >= 0: ``floor(4 * log2(ms + 1))``, steps of 19 %."""
-    return int(4 * math.log2(max(0, milliseconds) + 1))
+from core.rules.histogram import bucket_of
 
 
 class Rollups:

@@ -9,6 +9,7 @@ from core.clock import to_datetime
 from core.errors import DatabaseCorrupt
 from core.model import Metrics, Minute, Totals
 from core.rules.arguments import check_whole
+from core.rules.histogram import percentile_s
 from core.rules.units import MAX_DURATION_S
 from core.storage.sqlite.file import Database
 from core.storage.sqlite.totals import totals
@@ -104,19 +105,3 @@ def _check(totals: Iterable[object]) -> None:
     """Refuse what a flipped bit has made of a number."""
     if not all(isinstance(total, int) for total in totals):
         raise DatabaseCorrupt("the totals of a minute are damaged; run 'queuectl doctor', restore a backup")
-
-
-def percentile_s(histogram: list[tuple[int, int]], share: float) -> float | None:
-    """Return a percentile in seconds of ``(bucket, number)`` pairs in order; ``None`` without any.
-
-    A bucket holds the durations from ``2 ** (b / 4) - 1`` to ``2 ** ((b + 1) / 4) - 1`` ms; within it they are taken as
-    spread evenly.
-    """
-    total = sum(number for _, number in histogram)
-    rank, seen = share * total, 0
-    for bucket, number in histogram:
-        if seen + number >= rank and number:
-            low, high = 2 ** (bucket / 4) - 1, 2 ** ((bucket + 1) / 4) - 1
-            return float(low + (high - low) * (rank - seen) / number) / 1000
-        seen += number
-    return None

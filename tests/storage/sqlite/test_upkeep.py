@@ -13,68 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import DatabaseError, JobNotFound, OutputUnavailable, Refused, UsageError
-from core.model import Ending, NewJob, Outcome, State, View
+from core.errors import DatabaseError, OutputUnavailable, Refused
+from core.model import NewJob, State, View
 from core.queue import Queue
-from core.storage.sqlite.rollups import bucket_of
 from tests.fakes import FakeClock
 from tests.processes import python
 from tests.storage.by_hand import Hand, dump, job_in
 
 # --- pruning
-
-
-def test_nothing_is_pruned_before_its_time(queue: Queue, hand: Hand, clock: FakeClock) -> None:
-    """Completed jobs stay for ever unless the setting says otherwise; the trash is emptied after a week."""
-    kept, thrown = job_in(queue, hand, State.COMPLETED), job_in(queue, hand, State.PURGED)
-    clock.advance(7 * 86400 - 1)
-    assert queue.prune() == 0
-    clock.advance(1)
-    assert queue.prune() == 1
-    assert queue.job(kept).state is State.COMPLETED
-    with pytest.raises(JobNotFound):
-        queue.job(thrown)
-
-
-def test_old_completed_jobs_are_pruned_when_asked_for(queue: Queue, hand: Hand, clock: FakeClock) -> None:
-    """Only completed ones, only old enough ones, with everything that belongs to them."""
-    queue.set("keep-completed", "1h")
-    old = job_in(queue, hand, State.COMPLETED)
-    queue.replay(old)
-    hand.do_next()
-    dead = job_in(queue, hand, State.DEAD)
-    clock.advance(3600)
-    young = job_in(queue, hand, State.COMPLETED)
-    assert queue.prune() == 1
-    assert queue.ids(View()) == [dead, young]
-    tables = dump(queue.path)
-    assert {row[1] for row in tables["attempts"]} == {dead, young}
-    assert tables["history"] == []
-
-
-def test_pruning_works_in_chunks(queue: Queue) -> None:
-    """More jobs than fit into one transaction are all removed."""
-    queue.enqueue_many(NewJob("true") for _ in range(1200))
-    queue.cancel(View())
-    queue.purge(View())
-    assert queue.empty_trash() == 1200
-    assert dump(queue.path)["jobs"] == []
-
-
-def test_pruning_takes_the_output_files_along(queue: Queue, hand: Hand, clock: FakeClock) -> None:
-    """The file of a long output goes with its job, and only that."""
-    files = []
-    for _ in range(2):
-        queue.enqueue("true")
-        (claim,) = hand.claim()
-        path = Path(queue.storage.spool.output_file(claim.attempt_id))
-        path.write_bytes(b"x" * 100_000)
-        hand.step([(claim, Ending(Outcome.SUCCEEDED, exit_code=0, output_bytes=100_000))])
-        files.append(path)
-    assert (queue.output(1).size(), queue.output(1).path) == (100_000, str(files[0]))
-    queue.purge(1)
-    queue.empty_trash()
-    assert [path.exists() for path in files] == [False, True]
 
 
 def test_old_minutes_are_pruned(queue: Queue, hand: Hand, clock: FakeClock) -> None:
@@ -98,78 +44,6 @@ def test_pruning_nothing_writes_nothing(queue: Queue, hand: Hand) -> None:
 
 
 # --- rollups
-
-
-def test_metrics_add_up_what_happened(queue: Queue, hand: Hand, clock: FakeClock) -> None:
-    """Totals by window, a share of successes, and minutes without a gap."""
-    for outcome in (Outcome.SUCCEEDED, Outcome.SUCCEEDED, Outcome.FAILED, Outcome.LOST, Outcome.CANCELLED):
-        queue.enqueue("true", max_attempts=1)
-        clock.advance(3)
-        hand.do_next(outcome)
-        queue.cancel(View(states=(State.PENDING,)))
-    found = queue.metrics(600)
-    assert (found.enqueued, found.succeeded, found.failed, found.dead) == (5, 2, 1, 1)
-    assert found.success_share == pytest.approx(2 / 3)
-    assert found.per_s == pytest.approx(3 / 600)
-    clock.advance(120)
-    queue.enqueue("true")
-    minutes = queue.minutes(5)
-    assert [minute.enqueued for minute in minutes] == [0, 0, 5, 0, 1]
-    assert (minutes[2].succeeded, minutes[2].failed, minutes[2].dead) == (2, 1, 1)
-    assert minutes[2].run_s == pytest.approx(0.05)
-    assert minutes[2].wait_s == pytest.approx(15)
-    assert [round(minute.at.timestamp()) - round(minutes[0].at.timestamp()) for minute in minutes] == [
-        0, 60, 120, 180, 240
-    ]  # fmt: skip
-    clock.advance(600)
-    assert queue.metrics(60).enqueued == 0
-    assert queue.metrics(60).success_share is None
-
-
-@pytest.mark.parametrize("runs_ms", [[5], [0], [0, 0, 1], list(range(1, 1001)), [10] * 90 + [60_000] * 10, [1 << 40]])
-def test_percentiles_are_within_a_step_of_the_truth(queue: Queue, hand: Hand, runs_ms: list[int]) -> None:
-    """The histogram's steps are 19 %, and that is how far a percentile may be off."""
-    queue.enqueue_many(NewJob("true") for _ in runs_ms)
-    claimed = hand.claim(len(runs_ms))
-    hand.step(
-        [
-            (claim, Ending(Outcome.SUCCEEDED, exit_code=0, run_ms=run_ms))
-            for claim, run_ms in zip(claimed, runs_ms, strict=True)
-        ]
-    )
-    found = queue.metrics(60)
-    for value, share in ((found.run_p50_s, 0.50), (found.run_p95_s, 0.95)):
-        assert value is not None
-        truth = sorted(runs_ms)[max(0, round(share * len(runs_ms)) - 1)]
-        assert truth * 0.83 - 1 <= value * 1000 <= truth * 1.2 + 1
-
-
-def test_buckets_grow_with_the_duration() -> None:
-    """Each bucket holds what the next one does not, from 0 ms on."""
-    assert bucket_of(0) == 0
-    buckets = [bucket_of(milliseconds) for milliseconds in range(100_000)]
-    assert buckets == sorted(buckets)
-    assert bucket_of(-5) == 0
-
-
-def test_a_retry_waits_from_when_it_is_due(queue: Queue, hand: Hand, clock: FakeClock) -> None:
-    """The back-off is not counted as waiting for a slot."""
-    queue.enqueue("true")
-    hand.do_next(Outcome.FAILED)
-    clock.advance(2.5)
-    hand.do_next()
-    wait = queue.metrics(60).wait_p95_s
-    assert wait is not None
-    assert wait == pytest.approx(0.5, rel=0.2)
-
-
-def test_the_oldest_pending_job_is_found_among_the_next(queue: Queue, hand: Hand, clock: FakeClock) -> None:
-    """Since when it has been due, not since when it exists."""
-    assert queue.oldest_pending_at() is None
-    job = queue.enqueue("true")
-    clock.advance(60)
-    queue.enqueue("true", priority=5)
-    assert queue.oldest_pending_at() == job.enqueued_at
 
 
 # --- copies
@@ -329,48 +203,6 @@ def test_leftover_files_are_removed_and_no_others(queue: Queue, hand: Hand) -> N
     assert os.path.getsize(queue.path) > 0
 
 
-def test_why_a_job_waits(queue: Queue, hand: Hand, clock: FakeClock) -> None:
-    """Every reason there is, in a few words, with the time when time alone mends it."""
-    from core.clock import to_datetime
-    from core.model import Phase
-
-    def told(job_id: int) -> tuple[Phase, str]:
-        waiting = queue.waiting(job_id)
-        assert waiting is not None
-        return waiting.phase, waiting.reason
-
-    later = queue.enqueue("true", run_at=to_datetime(clock.now_ms() + 1000)).id
-    assert told(later) == (Phase.DELAYED, "it was scheduled for later")
-    job_id = queue.enqueue("true", queue="media").id
-    assert told(job_id) == (Phase.READY, "it is due; the next free slot takes it in its turn")
-    queue.limit("media", 0)
-    assert told(job_id) == (Phase.HELD, "queue media has a limit of 0")
-    queue.limit("media", 1)
-    running = queue.enqueue("true", queue="media", priority=1).id
-    hand.claim()
-    assert told(job_id) == (Phase.HELD, f"queue media runs 1 of at most 1: job {running}")
-    queue.limit("media", None)
-    queue.pause("media")
-    assert told(job_id) == (Phase.HELD, "queue media is paused")
-    queue.pause()
-    assert told(job_id) == (Phase.HELD, "everything is paused")
-    assert queue.waiting(running) is None
-    queue.resume()
-    queue.resume("media")
-    hand.do_next(Outcome.FAILED)
-    assert told(job_id) == (Phase.RETRYING, "it waits for its next attempt")
-    queue.retry(job_id)
-    running = queue.enqueue("true", priority=1).id
-    hand.claim()
-    assert told(job_id) == (Phase.READY, "it is due, and every slot is busy; the next free one takes it in its turn")
-    hand.die()
-    no_one = "no worker is alive; start one with 'queuectl worker'"
-    assert told(job_id) == (Phase.READY, no_one)
-    assert told(later) == (Phase.DELAYED, f"it was scheduled for later; also, {no_one}")
-    queue.pause()
-    assert told(job_id) == (Phase.HELD, f"everything is paused; also, {no_one}")
-
-
 def test_doctor_says_that_the_shell_is_gone(queue: Queue, tmp_path: Path) -> None:
     """Every job would fail; the default is always there."""
     assert "shell" not in findings(queue, "error")
@@ -381,37 +213,6 @@ def test_doctor_says_that_the_shell_is_gone(queue: Queue, tmp_path: Path) -> Non
     assert "shell" not in findings(queue, "error")
     shell.unlink()
     assert "shell" in findings(queue, "error")
-
-
-def test_what_is_due_is_due_by_the_clock(queue: Queue, clock: FakeClock) -> None:
-    """No worker lives to find it so: it is not delayed any more, and it waits since it was due."""
-    from core.clock import to_datetime
-
-    due = to_datetime(clock.now_ms() + 1000)
-    queue.enqueue_many(NewJob("true", queue=name, run_at=due) for name in ("a", "a", "b"))
-    queue.enqueue("true", queue="b", run_at=to_datetime(clock.now_ms() + 3_600_000))
-    assert (queue.counts().delayed, queue.oldest_pending_at()) == (4, None)
-    clock.advance(2.0)
-    assert queue.counts().delayed_by_queue == {"b": 1}
-    assert [(lane.name, lane.delayed) for lane in queue.queues()] == [("a", 0), ("b", 1)]
-    assert queue.oldest_pending_at() == due
-
-
-def test_lanes_come_and_go_with_what_they_hold(queue: Queue) -> None:
-    """A lane that has neither jobs nor a flag nor a limit is not kept."""
-    from core.errors import QueueNotFound
-
-    with pytest.raises(QueueNotFound):
-        queue.resume("media")
-    queue.limit("media", 2)
-    queue.pause("media")
-    (lane,) = queue.queues()
-    assert (lane.name, lane.is_paused, lane.limit) == ("media", True, 2)
-    queue.resume("media")
-    queue.limit("media", None)
-    assert queue.queues() == []
-    with pytest.raises(UsageError):
-        queue.limit("media", -1)
 
 
 def test_reading_from_many_threads_at_once(queue: Queue) -> None:

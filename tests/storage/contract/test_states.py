@@ -13,7 +13,8 @@ from core.model import FAILURES, Act, NewJob, Outcome, State
 from core.queue import Queue
 from core.rules.states import MAX_INTERRUPTS, Verb, states_of
 from tests.fakes import FakeClock
-from tests.storage.by_hand import ENDINGS, Hand, dump, job_in
+from tests.storage.by_hand import ENDINGS, Hand, job_in
+from tests.storage.contract.engines import contents
 
 DO: dict[Verb, Callable[[Queue, int], Act]] = {
     Verb.CANCEL: lambda queue, job_id: queue.cancel(job_id),
@@ -55,11 +56,11 @@ def test_an_allowed_verb_leads_where_the_table_says(queue: Queue, hand: Hand, ve
 def test_a_refused_verb_changes_not_one_row(queue: Queue, hand: Hand, verb: Verb, state: State) -> None:
     """Every other move raises and leaves every table as it was."""
     job_id = job_in(queue, hand, state)
-    before = dump(queue.path)
+    before = contents(queue)
     with pytest.raises(InvalidTransition) as raised:
         DO[verb](queue, job_id)
     assert (raised.value.job_id, raised.value.state, raised.value.verb) == (job_id, state.value, verb.value)
-    assert dump(queue.path) == before
+    assert contents(queue) == before
 
 
 @pytest.mark.parametrize("verb", list(Verb))
@@ -69,10 +70,10 @@ def test_a_job_that_is_not_there_is_an_error_that_changes_nothing(
 ) -> None:
     """No verb is silent about an unknown job, whatever it was called."""
     queue.enqueue("true")
-    before = dump(queue.path)
+    before = contents(queue)
     with pytest.raises(JobNotFound):
         DO[verb](queue, reference)  # type: ignore[arg-type]
-    assert dump(queue.path) == before
+    assert contents(queue) == before
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
@@ -150,18 +151,18 @@ def test_an_attempt_is_recorded_once(queue: Queue, hand: Hand) -> None:
     queue.enqueue("true")
     (claim,) = hand.claim()
     assert len(hand.record(claim)) == 1
-    before = dump(queue.path)
+    before = contents(queue)
     assert not hand.record(claim, Outcome.FAILED)
-    assert dump(queue.path) == before
+    assert contents(queue) == before
 
 
 def test_an_ending_of_an_unknown_attempt_does_nothing(queue: Queue, hand: Hand) -> None:
     """An attempt that was pruned meanwhile is nobody's business any more."""
     queue.enqueue("true")
     (claim,) = hand.claim()
-    before = dump(queue.path)
+    before = contents(queue)
     assert not hand.record(claim._replace(attempt_id=12345))
-    assert dump(queue.path) == before
+    assert contents(queue) == before
 
 
 def test_a_claim_that_is_given_back_leaves_no_trace(queue: Queue, hand: Hand, clock: FakeClock) -> None:
