@@ -22,6 +22,10 @@ def as_text(lines: Sequence[Line]) -> str:
     return "\n".join(printed)
 
 
+#: Whom README names: programs that run shell commands and keep what became of them, as ours does.
+_PROGRAMS = ("task-spooler", "nq", "GNU parallel --joblog")
+
+
 def _spread(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(
         text.rjust(width) if column in _RIGHT else text.ljust(width)
@@ -42,12 +46,16 @@ def for_readme(lines: Sequence[Line]) -> list[str]:
     said = []
     if (true := found.get("`/bin/true` jobs, 2 slots")) and true.ratio is not None:
         peers = [
-            f"{line.ratio:.1f} times {line.against}"
+            f", {line.ratio:.1f} of {line.against}"
             for line in lines
-            if line.what.startswith("`/bin/true` jobs beside") and line.ratio is not None
+            if line.what.startswith("`/bin/true` jobs beside") and line.against in _PROGRAMS and line.ratio is not None
         ]
-        beside = f"; beside {', '.join(peers)}" if peers else ""
-        said.append(f"{_number(true.ours)} `/bin/true` jobs a second, {true.ratio:.2f} of bare `xargs -P2`{beside}")
+        longer = next((line for line in lines if line.what.startswith("`sleep 0.15` jobs, 2 slots")), None)
+        with_longer = "" if longer is None or longer.ratio is None else f"; {longer.ratio:.2f} of it for jobs of 0.15 s"
+        said.append(
+            f"{_number(true.ours)} `/bin/true` jobs a second with two slots, {true.ratio:.2f} of bare `xargs -P2`"
+            f"{with_longer}{''.join(peers)}"
+        )
     if (start := next((line for line in lines if line.what.startswith("commit to start, p50")), None)) is not None:
         said.append(f"{_number(start.ours)} ms from enqueue in one process to the command's start in another (median)")
     if (claim := found.get("one claim, 1,000,000 waiting")) and claim.ratio is not None:
