@@ -16,7 +16,7 @@ FITS := import sqlite3, sys; sys.exit(sys.version_info < (3, 10) or sqlite3.sqli
 CLEAN := .venv .venv-* dist build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
 	snapshot_report.html
 
-.PHONY: help run demo test check lint format bench bench-short fuzz torture torture-short torture-mutants screenshots docs dist clean
+.PHONY: help run demo test test-textual check lint format bench bench-short fuzz torture torture-short torture-mutants screenshots docs dist clean
 .NOTPARALLEL:
 
 help: ## show this list
@@ -30,6 +30,27 @@ demo: $(READY) ## open the dashboard on a throw-away queue full of jobs
 
 test: $(READY) ## run the tests (PYTEST_ARGS=tests/unit for some of them)
 	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+
+# The snapshots are drawn with the pinned Textual and so are not compared; what never touches Textual is left out.
+TEXTUAL_TESTS ?= tests/tui --ignore tests/tui/test_snapshots.py --ignore tests/tui/test_gateway.py \
+	--ignore tests/tui/test_orphans.py --ignore tests/tui/test_format.py --ignore tests/tui/test_window.py
+
+test-textual: $(READY) ## run the dashboard's tests on the lowest and the newest Textual that pyproject.toml allows
+	@lowest=$$(sed -n 's/^dependencies = .*"textual>=\([0-9.]*\)".*/\1/p' pyproject.toml); \
+	version() { "$$1" -c 'from importlib.metadata import version; print(version("textual"))'; }; \
+	for wanted in "textual==$$lowest" textual; do \
+		python=.venv-$$wanted/bin/python; \
+		[ -x "$$python" ] || $(BIN)/python -m venv ".venv-$$wanted" || exit 1; \
+		"$$python" -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1" || exit 1; \
+		"$$python" -m pip install --quiet --editable . --group dev || exit 1; \
+		"$$python" -m pip install --quiet --upgrade "$$wanted" || exit 1; \
+		if [ "$$(version "$$python")" = "$$(version $(BIN)/python)" ]; then \
+			echo "Textual $$(version "$$python") is the pinned one: make test has run its tests"; \
+			continue; \
+		fi; \
+		echo "Testing the dashboard on Textual $$(version "$$python")"; \
+		"$$python" -m pytest -n auto --dist worksteal $(TEXTUAL_TESTS) || exit 1; \
+	done
 
 check: lint test ## everything a change must pass
 

@@ -95,11 +95,16 @@ _ANSI_LIGHT = {"muted": "ansi_black", "cursor": "ansi_cyan", "cursor-blurred": "
 _OURS = frozenset(_ANSI_DARK)
 
 
+def has_terminal_colours(theme: Theme) -> bool:
+    """Return whether a theme takes the terminal's sixteen colours; ``Theme.ansi`` came with Textual 8.2.5 only."""
+    return theme.primary.startswith("ansi_")
+
+
 def own_variables(theme: Theme) -> Mapping[str, str]:
     """Return the style sheet's own variables for a theme: its own, else what its colours make of them."""
     if theme.variables.keys() >= _OURS:
         return {name: theme.variables[name] for name in _OURS}
-    if theme.ansi:
+    if has_terminal_colours(theme):
         made = _ANSI_DARK if theme.dark else _ANSI_LIGHT
     else:
         system = theme.to_color_system().generate()

@@ -6,6 +6,7 @@ from time import monotonic
 
 import pytest
 from textual import events
+from textual.geometry import Region
 from textual.widgets import Input
 
 from core.model import NewJob
@@ -169,3 +170,23 @@ async def test_a_toast_whose_time_is_up_has_some_left_when_it_is_shown(monkeypat
         stage.dashboard.notify("late", timeout=-1)
         await stage.pilot.pause()
         assert stage.toasts() == ["said"]
+
+
+async def test_the_screen_is_painted_anew_when_a_toast_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A toast that was moved by the toasts after it left its picture behind when its time was up."""
+    async with staged(busy_snapshot(), has_toasts=True) as stage:
+        painted: list[tuple[object, ...]] = []
+        original = DashboardScreen.refresh
+
+        def refresh(self: DashboardScreen, *regions: Region, **what: bool) -> DashboardScreen:
+            painted.append(regions)
+            return original(self, *regions, **what)
+
+        monkeypatch.setattr(DashboardScreen, "refresh", refresh)
+        stage.dashboard.notify("gone soon", timeout=0.2)
+        for _ in range(3000):
+            await stage.pilot.pause(0.01)
+            if () in painted:
+                break
+        assert () in painted
+        assert not stage.dashboard.query("Toast")

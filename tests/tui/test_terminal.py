@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,21 @@ def test_bytes_that_are_no_text_are_replaced_and_end_nothing(tmp_path: Path) -> 
         assert b"Traceback" not in program.output
 
 
-@pytest.mark.parametrize("noise", [b"\x1b[113;5:3u", b"\x1b[99999999999999999999u", b"\x1b[:;1u", b"\x1b[99999999u"])
+#: Textual reads colons in a sequence since 8.2.7; before, it took such a sequence for keys that were typed.
+without_colons = pytest.mark.skipif(
+    [int(part) for part in version("textual").split(".")[:3]] < [8, 2, 7], reason="this Textual types the sequence"
+)
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        pytest.param(b"\x1b[113;5:3u", marks=without_colons),
+        b"\x1b[99999999999999999999u",
+        pytest.param(b"\x1b[:;1u", marks=without_colons),
+        b"\x1b[99999999u",
+    ],
+)
 def test_sequences_without_sense_end_nothing(noise: bytes, tmp_path: Path) -> None:
     """What is typed after them works."""
     with start(tmp_path / "queue.db", "--no-worker") as program:
