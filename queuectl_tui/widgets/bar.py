@@ -10,7 +10,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from queuectl_tui.format import clip, width
-from queuectl_tui.widgets.palette import styles_of
+from queuectl_tui.widgets.theme_styles import styles_of
 
 
 class Part(NamedTuple):

@@ -18,22 +18,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 from textual import events
 from textual.geometry import Region, Size
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
 from core.model import Job, Key, Row, Sort, View
 from queuectl_tui.snapshot import Pane, PaneData
 from queuectl_tui.toasts import toast
-from queuectl_tui.widgets import table_messages
 from queuectl_tui.widgets.line_painter import BLANK, LinePainter, Look, RowStyles
 from queuectl_tui.widgets.measured_view import MeasuredView
 from queuectl_tui.widgets.selection import CursorPosition, Marks, follow, id_at
 
 PREFIX = "job-table--"
+
+
+class TableMessage(Message, namespace="job_table"):
+    """A fact about the table of one pane."""
+
+    def __init__(self, pane: Pane) -> None:
+        super().__init__()
+        self.pane = pane
 
 
 class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
@@ -61,12 +69,49 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
     }
     """
 
-    CursorMoved: TypeAlias = table_messages.CursorMoved
-    WindowWanted: TypeAlias = table_messages.WindowWanted
-    RangeWanted: TypeAlias = table_messages.RangeWanted
-    Marked: TypeAlias = table_messages.Marked
-    HeadingClicked: TypeAlias = table_messages.HeadingClicked
-    Opened: TypeAlias = table_messages.Opened
+    class CursorMoved(TableMessage):
+        """The cursor is on another job now, or on none."""
+
+        def __init__(self, pane: Pane, job: Job | None) -> None:
+            super().__init__(pane)
+            self.job = job
+
+    class WindowWanted(TableMessage):
+        """Rows are on screen, or will soon be, that are not loaded."""
+
+        def __init__(self, pane: Pane, start: int, length: int) -> None:
+            super().__init__(pane)
+            self.start = start
+            self.length = length
+
+    class RangeWanted(TableMessage):
+        """The range that is being drawn covers lines that were never loaded; ``JobTable.learn`` takes their ids."""
+
+        def __init__(self, pane: Pane, start: int, length: int) -> None:
+            super().__init__(pane)
+            self.start = start
+            self.length = length
+
+    class Marked(TableMessage):
+        """Another number of jobs is marked now."""
+
+        def __init__(self, pane: Pane, count: int) -> None:
+            super().__init__(pane)
+            self.count = count
+
+    class HeadingClicked(TableMessage):
+        """A heading was clicked: id, try, queue, command, due, time, exit, took, reason or age."""
+
+        def __init__(self, pane: Pane, column: str) -> None:
+            super().__init__(pane)
+            self.column = column
+
+    class Opened(TableMessage):
+        """A job was double-clicked."""
+
+        def __init__(self, pane: Pane, job: Job) -> None:
+            super().__init__(pane)
+            self.job = job
 
     def __init__(self, pane: Pane, *, id: str | None = None) -> None:
         self.pane = pane
@@ -324,7 +369,7 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
     def _stretch(self, shift: int = 0) -> None:
         missing = self._marks.stretch(self._position.line, self._data, shift)
         if missing is not None:
-            self.post_message(table_messages.RangeWanted(self.pane, missing[0], missing[1] - missing[0] + 1))
+            self.post_message(self.RangeWanted(self.pane, missing[0], missing[1] - missing[0] + 1))
 
     def _settle(self) -> None:
         """Paint and report what has changed, and ask for rows that are missing."""
@@ -337,11 +382,11 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
         self._repaint()
         job_id = None if self.cursor_job is None else self.cursor_job.id
         if job_id != before_id:
-            self.post_message(table_messages.CursorMoved(self.pane, self.cursor_job))
+            self.post_message(self.CursorMoved(self.pane, self.cursor_job))
         mark_count = self._marks.count(self._data.total)
         if mark_count != self.mark_count:
             self.mark_count = mark_count
-            self.post_message(table_messages.Marked(self.pane, mark_count))
+            self.post_message(self.Marked(self.pane, mark_count))
         self._ask()
 
     def _ask(self) -> None:
@@ -355,7 +400,7 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
         wanted = self.window_wanted()
         if wanted != self._asked:
             self._asked = wanted
-            self.post_message(table_messages.WindowWanted(self.pane, *wanted))
+            self.post_message(self.WindowWanted(self.pane, *wanted))
 
     # --- size and scroll position, without layouts
 
@@ -491,7 +536,7 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
         if line < 0:
             column = self._painter.columns.heading_at(offset.x)
             if column:
-                self.post_message(table_messages.HeadingClicked(self.pane, column))
+                self.post_message(self.HeadingClicked(self.pane, column))
         elif line + self._position.top < self._data.total:
             self._go(self._position.top + line)
 
@@ -501,4 +546,4 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
         if event.chain != 2 or event.button != 1 or offset is None or self.cursor_job is None:
             return
         if offset.y - self._show_heading == self._position.line - self._position.top:
-            self.post_message(table_messages.Opened(self.pane, self.cursor_job))
+            self.post_message(self.Opened(self.pane, self.cursor_job))

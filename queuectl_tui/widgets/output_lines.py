@@ -53,8 +53,8 @@ class Row(NamedTuple):
     start: int
 
 
-class Palette(NamedTuple):
-    """How things look; a new palette needs ``OutputLines.clear``."""
+class OutputStyles(NamedTuple):
+    """How things look; other styles need ``OutputLines.clear``."""
 
     base: Style
     placeholder: Style
@@ -126,11 +126,11 @@ class OutputLines:
         match = pattern_of(self.query_text).search(plain)
         return cell_len(plain[: match.start()]) if match is not None else 0
 
-    def rows(self, line: int, palette: Palette, console: Console) -> list[Row]:
+    def rows(self, line: int, styles: OutputStyles, console: Console) -> list[Row]:
         """Return the rows that a line takes; one while lines are not folded."""
         rows = self._rows.get(line)
         if rows is None:
-            text, style = self._text(line, palette)
+            text, style = self._text(line, styles)
             points = fold_points(text.plain, self.fold_width) if self.fold_width else []
             pieces = text.divide(points) if points else [text]
             rows = [
@@ -144,25 +144,25 @@ class OutputLines:
             self._rows.move_to_end(line)
         return rows
 
-    def _text(self, line: int, palette: Palette) -> tuple[Text, Style]:
+    def _text(self, line: int, styles: OutputStyles) -> tuple[Text, Style]:
         """Return a line and the style that lies under it."""
         if self.is_reading:
             share = self.index.size / max(1, self._source.size())
-            return Text(f"Reading {share:.0%}"), palette.placeholder
+            return Text(f"Reading {share:.0%}"), styles.placeholder
         if line >= max(1, self.count):
-            return Text(self.footer), palette.footer
+            return Text(self.footer), styles.footer
         if self.count == 0:
             error = self._source.error
             said = f"The output cannot be read: {clean_line(error)}" if error else self.placeholder
-            return Text(said), palette.placeholder
-        text = shown_text(self.index.line(line), palette.mark)
+            return Text(said), styles.placeholder
+        text = shown_text(self.index.line(line), styles.mark)
         if self.query_text:
-            style = palette.current_match if line == self.match_line else palette.match
+            style = styles.current_match if line == self.match_line else styles.match
             for match in pattern_of(self.query_text).finditer(text.plain):
                 text.stylize(style, match.start(), match.end())
         if self.selection is not None and (span := self.selection.get_span(line)) is not None:
-            text.stylize(palette.selection, span[0], len(text) if span[1] == -1 else span[1])
-        return text, palette.base
+            text.stylize(styles.selection, span[0], len(text) if span[1] == -1 else span[1])
+        return text, styles.base
 
     def selected(self, selection: Selection, limit: int) -> str:
         """Return the text of a selection, of at most ``limit`` lines."""

@@ -16,7 +16,7 @@ from core.text import clean_line
 from queuectl_tui.snapshot import Readable
 from queuectl_tui.widgets.line_search import LineSearch
 from queuectl_tui.widgets.measured_view import MeasuredView
-from queuectl_tui.widgets.output_lines import OutputLines, Palette, Row
+from queuectl_tui.widgets.output_lines import OutputLines, OutputStyles, Row
 
 #: How much of a new output is indexed before the first paint; the rest follows in slices between key presses.
 _FIRST_SLICE_BYTES = 2 << 20
@@ -88,7 +88,7 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
         self._attempt_id: int | None = None
         self._is_extending = False
         self._search: LineSearch | None = None
-        self._palette: Palette | None = None
+        self._output_styles: OutputStyles | None = None
         self._visible: list[RowPosition] | None = None
         self._widest = 0
         self._width = self._height = 1
@@ -380,7 +380,7 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._palette = None
+        self._output_styles = None
         self._lines.clear()
 
     def _repaint(self) -> None:
@@ -398,7 +398,7 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
         strip = row.strip.crop_extend(x, x + width, base).apply_offsets(row.start + x, line)
         if self.is_wrapped or row.strip.cell_length <= x + width:
             return strip
-        return Strip([*strip.crop(0, width - 1), Segment("›", base + self._current_palette().mark)], width)
+        return Strip([*strip.crop(0, width - 1), Segment("›", base + self._current_styles().mark)], width)
 
     def _visible_places(self) -> list[RowPosition]:
         """Return the places of the rows on the screen, from the top."""
@@ -415,12 +415,12 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
         return len(self._rows(line)) if self.is_wrapped else 1
 
     def _rows(self, line: int) -> list[Row]:
-        return self._lines.rows(line, self._current_palette(), self.app.console)
+        return self._lines.rows(line, self._current_styles(), self.app.console)
 
-    def _current_palette(self) -> Palette:
-        if self._palette is None:
+    def _current_styles(self) -> OutputStyles:
+        if self._output_styles is None:
             style = self.get_component_rich_style
-            self._palette = Palette(
+            self._output_styles = OutputStyles(
                 base=self.rich_style,
                 placeholder=style("output-view--placeholder"),
                 footer=style("output-view--footer"),
@@ -429,7 +429,7 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
                 current_match=style("output-view--current-match"),
                 selection=self.screen.get_component_rich_style("screen--selection"),
             )
-        return self._palette
+        return self._output_styles
 
     # --- selecting with the mouse
 

@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from queuectl_tui.format import compact
 from queuectl_tui.snapshot import PULSES_KEPT_S, Snapshot
-from queuectl_tui.widgets.palette import styles_of
+from queuectl_tui.widgets.theme_styles import styles_of
 
 _UP = " ▁▂▃▄▅▆▇█"
 _ASCII_UP = " .:-=+*##"
