@@ -175,6 +175,11 @@ async def test_a_toast_whose_time_is_up_has_some_left_when_it_is_shown(monkeypat
 async def test_the_screen_is_painted_anew_when_a_toast_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A toast that was moved by the toasts after it left its picture behind when its time was up."""
     async with staged(busy_snapshot(), has_toasts=True) as stage:
+        await stage.be_whole()
+        stage.dashboard.notify("here to stay", timeout=600)
+        while not stage.dashboard.query("Toast"):
+            await stage.pilot.pause(0.01)
+        await stage.pilot.pause(0.1)
         painted: list[tuple[object, ...]] = []
         original = DashboardScreen.refresh
 
@@ -183,10 +188,9 @@ async def test_the_screen_is_painted_anew_when_a_toast_goes(monkeypatch: pytest.
             return original(self, *regions, **what)
 
         monkeypatch.setattr(DashboardScreen, "refresh", refresh)
-        stage.dashboard.notify("gone soon", timeout=0.2)
-        for _ in range(3000):
+        await stage.dashboard.query("Toast").remove()
+        for _ in range(1000):
             await stage.pilot.pause(0.01)
             if () in painted:
                 break
         assert () in painted
-        assert not stage.dashboard.query("Toast")
