@@ -6,7 +6,7 @@
     ├── Refused                  nothing to act on, or what there is does not allow it; nothing changed
     ├── InvalidTransition        the job's state does not allow this move; nothing changed
     ├── NameTaken                a job of this name exists
-    ├── QueueNotFound            no queue (lane) has this name
+    ├── QueueNotFound            no queue has this name
     ├── WorkerNotFound           no worker has this id
     ├── OutputUnavailable        the attempt has no output to read (yet, or any more)
     ├── Interrupted              whoever was reading had no more use for it

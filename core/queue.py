@@ -454,25 +454,25 @@ class Queue:
         """Return whether everything is paused."""
         return self.storage.queues.is_paused()
 
-    def pause(self, lane: str | None = None) -> None:
+    def pause(self, name: str | None = None) -> None:
         """Claim no more jobs of one queue, or of any; running ones go on. A queue need not have jobs yet."""
-        self._set_paused(lane, True)
+        self._set_paused(name, True)
 
-    def resume(self, lane: str | None = None) -> None:
+    def resume(self, name: str | None = None) -> None:
         """Claim again; raise ``QueueNotFound`` for a queue that has no jobs, pause flag or limit."""
-        self._set_paused(lane, False)
+        self._set_paused(name, False)
 
-    def _set_paused(self, lane: str | None, is_paused: bool) -> None:
-        if lane is None:
+    def _set_paused(self, name: str | None, is_paused: bool) -> None:
+        if name is None:
             self.storage.queues.set_all_paused(is_paused)
         else:
-            self.storage.queues.set_paused(check_queue(lane), is_paused)
+            self.storage.queues.set_paused(check_queue(name), is_paused)
 
-    def limit(self, lane: str, limit: int | None) -> None:
+    def limit(self, name: str, limit: int | None) -> None:
         """Let at most ``limit`` (0 to 1,000,000) jobs of a queue run at once, over all workers; ``None`` lifts it."""
         if limit is not None:
             check_whole(limit, "the limit", 0, MAX_LIMIT)
-        self.storage.queues.set_limit(check_queue(lane), limit)
+        self.storage.queues.set_limit(check_queue(name), limit)
 
     # --- settings
 

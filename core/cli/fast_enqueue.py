@@ -29,9 +29,7 @@ def is_plain_enqueue(arguments: Sequence[str]) -> bool:
 def enqueue(arguments: Sequence[str]) -> int:
     """Add the job of a plain command line, print its number and return the exit code."""
     from core.cli.context import Session
-    from core.interrupt import has_started
 
-    has_started()
     with Session(None, is_json=False, color="auto") as session:
         job_id, left_out = _add(session.named_path(), arguments[-1])
         session.done = f"job {job_id} was added"
@@ -49,11 +47,13 @@ def _add(path: str, command: str) -> tuple[int, Sequence[str]]:
 
     As ``Queue.add`` does it, with one reading of the settings, and without loading what the other verbs need.
     """
+    from core.interrupt import has_started
     from core.rules import environment
     from core.rules.job_input import check_plain, working_directory
     from core.rules.settings import Settings
     from core.storage.open import open_storage
 
+    has_started()
     storage = open_storage(path)
     try:
         settings = Settings(storage.settings.stored())

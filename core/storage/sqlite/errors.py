@@ -46,7 +46,7 @@ _MESSAGES: tuple[tuple[str, type[QueueError], str], ...] = (
 _MISFIT = re.compile(r"no such (table|column|index|trigger)|has no column named|no query solution")
 
 
-class translated:  # noqa: N801  (it reads as a verb: with translated(path))
+class translating_errors:  # noqa: N801  (it reads as a verb: with translating_errors(path))
     """Turn errors of SQLite's and of the system's into ours, but for a name that is taken."""
 
     # no generator: a worker enters this at every turn, and a class costs half

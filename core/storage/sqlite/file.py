@@ -31,7 +31,7 @@ from core.locks import (
 from core.spool import Spool
 from core.storage.sqlite import migrations, reserve
 from core.storage.sqlite.connection import Connections, Held, identity_of, refuse_inherited
-from core.storage.sqlite.errors import translated
+from core.storage.sqlite.errors import translating_errors
 from core.storage.sqlite.file_identity import check_name, check_owner, claim_spool
 from core.storage.sqlite.wakeup import wake_all
 
@@ -100,7 +100,7 @@ class Database:
     # --- opening
 
     def _find_or_create(self, create: bool) -> tuple[int, int]:
-        with translated(self.path):
+        with translating_errors(self.path):
             with _making:
                 if not os.path.lexists(self.path):
                     self._make(create)
@@ -166,7 +166,7 @@ class Database:
             self._open()
 
     def _open(self) -> None:
-        with translated(self.path), self.using() as connection:
+        with translating_errors(self.path), self.using() as connection:
             version = self._version(connection)
             if self.is_read_only:
                 if version == 0:
@@ -190,7 +190,7 @@ class Database:
     def _use_wal(self, connection: sqlite3.Connection) -> None:
         """Turn the write-ahead log on; it stays on, unless a process died just before it did this."""
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            with self._turn(self._connections.mine):
+            with self._write_lock(self._connections.mine):
                 connection.execute("PRAGMA journal_mode = WAL")
 
     @contextlib.contextmanager
@@ -203,7 +203,7 @@ class Database:
         if self.is_read_only or not os.path.exists(self.path + "-wal"):
             yield
             return
-        with translated(self.path), contextlib.closing(self._sqlite("ro")) as reader:
+        with translating_errors(self.path), contextlib.closing(self._sqlite("ro")) as reader:
             try:
                 reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
                 self._version(reader)
@@ -223,7 +223,7 @@ class Database:
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         held = self._connections.mine
-        with self._turn(held):
+        with self._write_lock(held):
             version = self._version(connection)
             if version >= migrations.SCHEMA_VERSION:
                 return
@@ -271,9 +271,9 @@ class Database:
         """Copy the write-ahead log back and cut it to nothing, which frees its room; do without what fails."""
         with (
             contextlib.suppress(QueueError),
-            translated(self.path),
+            translating_errors(self.path),
             self.using() as connection,
-            self._turn(self._connections.mine),
+            self._write_lock(self._connections.mine),
         ):
             connection.execute("PRAGMA wal_checkpoint = TRUNCATE").fetchone()
 
@@ -308,7 +308,7 @@ class Database:
     def _connect(self, held: Held) -> sqlite3.Connection:
         self.check_identity()
         try:
-            with translated(self.path):
+            with translating_errors(self.path):
                 return self._connect_as_allowed(held)
         except DatabaseError:
             self.check_identity()  # it may have gone just now
@@ -378,9 +378,9 @@ class Database:
         """Give a connection for reads that all see the same moment. Fetch whole results; keep it short."""
         with self.using() as connection:
             if connection.in_transaction:
-                yield connection  # a part of what runs: errors are translated there
+                yield connection  # a part of what runs: errors are translating_errors there
                 return
-            with translated(self.path):
+            with translating_errors(self.path):
                 self.check_identity()
                 connection.execute("BEGIN")
                 try:
@@ -410,7 +410,7 @@ class Database:
             raise DatabaseReadOnly(f"{self.path} is open read-only; nothing was changed")
         held = self._connections.enter()
         try:
-            with translated(self.path), self._turn(held):
+            with translating_errors(self.path), self._write_lock(held):
                 connection = self._connections.acquire(held)
                 try:
                     yield from self._transaction(connection, held, is_durable)
@@ -458,7 +458,7 @@ class Database:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
 
-    def _turn(self, held: Held, timeout_s: float | None = None) -> WriteLock:
+    def _write_lock(self, held: Held, timeout_s: float | None = None) -> WriteLock:
         """Take the write lock; ``with`` lets it go. Turns are fair, and no two writers ever reset the WAL at once."""
         lock = held.lock
         if lock is None:
@@ -477,7 +477,7 @@ class Database:
         """Take the locks that a write takes, and give them back; raise ``DatabaseBusy`` after so many seconds."""
         held = self._connections.enter()
         try:
-            with translated(self.path), self._turn(held, patience_s):
+            with translating_errors(self.path), self._write_lock(held, patience_s):
                 connection = self._connections.acquire(held)
                 try:
                     connection.execute(f"PRAGMA busy_timeout = {round(patience_s * 1000)}")
@@ -505,7 +505,7 @@ class Database:
             with self.using() as connection:
                 return int(connection.execute("PRAGMA data_version").fetchone()[0])
         except sqlite3.Error:
-            with translated(self.path):  # only now: idle workers ask fifty times a second
+            with translating_errors(self.path):  # only now: idle workers ask fifty times a second
                 raise
 
 
