@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from core.cli.wording import ago, count, phase, result, size, span
 from core.model import Attempt, Counts, Job, QueueInfo, State, Waiting, WorkerInfo
 from core.output import text_of
 from core.rules.takers import why_none
 from core.text import clean_line, clean_lines
+from core.wording import ago, count, ending_words, phase_word, size, span
 
 #: How much of a command a list shows, in characters.
 COMMAND_SHOWN = 200
@@ -43,10 +43,10 @@ def job_line(job: Job, now: datetime) -> str:
     cells = (
         str(job.id),
         job.name or "-",
-        phase(job, now),
+        phase_word(job, now),
         job.queue,
         f"{job.attempts}/{job.max_attempts}",
-        result(job) or "-",
+        ending_words(job) or "-",
         span((now - job.since).total_seconds()),
         cut(job.command),
     )
@@ -69,7 +69,7 @@ def job_text(
     limit = "none" if job.timeout_s is None else f"{job.timeout_s:g} s"
     called = f" ({clean_line(job.name)})" if job.name else ""
     lines = [
-        f"job {job.id}{called}: {phase(job, now)} since {ago(job.since, now)}",
+        f"job {job.id}{called}: {phase_word(job, now)} since {ago(job.since, now)}",
         f"command: {clean_lines(job.command)}",
         f"cwd: {clean_line(job.cwd)}",
         f"queue: {clean_line(job.queue)}, priority {job.priority}, label {clean_line(job.label or '-')}",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from core.model import Minute
-from queuectl_tui.format import count
+from core.wording import count
 
 #: How far apart two toasts are at least, in seconds: as long as one is shown, so that they do not pile up.
 SPACING_S = 6.0

@@ -13,7 +13,7 @@ from core.errors import InvalidTransition
 from core.model import Job, LastAct, NewJob, State, View
 from core.rules.states import Verb, check, works_on_any
 from core.text import clean_line
-from queuectl_tui.format import count, span
+from core.wording import count, span
 from queuectl_tui.gateway.gateway import Gateway, Selected
 from queuectl_tui.held_keys import HeldKeys
 from queuectl_tui.messages import ActDone, ActRefused

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from core.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, QueueError
 from core.model import State
 from core.text import clean_line
-from queuectl_tui.format import count, span
+from core.wording import count, span
 from queuectl_tui.snapshot import Snapshot
 
 #: How the worker's host ends what it says when results wait.

@@ -8,11 +8,11 @@ from typing import Any
 from core.cli.context import Session
 from core.cli.progress import ProgressBar
 from core.cli.tables import Cell, Column, show_table
-from core.cli.wording import ago, result
 from core.errors import Refused, UsageError
 from core.model import DeadGroup, State, Term, View
 from core.queue import Queue
 from core.rules.units import fingerprint_text
+from core.wording import ago, ending_words
 
 #: The fewest digits that stand for a group.
 _FEWEST_DIGITS = 4
@@ -89,6 +89,6 @@ def _row(group: DeadGroup, now: datetime) -> tuple[object, ...]:
         ago(group.first_at, now),
         ago(group.last_at, now),
         " ".join(group.queues),
-        Cell(result(group.sample) if group.fingerprint is not None else "not read", "red"),
+        Cell(ending_words(group.sample) if group.fingerprint is not None else "not read", "red"),
         group.sample.last_line or group.sample.command,
     )

@@ -14,9 +14,9 @@ from core.cli.job_options import fields_of_object, fields_of_options, json_of
 from core.cli.json_output import print_object
 from core.cli.progress import ProgressBar
 from core.cli.verbs.enqueue import note_missing_directories
-from core.cli.wording import count
 from core.errors import NameTaken, UsageError
 from core.model import NewJob
+from core.wording import count
 
 
 def add_lines(session: Session, options: Namespace) -> int:

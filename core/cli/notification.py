@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from core.cli.context import Session
-from core.cli.wording import result
 from core.model import Job
 from core.text import clean_line
+from core.wording import ending_words
 
 NOTIFY_HELP = "at the end show a notification of this terminal, and ring its bell"
 _TERMINAL = "/dev/tty"
@@ -36,5 +36,5 @@ def notify(session: Session, text: str) -> None:
 
 def notify_of_job(session: Session, job: Job) -> None:
     """Notify of how a job ended."""
-    how = f" ({result(job)})" if result(job) else ""
+    how = f" ({ending_words(job)})" if ending_words(job) else ""
     notify(session, f"job {job.id} is {job.state.value}{how}: {job.command}")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from core.cli.context import Session
 from core.cli.exit_codes import DONE, REFUSED
-from core.cli.wording import count, title
 from core.errors import Refused
 from core.model import Act
 from core.queue import Queue
+from core.wording import count, title
 
 #: Up to so many jobs are named one by one.
 _NAMED = 10

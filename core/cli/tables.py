@@ -7,6 +7,21 @@ from collections.abc import Sequence
 from core.cli.context import Session
 from core.text import clean_line
 
+#: The colour of each state and phase.
+COLOURS = {
+    "pending": "cyan",
+    "ready": "cyan",
+    "delayed": "blue",
+    "retrying": "yellow",
+    "held": "yellow",
+    "running": "green",
+    "unwatched": "yellow",
+    "ended": "yellow",
+    "completed": "dim",
+    "dead": "red",
+    "cancelled": "magenta",
+    "purged": "dim",
+}
 #: The most cells of a terminal for a column that is not the wide one.
 _WIDEST = 32
 #: The fewest cells for the wide column, if its texts are that long.

@@ -8,13 +8,13 @@ from typing import Any
 
 from core.cli.context import Session
 from core.cli.standard_streams import forget
-from core.cli.wording import OUT_OF_REACH, count, pause, title, took
 from core.errors import QueueError
 from core.execution import events
 from core.model import Outcome, State
 from core.output import text_of
 from core.queue import Queue
 from core.text import clean_line, collapse_carriage_returns
+from core.wording import OUT_OF_REACH, count, ending_words, pause, title, took
 
 #: Of an output that long, at most so many lines, each of at most so many characters.
 _TAIL_BYTES = 16 * 1024
@@ -105,7 +105,7 @@ class WorkerLines:
         if decision.state is State.CANCELLED:
             return f"{which} {style('cancelled', 'magenta')}"
         if event.ending.outcome in (Outcome.INTERRUPTED, Outcome.LOST):
-            return f"{which} {style(event.ending.outcome.value, 'yellow')}; it will run again at no cost of an attempt"
+            return f"{which} {style(ending_words(event.ending), 'yellow')}; it will run again at no cost of an attempt"
         failed = style("failed", "yellow")
         when = f"Retrying in {pause(decision.delay_ms / 1000)}…" if decision.delay_ms else "Retrying now…"
         return f"{which} {failed} (attempt {decision.attempts}/{job.max_attempts}). {when} ({reason})"

@@ -31,6 +31,7 @@ from core.errors import InvalidTransition
 from core.model import Decision, Ending, Outcome, Presence, State
 from core.rules.backoff import Backoff, delay_ms
 from core.rules.units import exit_code_matches
+from core.wording import ending_words
 
 #: An interrupted or lost attempt beyond this many in a row makes the job dead.
 MAX_INTERRUPTS = 5
@@ -272,7 +273,7 @@ def decide(
         if interrupts > MAX_INTERRUPTS:
             return Decision(State.DEAD, attempts - 1, interrupts, reason=f"{outcome.value} {interrupts} times")
         return Decision(State.PENDING, attempts - 1, interrupts)
-    reason = describe(ending)
+    reason = ending.error or ending_words(ending)
     own_code = ending.exit_code if outcome in (Outcome.FAILED, Outcome.SIGNALLED) else None
     if dead_exit is not None and own_code is not None and exit_code_matches(own_code, dead_exit):
         return Decision(State.DEAD, attempts, 0, reason=f"{reason} (--dead-exit)")
@@ -281,20 +282,7 @@ def decide(
     return Decision(State.PENDING, attempts, 0, delay_ms=delay_ms(attempts, backoff, jitter_factor), reason=reason)
 
 
-def describe(ending: Ending) -> str:
-    """Return a few words that tell a person how the attempt ended, e.g. ``exit 7`` or ``signal 9``."""
-    if ending.error:
-        return ending.error
-    if ending.outcome is Outcome.TIMED_OUT:
-        return "timed out"
-    if ending.signal is not None:
-        return f"signal {ending.signal}"
-    if ending.exit_code is not None:
-        return f"exit {ending.exit_code}"
-    return str(ending.outcome.value).replace("_", " ")
-
-
 def with_note(ending: Ending, note: str) -> Ending:
     """Return an ending whose error has a note behind it; how a command failed is said before the note, not replaced."""
-    known = ending.error if ending.outcome is Outcome.SUCCEEDED else describe(ending)
+    known = ending.error or ("" if ending.outcome is Outcome.SUCCEEDED else ending_words(ending))
     return ending._replace(error=f"{known}; {note}" if known else note)

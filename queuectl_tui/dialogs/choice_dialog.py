@@ -17,8 +17,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from core.text import clean_line
+from queuectl_tui.cells import clip, flat, pad
 from queuectl_tui.dialogs.dialog import Dialog, dialog_css
-from queuectl_tui.format import clip, flat, pad
 from queuectl_tui.widgets.line_text import word_rows
 
 _WIDE = 56

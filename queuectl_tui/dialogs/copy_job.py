@@ -15,8 +15,8 @@ from core.errors import QueueError
 from core.model import Job
 from core.rules.command_line import command_line
 from core.text import clean_line
+from core.wording import size
 from queuectl_tui.dialogs.copy_menu import CopyMenu
-from queuectl_tui.format import size
 from queuectl_tui.snapshot import Readable
 from queuectl_tui.toasts import toast
 

@@ -12,7 +12,7 @@ from typing import Any
 from textual.app import App, SuspendNotSupported
 
 from core.errors import QueueError
-from queuectl_tui.format import size
+from core.wording import size
 from queuectl_tui.snapshot import JobDetail, Readable
 from queuectl_tui.toasts import toast
 

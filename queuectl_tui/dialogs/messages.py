@@ -13,8 +13,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from core.wording import ago
 from queuectl_tui.dialogs.dialog import Dialog, dialog_css
-from queuectl_tui.format import age
 from queuectl_tui.message_log import LoggedMessage
 
 #: The colour of a message's time, by severity, as a variable of the theme.
@@ -59,7 +59,7 @@ class MessagesScreen(Dialog[None]):
         table.add_column(ratio=1)
         for message in self._messages:
             time = Text(f"{message.at.astimezone():%H:%M:%S}", style=colours[_COLOURS[message.severity]])
-            table.add_row(time, Text(age(message.at, self._now)), Text(message.text))
+            table.add_row(time, Text(ago(message.at, self._now)), Text(message.text))
         return table
 
     def action_close(self) -> None:

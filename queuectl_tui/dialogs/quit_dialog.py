@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from core.wording import count
 from queuectl_tui.dialogs.choice_dialog import Choice, ChoiceScreen
-from queuectl_tui.format import plural
 
 _CHOICES = (
     Choice("leave", "l", "Leave running", "they go on; a worker adopts them"),
@@ -17,4 +17,4 @@ class QuitScreen(ChoiceScreen):
 
     def __init__(self, running: int) -> None:
         verb = "is" if running == 1 else "are"
-        super().__init__("Quit", f"{plural(running, 'job')} {verb} running here.", _CHOICES, closing="Esc stays")
+        super().__init__("Quit", f"{count(running, 'job')} {verb} running here.", _CHOICES, closing="Esc stays")

@@ -9,7 +9,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 from textual.widget import Widget
 
-from queuectl_tui.format import clip, width
+from queuectl_tui.cells import clip, width
 from queuectl_tui.widgets.theme_styles import styles_of
 
 

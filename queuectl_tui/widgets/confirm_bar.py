@@ -17,7 +17,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from core.text import clean_line
-from queuectl_tui.format import clip, count, width
+from core.wording import count
+from queuectl_tui.cells import clip, width
 
 #: Above so many jobs a key is not enough: the count must be typed.
 MAX_BY_KEY = 50

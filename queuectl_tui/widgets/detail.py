@@ -15,7 +15,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from core.model import Attempt, Event, Job, Waiting
-from queuectl_tui.format import clip, width
+from queuectl_tui.cells import clip, width
 from queuectl_tui.widgets import detail_lines
 from queuectl_tui.widgets.detail_lines import Facts, Line
 from queuectl_tui.widgets.measured_view import MeasuredView

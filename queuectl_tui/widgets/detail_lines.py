@@ -15,8 +15,9 @@ from core.model import Attempt, Event, Job, Outcome, Phase, State, Waiting
 from core.rules.job_fields import FIELDS, JobField
 from core.rules.units import format_duration
 from core.text import clean_line, clean_lines
-from queuectl_tui.format import age, clip, clock, countdown, duration, flat, pad, pad_left, plural, size
-from queuectl_tui.format import width as width_of
+from core.wording import ago, clock, count, duration, ending_words, local_time, outcome_words, size, until, used_words
+from queuectl_tui.cells import clip, flat, pad, pad_left
+from queuectl_tui.cells import width as width_of
 from queuectl_tui.widgets.job_line import ASCII, UNICODE, Glyphs, glyph
 from queuectl_tui.widgets.line_text import word_rows
 
@@ -102,7 +103,7 @@ def history(facts: Facts, now: datetime, width: int) -> list[Line]:
         return [(("This job was not changed since it was enqueued.", "muted"),)]
     lines: list[Line] = []
     for event in reversed(facts.history):
-        when = f"{_instant(event.at, now)}  {pad_left(age(event.at, now), 8)}  "
+        when = f"{local_time(event.at, now.tzinfo)}  {pad_left(ago(event.at, now), 8)}  "
         before = _before(event)
         first = before.pop(0) if len(before) == 1 else ""
         undone = "" if event.undone_at is None else " (undone)"
@@ -134,14 +135,14 @@ def _state(job: Job, now: datetime, width: int, signs: Glyphs) -> list[Line]:
     sign, style = glyph(job, now, signs)
     words = [job.state.value]
     if job.state is State.PENDING and job.run_at is not None and job.phase(now) is not Phase.READY:
-        words.append(countdown(job.run_at, now, "retry" if job.phase(now) is Phase.RETRYING else "due"))
+        words.append(f"{'retry' if job.phase(now) is Phase.RETRYING else 'due'} {until(job.run_at, now)}")
     elif job.unwatched is not None and job.unwatched.phase is Phase.ENDED:
         words.append("ended, not yet recorded")
     elif job.state is State.RUNNING and job.started_at is not None:
         words += ["unwatched"] if job.unwatched is not None else []
         words.append(clock((now - job.started_at).total_seconds()))
     elif job.state is not State.PENDING:
-        words.append(age(job.since, now))
+        words.append(ago(job.since, now))
     label = pad("State", LABEL_CELLS)
     return [
         (
@@ -163,50 +164,29 @@ def _reason(facts: Facts, now: datetime, width: int) -> list[Line]:
     if job.last_outcome is None:
         return []
     lines = _field("Ended with", ending(job), width, "" if job.state is State.COMPLETED else "dead")
-    used = _used(job)
+    used = used_words(job.cpu_s, job.max_rss_bytes)
     return lines + _field("Used", used, width) if used else lines
 
 
-def _used(job: Job) -> str:
-    """Return what is known of what the newest attempt used: ``310ms processor time, 104 MB memory``."""
-    parts = [] if job.cpu_s is None else [f"{duration(job.cpu_s)} processor time"]
-    return ", ".join(parts if job.max_rss_bytes is None else [*parts, f"{size(job.max_rss_bytes)} memory"])
-
-
 def ending(job: Job) -> str:
-    """Return how the newest attempt ended: ``exit 1 after 2.4s``, with the error when there is one."""
-    words = exit_words(job.last_outcome, job.last_exit_code, job.last_signal)
-    error = clean_line(job.last_error or "")
-    took = f" after {duration(job.run_s)}" if job.run_s is not None else ""
-    if error.startswith(words):  # it says the same, and maybe more
-        return error + took if error == words else error
-    return f"{words}{took}: {error}" if error else words + took
-
-
-def exit_words(outcome: Outcome | None, exit_code: int | None, signal: int | None) -> str:
-    """Return how an attempt ended in a word or two: ``exit 1``, ``signal 9``, ``timed out``."""
-    if outcome is None:
-        return "running"
-    if outcome in (Outcome.SUCCEEDED, Outcome.FAILED) and exit_code is not None:
-        return f"exit {exit_code}"
-    if outcome is Outcome.SIGNALLED and signal is not None:
-        return f"signal {signal}"
-    return outcome.value.replace("_", " ")
+    """Return how the newest attempt ended and after how long: ``exit 1 after 2.4s``."""
+    words = ending_words(job)
+    if job.run_s is None or job.last_outcome is Outcome.SPAWN_ERROR:
+        return words
+    return f"{words}{',' if '; ' in words else ''} after {duration(job.run_s)}"
 
 
 def _times(job: Job, now: datetime, width: int) -> list[Line]:
     times = [("Enqueued", job.enqueued_at), ("Started", job.started_at), ("Finished", job.finished_at)]
-    lines = [line for name, at in times if at is not None for line in _moment(name, at, age(at, now), now, width)]
+    lines = [line for name, at in times if at is not None for line in _moment(name, at, ago(at, now), now, width)]
     if job.state is State.PENDING and job.run_at is not None:
-        lines += _moment("Due", job.run_at, countdown(job.run_at, now, "due").removeprefix("due "), now, width)
+        lines += _moment("Due", job.run_at, until(job.run_at, now), now, width)
     return lines
 
 
 def _moment(name: str, at: datetime, relative: str, now: datetime, width: int) -> list[Line]:
-    label = pad(name, LABEL_CELLS)
-    return [
-        ((label, "label"), (_instant(at, now), ""), (clip(f"  {relative}", max(0, width - LABEL_CELLS - 19)), "muted"))
-    ]
+    label, behind = pad(name, LABEL_CELLS), clip(f"  {relative}", max(0, width - LABEL_CELLS - 19))
+    return [((label, "label"), (local_time(at, now.tzinfo), ""), (behind, "muted"))]
 
 
 def _settings(job: Job) -> list[tuple[str, str]]:
@@ -214,7 +194,7 @@ def _settings(job: Job) -> list[tuple[str, str]]:
         ("Attempts", f"{job.attempts} of {job.max_attempts}"),
         ("Back-off", _back_off(job)),
         ("Timeout", format_duration(job.timeout_s) if job.timeout_s else "none"),
-        ("Lost", plural(job.interrupts, "time") if job.interrupts else ""),
+        ("Lost", count(job.interrupts, "time") if job.interrupts else ""),
         *((field.label, _value(field, getattr(job, field.name))) for field in FIELDS if field.name not in _ELSEWHERE),
     ]
     return [(name, value) for name, value in told if value]
@@ -267,16 +247,11 @@ def _indented(text: str, indent: int, width: int) -> list[Line]:
 def _split(value: str) -> list[str]:
     lines = value[:_VALUE_MAX].rstrip("\n").split("\n")[:_VALUE_LINES_MAX]
     left_out = len(value.rstrip("\n")) - len("\n".join(lines))
-    return [*lines, f"… {plural(left_out, 'more character')}"] if left_out > 0 else lines
+    return [*lines, f"… {count(left_out, 'more character')}"] if left_out > 0 else lines
 
 
 def _folded(text: str, width: int) -> list[str]:
     return word_rows(flat(clean_line(text[:_VALUE_MAX])), max(8, width))
-
-
-def _instant(at: datetime, now: datetime) -> str:
-    """Return an instant as ISO in the time zone of ``now``, always 19 cells."""
-    return f"{at.astimezone(now.tzinfo):%Y-%m-%d %H:%M:%S}"
 
 
 # --- attempts and history
@@ -309,7 +284,7 @@ def _attempt_cells(attempt: Attempt, job: Job, now: datetime, signs: Glyphs) -> 
         "delayed": signs.delayed,
         "running": signs.running,
     }.get(style, signs.dead)
-    word = attempt.outcome.value.replace("_", " ") if attempt.outcome is not None else "running"
+    word = outcome_words(attempt.outcome) if attempt.outcome is not None else "running"
     is_running = attempt.ended_at is None
     took = clock((now - attempt.started_at).total_seconds()) if is_running else ""
     if is_running and job.unwatched is not None:
@@ -317,17 +292,17 @@ def _attempt_cells(attempt: Attempt, job: Job, now: datetime, signs: Glyphs) -> 
         took = took if job.unwatched.phase is Phase.UNWATCHED else ""
     if attempt.run_s is not None:
         took = duration(attempt.run_s)
-    code = exit_words(attempt.outcome, attempt.exit_code, attempt.signal)
+    code = signs.nothing if attempt.exit_code is None else f"exit {attempt.exit_code}"
     if attempt.stop_requested and is_running:
         code = f"{attempt.stop_requested} asked"
-    elif code == word:
-        code = signs.nothing if attempt.exit_code is None else f"exit {attempt.exit_code}"
+    elif attempt.outcome is Outcome.SIGNALLED and attempt.signal is not None:
+        code = f"signal {attempt.signal}"
     return {
         "outcome": (f"{sign} {word}", style),
         "exit": (code, ""),
         "took": (took, ""),
-        "started": (_instant(attempt.started_at, now), "muted"),
-        "age": (age(attempt.started_at, now), "muted"),
+        "started": (local_time(attempt.started_at, now.tzinfo), "muted"),
+        "age": (ago(attempt.started_at, now), "muted"),
         "output": (size(attempt.output_bytes) if attempt.output_bytes is not None else "", "muted"),
         "cpu": (duration(attempt.cpu_s) if attempt.cpu_s is not None else "", "muted"),
         "memory": (size(attempt.max_rss_bytes) if attempt.max_rss_bytes is not None else "", "muted"),
@@ -339,7 +314,7 @@ def _before(event: Event) -> list[str]:
     before = event.before
     if "state" in before:
         spent = before.get("attempts")
-        after = f" after {plural(spent, 'attempt')}" if isinstance(spent, int) and spent else ""
+        after = f" after {count(spent, 'attempt')}" if isinstance(spent, int) and spent else ""
         return [f"was {clean_line(str(before['state']))}{after}"]
     return [f"{_field_name(name)} was {_field_value(name, value)}" for name, value in before.items()]
 

@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from core.errors import UsageError
 from core.rules.filters import parse_filter
 from core.text import clean_line
-from queuectl_tui.format import count
+from core.wording import count
 
 #: How long the text must stand still before it is applied, in seconds.
 DEBOUNCE_S = 0.1

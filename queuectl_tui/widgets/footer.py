@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textual import events
 from textual.message import Message
 
-from queuectl_tui.format import count
+from core.wording import count
 from queuectl_tui.keymap import Action, footer_actions, key_name
 from queuectl_tui.widgets.bar import Bar, Part
 

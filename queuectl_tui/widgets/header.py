@@ -7,7 +7,8 @@ from datetime import datetime
 
 from core.model import State, WorkerInfo
 from core.text import clean_line
-from queuectl_tui.format import clip_middle, span, span_up
+from core.wording import span, span_up
+from queuectl_tui.cells import clip_middle
 from queuectl_tui.snapshot import Snapshot
 from queuectl_tui.troubles import Trouble
 from queuectl_tui.widgets.bar import Bar, Part

@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from core.model import Job, Outcome, Phase, State
+from core.model import Job, Phase, State
 from core.text import clean_line
-from queuectl_tui.format import ELLIPSIS, age, clip, clock, due, duration, flat, pad, pad_left, span_up, width
+from core.wording import ago, clock, due, duration, ending_words, until
+from queuectl_tui.cells import ELLIPSIS, clip, flat, pad, pad_left, width
 from queuectl_tui.snapshot import Pane
 
 #: A stretch of text and the component class (without its prefix) that colours it; "" is the pane's own colour.
@@ -201,22 +202,6 @@ def spare_cells(columns: Columns, tail: Parts) -> int:
     return _cells_of(columns.tails) - 1 - sum(width(text) for text, _ in tail)
 
 
-def reason(job: Job) -> str:
-    """Return a few words on why a job is dead: ``exit 1``, ``signal 9``, ``timed out``, ``lost 6 times``."""
-    outcome = job.last_outcome
-    if outcome is Outcome.TIMED_OUT:
-        return "timed out"
-    if outcome in (Outcome.LOST, Outcome.INTERRUPTED):
-        return f"{outcome.value} {job.interrupts} times"
-    if outcome is Outcome.SIGNALLED and job.last_signal is not None:
-        return f"signal {job.last_signal}"
-    if outcome is Outcome.FAILED and job.last_exit_code is not None:
-        return f"exit {job.last_exit_code}"
-    if job.last_error:
-        return flat(clean_line(job.last_error[:_MAX_COMMAND]))
-    return outcome.value.replace("_", " ") if outcome is not None else "dead"
-
-
 def _fit(text: str, cells: int, glyphs: Glyphs) -> str:
     clipped = clip(flat(clean_line(text[:_MAX_COMMAND])), cells, glyphs.ellipsis)
     return clipped + " " * (cells - width(clipped))
@@ -234,7 +219,7 @@ def _when(job: Job, _glyphs: Glyphs, now: datetime, is_held: bool) -> Part:
     if job.run_at is None or phase is Phase.READY:
         return ("held", "muted") if is_held else ("", "muted")
     if phase is Phase.RETRYING:
-        return f"retry in {span_up((job.run_at - now).total_seconds())}", "delayed"
+        return f"retry {until(job.run_at, now)}", "delayed"
     return due(job.run_at, now), "muted"
 
 
@@ -263,11 +248,11 @@ def _result(job: Job, glyphs: Glyphs, now: datetime, is_held: bool) -> Part:
 
 
 def _reason(job: Job, _glyphs: Glyphs, _now: datetime, _is_held: bool) -> Part:
-    return reason(job), "dead"
+    return flat(ending_words(job)) or "dead", "dead"
 
 
 def _age(job: Job, _glyphs: Glyphs, now: datetime, _is_held: bool) -> Part:
-    return age(job.since, now), "muted"
+    return ago(job.since, now), "muted"
 
 
 _TAIL_TEXTS = {

@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from core.model import Job
-from queuectl_tui.format import clip, width
+from queuectl_tui.cells import clip, width
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.widgets.job_line import (
     ASCII,

@@ -7,7 +7,8 @@ from rich.style import Style
 from rich.text import Text
 
 from core.text import clean_line, collapse_carriage_returns
-from queuectl_tui.format import flat, size
+from core.wording import size
+from queuectl_tui.cells import flat
 from queuectl_tui.widgets.line_index import Line
 
 #: A job may colour its output, but neither hide a part of it nor make it blink.

@@ -9,9 +9,8 @@ from textual.containers import Vertical
 from textual.timer import Timer
 
 from core.errors import QueueError
-from core.model import Attempt, Outcome, Phase, State
-from core.text import clean_line
-from queuectl_tui.format import count, countdown, duration, plural, size
+from core.model import Attempt, Phase, State
+from core.wording import count, duration, ending_words, size, until
 from queuectl_tui.snapshot import JobDetail
 from queuectl_tui.toasts import toast
 from queuectl_tui.widgets.filter_bar import FilterBar
@@ -123,7 +122,7 @@ class OutputBox(Vertical):
             return
         attempt = shown_attempt(detail)
         is_live = attempt is not None and attempt.ended_at is None and self.view.is_following
-        right = "FOLLOW" if is_live else plural(self.view.line_count, "line")
+        right = "FOLLOW" if is_live else count(self.view.line_count, "line")
         if not self.view.is_following:
             right = f"line {count(self.view.top_line + 1)} of {count(self.view.line_count)}"
         if self.view.is_wrapped:
@@ -186,21 +185,8 @@ def footer_text(detail: JobDetail | None, now: datetime, *, is_ascii: bool = Fal
     job = detail.job
     is_newest = attempt.number == detail.attempts[-1].number
     if is_newest and job.state is State.PENDING and job.run_at is not None and job.phase(now) is Phase.RETRYING:
-        parts.append(f"{countdown(job.run_at, now, 'next attempt')} ({job.attempts + 1} of {job.max_attempts})")
+        parts.append(f"next attempt {until(job.run_at, now)} ({job.attempts + 1} of {job.max_attempts})")
     elif is_newest and job.state is State.DEAD:
         parts.append("dead: r retries, E edits")
     dash = "--" if is_ascii else "—"
     return f"{dash} {(' - ' if is_ascii else ' · ').join(parts)} {dash}"
-
-
-def ending_words(attempt: Attempt) -> str:
-    """Return how an attempt ended in a few words: ``exit 1``, ``signal 9``, ``timed out``."""
-    if attempt.outcome is None:
-        return "running"
-    if attempt.error:
-        return clean_line(attempt.error)
-    if attempt.outcome in (Outcome.SUCCEEDED, Outcome.FAILED) and attempt.exit_code is not None:
-        return f"exit {attempt.exit_code}"
-    if attempt.outcome is Outcome.SIGNALLED and attempt.signal is not None:
-        return f"signal {attempt.signal}"
-    return attempt.outcome.value.replace("_", " ")

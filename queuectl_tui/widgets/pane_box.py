@@ -13,7 +13,7 @@ from core.errors import UsageError
 from core.model import Sort, State, Term, View
 from core.rules.filters import parse_filter
 from core.text import clean_line
-from queuectl_tui.format import count, plural
+from core.wording import count
 from queuectl_tui.gateway.gateway import Wanted
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot, empty_snapshot
 from queuectl_tui.widgets.filter_bar import FilterBar
@@ -248,4 +248,4 @@ def _idle_text(snapshot: Snapshot) -> str:
         return "No worker is alive. Start one: queuectl worker"
     if slots == 0:
         return "No slots. Press ) to run a job."
-    return f"Idle. {plural(slots, 'slot')} waiting."
+    return f"Idle. {count(slots, 'slot')} waiting."

@@ -8,7 +8,7 @@ from textual import events
 from textual.message import Message
 
 from core.model import Counts
-from queuectl_tui.format import compact
+from core.wording import compact
 from queuectl_tui.snapshot import Pane, Snapshot
 from queuectl_tui.troubles import Trouble
 from queuectl_tui.widgets.bar import Bar, Part

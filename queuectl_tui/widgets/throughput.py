@@ -12,7 +12,7 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from queuectl_tui.format import compact
+from core.wording import compact
 from queuectl_tui.snapshot import PULSES_KEPT_S, Snapshot
 from queuectl_tui.widgets.theme_styles import styles_of
 

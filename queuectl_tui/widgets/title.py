@@ -7,7 +7,7 @@ from textual.message import Message
 
 from core.model import Sort
 from core.text import clean_line
-from queuectl_tui.format import count
+from core.wording import count
 from queuectl_tui.snapshot import Pane, PaneData
 from queuectl_tui.widgets.bar import Bar, Part
 

@@ -16,6 +16,8 @@ PURE = [
     "core/rules/arguments.py",
     "core/errors.py",
     "core/model.py",
+    "core/text.py",
+    "core/wording.py",
     "core/rules/backoff.py",
     "core/rules/states.py",
     "core/rules/histogram.py",
@@ -33,7 +35,7 @@ PURE = [
     "core/execution/spawn_limit.py",
     "core/execution/timers.py",
     "queuectl_tui/snapshot.py",
-    "queuectl_tui/format.py",
+    "queuectl_tui/cells.py",
 ]
 IMPURE_IMPORTS = {
     "asyncio", "fcntl", "glob", "importlib", "io", "logging", "multiprocessing", "os", "pathlib", "platform", "pwd",

@@ -132,7 +132,7 @@ def dead(index: int) -> Job:
     ended = NOW - timedelta(minutes=5 + index * 13)
     causes = (
         (Outcome.FAILED, 1, None, "exit 1"),
-        (Outcome.TIMED_OUT, None, None, "timed out after 5m"),
+        (Outcome.TIMED_OUT, None, None, "timed out"),
         (Outcome.SIGNALLED, 139, 11, "signal 11"),
         (Outcome.FAILED, 7, None, "exit 7"),
         (Outcome.SPAWN_ERROR, None, None, "working directory /srv/gone does not exist"),

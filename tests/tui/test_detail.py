@@ -108,8 +108,8 @@ def test_a_job_that_ended_says_what_it_used() -> None:
     """As far as it is known, on a line of its own; each attempt where there is room."""
     job = make_job(9, State.COMPLETED, last_outcome=Outcome.SUCCEEDED, last_exit_code=0, run_s=61.0, attempts=1)
     used = job._replace(cpu_s=0.31, max_rss_bytes=104 << 20)
-    assert "Used       310ms processor time, 104 MB memory" in words(overview(facts(used), NOW, 80))
-    assert "Used       310ms processor time" in words(overview(facts(job._replace(cpu_s=0.31)), NOW, 80))
+    assert "Used       310ms of processor time, 104 MB of memory at its peak" in words(overview(facts(used), NOW, 80))
+    assert "Used       310ms of processor time" in words(overview(facts(job._replace(cpu_s=0.31)), NOW, 80))
     assert not any(line.startswith("Used") for line in words(overview(facts(job), NOW, 80)))
     told = facts(attempts=(attempt(1, cpu_s=2.41, max_rss_bytes=104 << 20), attempt(2)))
     heading, second, first = words(attempts(told, NOW, 100, None))[:3]

@@ -18,7 +18,6 @@ from queuectl_tui.widgets.job_line import (
     columns_for,
     head,
     heading,
-    reason,
     spare_cells,
     tail,
 )
@@ -59,14 +58,17 @@ def test_columns_do_not_depend_on_the_order_in_which_jobs_come_and_go() -> None:
         ({"last_outcome": Outcome.FAILED, "last_exit_code": 1}, "exit 1"),
         ({"last_outcome": Outcome.SIGNALLED, "last_signal": 9, "last_exit_code": 137}, "signal 9"),
         ({"last_outcome": Outcome.TIMED_OUT, "last_exit_code": 143}, "timed out"),
-        ({"last_outcome": Outcome.LOST, "interrupts": 6}, "lost 6 times"),
+        ({"last_outcome": Outcome.LOST, "last_error": "lost 6 times"}, "lost 6 times"),
         ({"last_outcome": Outcome.SPAWN_ERROR, "last_error": "no\nsh"}, "no⏎sh"),
         ({"last_outcome": Outcome.SPAWN_ERROR}, "spawn error"),
+        ({"last_outcome": Outcome.FAILED, "last_exit_code": 143, "last_error": "output limit"}, "output limit"),
         ({}, "dead"),
     ],
 )
 def test_a_dead_job_says_why(fields: dict[str, Any], said: str) -> None:
-    assert reason(a_job(1, State.DEAD, **fields)) == said
+    job = a_job(1, State.DEAD, **fields)
+    (words, style), *_ = tail(job, columns_for(Pane.DLQ, 100, Needs()), UNICODE, NOW, False)
+    assert (words.strip(), style) == (said, "dead")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ from core.rules.states import (
     Verb,
     check,
     decide,
-    describe,
     fate_of,
     outcome_of_exit,
     states_of,
@@ -275,27 +274,6 @@ def test_only_zero_and_ok_exit_are_success(exit_code: int, widened: int) -> None
     """One more code in --ok-exit makes that code a success and no other."""
     is_success = outcome_of_exit(exit_code, None, str(widened)) is Outcome.SUCCEEDED
     assert is_success == (exit_code in (0, widened))
-
-
-@pytest.mark.parametrize(
-    ("ending", "words"),
-    [
-        (Ending(Outcome.FAILED, exit_code=7), "exit 7"),
-        (Ending(Outcome.SUCCEEDED, exit_code=0), "exit 0"),
-        (Ending(Outcome.SIGNALLED, exit_code=137, signal=9), "signal 9"),
-        (Ending(Outcome.TIMED_OUT, exit_code=143, signal=15), "timed out"),
-        (Ending(Outcome.TIMED_OUT), "timed out"),
-        (Ending(Outcome.SPAWN_ERROR, error="no such shell: /bin/nosh"), "no such shell: /bin/nosh"),
-        (Ending(Outcome.FAILED, exit_code=1, error="output limit of 1G reached"), "output limit of 1G reached"),
-        (Ending(Outcome.SPAWN_ERROR), "spawn error"),
-        (Ending(Outcome.LOST), "lost"),
-        (Ending(Outcome.CANCELLED), "cancelled"),
-        (Ending(Outcome.INTERRUPTED), "interrupted"),
-    ],
-)
-def test_an_ending_is_described_in_a_few_words(ending: Ending, words: str) -> None:
-    """The words name what a person would ask for first: the error, the time-out, the signal, the code."""
-    assert describe(ending) == words
 
 
 VERB_HEAD, VERB_ROWS = read_table(TAKEN)

@@ -7,8 +7,8 @@ from argparse import Namespace
 from core.cli.context import Session
 from core.cli.exit_codes import DONE
 from core.cli.parser import Parser
-from core.cli.wording import count
 from core.text import clean_line
+from core.wording import count
 
 
 def configure(parser: Parser, name: str) -> None:

@@ -11,10 +11,10 @@ from core.cli.exit_codes import DONE, Refused
 from core.cli.job_options import EDIT_DEFAULTS, add_job_options, fields_of_options
 from core.cli.parser import Parser
 from core.cli.verbs.enqueue import note_missing_directories
-from core.cli.wording import title
 from core.errors import UsageError
 from core.model import Job
 from core.rules.job_fields import FIELDS
+from core.wording import title
 
 #: The fields that can be absent, by the word behind ``--clear``.
 _CLEARABLE = {field.key: field.name for field in FIELDS if field.is_clearable}

@@ -10,11 +10,11 @@ from core.cli.context import Session
 from core.cli.exit_codes import DONE
 from core.cli.job_selection import add_filter_options, limit_of, pages_of, view_of
 from core.cli.parser import Parser
-from core.cli.tables import Cell, Column, show_table
-from core.cli.wording import COLOURS, ago, due, phase, result
+from core.cli.tables import COLOURS, Cell, Column, show_table
 from core.errors import UsageError
 from core.model import Job, Sort, State, View
 from core.queue import Queue
+from core.wording import ago, ending_words, phase_word, until
 
 _SHOWN = 100
 
@@ -108,7 +108,7 @@ def _show(session: Session, jobs: Sequence[Job], *, has_header: bool) -> None:
     now = session.now()
     rows = []
     for job in jobs:
-        word = phase(job, now)
+        word = phase_word(job, now)
         rows.append(
             (
                 str(job.id),
@@ -118,10 +118,10 @@ def _show(session: Session, jobs: Sequence[Job], *, has_header: bool) -> None:
                 job.label or "",
                 str(job.priority),
                 f"{job.attempts}/{job.max_attempts}",
-                due(job.run_at, now)
+                until(job.run_at, now)
                 if job.run_at is not None and word in ("delayed", "retrying")
                 else ago(_since(job), now),
-                Cell(result(job), "red" if job.state is State.DEAD else "dim"),
+                Cell(ending_words(job), "red" if job.state is State.DEAD else "dim"),
                 job.command,
                 Cell("" if job.fingerprint is None else job.last_line or "", "red"),
             )

@@ -12,11 +12,11 @@ from core.cli.job_selection import add_filter_options, is_selecting, selected_id
 from core.cli.number_options import whole_number
 from core.cli.output_stream import LOOK_S, CleanSink, Follower, RawSink, pump
 from core.cli.parser import Parser
-from core.cli.wording import count
 from core.errors import UsageError
 from core.model import State
 from core.output import Output
 from core.queue import Queue
+from core.wording import count
 
 
 def configure(parser: Parser, name: str) -> None:

@@ -9,11 +9,11 @@ from core.cli.context import Session
 from core.cli.exit_codes import DONE
 from core.cli.parser import Parser
 from core.cli.tables import Column, show_table
-from core.cli.wording import took
 from core.errors import UsageError
 from core.model import Metrics
 from core.queue import Queue
 from core.rules.units import format_duration, parse_duration
+from core.wording import duration
 
 _WINDOWS = ("5m", "1h", "24h")
 
@@ -101,9 +101,5 @@ def _row(one: Metrics) -> tuple[object, ...]:
         one.dead,
         f"{one.per_s:.2f}",
         "-" if one.success_share is None else f"{one.success_share:.1%}",
-        *("-" if seconds is None else _short(seconds) for seconds in times),
+        *("-" if seconds is None else duration(seconds) for seconds in times),
     )
-
-
-def _short(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else took(seconds)

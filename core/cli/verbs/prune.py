@@ -7,8 +7,8 @@ from argparse import Namespace
 from core.cli.context import Session
 from core.cli.exit_codes import DONE, REFUSED
 from core.cli.parser import Parser
-from core.cli.wording import count
 from core.errors import UsageError
+from core.wording import count
 
 
 def configure(parser: Parser, name: str) -> None:

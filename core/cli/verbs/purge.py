@@ -12,12 +12,12 @@ from core.cli.job_selection import add_filter_options, is_selecting, pages_of, s
 from core.cli.parser import Parser
 from core.cli.progress import ProgressBar
 from core.cli.report import report
-from core.cli.wording import count
 from core.errors import UsageError
 from core.model import Job, State, View
 from core.queue import Queue
 from core.rules.states import Verb, states_of
 from core.rules.units import parse_duration
+from core.wording import count
 
 
 def configure(parser: Parser, name: str) -> None:

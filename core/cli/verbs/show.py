@@ -9,12 +9,23 @@ from typing import Any
 from core.cli.context import Session
 from core.cli.exit_codes import DONE
 from core.cli.parser import Parser
-from core.cli.tables import Cell, Column, show_pairs, show_table
-from core.cli.wording import COLOURS, OUT_OF_REACH, ago, cpu, due, local, phase, result, size, took, used
+from core.cli.tables import COLOURS, Cell, Column, show_pairs, show_table
 from core.model import Attempt, Event, Job, State, Waiting
 from core.rules.environment import masked
 from core.rules.job_fields import FIELD, JobField
 from core.rules.units import fingerprint_text, format_duration
+from core.wording import (
+    OUT_OF_REACH,
+    ago,
+    duration,
+    ending_words,
+    local_time,
+    outcome_words,
+    phase_word,
+    size,
+    until,
+    used_words,
+)
 
 #: What is shown above the state.
 _FIRST = ("name", "command")
@@ -75,25 +86,25 @@ def _print_json(
 
 def _show_job(session: Session, job: Job, waiting: Waiting | None) -> None:
     now = session.now()
-    word = phase(job, now) if waiting is None else waiting.phase.value
+    word = phase_word(job, now) if waiting is None else waiting.phase.value
     shown = word if word == job.state.value else f"{job.state.value}, {word}"
     show_pairs(
         session,
         (
             ("job", Cell(str(job.id), "bold")),
             *_fields(job, _FIRST),
-            ("state", Cell(f"{shown} (since {local(job.since)}, {ago(job.since, now)})", COLOURS[word])),
+            ("state", Cell(f"{shown} (since {local_time(job.since)}, {ago(job.since, now)})", COLOURS[word])),
             ("not watched", None if job.unwatched is None else job.unwatched.reason),
             ("not running", None if waiting is None else waiting.reason),
-            ("next run", None if job.run_at is None else f"{local(job.run_at)} ({due(job.run_at, now)})"),
-            ("last result", result(job) or None),
+            ("next run", None if job.run_at is None else f"{local_time(job.run_at)} ({until(job.run_at, now)})"),
+            ("last result", ending_words(job) or None),
             ("last words", job.last_line),
             ("group", None if job.fingerprint is None else fingerprint_text(job.fingerprint)),
-            ("used", used(job.cpu_s, job.max_rss_bytes) or None),
+            ("used", used_words(job.cpu_s, job.max_rss_bytes) or None),
             ("attempts", f"{job.attempts} of {job.max_attempts}"),
             ("interrupts", str(job.interrupts) if job.interrupts else None),
             *_fields(job, [name for name in Job._fields if name not in _FIRST]),
-            ("enqueued", f"{local(job.enqueued_at)} ({ago(job.enqueued_at, now)})"),
+            ("enqueued", f"{local_time(job.enqueued_at)} ({ago(job.enqueued_at, now)})"),
         ),
     )
 
@@ -128,14 +139,14 @@ def _show_attempts(session: Session, attempts: list[Attempt]) -> None:
     )
     rows = []
     for one in attempts:
-        outcome = "running" if one.outcome is None else one.outcome.value.replace("_", " ")
+        outcome = "running" if one.outcome is None else outcome_words(one.outcome)
         colour = {"succeeded": "green", "running": "green"}.get(outcome, "red")
         rows.append(
             (
                 str(one.number),
-                local(one.started_at),
-                "" if one.run_s is None else took(one.run_s),
-                "" if one.cpu_s is None else cpu(one.cpu_s),
+                local_time(one.started_at),
+                "" if one.run_s is None else duration(one.run_s),
+                "" if one.cpu_s is None else duration(one.cpu_s),
                 "" if one.max_rss_bytes is None else size(one.max_rss_bytes),
                 Cell(outcome, colour),
                 "" if one.exit_code is None else str(one.exit_code),
@@ -153,7 +164,7 @@ def _show_history(session: Session, history: list[Event]) -> None:
     rows = [
         (
             str(event.act_id),
-            local(event.at),
+            local_time(event.at),
             event.verb if event.undone_at is None else f"{event.verb} (undone)",
             " ".join(f"{key}={value}" for key, value in _before(event)),
         )

@@ -8,11 +8,11 @@ from core.cli.context import Session
 from core.cli.exit_codes import DONE
 from core.cli.parser import Parser
 from core.cli.status_line import FIELDS, field_values, line, parsed
-from core.cli.tables import Cell, show_pairs
-from core.cli.wording import COLOURS, ago, count
+from core.cli.tables import COLOURS, Cell, show_pairs
 from core.errors import UsageError
 from core.model import State
 from core.queue import Queue
+from core.wording import ago, count
 
 
 def configure(parser: Parser, name: str) -> None:

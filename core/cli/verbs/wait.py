@@ -13,11 +13,11 @@ from core.cli.job_selection import add_filter_options, is_selecting, selected_id
 from core.cli.notification import NOTIFY_HELP, notify
 from core.cli.parser import Parser
 from core.cli.progress import ProgressBar
-from core.cli.wording import count, result, title
 from core.errors import JobNotFound, UsageError
 from core.model import Job, Outcome, State, View
 from core.queue import Queue
 from core.rules.units import parse_duration
+from core.wording import count, ending_words, title
 
 _OPEN = (State.PENDING, State.RUNNING)
 #: Jobs read in one turn of the loop, and the pause after a turn in which none had finished, in seconds.
@@ -116,8 +116,15 @@ def exit_code_of_job(session: Session, job: Job, state: State) -> int:
     if job.last_outcome is Outcome.TIMED_OUT:
         session.note(f"queuectl: job {job.id} timed out")
         return TIMED_OUT
-    session.note(f"queuectl: job {job.id} is {job.state.value}{f': {job.last_error}' if job.last_error else ''}")
+    why = _why(job)
+    session.note(f"queuectl: job {job.id} is {job.state.value}{f': {why}' if why else ''}")
     return NOT_COMPLETED
+
+
+def _why(job: Job) -> str:
+    """Return how a job ended where its state does not say it."""
+    words = ending_words(job)
+    return "" if words == job.state.value else words
 
 
 def _wait(session: Session, queue: Queue, waited: AwaitedJobs, limit_s: float | None) -> bool:
@@ -166,8 +173,8 @@ def _report(session: Session, waited: AwaitedJobs) -> None:
         if isinstance(one, int):
             session.note(f"queuectl: job {one} was removed")
         else:
-            reason = f" ({result(one)})" if result(one) else ""
-            session.note(f"queuectl: job {title(one)} is {one.state.value}{reason}")
+            why = _why(one)
+            session.note(f"queuectl: job {title(one)} is {one.state.value}{f' ({why})' if why else ''}")
     session.say(_summary(waited))
 
 

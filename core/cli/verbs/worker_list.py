@@ -8,8 +8,8 @@ from core.cli.context import Session
 from core.cli.exit_codes import DONE
 from core.cli.parser import Parser
 from core.cli.tables import Cell, Column, show_table
-from core.cli.wording import ago
 from core.model import Presence, WorkerInfo
+from core.wording import ago
 
 
 def configure(parser: Parser, name: str) -> None:

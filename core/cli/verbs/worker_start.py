@@ -12,7 +12,6 @@ from core.cli.exit_codes import DONE, INTERRUPTED, NOT_COMPLETED, Refused
 from core.cli.number_options import whole_number
 from core.cli.parser import Parser
 from core.cli.signals import Handler, handling
-from core.cli.wording import count
 from core.cli.worker_lines import WorkerLines
 from core.errors import QueueError
 from core.execution import events
@@ -20,6 +19,7 @@ from core.execution.worker import StopMode, Worker
 from core.model import State
 from core.queue import Queue
 from core.rules.job_input import check_queue
+from core.wording import count
 
 _FIRST_LINE = "Worker started. Waiting for jobs... (Press Ctrl+C to stop)"
 _ON_STOP = {"wait": StopMode.DRAIN, "kill": StopMode.NOW, "detach": StopMode.DETACH}

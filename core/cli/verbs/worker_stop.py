@@ -9,11 +9,11 @@ from core.cli.context import Session
 from core.cli.exit_codes import DONE, TIMED_OUT, Refused
 from core.cli.number_options import whole_number
 from core.cli.parser import Parser
-from core.cli.wording import count
 from core.errors import WorkerNotFound
 from core.model import WorkerInfo
 from core.queue import Queue
 from core.rules.units import parse_duration
+from core.wording import count
 
 
 def configure(parser: Parser, name: str) -> None:
