@@ -184,11 +184,12 @@ async def test_the_screen_is_painted_anew_when_a_toast_goes(monkeypatch: pytest.
         original = DashboardScreen.refresh
 
         def refresh(self: DashboardScreen, *regions: Region, **what: bool) -> DashboardScreen:
-            painted.append(regions)
+            if not what.get("layout"):  # that comes before what is left behind
+                painted.append(regions)
             return original(self, *regions, **what)
 
         monkeypatch.setattr(DashboardScreen, "refresh", refresh)
-        await stage.dashboard.query("Toast").remove()
+        await stage.dashboard.query("ToastHolder").remove()
         for _ in range(1000):
             await stage.pilot.pause(0.01)
             if () in painted:
