@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
@@ -35,7 +34,7 @@ class Workers:
                     "INSERT INTO workers (pid, host, slots, queues, started_at, place_id) VALUES (?, ?, ?, ?, ?, ?)",
                     (
                         os.getpid(),
-                        socket.gethostname(),
+                        os.uname().nodename,
                         slots,
                         json.dumps(list(queues)),
                         self._db.now_ms(),
