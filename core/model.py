@@ -23,6 +23,17 @@ class State(str, Enum):
     PURGED = "purged"
 
 
+class Verb(str, Enum):
+    """What a user (or a program) can do to a job that exists."""
+
+    CANCEL = "cancel"
+    REPLAY = "replay"
+    RETRY = "retry"
+    EDIT = "edit"
+    PURGE = "purge"
+    RESTORE = "restore"
+
+
 class Phase(str, Enum):
     """What a pending job is waiting for, or that no living worker watches a running one; derived, never stored.
 

@@ -28,6 +28,7 @@ from core.model import (
     RowCache,
     State,
     Totals,
+    Verb,
     View,
     Waiting,
     WorkerInfo,
@@ -37,7 +38,6 @@ from core.rules import environment, holds, submission, views
 from core.rules.arguments import MAX_WHOLE, check_kind, check_number, check_whole
 from core.rules.job_input import MAX_LIMIT, check_queue
 from core.rules.settings import Settings, find_setting
-from core.rules.states import Verb
 from core.rules.units import MAX_DURATION_S
 from core.storage.open import open_storage
 

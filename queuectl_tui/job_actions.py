@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from textual.screen import Screen
 
 from core.errors import InvalidTransition
-from core.model import Job, LastAct, NewJob, State, View
-from core.rules.states import Verb, check, works_on_any
+from core.model import Job, LastAct, NewJob, State, Verb, View
+from core.rules.states import check, works_on_any
 from core.text import clean_line
 from core.wording import count, span
 from queuectl_tui.gateway.gateway import Gateway, Selected

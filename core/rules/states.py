@@ -28,24 +28,13 @@ from enum import Enum
 from typing import NamedTuple
 
 from core.errors import InvalidTransition
-from core.model import Decision, Ending, Outcome, Presence, State
+from core.model import Decision, Ending, Outcome, Presence, State, Verb
 from core.rules.backoff import Backoff, delay_ms
 from core.rules.units import exit_code_matches
 from core.wording import ending_words
 
 #: An interrupted or lost attempt beyond this many in a row makes the job dead.
 MAX_INTERRUPTS = 5
-
-
-class Verb(str, Enum):
-    """What a user (or a program) can do to a job that exists."""
-
-    CANCEL = "cancel"
-    REPLAY = "replay"
-    RETRY = "retry"
-    EDIT = "edit"
-    PURGE = "purge"
-    RESTORE = "restore"
 
 
 class Value(Enum):

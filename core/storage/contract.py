@@ -46,6 +46,7 @@ from core.model import (
     RowCache,
     State,
     Totals,
+    Verb,
     View,
     WorkerInfo,
 )
@@ -54,7 +55,6 @@ from core.rules.environment import Captured
 from core.rules.holds import Hold
 from core.rules.job_fields import JobRow
 from core.rules.settings import Settings
-from core.rules.states import Verb
 from core.spool import Spool
 from core.storage.values import Claim, ClaimCapacity, OpenAttempt, Registration, Selection, StepResult, StepTerms
 

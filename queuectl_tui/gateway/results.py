@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from core.model import Act, Job, State, View
+from core.model import Act, Job, State, Verb, View
 from core.queue import Queue
-from core.rules.states import Verb, undoable_moves
+from core.rules.states import undoable_moves
 
 #: What a verb acts on: job ids, or all jobs of a view.
 Selected = list[int] | View

@@ -11,13 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidTransition
-from core.model import FAILURES, Decision, Ending, Job, Outcome, Phase, Presence, State
+from core.model import FAILURES, Decision, Ending, Job, Outcome, Phase, Presence, State, Verb
 from core.rules.backoff import Backoff, delay_ms
 from core.rules.states import (
     MAX_INTERRUPTS,
     VERBS,
     Fate,
-    Verb,
     check,
     decide,
     fate_of,

@@ -14,9 +14,9 @@ from core.cli.job_selection import add_filter_options, selected_ids
 from core.cli.parser import Parser
 from core.cli.report import note_done
 from core.errors import Refused
-from core.model import Act, Job, State
+from core.model import Act, Job, State, Verb
 from core.queue import Queue
-from core.rules.states import Verb, states_of
+from core.rules.states import states_of
 from core.wording import OUT_OF_REACH, count, pause, title
 
 #: How much longer than the grace the stopping of a command may take, in seconds.

@@ -13,9 +13,9 @@ from core.cli.parser import Parser
 from core.cli.progress import ProgressBar
 from core.cli.report import report
 from core.errors import UsageError
-from core.model import Job, State, View
+from core.model import Job, State, Verb, View
 from core.queue import Queue
-from core.rules.states import Verb, states_of
+from core.rules.states import states_of
 from core.rules.units import parse_duration
 from core.wording import count
 

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from core.clock import to_datetime
 from core.errors import InvalidTransition, NameTaken, Refused
-from core.model import Act, LastAct, State
+from core.model import Act, LastAct, State, Verb
 from core.rules.arguments import check_whole
 from core.rules.job_fields import JobRow
-from core.rules.states import VERBS, Condition, Move, Value, Verb, check, undoable_moves
+from core.rules.states import VERBS, Condition, Move, Value, check, undoable_moves
 from core.storage.sqlite import job_names
 from core.storage.sqlite.file import Database, retry_on_full_disk
 from core.storage.sqlite.queries import find

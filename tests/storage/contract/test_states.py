@@ -9,9 +9,9 @@ import pytest
 
 from core.clock import to_datetime
 from core.errors import InvalidTransition, JobNotFound
-from core.model import FAILURES, Act, NewJob, Outcome, State
+from core.model import FAILURES, Act, NewJob, Outcome, State, Verb
 from core.queue import Queue
-from core.rules.states import MAX_INTERRUPTS, Verb, states_of
+from core.rules.states import MAX_INTERRUPTS, states_of
 from tests.fakes import FakeClock
 from tests.storage.by_hand import ENDINGS, Hand, job_in
 from tests.storage.contract.engines import contents

@@ -9,9 +9,9 @@ import pytest
 
 from core.clock import to_datetime
 from core.errors import InvalidTransition, Refused
-from core.model import Act, Job, NewJob, Outcome, State
+from core.model import Act, Job, NewJob, Outcome, State, Verb
 from core.queue import Queue
-from core.rules.states import VERBS, Condition, Move, Value, Verb, states_of
+from core.rules.states import VERBS, Condition, Move, Value, states_of
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand, job_in
 
