@@ -180,6 +180,13 @@ def count(number: int, noun: str = "") -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def rate(per_s: float) -> str:
+    """Return jobs a second as ``2.5/s``, below one in ten seconds by the minute, as ``3/min``; ``-`` for none."""
+    if per_s <= 0:
+        return "-"
+    return f"{per_s:.1f}/s" if per_s >= 0.1 else f"{max(1, round(per_s * 60))}/min"
+
+
 def compact(number: int) -> str:
     """Return a number in at most four characters, floored: ``999``, ``1.2k``, ``12k``, ``1.2M``."""
     value, power = number, 0

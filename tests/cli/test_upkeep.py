@@ -72,6 +72,16 @@ def test_a_queue_is_paused_resumed_and_limited(cli: Cli, open_queue: Queue) -> N
     assert not open_queue.is_paused()
 
 
+def test_the_list_of_queues_has_their_rates(cli: Cli, open_queue: Queue) -> None:
+    """How many jobs ended of each, by the second or the minute; a dash where none did."""
+    open_queue.add("true", queue="mail")
+    open_queue.add("true", queue="media")
+    assert cli("worker", "--drain", "--queue", "media").code == 0
+    rates = {lane["name"]: lane["per_s"] for lane in cli("queue", "--json").json}
+    assert (rates["mail"], rates["media"]) == (0, pytest.approx(1 / 60, rel=0.05))
+    assert [line.split()[-1] for line in cli.ok("queue").splitlines()] == ["RATE", "-", "1/min"]
+
+
 def test_a_queue_is_paused_before_its_first_job(cli: Cli, open_queue: Queue) -> None:
     """A misspelt name is noticed by the note; to resume a queue that is not there is refused."""
     open_queue.add("true", queue="media")

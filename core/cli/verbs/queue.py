@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from core.cli.context import Session
 from core.cli.exit_codes import DONE
@@ -15,6 +15,7 @@ from core.model import QueueInfo, State
 from core.queue import Queue
 from core.rules.job_input import MAX_LIMIT
 from core.text import clean_line
+from core.wording import rate
 
 _SHOWN = (State.PENDING, State.RUNNING, State.COMPLETED, State.DEAD, State.CANCELLED)
 
@@ -86,7 +87,7 @@ def _list(session: Session, queue: Queue) -> int:
         return DONE
     infos = queue.queues()
     if infos:
-        show_queues(session, infos)
+        show_queues(session, infos, queue.queue_rates())
     else:
         session.note("queuectl: no queues yet; the first job makes one")
     if queue.is_paused():
@@ -94,13 +95,14 @@ def _list(session: Session, queue: Queue) -> int:
     return DONE
 
 
-def show_queues(session: Session, infos: Sequence[QueueInfo]) -> None:
-    """Print a table of queues."""
+def show_queues(session: Session, infos: Sequence[QueueInfo], rates: Mapping[str, float]) -> None:
+    """Print a table of queues; ``rates`` are jobs ended a second, by name."""
     columns = (
         Column("queue"),
         Column("state"),
         Column("limit", is_right=True),
         *(Column(state.value, is_right=True) for state in _SHOWN),
+        Column("rate", is_right=True),
     )
     rows = [
         (
@@ -108,6 +110,7 @@ def show_queues(session: Session, infos: Sequence[QueueInfo]) -> None:
             Cell("paused", "yellow") if info.is_paused else Cell("open", "green"),
             "-" if info.limit is None else str(info.limit),
             *(info.counts.get(state, 0) for state in _SHOWN),
+            rate(rates.get(info.name, 0.0)),
         )
         for info in infos
     ]
@@ -117,6 +120,7 @@ def show_queues(session: Session, infos: Sequence[QueueInfo]) -> None:
 def _print_json(queue: Queue, names: Sequence[str] | None) -> None:
     from core.cli.json_output import print_array
 
+    rates = queue.queue_rates()
     print_array(
         {
             "name": info.name,
@@ -124,6 +128,7 @@ def _print_json(queue: Queue, names: Sequence[str] | None) -> None:
             "limit": info.limit,
             **{state.value: info.counts.get(state, 0) for state in State},
             "delayed": info.delayed,
+            "per_s": round(rates.get(info.name, 0.0), 3),
         }
         for info in queue.queues()
         if not names or info.name in names

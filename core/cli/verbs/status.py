@@ -107,4 +107,4 @@ def _show_details(session: Session, queue: Queue) -> None:
         from core.cli.verbs.queue import show_queues
 
         session.say("")
-        show_queues(session, infos)
+        show_queues(session, infos, queue.queue_rates())

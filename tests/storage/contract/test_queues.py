@@ -89,3 +89,30 @@ def test_lanes_come_and_go_with_what_they_hold(queue: Queue) -> None:
     assert queue.queues() == []
     with pytest.raises(UsageError):
         queue.limit("media", -1)
+
+
+def test_the_rate_of_a_queue_is_of_its_jobs_that_ended_in_the_last_minute(
+    queue: Queue, hand: Hand, clock: FakeClock
+) -> None:
+    """Completed and dead ones; those of other queues and of the minute before are not in it."""
+    for lane in ("media", "media", "media", "mail"):
+        queue.enqueue("true", queue=lane, max_attempts=1)
+    hand.do_next()
+    clock.advance(61)
+    hand.do_next()
+    hand.do_next(Outcome.FAILED)
+    assert queue.queue_rates() == {"media": pytest.approx(2 / 60)}
+    hand.do_next()
+    assert queue.queue_rates() == {"media": pytest.approx(2 / 60), "mail": pytest.approx(1 / 60)}
+    clock.advance(61)
+    assert queue.queue_rates() == {}
+
+
+def test_the_newest_500_decide_the_rate_of_busy_queues(queue: Queue, hand: Hand, clock: FakeClock) -> None:
+    """A queue of thousands a second is read no further than they reach back, and the rate is of that time."""
+    queue.enqueue_many(NewJob("true") for _ in range(600))
+    for _ in range(6):
+        for claim in hand.claim(100):
+            hand.record(claim)
+        clock.advance(1)
+    assert queue.queue_rates() == {"default": pytest.approx(500 / 5)}

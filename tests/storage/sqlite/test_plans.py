@@ -153,6 +153,7 @@ def _read(queue: Queue) -> None:
     queue.environments(record.environment_id for record in records)
     queue.counts()
     queue.queues()
+    queue.queue_rates()
     queue.minutes()
     queue.metrics(3600)
     queue.totals()
@@ -277,6 +278,7 @@ HOT = [
     (r"SELECT act_id, .* FROM history JOIN acts", "history_by_job (job_id=?"),
     (r"SELECT id FROM environments WHERE digest", "environments_by_digest (digest=?"),
     (r"SELECT id FROM jobs INDEXED BY jobs_finished WHERE .* since <= ", "jobs_finished (state=? AND since<?)"),
+    (r"SELECT since, queue FROM jobs INDEXED BY jobs_finished", "jobs_finished (state=? AND since>?)"),
     (r"SELECT id FROM jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND NOT EXISTS", "jobs_delayed"),
     (r"SELECT id FROM jobs WHERE id = \d+ AND run_at IS NOT NULL", "SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"),
     (r"DELETE FROM workers", "SEARCH workers USING INTEGER PRIMARY KEY (rowid=?)"),
