@@ -177,16 +177,6 @@ _LATE_BACKOFFS = "SELECT id FROM jobs INDEXED BY jobs_delayed WHERE run_at > :no
 
 # --- record
 
-# Python's sqlite3 looks for an adapter for every None and bytes that it binds, which costs more than the rest of a
-# parameter; so NULL goes in as a number or text that is none of these, and bytes as a bytearray.
-_NUMBER = "NULLIF(?, -1)"
-_TEXT = "NULLIF(?, '')"
-
-
-def _number(value: int | None) -> int:
-    """Return what ``_NUMBER`` stores as this value, which is not negative."""
-    return -1 if value is None else value
-
 
 def _record(
     connection: sqlite3.Connection, claim: Claim, ending: Ending, settings: Settings, jitter: float, now: int
@@ -213,22 +203,22 @@ def _record(
 def _close_attempt(connection: sqlite3.Connection, attempt_id: int, ending: Ending, ended_at: int, run_ms: int) -> bool:
     """Write how an attempt ended; return whether it was still open."""
     changed = connection.execute(
-        f"UPDATE attempts SET ended_at = ?, run_ms = ?, outcome = ?, exit_code = {_NUMBER}, signal = {_NUMBER},"
-        f" error = {_TEXT}, cpu_ms = {_NUMBER}, max_rss_bytes = {_NUMBER}, last_line = {_TEXT}, fingerprint = ?,"
+        "UPDATE attempts SET ended_at = ?, run_ms = ?, outcome = ?, exit_code = ?, signal = ?,"
+        " error = ?, cpu_ms = ?, max_rss_bytes = ?, last_line = ?, fingerprint = ?,"
         " output_bytes = ?, output = ? WHERE id = ? AND ended_at IS NULL",
         (
             ended_at,
             run_ms,
             ending.outcome.value,
-            _number(ending.exit_code),
-            _number(ending.signal),
-            ending.error or "",
-            _number(ending.cpu_ms),
-            _number(ending.max_rss_bytes),
-            ending.last_line or "",
+            ending.exit_code,
+            ending.signal,
+            ending.error or None,
+            ending.cpu_ms,
+            ending.max_rss_bytes,
+            ending.last_line or None,
             ending.fingerprint,
             ending.output_bytes,
-            None if ending.output is None else bytearray(ending.output),
+            ending.output,
             attempt_id,
         ),
     ).rowcount
@@ -249,15 +239,15 @@ def _move_job(
     backoff_ms = decision.delay_ms if is_pending and decision.delay_ms > 0 else None
     run_at = None if backoff_ms is None else now + backoff_ms
     changed = connection.execute(
-        f"UPDATE jobs SET state = ?, run_at = {_NUMBER}, backoff_ms = {_NUMBER}, attempts = ?, interrupts = ?,"
-        f" since = ?, due_at = ?, finished_at = ?, run_ms = ?, outcome = ?, exit_code = {_NUMBER}, signal = {_NUMBER},"
-        f" error = {_TEXT}, cpu_ms = {_NUMBER}, max_rss_bytes = {_NUMBER},"
-        f" last_line = {_TEXT}, fingerprint = ?"
+        "UPDATE jobs SET state = ?, run_at = ?, backoff_ms = ?, attempts = ?, interrupts = ?,"
+        " since = ?, due_at = ?, finished_at = ?, run_ms = ?, outcome = ?, exit_code = ?, signal = ?,"
+        " error = ?, cpu_ms = ?, max_rss_bytes = ?,"
+        " last_line = ?, fingerprint = ?"
         " WHERE id = ? AND state = 'running' AND attempt_id = ?",
         (
             decision.state.value,
-            _number(run_at),
-            _number(backoff_ms),
+            run_at,
+            backoff_ms,
             decision.attempts,
             decision.interrupts,
             ended_at,
@@ -265,12 +255,12 @@ def _move_job(
             ended_at,
             run_ms,
             ending.outcome.value,
-            _number(ending.exit_code),
-            _number(ending.signal),
-            decision.reason or ending.error or "",
-            _number(ending.cpu_ms),
-            _number(ending.max_rss_bytes),
-            ending.last_line or "",
+            ending.exit_code,
+            ending.signal,
+            decision.reason or ending.error or None,
+            ending.cpu_ms,
+            ending.max_rss_bytes,
+            ending.last_line or None,
             ending.fingerprint,
             job.id,
             attempt_id,
