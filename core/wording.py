@@ -114,17 +114,17 @@ def until(at: datetime, now: datetime) -> str:
 
 
 def due(at: datetime, now: datetime) -> str:
-    """Return when a delayed job will be due, in at most 12 characters, in the time zone of ``now``.
+    """Return when a delayed job will be due, in at most 9 characters, in the time zone of ``now``.
 
-    ``due in 14m`` within an hour, ``due 02:00`` within a day, ``due 3 Jan`` within a year, then ``due 2031``.
+    ``in 14m`` within an hour, ``at 02:00`` within a day, ``on 3 Jan`` within a year, then ``in 2031``.
     """
     seconds = (at - now).total_seconds()
     if seconds < _HOUR:
-        return f"due {until(at, now)}"
+        return until(at, now)
     local = at.astimezone(now.tzinfo)
     if seconds < _DAY:
-        return f"due {local:%H:%M}"
-    return f"due {local.day} {local:%b}" if seconds < _YEAR else f"due {local.year}"
+        return f"at {local:%H:%M}"
+    return f"on {local.day} {local:%b}" if seconds < _YEAR else f"in {local.year}"
 
 
 def local_time(at: datetime, zone: tzinfo | None = None) -> str:

@@ -18,7 +18,7 @@ from core.text import clean_line, clean_lines
 from core.wording import ago, clock, count, duration, ending_words, local_time, outcome_words, size, until, used_words
 from queuectl_tui.cells import clip, flat, pad, pad_left
 from queuectl_tui.cells import width as width_of
-from queuectl_tui.widgets.job_line import ASCII, UNICODE, Glyphs, glyph
+from queuectl_tui.widgets.glyphs import ASCII, UNICODE, Glyphs, glyph
 from queuectl_tui.widgets.line_text import word_rows
 
 #: A stretch of text and the name of its style; "" is the pane's own.

@@ -52,7 +52,7 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
         f"{PREFIX}{name}"
         for name in (
             *("pending", "delayed", "running", "completed", "cancelled", "dead"),
-            *("muted", "heading", "empty", "mark", "pointer", "cursor", "marked", "focus"),
+            *("name", "muted", "heading", "empty", "mark", "pointer", "cursor", "marked", "focus"),
         )
     }
     DEFAULT_CSS = """
@@ -133,7 +133,6 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
         self._bar_extent: tuple[int, int, int] | None = None
         self._is_ascii = self._show_heading = False
         self._empty_text = ""
-        self._held: frozenset[str] | None = frozenset()
         self._shown: list[Look] = []
         self._colours = RowStyles(self, PREFIX)
         super().__init__(id=id)
@@ -155,11 +154,17 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
             self._marks.forget_missing({row.job.id for row in data.rows})
         if self._marks.is_all and old.view.terms != data.view.terms:
             self._marks.clear()
-        self._painter.make_room([row.job for row in data.rows])
+        if old.view.terms != data.view.terms:
+            self._painter.use_columns(self._painter.ranked)  # other rows, which may differ in other columns
+        self._make_room()
         self._set_extent()
         self._set_top(self._position.top)
         self._stretch(self._position.top - before.top)
         self._settle()
+
+    def _make_room(self) -> None:
+        if self._now is not None:
+            self._painter.make_room([row.job for row in self._data.rows], self._now)
 
     def tick(self, now: datetime) -> None:
         """Repaint what shows the time, where its text has changed."""
@@ -210,12 +215,14 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
     @property
     def held_queues(self) -> frozenset[str] | None:
         """The queues whose waiting jobs are held (paused or full); ``None`` when all of them are."""
-        return self._held
+        return self._painter.held
 
     @held_queues.setter
     def held_queues(self, queues: frozenset[str] | None) -> None:
-        if queues != self._held:
-            self._held = queues
+        if queues != self._painter.held:
+            self._painter.held = queues
+            self._painter.move_on()
+            self._make_room()
             self._repaint()
 
     # --- the cursor
@@ -517,9 +524,7 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
         row = self._row_at(line)
         if row is None:
             return Look("missing", self._painter.cursor if is_cursor else "") if line < self._data.total else BLANK
-        is_held = self._held is None or row.job.queue in self._held
-        is_marked = row.job.id in self._marks
-        return self._painter.row(row.job, now, is_cursor=is_cursor, is_marked=is_marked, is_held=is_held)
+        return self._painter.row(row.job, now, is_cursor=is_cursor, is_marked=row.job.id in self._marks)
 
     def _row_at(self, line: int) -> Row | None:
         index = line - self._data.start

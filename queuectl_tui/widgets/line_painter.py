@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -13,20 +14,12 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from core.model import Job
-from queuectl_tui.cells import clip, width
+from core.text import clean_line
+from queuectl_tui.cells import clip, flat, width
 from queuectl_tui.snapshot import Pane
-from queuectl_tui.widgets.job_line import (
-    ASCII,
-    UNICODE,
-    Needs,
-    Parts,
-    columns_for,
-    glyph,
-    head,
-    heading,
-    spare_cells,
-    tail,
-)
+from queuectl_tui.widgets.columns import RANKED, Circumstances, Column, Needs, columns_for
+from queuectl_tui.widgets.glyphs import ASCII, UNICODE, Parts, glyph
+from queuectl_tui.widgets.job_line import head, heading, spare_cells, tail
 
 _MAX_STRIPS = 500
 
@@ -78,17 +71,22 @@ class RowStyles:
 
 
 class LinePainter:
-    """The lines of one table at its present width and with its present signs."""
+    """The lines of one table at its present width, with its present columns and signs.
+
+    ``held`` are the queues whose waiting jobs are held; ``None`` when all of them are.
+    """
 
     def __init__(self, pane: Pane) -> None:
-        self._pane = pane
-        self._needs = Needs()
+        self.ranked: tuple[Column, ...] = RANKED[pane]
+        self.held: frozenset[str] | None = frozenset()
+        self._needs = Needs(self.ranked)
         self._glyphs = UNICODE
+        self._seen: dict[int, tuple[Job, str]] = {}
         self._heads: dict[int, tuple[tuple[object, ...], Parts]] = {}
         self._strips: dict[Look, Strip] = {}
-        self.columns = columns_for(pane, 0, self._needs)
+        self.columns = columns_for(self.ranked, 0, self._needs)
         self.cursor = "cursor"
-        self._rows: dict[int, tuple[Job, tuple[bool, bool, bool], Look]] = {}
+        self._rows: dict[int, tuple[Job, tuple[bool, bool], Look]] = {}
 
     def use_focus(self, has_focus: bool) -> None:
         """Paint the cursor's line from now on as one that has the focus, or has not."""
@@ -97,20 +95,36 @@ class LinePainter:
 
     def fit(self, cells: int) -> None:
         """Take the width of the lines."""
-        self.columns = columns_for(self._pane, cells, self._needs)
+        self.columns = columns_for(self.ranked, cells, self._needs)
         self._rows.clear()
         self._heads.clear()
         self._strips.clear()
 
-    def make_room(self, jobs: list[Job]) -> None:
-        """Widen the columns that one of these jobs does not fit in, and forget jobs that are gone."""
-        needs = self._needs.grown(jobs)
-        if needs != self._needs:
-            self._needs = needs
+    def use_columns(self, ranked: Sequence[Column]) -> None:
+        """Draw other columns, or the same ones for other rows: what those seen so far needed is forgotten."""
+        self.ranked = tuple(ranked)
+        self._needs = Needs(self.ranked)
+        self._seen.clear()
+        self.fit(self.columns.cells)
+
+    def make_room(self, jobs: Sequence[Job], now: datetime) -> None:
+        """Draw and widen the columns that one of these jobs needs, and forget jobs that are gone."""
+        has_grown = False
+        for job in jobs:
+            hold, known = self._hold(job), self._seen.get(job.id)
+            if known is None or known[0] is not job or known[1] != hold:
+                self._seen[job.id] = (job, hold)
+                has_grown |= self._needs.see(job, Circumstances(now, self._glyphs, hold))
+        if has_grown:
             self.fit(self.columns.cells)
-        if len(self._heads) > 2 * len(jobs) + 50:
+        if len(self._seen) > 2 * len(jobs) + 50:
             present = {job.id for job in jobs}
+            self._seen = {job_id: seen for job_id, seen in self._seen.items() if job_id in present}
             self._heads = {job_id: cached for job_id, cached in self._heads.items() if job_id in present}
+
+    def is_drawn(self, column: Column) -> bool:
+        """Return whether a column says more than the same in every row, so that it is drawn where it fits."""
+        return self._needs.is_drawn(column)
 
     def use_ascii(self, is_ascii: bool) -> None:
         """Choose the set of signs."""
@@ -125,9 +139,9 @@ class LinePainter:
         """Have the times be written anew: they move with the ticks, all at once."""
         self._rows.clear()
 
-    def row(self, job: Job, now: datetime, *, is_cursor: bool, is_marked: bool, is_held: bool) -> Look:
+    def row(self, job: Job, now: datetime, *, is_cursor: bool, is_marked: bool) -> Look:
         """Return what the line of a job looks like; the same object looks the same until ``move_on``."""
-        depends_on = (is_cursor, is_marked, is_held)
+        depends_on = (is_cursor, is_marked)
         known = self._rows.get(job.id)
         if known is not None and known[0] is job and known[1] == depends_on:
             return known[2]
@@ -135,16 +149,22 @@ class LinePainter:
         self._rows[job.id] = (job, depends_on, look)
         return look
 
-    def _look(self, job: Job, now: datetime, is_cursor: bool, is_marked: bool, is_held: bool) -> Look:
+    def _look(self, job: Job, now: datetime, is_cursor: bool, is_marked: bool) -> Look:
         sign = glyph(job, now, self._glyphs)
-        behind = tail(job, self.columns, self._glyphs, now, is_held)
+        behind = tail(job, self.columns, Circumstances(now, self._glyphs, self._hold(job)))
         spare = spare_cells(self.columns, behind)
-        depends_on = (sign, job.attempts, job.max_attempts, job.queue, job.command, spare)
+        depends_on = (sign, job.name, job.command, spare)
         cached = self._heads.get(job.id)
         if cached is None or cached[0] != depends_on:
             line = head(job, self.columns, self._glyphs, sign, spare=spare)
             cached = self._heads[job.id] = (depends_on, line)
         return Look("row", self.cursor if is_cursor else "", is_marked, cached[1], behind)
+
+    def _hold(self, job: Job) -> str:
+        """Return in a word or two what holds a waiting job: everything, or its queue."""
+        if self.held is None:
+            return "held"
+        return f"held: {flat(clean_line(job.queue))}" if job.queue in self.held else ""
 
     def heading(self) -> Look:
         """Return what the line of column headings looks like."""

@@ -17,8 +17,10 @@ from core.queue import Queue
 from queuectl_tui.gateway.gateway import Gateway
 from queuectl_tui.gateway.results import result_of_cancel
 from queuectl_tui.snapshot import Pane
+from queuectl_tui.widgets.columns import RANKED, Circumstances, Needs, columns_for
 from queuectl_tui.widgets.detail_lines import Facts, attempts, overview
-from queuectl_tui.widgets.job_line import UNICODE, Needs, columns_for, glyph, tail
+from queuectl_tui.widgets.glyphs import UNICODE, glyph
+from queuectl_tui.widgets.job_line import tail
 from tests.execution.at_work import drain, working
 from tests.execution.test_adoption import started
 from tests.processes import WorkerProcess, group_of, wait_for
@@ -155,8 +157,8 @@ def test_the_dashboard_says_so(queue: Queue, orphan: int) -> None:
         orphan_of(listener, Phase.ENDED)
         job, now = listener.last.panes[Pane.RUNNING].rows[0].job, listener.last.taken_at
         assert glyph(job, now, UNICODE)[0] == "◌"
-        columns = columns_for(Pane.RUNNING, 100, Needs())
-        assert "".join(text for text, _ in tail(job, columns, UNICODE, now, False)).split() == ["ended"]
+        columns = columns_for(RANKED[Pane.RUNNING], 100, Needs(RANKED[Pane.RUNNING]))
+        assert "".join(text for text, _ in tail(job, columns, Circumstances(now, UNICODE))).split() == ["ended"]
         facts = Facts(job, tuple(queue.attempts(orphan)), (), None, {})
         lines = [
             "".join(text for text, _ in line) for line in (*overview(facts, now, 200), *attempts(facts, now, 80, 1))

@@ -131,16 +131,17 @@ def dead(index: int) -> Job:
     """Return the dead job on a line, newest first: each died of something else."""
     ended = NOW - timedelta(minutes=5 + index * 13)
     causes = (
-        (Outcome.FAILED, 1, None, "exit 1"),
-        (Outcome.TIMED_OUT, None, None, "timed out"),
-        (Outcome.SIGNALLED, 139, 11, "signal 11"),
-        (Outcome.FAILED, 7, None, "exit 7"),
-        (Outcome.SPAWN_ERROR, None, None, "working directory /srv/gone does not exist"),
+        (Outcome.FAILED, 1, None, None, "ConnectionError: [Errno 111] Connection refused"),
+        (Outcome.TIMED_OUT, None, None, "timed out", None),
+        (Outcome.SIGNALLED, 139, 11, None, "Segmentation fault (core dumped)"),
+        (Outcome.FAILED, 7, None, None, "curl: (7) Failed to connect to example.test port 443"),
+        (Outcome.SPAWN_ERROR, None, None, "working directory /srv/gone does not exist", None),
     )
-    outcome, code, signal, error = causes[index % len(causes)]
+    outcome, code, signal, error, last_line = causes[index % len(causes)]
     return make_job(
         9981 - index * 3,
         State.DEAD,
+        name="nightly-import" if index % 6 == 1 else None,
         attempts=3,
         since=ended,
         started_at=ended - timedelta(seconds=2),
@@ -150,6 +151,7 @@ def dead(index: int) -> Job:
         last_exit_code=code,
         last_signal=signal,
         last_error=error,
+        last_line=last_line,
     )
 
 

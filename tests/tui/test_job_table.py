@@ -30,7 +30,7 @@ async def test_moving_the_cursor_repaints_two_lines() -> None:
 
 async def test_one_changed_job_repaints_one_line() -> None:
     async with running() as (_, table, pilot):
-        jobs = [a_job(job_id) for job_id in range(30)]
+        jobs = [a_job(job_id, attempts=job_id % 2) for job_id in range(30)]
         table.show(of_jobs(jobs), NOW)
         await pilot.pause()
         table.refreshed.clear()
@@ -39,19 +39,31 @@ async def test_one_changed_job_repaints_one_line() -> None:
         assert table.refreshed == [Region(0, 4, 79, 1)]
 
 
+async def test_a_column_appears_with_the_first_row_that_differs_and_goes_with_the_filter() -> None:
+    async with running() as (_, table, _):
+        table.show(of_jobs([a_job(1), a_job(2)]), NOW)
+        assert "default" not in lines(table)[0]
+        table.show(of_jobs([a_job(1), a_job(2), a_job(3, queue="media")]), NOW)
+        assert [line.split()[-3] for line in lines(table)[:3]] == ["default", "default", "media"]
+        table.show(of_jobs([a_job(3, queue="media")], view=View(terms=(Term("queue", "media"),))), NOW)
+        assert "media" not in lines(table)[0]
+
+
 async def test_the_same_again_repaints_nothing() -> None:
     async with running() as (_, table, pilot):
-        table.show(window(range(30)), NOW)
+        jobs = [a_job(job_id, since=NOW - timedelta(minutes=9)) for job_id in range(30)]
+        table.show(of_jobs(jobs), NOW)
         await pilot.pause()
         table.refreshed.clear()
-        table.show(window(range(30)), NOW)
+        table.show(of_jobs(jobs), NOW)
         table.tick(NOW + timedelta(seconds=1))
         assert table.refreshed == []
 
 
 def three_running() -> list[Job]:
     """Return jobs that began half a second apart."""
-    return [a_job(job_id, State.RUNNING, started_at=NOW - timedelta(milliseconds=job_id * 500)) for job_id in range(3)]
+    starts = [NOW - timedelta(milliseconds=job_id * 500) for job_id in range(3)]
+    return [a_job(job_id, State.RUNNING, started_at=at, attempts=job_id % 2) for job_id, at in enumerate(starts)]
 
 
 async def test_a_tick_repaints_the_times_that_changed_and_nothing_else() -> None:
@@ -318,7 +330,7 @@ async def test_signs_can_be_ascii() -> None:
         table.show(of_jobs([a_job(1), a_job(2, run_at=NOW + timedelta(hours=1))]), NOW)
         table.is_ascii = True
         table.toggle_mark()
-        assert [line[:11] for line in lines(table)[:2]] == [" #     1 o ", ">      2 ~ "]
+        assert [line[:12] for line in lines(table)[:2]] == [" #  1 o true", ">   2 ~ true"]
 
 
 async def test_another_theme_repaints_the_lines_in_its_colours() -> None:

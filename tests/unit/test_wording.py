@@ -178,11 +178,11 @@ def test_a_countdown_never_ends_too_early(seconds: float, said: str) -> None:
 @pytest.mark.parametrize(
     ("after", "said"),
     [
-        (timedelta(minutes=20), "due in 20m"),
-        (timedelta(hours=14), "due 02:00"),
-        (timedelta(days=20), "due 23 Jan"),
-        (timedelta(days=2000), "due 2031"),
-        (timedelta(seconds=-1), "due now"),
+        (timedelta(minutes=20), "in 20m"),
+        (timedelta(hours=14), "at 02:00"),
+        (timedelta(days=20), "on 23 Jan"),
+        (timedelta(days=2000), "in 2031"),
+        (timedelta(seconds=-1), "now"),
     ],
 )
 def test_a_delayed_job_says_when_it_is_due_in_twelve_cells(after: timedelta, said: str) -> None:
@@ -192,7 +192,7 @@ def test_a_delayed_job_says_when_it_is_due_in_twelve_cells(after: timedelta, sai
 
 def test_a_due_time_is_in_the_time_zone_of_now() -> None:
     east = NOW.astimezone(timezone(timedelta(hours=2)))
-    assert due(NOW + timedelta(hours=14), east) == "due 04:00"
+    assert due(NOW + timedelta(hours=14), east) == "at 04:00"
 
 
 @pytest.mark.parametrize(

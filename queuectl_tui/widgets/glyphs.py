@@ -1,0 +1,49 @@
+"""The signs that stand for states, marks and the cursor, in Unicode and in ASCII. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from core.model import Job, Phase, State
+from queuectl_tui.cells import ELLIPSIS
+
+#: A stretch of text and the component class (without its prefix) that colours it; "" is the pane's own colour.
+Part = tuple[str, str]
+Parts = tuple[Part, ...]
+
+
+class Glyphs(NamedTuple):
+    """The signs that stand for states, marks and the cursor; each takes one cell, ``ellipsis`` may take more.
+
+    ``name_end`` stands between a job's name and its command.
+    """
+
+    pending: str = "○"
+    delayed: str = "◔"
+    running: str = "●"
+    unwatched: str = "◌"
+    completed: str = "✔"
+    cancelled: str = "⊘"
+    dead: str = "✗"
+    cursor: str = "▶"
+    mark: str = "✓"
+    nothing: str = "–"
+    name_end: str = "·"
+    ellipsis: str = ELLIPSIS
+
+
+UNICODE = Glyphs()
+ASCII = Glyphs("o", "~", "*", "?", "+", "-", "x", ">", "#", "-", "|", "..")
+
+
+def glyph(job: Job, now: datetime, glyphs: Glyphs) -> Part:
+    """Return the sign of a job's state and its colour."""
+    state = job.state
+    if state is State.PENDING:
+        return (glyphs.pending, "pending") if job.phase(now) is Phase.READY else (glyphs.delayed, "delayed")
+    if state is State.RUNNING:
+        return (glyphs.running, "running") if job.unwatched is None else (glyphs.unwatched, "delayed")
+    if state is State.COMPLETED:
+        return glyphs.completed, "completed"
+    return (glyphs.dead, "dead") if state is State.DEAD else (glyphs.cancelled, "cancelled")
