@@ -8,6 +8,8 @@
     exit:1  signal:9         how the newest attempt ended
     group:9f86d081884c7d65   it died of this, a fingerprint as ``queuectl dlq groups`` shows it
     attempts:2               how many attempts were spent
+    output:ENOSPC            an attempt printed this (case does not matter)
+    output:/E(NO|PERM).*/    an attempt printed what this regular expression matches (case matters)
     >5m  <10s                the newest attempt took longer, shorter (so far, when it runs)
     age:>1d  age:<1h         enqueued longer ago, more recently
     !term                    not this
@@ -21,13 +23,15 @@ import re
 
 from core.errors import UsageError
 from core.model import Outcome, State, Term
+from core.rules.output_pattern import matcher_of
 from core.rules.units import check_fingerprint, parse_duration
 
 #: The words before a colon.
-FIELDS = ("queue", "label", "name", "id", "state", "outcome", "exit", "signal", "attempts", "age", "group")
+FIELDS = ("queue", "label", "name", "id", "state", "outcome", "exit", "signal", "attempts", "age", "group", "output")
 _NUMERIC = frozenset({"id", "exit", "signal", "attempts"})
 _STATE_WORDS = {"processing": "running", "dlq": "dead"}
-_TOKEN = re.compile(r'(!?)(?:(?:([a-z]+):)?"([^"]*)"?|(\S+))')
+# a regex ends at the next slash that a blank follows, so that it may have blanks of its own
+_TOKEN = re.compile(r'(!?)(?:(?:([a-z]+):)?"([^"]*)"?|(output:/(?:\\.|[^/\\])+/(?=\s|$)|\S+))')
 
 
 def parse_state(word: str) -> State:
@@ -73,6 +77,9 @@ def _term(field: str, value: str, is_negated: bool) -> Term:
         return Term("outcome", _parse_outcome(value), is_negated)
     if field == "group":
         return Term("group", check_fingerprint(value), is_negated)
+    if field == "output":
+        matcher_of(value)
+        return Term("output", value, is_negated)
     if field in _NUMERIC:
         if not re.fullmatch(r"\d{1,18}", value):
             raise UsageError(f"the filter takes a whole number after {field}:, as in {field}:1, not {value!r}")

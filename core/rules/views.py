@@ -5,12 +5,13 @@ from __future__ import annotations
 from core.errors import UsageError
 from core.model import Job, Key, Sort, State, Term, View
 from core.rules.arguments import check_kind, check_whole, shown
+from core.rules.output_pattern import matcher_of
 
 #: The two states in which a job needs no attention: listed together, the newest end first.
 DONE = (State.COMPLETED, State.CANCELLED)
 
 #: The fields that a term of a view can have; those of texts first, the others are compared with whole numbers.
-_TEXT_FIELDS = ("text", "queue", "label", "name", "state", "outcome", "group")
+_TEXT_FIELDS = ("text", "queue", "label", "name", "state", "outcome", "group", "output")
 TERM_FIELDS = (
     *_TEXT_FIELDS,
     *("id", "exit", "signal", "attempts", "took_over", "took_under", "age_over", "age_under"),
@@ -30,6 +31,8 @@ def check_view(view: View) -> None:
             raise UsageError(f"no field {shown(term.field)} in a term; one of {', '.join(TERM_FIELDS)}")
         if term.field in _TEXT_FIELDS:
             check_kind(term.value, f"the value of the term {term.field!r}", str, "a text")
+            if term.field == "output":
+                matcher_of(str(term.value))
         else:
             check_whole(term.value, f"the value of the term {term.field!r}")
     check_kind(view.sort, "the order of a view", Sort, "a Sort, as Sort.ID")

@@ -21,7 +21,7 @@ from core.wording import count
 #: How long the text must stand still before it is applied, in seconds.
 DEBOUNCE_S = 0.1
 #: What an empty row shows: the words of the filter language.
-FILTER_HINT = "words  queue:media  exit:1  >5m  !not"
+FILTER_HINT = "words  queue:media  exit:1  output:text  >5m  !not"
 
 
 class FilterBar(Horizontal):

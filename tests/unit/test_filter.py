@@ -14,9 +14,20 @@ MINUTE = 60_000
 DAY = 86_400_000
 
 #: The fields that a term can have, which is what the store must be able to answer.
-TERM_FIELDS = {"text", "queue", "label", "name", "id", "state", "outcome", "exit", "signal", "attempts"} | {
-    f"{what}_{side}" for what in ("took", "age") for side in ("over", "under")
-}
+TERM_FIELDS = {
+    "text",
+    "queue",
+    "label",
+    "name",
+    "id",
+    "state",
+    "outcome",
+    "exit",
+    "signal",
+    "attempts",
+    "group",
+    "output",
+} | {f"{what}_{side}" for what in ("took", "age") for side in ("over", "under")}
 
 
 pieces = st.sampled_from([*(f"{field}:" for field in FIELDS), *'!<>": ', "1", "5m", "dead", "lost", "x", "http:"])
@@ -49,6 +60,13 @@ pieces = st.sampled_from([*(f"{field}:" for field in FIELDS), *'!<>": ', "1", "5
         ("signal:9", [Term("signal", 9)]),
         ("attempts:2", [Term("attempts", 2)]),
         ("attempts:0", [Term("attempts", 0)]),
+        ("output:ENOSPC", [Term("output", "ENOSPC")]),
+        ('output:"No space"', [Term("output", "No space")]),
+        ("output:/E(NO|PERM)/", [Term("output", "/E(NO|PERM)/")]),
+        ("output:/No space/ x", [Term("output", "/No space/"), Term("text", "x")]),
+        (r"!output:/a\/ b/", [Term("output", r"/a\/ b/", True)]),
+        ("output:/usr/lib x", [Term("output", "/usr/lib"), Term("text", "x")]),
+        ("output:/", [Term("output", "/")]),
         (">5m", [Term("took_over", 5 * MINUTE)]),
         ("<10s", [Term("took_under", 10_000)]),
         (">1h30m", [Term("took_over", 90 * MINUTE)]),
@@ -114,6 +132,8 @@ def test_a_filter_is_read(text: str, terms: list[Term]) -> None:
         ("age:", "age in the filter '' is not a duration"),
         ("age:old", "age in the filter 'old' is not a duration"),
         ("age:>", "age in the filter '' is not a duration"),
+        ("output:", "output: needs a value, as in output:x"),
+        ("output:/a(/", "output:/a(/ is no regular expression: missing ), unterminated subpattern at position 1"),
         ("fine also:fine exit:no", "the filter takes a whole number after exit:, as in exit:1, not 'no'"),
     ],
 )

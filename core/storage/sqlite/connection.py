@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 
 from core.errors import DatabaseClosed, DatabaseError, DatabaseReplaced
 from core.locks import WriteLock
+from core.storage.sqlite.output_search import OutputSearch
 
 #: How long a fork waits for a transaction of another thread, in seconds; most take milliseconds.
 FORK_WAIT_S = 10.0
@@ -30,9 +31,12 @@ class Held:
     ``guard`` is held while the connection is in use; ``entered`` and ``uses`` count nested calls.
     """
 
-    __slots__ = ("cache_kib", "connection", "entered", "guard", "is_full_sync", "lock", "log", "pid", "thread", "uses")
+    __slots__ = (
+        *("cache_kib", "connection", "entered", "guard", "is_full_sync", "lock", "log", "output_search", "pid"),
+        *("thread", "uses"),
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, output_search: OutputSearch) -> None:
         self.thread = threading.current_thread()
         self.pid = os.getpid()
         self.guard = threading.RLock()
@@ -42,6 +46,7 @@ class Held:
         self.lock: WriteLock | None = None
         self.cache_kib: int | None = None
         self.is_full_sync: bool | None = None
+        self.output_search = output_search
 
 
 class _Local(threading.local):
@@ -86,7 +91,7 @@ class Connections:
             raise DatabaseClosed(self._path)
         refuse_inherited(self._path, self._identity)
         if held is None:
-            held = self._local.held = Held()
+            held = self._local.held = Held(OutputSearch(self._path))
             with self.opening:
                 self._all.append(held)
         return held

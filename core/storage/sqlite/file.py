@@ -340,6 +340,7 @@ class Database:
     def _prepare(self, connection: sqlite3.Connection, held: Held) -> sqlite3.Connection:
         # one row that another tool spoilt must not blind a list
         connection.text_factory = _text_of
+        connection.create_function("printed", 3, held.output_search)
         try:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA temp_store = MEMORY")
@@ -385,6 +386,9 @@ class Database:
                 connection.execute("BEGIN")
                 try:
                     yield connection
+                except sqlite3.OperationalError:
+                    self._connections.mine.output_search.raise_again()
+                    raise
                 finally:
                     connection.execute("ROLLBACK")
 
@@ -392,10 +396,13 @@ class Database:
     def snapshot(self, give_up: Callable[[], bool]) -> Iterator[None]:
         """Let all reads of this thread inside see one moment; raise ``Interrupted`` soon after ``give_up()``."""
         with self.read() as connection:
+            search = self._connections.mine.output_search
             connection.set_progress_handler(give_up, GIVE_UP_STEPS)
+            search.give_up = give_up
             try:
                 yield
             finally:
+                search.give_up = None
                 connection.set_progress_handler(None, 0)
 
     @contextlib.contextmanager

@@ -149,6 +149,8 @@ _CONDITIONS = {
     "signal": "signal = {0}",
     "attempts": "attempts = {0}",
     "group": "fingerprint = {0}",
+    # of any attempt; ``printed`` is core.storage.sqlite.output_search
+    "output": "EXISTS (SELECT 1 FROM attempts WHERE job_id = jobs.id AND printed({0}, attempts.id, output))",
     "took_over": f"({_TOOK}) > {{0}}",
     "took_under": f"({_TOOK}) BETWEEN 0 AND {{0}} - 1",
     "age_over": ":now - enqueued_at > {0}",

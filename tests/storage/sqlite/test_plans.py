@@ -178,6 +178,9 @@ def _list(queue: Queue) -> None:
                     queue.ids(view)
                     if not view.terms and sort in (Sort.DEFAULT, Sort.ID):
                         queue.first_pages([(view, 100)], [Page()])
+    for states in ((), (State.DEAD,)):
+        queue.rows(View(states, parse_filter("output:x")))
+        queue.count(View(states, parse_filter("output:x")))
 
 
 def _act(queue: Queue) -> None:
@@ -257,6 +260,16 @@ def test_lists_by_id_are_read_in_the_order_of_the_table(plans: list[Plan]) -> No
         ] or [line for line in plan.lines if "jobs" in line] == ["SEARCH jobs USING INTEGER PRIMARY KEY (rowid>?)"], (
             plan
         )
+        assert not any("TEMP B-TREE" in line for line in plan.lines), plan
+
+
+def test_outputs_are_searched_by_the_jobs_of_the_view(plans: list[Plan]) -> None:
+    """In the order of the list, so that its first rows need not wait for the rest; attempts are found by index."""
+    searching = [plan for plan in plans if "printed(" in plan.sql]
+    assert len(searching) >= 4
+    for plan in searching:
+        (line,) = [line for line in plan.lines if "attempts" in line]
+        assert line == "SEARCH attempts USING INDEX sqlite_autoindex_attempts_1 (job_id=?)"
         assert not any("TEMP B-TREE" in line for line in plan.lines), plan
 
 
