@@ -30,6 +30,8 @@ PURE = [
     "core/rules/job_fields.py",
     "core/rules/command_line.py",
     "core/rules/filters.py",
+    "core/rules/output_pattern.py",
+    "core/rules/comparison.py",
     "core/rules/environment.py",
     "core/execution/output_limit.py",
     "core/execution/spawn_limit.py",
