@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import gc
 import signal
+from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar, cast
 
@@ -27,6 +28,7 @@ from queuectl_tui.gateway.host import Leaving
 from queuectl_tui.keymap import Action, Keymap
 from queuectl_tui.message_log import LoggedMessage, MessageLog
 from queuectl_tui.preferences import Preferences, save
+from queuectl_tui.snapshot import Pane
 from queuectl_tui.terminal_driver import PatientDriver, TerminalStarted
 from queuectl_tui.terminal_watch import TerminalWatch
 from queuectl_tui.themes import DEFAULT_THEME, OWN_THEMES, own_variables
@@ -189,6 +191,17 @@ class QueuectlApp(App[int], inherit_bindings=False):
     def remember_directory(self, directory: str) -> None:
         """Remember the directory of a new job."""
         self._remember(self.preferences._replace(last_directory=directory))
+
+    def chosen_columns(self, pane: Pane) -> Sequence[str] | None:
+        """Return the names of the columns that were chosen for a pane, in order; ``None`` when none were."""
+        names = self.preferences.columns.get(pane.name.lower())
+        return None if names is None else [name.strip() for name in names.split(",")]
+
+    def remember_columns(self, pane: Pane, names: Sequence[str] | None) -> None:
+        """Remember the columns chosen for a pane, ``None`` to have those that it has at first."""
+        others = {key: value for key, value in self.preferences.columns.items() if key != pane.name.lower()}
+        chosen = {} if names is None else {pane.name.lower(): ", ".join(names)}
+        self._remember(self.preferences._replace(columns={**others, **chosen}))
 
     def action_command_palette(self) -> None:
         """Open the palette, unless it is open."""

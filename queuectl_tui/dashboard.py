@@ -36,6 +36,7 @@ from queuectl_tui.removed_widgets import PastRemovedWidgets
 from queuectl_tui.snapshot import Pane, Snapshot, empty_snapshot
 from queuectl_tui.toasts import toast
 from queuectl_tui.troubles import Trouble, troubles_of
+from queuectl_tui.widgets.columns import chosen
 from queuectl_tui.widgets.confirm_bar import MAX_BY_KEY, ConfirmBar
 from queuectl_tui.widgets.detail import Detail
 from queuectl_tui.widgets.filter_bar import FilterBar
@@ -103,6 +104,9 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
             TroubleBar(id="trouble"),
         )
         self.panes: Panes = Panes(gateway, is_ascii=is_ascii)
+        for pane, box in self.panes.boxes.items():
+            if (names := program.chosen_columns(pane)) is not None:
+                box.table.use_columns(chosen(pane, names))
         self.confirm_bar: ConfirmBar = ConfirmBar(id="confirm")
         self.footer = Footer(keymap.actions, is_ascii=is_ascii, id="footer")
         self.held_keys = HeldKeys()
@@ -302,6 +306,12 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         from queuectl_tui.dialogs.export_output import save_output
 
         save_output(self.app, self.panes.shown.detail)
+
+    def choose_columns(self) -> None:
+        """Choose and order the columns of the current list."""
+        from queuectl_tui.dialogs.column_choice import choose_columns
+
+        choose_columns(self.app, self.program, self.panes.box)
 
     def show_help(self) -> None:
         """Show all keys."""

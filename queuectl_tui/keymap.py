@@ -136,6 +136,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("sort", ("s",), "lists", "", "Sort by the next order: default, id, command, duration, cpu, memory.",
            lambda screen: screen.panes.box.sort_by_next()),
     Action("reverse", ("S",), "lists", "", "Reverse the order.", lambda screen: screen.panes.box.reverse()),
+    Action("columns", ("|",), "lists", "", "Choose the columns of the pane and their order; the choice is remembered.",
+           lambda screen: screen.choose_columns()),
     Action("copy", ("y",), "lists", "", "Copy the id, the command, the output or the command line that does the same.",
            lambda screen: screen.copy_job()),
     # output

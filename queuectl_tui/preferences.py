@@ -12,13 +12,18 @@ from core.user_directories import user_directory
 
 
 class Preferences(NamedTuple):
-    """``keys`` remaps actions: id -> keys with spaces between them; ``theme`` is ``None`` until one was chosen."""
+    """What is remembered; ``theme`` is ``None`` until one was chosen.
+
+    ``keys`` remaps actions: id -> keys with spaces between them. ``columns`` holds the columns that were chosen for a
+    pane: ``pending``, ``running``, ``completed`` or ``dlq`` -> their names in order, with commas between them.
+    """
 
     theme: str | None = None
     last_directory: str | None = None
     is_ascii: bool = False
     has_bell: bool = False
     keys: Mapping[str, str] = MappingProxyType({})
+    columns: Mapping[str, str] = MappingProxyType({})
 
 
 class PreferencesError(ValueError):
@@ -56,9 +61,11 @@ def _wrong_field(preferences: Preferences) -> str | None:
     for name, value in zip(("is_ascii", "has_bell"), switches, strict=True):
         if not isinstance(value, bool):
             return name
-    keys: Any = preferences.keys
-    is_text = isinstance(keys, Mapping) and all(isinstance(value, str) for value in keys.values())
-    return None if is_text else "keys"
+    tables: tuple[Any, ...] = (preferences.keys, preferences.columns)
+    for name, table in zip(("keys", "columns"), tables, strict=True):
+        if not (isinstance(table, Mapping) and all(isinstance(value, str) for value in table.values())):
+            return name
+    return None
 
 
 def save(path: str, preferences: Preferences) -> None:
@@ -67,7 +74,8 @@ def save(path: str, preferences: Preferences) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         temporary = f"{path}.{os.getpid()}.new"
         with open(temporary, "w", encoding="utf-8") as file:
-            json.dump({**preferences._asdict(), "keys": {**preferences.keys}}, file, indent=2)
+            tables = {"keys": {**preferences.keys}, "columns": {**preferences.columns}}
+            json.dump({**preferences._asdict(), **tables}, file, indent=2)
             file.write("\n")
         os.replace(temporary, path)
     except OSError:

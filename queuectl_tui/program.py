@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
+
+from queuectl_tui.snapshot import Pane
 
 
 class Program(Protocol):
@@ -26,6 +29,12 @@ class Program(Protocol):
 
     def remember_directory(self, directory: str) -> None:
         """Remember the directory of a new job."""
+
+    def chosen_columns(self, pane: Pane) -> Sequence[str] | None:
+        """Return the names of the columns that were chosen for a pane, in order; ``None`` when none were."""
+
+    def remember_columns(self, pane: Pane, names: Sequence[str] | None) -> None:
+        """Remember the columns chosen for a pane, ``None`` to have those that it has at first."""
 
     def show_unseen(self, count: int) -> None:
         """Show in the title of the terminal's window how many jobs died unseen; 0 takes it back."""

@@ -138,10 +138,10 @@ _WHEN = Column("when", "what the job waits for: a time, a retry, its queue", _wh
 _ELAPSED = Column("elapsed", "how long it has been running", _elapsed, 7, 8, Drawn.ALWAYS)
 _TOOK = Column("took", "how long the last attempt took", _took, 5, 6, Drawn.ALWAYS)
 _AGE = Column(
-    "age", "since when it is what it is", lambda job, at: (ago(job.since, at.now), "muted"), 7, 8, Drawn.ALWAYS
+    "age", "how long it is in its state", lambda job, at: (ago(job.since, at.now), "muted"), 7, 8, Drawn.ALWAYS
 )
 _WORDS = Column("last words", "the line that says why it ended", _words, 8, 200, Drawn.ALWAYS, True, True)
-_ENDING = Column("ended with", "exit code, signal, time-out", _ending, 6, 16)
+_ENDING = Column("ended with", "exit code, signal, time-out", _ending, 6, 16, is_left=True)
 _QUEUE = Column("queue", "the queue it is in", _queue, 5, 16, Drawn.WHEN_DIFFERENT, is_left=True)
 _LABEL = Column("label", "the label it was given", _label, 5, 24, Drawn.WHEN_DIFFERENT, is_left=True)
 _ATTEMPTS = Column("attempts", "spent and allowed", _attempts, 3, 9)

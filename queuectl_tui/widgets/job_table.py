@@ -16,7 +16,7 @@ compares what each line of the screen shows with what it should show, and caches
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -29,6 +29,7 @@ from textual.widget import Widget
 from core.model import Job, Key, Row, Sort, View
 from queuectl_tui.snapshot import Pane, PaneData
 from queuectl_tui.toasts import toast
+from queuectl_tui.widgets.columns import Column
 from queuectl_tui.widgets.line_painter import BLANK, LinePainter, Look, RowStyles
 from queuectl_tui.widgets.measured_view import MeasuredView
 from queuectl_tui.widgets.selection import CursorPosition, Marks, follow, id_at
@@ -161,6 +162,24 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
         self._set_top(self._position.top)
         self._stretch(self._position.top - before.top)
         self._settle()
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns that stand behind the command where they fit and say something, by rank."""
+        return self._painter.ranked
+
+    def use_columns(self, columns: Sequence[Column]) -> None:
+        """Have these columns, by rank."""
+        self._painter.use_columns(columns)
+        self._make_room()
+        self._repaint(is_whole=True)
+
+    def obstacle_to(self, column: Column) -> str:
+        """Return why one of its columns is not drawn, in a few words; ``""`` when it is."""
+        if not self._painter.is_drawn(column):
+            return "says the same in every row" if self._data.rows else ""
+        is_shown = any(field.column is column for field in self._painter.columns.fields)
+        return "" if is_shown else "no room in rows of this width"
 
     def _make_room(self) -> None:
         if self._now is not None:

@@ -53,6 +53,7 @@ MOMENTS: Mapping[str, Moment] = {
     "marked": Moment(busy_snapshot, ("4", "space", "space", "j", "v", "j", "j")),
     "confirm": Moment(busy_snapshot, ("4", "space", "space", "space", "d")),
     "help": Moment(busy_snapshot, ("?",)),
+    "columns": Moment(busy_snapshot, ("4", "|", "j", "space", "J")),
     "paused": Moment(paused_snapshot, ("2",)),
     "error": Moment(broken_snapshot),
 }

@@ -16,7 +16,7 @@ from queuectl_tui.preferences import Preferences, PreferencesError, load, save
 
 def test_what_is_saved_is_loaded_again(tmp_path: Path) -> None:
     path = str(tmp_path / "config" / "dashboard.json")
-    kept = Preferences(theme="nord", last_directory="/srv", is_ascii=True, has_bell=True, keys={"purge": "x"})
+    kept = Preferences("nord", "/srv", is_ascii=True, has_bell=True, keys={"purge": "x"}, columns={"dlq": "age, queue"})
     save(path, kept)
     assert load(path) == kept
 
@@ -31,7 +31,10 @@ def test_what_a_newer_version_wrote_is_left_alone(tmp_path: Path) -> None:
     assert load(str(path)).theme == "nord"
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"theme": 1}', '{"is_ascii": "yes"}', '{"keys": {"purge": 1}}'])
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '{"theme": 1}', '{"is_ascii": "yes"}', '{"keys": {"purge": 1}}', '{"columns": {"dlq": ["age"]}}'],
+)
 def test_a_file_that_makes_no_sense_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "dashboard.json"
     path.write_text(text)

@@ -1,0 +1,97 @@
+"""The columns of a list are chosen and ordered with ``|``, seen at once, and remembered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from queuectl_tui.dialogs.column_choice import ColumnsScreen
+from queuectl_tui.keymap import ACTIONS
+from queuectl_tui.preferences import Preferences, load
+from queuectl_tui.snapshot import Pane
+from tests.tui.fake_gateway import FakeGateway
+from tests.tui.harness import ListeningApp, Stage, screen_text, staged
+from tests.tui.scene import busy_snapshot
+from tests.tui.table_app import lines
+
+FIRST = ["last words", "ended with", "age", "queue", "attempts"]
+
+
+def shown(stage: Stage) -> list[str]:
+    return [column.name for column in stage.dashboard.table.columns]
+
+
+async def test_a_change_is_seen_at_once_and_remembered_for_its_pane(tmp_path: Path) -> None:
+    path = str(tmp_path / "dashboard.json")
+    async with staged(busy_snapshot(), preferences_path=path) as stage:
+        await stage.press("4")
+        assert "ConnectionError" in lines(stage.dashboard.table)[0]
+        await stage.press("|", "space")
+        assert "ConnectionError" not in lines(stage.dashboard.table)[0]
+        assert lines(stage.dashboard.table)[0].split()[-4:] == ["exit", "1", "5m", "ago"]
+        await stage.press("j", "J")
+        assert lines(stage.dashboard.table)[0].split()[-4:] == ["5m", "ago", "exit", "1"]
+        await stage.press("escape")
+        assert stage.app.screen is stage.dashboard
+        assert load(path).columns == {"dlq": "age, ended with, queue, attempts"}
+        await stage.press("3", "|", "space", "escape")
+    assert json.loads(Path(path).read_text())["columns"] == {
+        "dlq": "age, ended with, queue, attempts",
+        "completed": "age, queue, attempts, exit, cpu, memory",
+    }
+
+
+async def test_what_was_remembered_is_shown_at_the_next_start() -> None:
+    gateway = FakeGateway(busy_snapshot())
+    app = ListeningApp(gateway, ACTIONS, Preferences(columns={"dlq": "took, from the future, age"}))
+    async with app.run_test(size=(120, 40)) as pilot:
+        stage = Stage(app, gateway, pilot)
+        await stage.press("4")
+        assert shown(stage) == ["took", "age"]
+        assert lines(stage.dashboard.table)[0].rstrip().endswith(" 2.4s  5m ago")
+
+
+async def test_0_brings_back_the_first_columns_and_forgets_the_choice(tmp_path: Path) -> None:
+    path = str(tmp_path / "dashboard.json")
+    async with staged(busy_snapshot(), preferences_path=path) as stage:
+        await stage.press("4", "|", "J", "space")
+        assert shown(stage) == ["ended with", *FIRST[2:]]
+        await stage.press("0")
+        assert shown(stage) == FIRST
+    assert load(path).columns == {}
+
+
+async def test_the_dialog_says_why_a_column_is_not_drawn() -> None:
+    async with staged(busy_snapshot(), size=(80, 24)) as stage:
+        await stage.press("4", "|")
+        text = screen_text(stage.app)
+        assert "queue        no room in rows of this width" in text
+        assert "attempts     says the same in every row" in text
+
+
+async def test_the_order_of_the_rows_stays() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "s", "s")
+        sort = stage.dashboard.panes.box.view.sort
+        await stage.press("|", "space", "J", "escape")
+        assert stage.dashboard.panes.box.view.sort is sort
+
+
+async def test_the_dialog_stands_beside_its_list_and_on_the_screen() -> None:
+    for size in ((60, 18), (80, 24), (160, 50)):
+        async with staged(busy_snapshot(), size=size) as stage:
+            for pane in Pane:
+                await stage.press(str(pane.value), "|")
+                assert isinstance(stage.app.screen, ColumnsScreen)
+                dialog = stage.app.screen.query_one(".dialog").region
+                assert stage.app.screen.region.contains_region(dialog)
+                if size == (160, 50):
+                    assert not dialog.overlaps(stage.dashboard.panes.box.region)
+                await stage.press("escape")
+
+
+async def test_keys_in_one_burst_open_change_and_close() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "|", "space", "|", "j")
+        assert stage.app.screen is stage.dashboard
+        assert shown(stage) == FIRST[1:]
