@@ -1,4 +1,4 @@
-"""The only place that reads a clock; everything else is told what time it is."""
+"""The only module that reads a clock; everything else gets the time as an argument."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def since_boot_s() -> float:
 class CalendarWatch:
     """Finds out that the calendar was set back: it lost time against the stopwatch since the last look.
 
-    ``was_set_back`` stays until whoever acts on it takes it back. It is true at first: what happened before the first
-    look is not known.
+    ``was_set_back`` stays true until a caller that acted on it sets it to false. It is true at first: what happened
+    before the first look is not known.
     """
 
     #: Less than this is how clocks are kept right, in milliseconds.

@@ -1,15 +1,15 @@
 """Every error that queuectl raises on purpose, in one tree.
 
     QueueError
-    ├── UsageError               the caller's words are off: bad option, number, duration, setting
+    ├── UsageError               a bad argument: option, number, duration, setting
     ├── JobNotFound              no job has this id or name
-    ├── Refused                  nothing to act on, or what there is does not allow it; nothing changed
+    ├── Refused                  there is nothing to act on, or its condition forbids the act; nothing changed
     ├── InvalidTransition        the job's state does not allow this move; nothing changed
     ├── NameTaken                a job of this name exists
     ├── QueueNotFound            no queue has this name
     ├── WorkerNotFound           no worker has this id
     ├── OutputUnavailable        the attempt has no output to read (yet, or any more)
-    ├── Interrupted              whoever was reading had no more use for it
+    ├── Interrupted              a read was given up, as ``give_up`` of ``Queue.snapshot`` asked for
     └── DatabaseError            the file behind the queue
         ├── DatabaseMissing      nothing at this path, and creating was not asked for
         ├── NotOurDatabase       not SQLite, or another application's; never touched
@@ -21,14 +21,14 @@
         ├── DatabaseBusy         another process held the write lock for longer than the busy timeout
         └── DiskFull             no room left; nothing was changed
 
-Each message is one line that a person can act on.
+Each message is one line that says what is wrong and what to do.
 """
 
 from __future__ import annotations
 
 
 class QueueError(Exception):
-    """Anything that queuectl refuses or cannot do; the message is one line for a person."""
+    """Base of all errors that queuectl raises on purpose; the message is one line."""
 
 
 class UsageError(QueueError):
@@ -45,11 +45,11 @@ class JobNotFound(QueueError):
 
 
 class Refused(QueueError):
-    """There is nothing to act on, or what there is does not allow what was asked for; nothing was changed."""
+    """There is nothing to act on, or its condition forbids the act; nothing was changed."""
 
 
 class InvalidTransition(QueueError):
-    """A move that the job's state does not allow; nothing was changed."""
+    """A verb does not work on a job in its present state; nothing was changed."""
 
     def __init__(self, job_id: int, state: str, verb: str, hint: str = "") -> None:
         super().__init__(f"cannot {verb} job {job_id}: it is {state}" + (f"; {hint}" if hint else ""))
@@ -87,7 +87,7 @@ class OutputUnavailable(QueueError):
 
 
 class Interrupted(QueueError):
-    """A read that was given up because its reader had no more use for it; see ``Queue.snapshot``."""
+    """A read was given up, as its ``give_up`` function asked for; see ``Queue.snapshot``."""
 
 
 class DatabaseError(QueueError):

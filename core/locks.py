@@ -1,4 +1,4 @@
-"""Who is alive, told by locks that the kernel drops when a process dies; no clocks, no leases, no pids to trust.
+"""Private files, and locks that say who is alive: the kernel drops them when a process dies. No clocks, leases or pids.
 
 Every lock here is an exclusive ``flock``. It belongs to the open file, not to the process: it lives on in every process
 that inherited the descriptor, and two descriptors of one process exclude each other.
@@ -18,10 +18,10 @@ from core.errors import DatabaseBusy, DatabaseError
 
 
 def make_private_directory(path: str, *, owner: tuple[int, int]) -> None:
-    """Create a directory 0700 whatever the umask; refuse a symlink, a stranger's, or anything else in its place.
+    """Create a directory 0700 whatever the umask; raise ``DatabaseError`` for another user's, or what is no directory.
 
-    Its name is synced: what is synced inside would be lost with it in a power cut. ``owner`` is the user and group of
-    the database; root makes the directory theirs.
+    A symlink counts as none. The directory's name is synced: what is synced inside would be lost with it in a power
+    cut. ``owner`` is the user and group of the database; root makes the directory theirs.
     """
     try:
         os.mkdir(path, 0o700)
@@ -53,7 +53,7 @@ def make_private_directories(path: str) -> None:
 
 
 def sync_directory(path: str) -> None:
-    """Make a new file's name survive a power cut, where the file system syncs directories."""
+    """Sync a directory, so that new names in it survive a power cut; do nothing where none can be synced."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -93,7 +93,7 @@ def _give(path: str, owner: tuple[int, int]) -> None:
 
 
 def create_afresh(path: str, flags: int) -> int:
-    """Create a file 0600; one that is in its place is known to be nobody's (its owner died) and is removed."""
+    """Create a file 0600 and return its descriptor; remove one in its place, whose owner is known to be dead."""
     try:
         return create_private(path, flags, is_new=True)
     except FileExistsError:
@@ -109,7 +109,7 @@ def create_locked(path: str) -> int:
 
 
 class Lock(Enum):
-    """What a lock file says of its owner: alive, dead, or nothing, since the file is gone."""
+    """The state of a lock file: its owner lives (``HELD``), is dead (``FREE``), or the file says nothing (``GONE``)."""
 
     HELD = "held"
     FREE = "free"
@@ -148,7 +148,7 @@ def is_locked(path: str) -> bool:
 
 
 def file_name(descriptor: int, path: str) -> str:
-    """Return what tells a file from its copies: the numbers of device and inode, and its path."""
+    """Return what identifies a file among its copies: ``DEVICE INODE PATH``, the first two as decimal numbers."""
     status = os.fstat(descriptor)
     return f"{status.st_dev} {status.st_ino} {path}"
 
@@ -161,7 +161,7 @@ def is_same_file(one: str, other: str) -> bool:
 
 
 def holder_pid(path: str) -> int | None:
-    """Return the pid that took the file's lock, where the system tells (Linux), else ``None``."""
+    """Return the pid that locked the file, ``None`` if none did or the system does not say it (other than Linux)."""
     try:
         inode = os.stat(path).st_ino
         with open("/proc/locks", encoding="ascii") as locks:
@@ -177,7 +177,7 @@ def holder_pid(path: str) -> int | None:
 class _PlaceInLine:
     """A wait in the kernel's queue for a lock, with a time-out: a thread waits on a descriptor of its own.
 
-    Polling would be unfair, and flock has no timeout. A lock that comes when nobody wants it any more is let go.
+    Polling would be unfair, and flock has no timeout. A lock that comes after the wait was given up is let go.
     """
 
     def __init__(self, path: str) -> None:
@@ -201,12 +201,12 @@ class _PlaceInLine:
                 self._is_over = True
 
     def close_inherited(self) -> None:
-        """In a forked child: let the descriptor go, which the parent's thread waits on; the lock stays the parent's."""
+        """Close, in a forked child, the descriptor that the parent's thread waits on; the lock stays the parent's."""
         if not self._is_over:
             os.close(self._descriptor)
 
     def take_up(self) -> bool:
-        """Want the lock again after a wait that was too short; return whether the place in line still stands."""
+        """Want the lock again after a wait that timed out; return whether the place in line still stands."""
         with self._guard:
             self._is_wanted = not self._is_over
             return self._is_wanted
@@ -215,14 +215,14 @@ class _PlaceInLine:
         """Return the descriptor that holds the lock, or ``None`` after ``timeout_s`` seconds."""
         try:
             self._got_it.wait(timeout_s)
-        finally:  # also when an exception ends the wait: a late lock must not stay with nobody
+        finally:  # also when an exception ends the wait: a late lock would stay locked for ever
             with self._guard:
                 self._is_wanted = self._got_it.is_set()
         return self._descriptor if self._is_wanted else None
 
 
 class WriteLock:
-    """The turn of one writer: who holds it may write to the database. One object serves one thread."""
+    """The lock that the one writer of a database holds. One object serves one thread."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -231,7 +231,7 @@ class WriteLock:
         self._place: _PlaceInLine | None = None
 
     def acquire(self, timeout_s: float) -> None:
-        """Wait for the turn, first come first served; raise ``DatabaseBusy`` after ``timeout_s`` seconds."""
+        """Wait for the lock, first come first served; raise ``DatabaseBusy`` after ``timeout_s`` seconds."""
         self._reopen_if_gone()
         if self._place is None or not self._place.take_up():
             self._place = None
@@ -243,13 +243,13 @@ class WriteLock:
             self._wait(self._place, timeout_s)
 
     def __enter__(self) -> None:
-        """Have the turn, which was acquired."""
+        """Enter a ``with`` block that releases the lock, which was acquired before."""
 
     def __exit__(self, *failure: object) -> None:
         self.release()
 
     def release(self) -> None:
-        """Give the turn to the next in line. It never fails: what was written under it is committed by now."""
+        """Give the lock to the next in line. Never fails: what was written under it is committed by now."""
         if self._descriptor >= 0:
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
@@ -257,13 +257,13 @@ class WriteLock:
                 self.close()
 
     def close(self) -> None:
-        """Let the file go, and with it the lock."""
+        """Close the file, and release the lock with it."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
     def close_inherited(self) -> None:
-        """In a forked child: let go of the parent's descriptors without letting go of its lock."""
+        """Close, in a forked child, the parent's descriptors; the lock stays the parent's."""
         self.close()
         if self._place is not None:
             self._place.close_inherited()

@@ -1,6 +1,6 @@
 """The words of the queue as frozen values: jobs, attempts, states, counts. No I/O, no clock.
 
-They are named tuples: to make the class of a dataclass takes every start four times as long, and its values take longer
+They are named tuples: to make the class of a dataclass costs every start four times as much, and its values are slower
 to make and to compare.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class State(str, Enum):
-    """Where a job stands; the only states that are ever stored."""
+    """The states of a job; no others are stored."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -24,7 +24,7 @@ class State(str, Enum):
 
 
 class Verb(str, Enum):
-    """What a user (or a program) can do to a job that exists."""
+    """An operation of a user (or a program) on a job that exists."""
 
     CANCEL = "cancel"
     REPLAY = "replay"
@@ -66,9 +66,9 @@ FAILURES = frozenset({Outcome.FAILED, Outcome.SIGNALLED, Outcome.TIMED_OUT, Outc
 
 
 class Unwatched(NamedTuple):
-    """What is known of a running job that no living worker watches: a phase, and one line for a person.
+    """What is known of a running job that no living worker watches: a phase, and one line that says why.
 
-    ``ended_at`` is when its command ended, as far as its run file tells; ``is_stopping`` whether a person cancelled it.
+    ``ended_at`` is when its command ended, if its run file says it; ``is_stopping`` whether a user cancelled it.
     """
 
     phase: Phase
@@ -88,7 +88,7 @@ class Job(NamedTuple):
     ``started_at``, ``finished_at`` and the ``last_*`` fields speak of the newest attempt. ``run_s`` is how long that
     attempt took (``None`` while it runs), ``cpu_s`` and ``max_rss_bytes`` what it used, ``last_line`` and
     ``fingerprint`` why it ended: see ``Attempt``. ``since`` is when the job entered its state. ``unwatched`` is only
-    set by ``Queue.watched``: the database alone does not tell.
+    set by ``Queue.watched``: the database alone does not know it.
     """
 
     id: int
@@ -124,7 +124,7 @@ class Job(NamedTuple):
     unwatched: Unwatched | None = None
 
     def phase(self, now: datetime) -> Phase | None:
-        """Return what a pending job waits for, as far as the job alone tells (never ``HELD``).
+        """Return what a pending job waits for by its own fields (never ``HELD``: that is a fact about its queue).
 
         Of a running one whether it is ``unwatched``, as ``Queue.watched`` found it; else ``None``.
         """
@@ -138,7 +138,7 @@ class Job(NamedTuple):
 
 
 class NewJob(NamedTuple):
-    """What a caller asks for; ``None`` means the setting's default at the moment of enqueueing.
+    """A job that is to be added; a field that is ``None`` gets the setting's value at the moment of enqueueing.
 
     ``run_at`` is an aware datetime; ``timeout_s`` seconds > 0; ``ok_exit`` and ``dead_exit`` are exit codes as in
     ``"0,24,64-78"``; ``env`` is added to the captured environment and wins over it.
@@ -166,7 +166,7 @@ class Attempt(NamedTuple):
     """One started execution of a job, numbered from 1 within the job.
 
     ``exit_code`` is what the shell reported (128 + n after signal n); ``signal`` is n then. ``output_bytes`` is
-    ``None`` while the attempt runs. ``stop_requested`` is ``"cancel"`` or ``"kill"`` once somebody asked for it.
+    ``None`` while the attempt runs. ``stop_requested`` is ``"cancel"`` or ``"kill"`` once it was asked for.
     ``cpu_s`` is the processor time of all its processes that were waited for, ``max_rss_bytes`` the peak memory of the
     largest. Both are ``None`` where they are not known: while it runs, after a KILL, and for one that was adopted; the
     memory also when it is less than the worker's own, in which Linux counts the start of a program.
@@ -194,7 +194,7 @@ class Attempt(NamedTuple):
 
 
 class Event(NamedTuple):
-    """One thing that a person did to a job; ``before`` holds the fields that changed, as they were.
+    """One act of a user on one job; ``before`` holds the fields that changed, with their values before the act.
 
     Times in it are instants, durations are in seconds.
 
@@ -236,7 +236,7 @@ class LastAct(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The act as it is named in a sentence: ``purge of 17 jobs``."""
+        """The act's name for use in a sentence: ``purge of 17 jobs``."""
         return f"{self.act.verb} of {self.act.count:,} {'job' if self.act.count == 1 else 'jobs'}"
 
     @property
@@ -287,7 +287,7 @@ class Presence(str, Enum):
 
 
 class WorkerInfo(NamedTuple):
-    """A worker that registered: who it is and whether it is known to live (its lock is held).
+    """A registered worker: its process, slots and queues, and whether it lives (its lock is held).
 
     ``queues`` is empty when it serves all; ``stop_requested`` is ``"drain"`` or ``"now"`` or ``None``.
     """
@@ -359,9 +359,9 @@ RowCache = dict[int, tuple[object, Row]]
 
 
 class Waiting(NamedTuple):
-    """Why a pending job is not running: the phase and one line for a person; ``until`` when time alone mends it.
+    """Why a pending job is not running: the phase and one line of text; ``until`` is when time alone ends the wait.
 
-    ``is_stuck`` when no living worker takes jobs of its queue.
+    ``is_stuck`` when no living worker claims jobs of its queue.
     """
 
     phase: Phase
@@ -454,7 +454,7 @@ class Decision(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """How an attempt ended, as the worker saw it, before anybody decided what follows."""
+    """How an attempt ended, as its worker saw it; ``core.rules.states.decide`` says what follows."""
 
     outcome: Outcome
     exit_code: int | None = None

@@ -1,4 +1,4 @@
-"""An attempt's output: where its bytes are, reading them while they grow, and moving small ones into the database."""
+"""An attempt's output: read, also while it grows, from its file or the database; its file collected and cut."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Output:
         return None
 
     def size(self) -> int:
-        """Return how many bytes there are now."""
+        """Return the number of bytes so far; raise ``OutputUnavailable`` if the output is gone or another user's."""
         if self._stored is None:
             try:
                 return os.stat(self._storage.spool.output_file(self.attempt.id)).st_size
@@ -49,7 +49,7 @@ class Output:
         return len(self._stored or b"")
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return up to ``length`` bytes from ``offset``; fewer at the end, none beyond it."""
+        """Return up to ``length`` bytes from ``offset``, fewer at the end, none beyond it; errors as ``size``."""
         if self._stored is None:
             try:
                 descriptor = os.open(
@@ -67,7 +67,7 @@ class Output:
         return (self._stored or b"")[offset : offset + length]
 
     def lines(self, last: int) -> bytes:
-        """Return the last ``last`` lines, read from the end in blocks."""
+        """Return the last ``last`` lines with their line ends, read from the end in blocks; errors as ``size``."""
         end = self.size()
         if last <= 0 or end == 0:
             return b""
@@ -86,7 +86,7 @@ class Output:
         return OutputUnavailable(f"{error.filename}: permission denied; the output belongs to another user")
 
     def _load(self) -> None:
-        """Take the output from the database: the file moved there when the attempt was recorded."""
+        """Read the output from the database, into which the file moved when the attempt was recorded."""
         is_ended, data = self._storage.outputs.stored(self.attempt.id)
         if is_ended and data is None:
             raise OutputUnavailable(
@@ -99,14 +99,14 @@ class Output:
 
 
 def _split(data: bytes) -> list[bytes]:
-    """Split after line feeds only; a carriage return is part of its line."""
+    """Return the lines of ``data``, split after line feeds only; a carriage return is part of its line."""
     parts = [part + b"\n" for part in data.split(b"\n")]
     last = parts.pop()[:-1]
     return [*parts, last] if last else parts
 
 
 def collect(spool: Spool, attempt_id: int) -> tuple[bytes | None, int]:
-    """Return what is stored with the ending of an attempt: its bytes, unless they are too many, and their number."""
+    """Return an ended attempt's output, ``None`` if it has more than ``INLINE_BYTES``, and its size in bytes."""
     path = spool.output_file(attempt_id)
     try:
         status = os.stat(path, follow_symlinks=False)
@@ -122,7 +122,7 @@ def collect(spool: Spool, attempt_id: int) -> tuple[bytes | None, int]:
         data = os.read(descriptor, INLINE_BYTES + 1)
     finally:
         os.close(descriptor)
-    # a child that was left behind may have written meanwhile
+    # a child that the command left running may have written meanwhile
     return (data, len(data)) if len(data) <= INLINE_BYTES else (None, os.stat(path).st_size)
 
 
@@ -138,12 +138,12 @@ def cut(spool: Spool, attempt_id: int, limit: int) -> bool:
         finally:
             os.close(descriptor)
     except OSError:
-        return False  # what cannot be shortened is kept as it is
+        return False  # what cannot be shortened is kept whole
     return True
 
 
 def read_tail(spool: Spool, attempt_id: int, length: int) -> bytes:
-    """Return the last ``length`` bytes of the file of an attempt's output; fewer if it is shorter, none without it."""
+    """Return the last ``length`` bytes of an attempt's output file; fewer if it is shorter, none without a file."""
     try:
         descriptor = os.open(spool.output_file(attempt_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -155,5 +155,5 @@ def read_tail(spool: Spool, attempt_id: int, length: int) -> bytes:
 
 
 def text_of(data: bytes) -> str:
-    """Return output as text; what is not UTF-8 becomes U+FFFD."""
+    """Return output as text; bytes that are not UTF-8 become U+FFFD."""
     return data.decode("utf-8", "replace")

@@ -50,15 +50,15 @@ if TYPE_CHECKING:
     from core.records import JobRecord, StoredEnvironment
     from core.storage.values import Selection as Selected
 
-#: A job is asked for by id or by name.
+#: The id or the name of a job.
 JobRef = int | str
-#: What a bulk verb acts on: listed jobs, or all that match a view.
+#: The jobs that a bulk verb acts on: one, those listed, or all of a view.
 Selection = JobRef | Iterable[JobRef] | View
 
 
 # A selection of more ids than this comes from a list the caller was given; ids that are gone are skipped.
 _TRUSTED = 1000
-#: Called with how many jobs are done, and of how many.
+#: Called with the number of jobs done and the total.
 Progress = Callable[[int, int], None]
 
 
@@ -72,7 +72,7 @@ class Queue:
     Every method may be called from any thread and is one transaction (bulk verbs: one a thousand jobs). Reads see the
     newest commit; writes are on disk when they return. ``path`` is created with ``create``, private to the user.
 
-    Raises ``DatabaseError`` of some kind when the file cannot be used; the file is then as it was.
+    Raises ``DatabaseError`` of some kind when the file cannot be used, and leaves the file unchanged.
     """
 
     def __init__(
@@ -163,10 +163,10 @@ class Queue:
         return self.storage.jobs.purged_from(ref)
 
     def snapshot(self, give_up: Callable[[], bool] = lambda: False) -> AbstractContextManager[None]:
-        """Let all reads of this thread in a ``with`` block see one moment; writes in it are refused.
+        """Return a ``with`` block in which all reads of this thread see one moment, and writes are refused.
 
-        ``give_up`` is asked about once a millisecond while a statement runs; the statement raises ``Interrupted`` once
-        it is true.
+        ``give_up`` is called about once a millisecond while a statement runs; once it returns true the statement
+        raises ``Interrupted``.
         """
         return self.storage.snapshot(give_up)
 
@@ -182,18 +182,19 @@ class Queue:
     ) -> list[Row]:
         """Return up to ``limit`` rows in view order: the first, those after a key, or the last ones before a key.
 
-        For whoever reads again and again: rows that are in ``known`` and did not change are the same objects again.
-        Pages one after the other are given one ``now``: what becomes due meanwhile stays where it stood, else it could
-        go to a page that was read before. Without it the clock decides what is due.
+        Rows that are in ``known`` and did not change are returned as the same objects, so that a caller that reads
+        repeatedly can compare by identity; new rows are added to ``known``. Jobs count as due by ``now``, by default
+        the clock's. Pages read one after the other need one ``now``: a job that becomes due between two pages would
+        move to one that was read before.
         """
         return self.storage.lists.rows(view, after=after, before=before, limit=limit, known=known, now=now)
 
     def first_pages(self, wanted: Sequence[tuple[View, int]], before: Sequence[Page]) -> list[Page]:
-        """Return the first rows of views without a filter, so many of each; for whoever reads them again and again.
+        """Return the first ``limit`` rows of each ``(view, limit)``, a page per view, in the order given.
 
-        The views are in their default order or by id: no other has an index.
-        ``before`` holds what this returned last for each of them (``Page()`` for nothing): a page that did not change
-        is the same object again, and so is a row.
+        The views have no filter and are in their default order or by id: no other order has an index. ``before`` holds
+        the page returned last for each view (``Page()`` for none). A page or a row that is equal to the one before is
+        returned as the same object, so that callers can compare by identity.
         """
         return self.storage.lists.first_pages(wanted, before)
 
@@ -202,7 +203,7 @@ class Queue:
         return self.storage.lists.last_rows(view, limit=limit, known=known)
 
     def jobs(self, view: View, *, after: Key | None = None, before: Key | None = None, limit: int = 100) -> list[Job]:
-        """Return the jobs of ``rows``."""
+        """Return up to ``limit`` jobs in view order; arguments as in ``rows``."""
         return [row.job for row in self.rows(view, after=after, before=before, limit=limit)]
 
     def count(self, view: View) -> int:
@@ -226,11 +227,11 @@ class Queue:
         return self.storage.lists.ids(view)
 
     def attempts(self, ref: JobRef) -> list[Attempt]:
-        """Return a job's attempts, the first one first."""
+        """Return a job's attempts, by number."""
         return self.storage.jobs.attempts(ref)
 
     def history(self, ref: JobRef) -> list[Event]:
-        """Return what people did to a job, the first act first; secrets among its variables are masked."""
+        """Return the acts of users on a job, oldest first; secrets among its variables are masked."""
         return [_masked(event) for event in self.storage.jobs.history(ref)]
 
     def environment(self, ref: JobRef) -> dict[str, str | None]:
@@ -265,19 +266,19 @@ class Queue:
         return self.storage.spool.attempts
 
     def dead_groups(self, limit: int = 1000) -> list[DeadGroup]:
-        """Return up to ``limit`` groups of dead jobs by what they died of, the largest first.
+        """Return up to ``limit`` groups of dead jobs with the same fingerprint, the largest first.
 
-        Jobs that died before a queuectl that keeps last words, and were not looked at since, are one group with the
-        fingerprint ``None``: see ``read_last_words``.
+        Jobs without a fingerprint (an older version ran them) are one group with the fingerprint ``None``: see
+        ``read_last_words``.
         """
         check_whole(limit, "limit", 1)
         return self.storage.groups.groups(limit)
 
     def read_last_words(self, *, progress: Progress | None = None) -> int:
-        """Read why they died from the outputs of dead jobs that have no fingerprint; return how many that were.
+        """Store last words and fingerprint of each dead job that has none, read from its output; return how many.
 
-        ``progress`` is called with the number read so far (of an unknown total: 0). What is stopped goes on with the
-        rest the next time.
+        ``progress`` is called with the number read so far (of an unknown total: 0). A call that is interrupted leaves
+        the rest to the next one.
         """
         from core.rules.fingerprint import with_last_words
 
@@ -323,7 +324,7 @@ class Queue:
         return self.storage.workers.jobs_out_of_reach()
 
     def counts(self) -> Counts:
-        """Return how many jobs stand where; microseconds, whatever their number."""
+        """Return the number of jobs by queue and state; costs microseconds, whatever their number."""
         return self.storage.queues.counts()
 
     def minutes(self, count: int = 60) -> list[Minute]:
@@ -335,24 +336,24 @@ class Queue:
         return self.storage.statistics.window(window_s)
 
     def totals(self) -> Totals:
-        """Return what happened since the database was made, as counters that never fall."""
+        """Return counters of all that happened since the database was made; they never fall."""
         return self.storage.statistics.totals()
 
     def oldest_pending_at(self) -> datetime | None:
-        """Return since when the longest waiting of the jobs at the head of the queue has been due."""
+        """Return when the oldest job among those to be claimed next became due; ``None`` if no job is due."""
         found = self.storage.jobs.oldest_pending_at()
         return None if found is None else to_datetime(found)
 
     def next_due_at(self) -> datetime | None:
-        """Return when the next of the delayed jobs becomes due; ``None`` if there is none."""
+        """Return when the next delayed job becomes due; ``None`` without delayed jobs."""
         found = self.storage.jobs.next_due_at()
         return None if found is None else to_datetime(found)
 
     def write_error(self, patience_s: float = 0.25) -> QueueError | None:
         """Return the error that a write would meet (``DiskFull``, ``DatabaseReadOnly``, ``DatabaseBusy``) or ``None``.
 
-        Nothing is written. A lock that another program holds counts once it was held for ``patience_s`` seconds, so
-        long this takes then.
+        Nothing is written. A lock that another program holds counts once it was held for ``patience_s`` seconds; this
+        waits as long.
         """
         check_number(patience_s, "patience_s", 0, MAX_DURATION_S)
         return self.storage.maintenance.write_error(patience_s)
@@ -362,11 +363,11 @@ class Queue:
         self.storage.check_identity()
 
     def now(self) -> datetime:
-        """Return what time it is to the database, in UTC."""
+        """Return the time by the database's clock, in UTC."""
         return to_datetime(self.storage.now_ms())
 
     def data_version(self) -> int:
-        """Return a number that changes whenever anyone but this thread commits."""
+        """Return a number that changes whenever another connection than this thread's commits."""
         return self.storage.changes.version()
 
     # --- acts on jobs
@@ -393,7 +394,7 @@ class Queue:
         return self.storage.operations.edit(job.id, row, run_at_given="run_at" in fields, then_retry=then_retry)
 
     def purge(self, jobs: Selection, *, older_than_s: float | None = None, progress: Progress | None = None) -> Act:
-        """Put finished jobs out of sight; ``restore`` and ``undo`` bring them back until the trash is emptied."""
+        """Move finished jobs to the trash; ``restore`` and ``undo`` bring them back until the trash is emptied."""
         if older_than_s is not None:
             check_number(older_than_s, "older_than_s", 0, MAX_DURATION_S)
         before = None if older_than_s is None else self.storage.now_ms() - round(older_than_s * 1000)
@@ -424,7 +425,7 @@ class Queue:
         return self.storage.operations.undo(act_id, progress)
 
     def last_act(self) -> LastAct | None:
-        """Return the act that ``undo`` without an id undoes, or refuses to."""
+        """Return the newest act not undone yet, which ``undo`` without an id undoes or refuses; ``None`` for none."""
         return self.storage.operations.last_act()
 
     def _selected(self, jobs: Selection) -> Selected:
@@ -462,11 +463,11 @@ class Queue:
         return self.storage.queues.is_paused()
 
     def pause(self, name: str | None = None) -> None:
-        """Claim no more jobs of one queue, or of any; running ones go on. A queue need not have jobs yet."""
+        """Let no job of one queue, or of any, be claimed; running ones go on. A queue need not have jobs yet."""
         self._set_paused(name, True)
 
     def resume(self, name: str | None = None) -> None:
-        """Claim again; raise ``QueueNotFound`` for a queue that has no jobs, pause flag or limit."""
+        """Let jobs be claimed again; raise ``QueueNotFound`` for a queue that has no jobs, pause flag or limit."""
         self._set_paused(name, False)
 
     def _set_paused(self, name: str | None, is_paused: bool) -> None:
@@ -488,11 +489,11 @@ class Queue:
         return Settings(self.storage.settings.stored())
 
     def stored_settings(self) -> dict[str, str]:
-        """Return the settings that were set, as text."""
+        """Return the settings that were set, as text by key; those at their default are left out."""
         return self.storage.settings.stored()
 
     def set(self, key: str, text: str) -> None:
-        """Set a setting; raise ``UsageError`` for an unknown one or a bad value, then nothing changed."""
+        """Store a setting's value, given as text; raise ``UsageError`` for an unknown key or a bad value."""
         check_kind(text, f"the value of {key}", str, "a text, as in 'config set'")
         setting = find_setting(key)
         value = setting.parse(text)
@@ -501,7 +502,7 @@ class Queue:
         self.storage.settings.set(setting.key, setting.format(value))
 
     def unset(self, key: str) -> None:
-        """Go back to a setting's default."""
+        """Remove a setting's stored value, so that its default holds; raise ``UsageError`` for an unknown key."""
         self.storage.settings.set(find_setting(key).key, None)
 
     # --- workers
@@ -517,15 +518,15 @@ class Queue:
     # --- upkeep
 
     def prune(self) -> int:
-        """Remove for good what the settings say is too old; return how many jobs."""
+        """Delete the jobs that are older than the settings keep-completed and keep-purged say; return how many."""
         return self.storage.maintenance.prune(self.settings())
 
     def empty_trash(self) -> int:
-        """Remove purged jobs for good; return how many."""
+        """Delete all purged jobs; return how many."""
         return self.storage.maintenance.empty_trash()
 
     def doctor(self) -> list[Finding]:
-        """Return what there is to say about the database's health; changes nothing."""
+        """Return one or more findings for each check of the database's health, in their order; changes nothing."""
         from core import doctor  # it looks at processes, too
 
         return doctor.findings(self.storage)

@@ -1,4 +1,4 @@
-"""Where things are: the database a person means, and the spool beside a database."""
+"""Paths: the default database, and the files of the spool beside a database."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class Spool:
         self.attempts = os.path.join(self.root, "attempts")
 
     def worker_lock(self, worker_id: int) -> str:
-        """Return the path of the file whose lock says that this worker lives."""
+        """Return the path of the file whose lock says that a worker lives."""
         return f"{self.workers}/{worker_id}.lock"
 
     def worker_wakeup(self, worker_id: int) -> str:
-        """Return the path of the named pipe that wakes this worker."""
+        """Return the path of the named pipe that wakes a worker."""
         return f"{self.workers}/{worker_id}.bell"
 
     def run_file(self, attempt_id: int) -> str:
-        """Return the path of the file whose lock says that this attempt runs; pid and exit status are in it."""
+        """Return the path of the file whose lock says that an attempt's command runs; pid and exit status are in it."""
         return f"{self.attempts}/{attempt_id}.run"
 
     def output_file(self, attempt_id: int) -> str:
-        """Return the path that the attempt's stdout and stderr are appended to."""
+        """Return the path of the file that an attempt's stdout and stderr are appended to."""
         return f"{self.attempts}/{attempt_id}.out"

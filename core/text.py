@@ -1,6 +1,6 @@
-"""Make any string that comes from a job inert: nothing in it may act on the terminal that shows it. Pure.
+"""Cleaned text: any string that comes from a job, made inert, so that it cannot act on the terminal. Pure.
 
-What is cleaned is for eyes only; the bytes themselves stay as they are in the database, in JSON and in raw output.
+Cleaning is for display only; the database, JSON and raw output hold the bytes unchanged.
 
     escape sequences         dropped: CSI, OSC, DCS, APC, PM, SOS, single ESC x, and their one-character C1 forms; one
                              that is not terminated ends at the end of its line. SGR (colours) can be kept.
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 
-#: Shown for a line break where there is one line only.
+#: The mark for a line break in a text that is shown on one line.
 NEWLINE_MARK = "⏎"
 TAB_WIDTH = 8
 
@@ -63,7 +63,7 @@ def clean_line(text: str, *, keep_colour: bool = False) -> str:
 
 
 def clean_lines(text: str, *, keep_colour: bool = False) -> str:
-    """Return several lines, each inert and in its last state; colours left on at the end are reset there."""
+    """Return a text's lines, each inert and as carriage returns leave it; colours left on at the end are reset."""
     if _LINES_NEED_CLEANING.search(text) is None:
         return text
     cleaned = "\n".join(
@@ -118,5 +118,5 @@ def _columns(text: str) -> int:
 
 
 def system_bytes(text: str) -> bytes:
-    """Return a stored text as a command is given it: in UTF-8, whatever the worker's locale."""
+    """Return a stored text as the bytes that a command gets: in UTF-8, whatever the worker's locale."""
     return text.encode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Where a user's own files are, without the 17 ms that the package platformdirs takes for the same paths."""
+"""The directories of a user's own files, without the 17 ms that the package platformdirs costs for the same paths."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ SWITCH_S = 0.001
 def launch(options: Options) -> int:
     """Run the dashboard until it is quit; return the exit code.
 
-    Raise ``QueueError`` when the database cannot be used, ``UsageError`` when there is no such theme, ``ValueError``
-    when the preferences make no sense.
+    Raises ``QueueError`` when the database cannot be used, ``UsageError`` when there is no such theme, ``ValueError``
+    when the preferences cannot be read as such.
     """
     sys.setswitchinterval(SWITCH_S)
     preferences_path = remembered.default_path()
@@ -89,7 +89,7 @@ def launch(options: Options) -> int:
 
 @contextlib.contextmanager
 def _ending_in_order_on_signals() -> Iterator[None]:
-    """Let a terminal that closes while the demo starts leave nothing of it behind; until it is made, that waits."""
+    """End with ``SystemExit`` on SIGTERM and SIGHUP, so that the demo is removed; in the block both signals wait."""
 
     def end(number: int, _: object) -> None:
         raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""Ends the process in time when its terminal goes away or a signal asks it to, whatever its other threads wait for.
+"""Ends the process when its terminal goes away or a signal asks for it, however its other threads are blocked.
 
 Textual 8.2.8 writes through a queue of 30 texts to a thread that dies with the terminal: the main thread then waits at
 the 31st for ever, where no handler of the event loop runs, while the input thread reads the end of file over and over.
@@ -29,7 +29,7 @@ LAST_S = 1.0
 class TerminalWatch:
     """Watches a terminal from ``start`` to the end of the process, and SIGTERM and SIGHUP once they are caught.
 
-    ``before_exit`` is called before a process that could not end in order is ended at once.
+    ``before_exit`` is called when the deadline passes, just before the process is ended by ``os._exit``.
     """
 
     def __init__(self, terminal: int, before_exit: Callable[[], None] = lambda: None) -> None:
@@ -47,8 +47,8 @@ class TerminalWatch:
     def start(self) -> None:
         """Begin to watch the terminal.
 
-        The thread blocks the signals: whoever blocks them in the main thread while it makes something must not get
-        them by way of this one, since Python runs their handlers in the main thread all the same.
+        The thread blocks the signals: the main thread may have blocked them while it makes something, and signals that
+        reached this thread would run their Python handlers in the main thread all the same.
         """
         before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGHUP))
         try:
@@ -57,7 +57,7 @@ class TerminalWatch:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def catch_signals(self) -> None:
-        """Take SIGTERM and SIGHUP from now on; to be called in the main thread.
+        """Handle SIGTERM and SIGHUP from now on; to be called in the main thread.
 
         The handlers only leave a note for the thread, so that they work while the main thread waits for a lock.
         """
@@ -68,7 +68,7 @@ class TerminalWatch:
             signal.signal(signal.SIGCONT, partial(self._resume, resume))
 
     def tell(self, on_end: Callable[[int], None]) -> None:
-        """Call ``on_end`` with a signal's number, on a thread of its own, once the process has to end: maybe now."""
+        """Call ``on_end(signal_number)`` on a thread of its own once the process has to end, which may be now."""
         with self._lock:
             self._on_end = on_end
             is_ending = self._number != 0
@@ -81,7 +81,7 @@ class TerminalWatch:
         return self._is_lost or not os.isatty(self._terminal)
 
     def terminal_is_restored(self) -> None:
-        """Take back the deadline of a signal: what is left to do may take its time, unless the terminal has gone.
+        """Cancel the deadline of a signal, unless the terminal has gone: what is left to do has no limit then.
 
         To be called in the main thread: from here on the process is stopped and continued like any other.
         """

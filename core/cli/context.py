@@ -136,7 +136,7 @@ class Session:
         self.note(f"queuectl: the output cannot be written any more ({reason or error}); {still}")
 
     def note_left_out(self, names: Sequence[str]) -> None:
-        """Name on stderr the variables that a job just added takes from its worker, not from here, if there are any."""
+        """Print on stderr the names of the variables that a job just added gets from its worker, if there are any."""
         if names:
             from core.text import clean_line
 

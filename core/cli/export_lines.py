@@ -24,7 +24,7 @@ CSV_COLUMNS = (
     "enqueued_at", "run_at", "started_at", "finished_at", "run_s", "last_outcome", "last_exit_code", "last_signal",
     "last_error", "cpu_s", "max_rss_bytes", "last_line", "fingerprint",
 )  # fmt: skip
-#: What a spreadsheet takes for the beginning of a formula.
+#: The first characters by which a spreadsheet knows a formula.
 _FORMULA = ("=", "+", "-", "@")
 #: The most that one system call reads.
 _BLOCK = 1 << 20

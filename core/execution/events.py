@@ -68,7 +68,7 @@ class StorageTrouble(NamedTuple):
 
 
 class StorageRecovered(NamedTuple):
-    """The database takes writes again."""
+    """The database can be written again."""
 
 
 class LockFileRemoved(NamedTuple):

@@ -1,6 +1,6 @@
-"""The processes of this system: a session's members, which have a file open, and orphans to reap. Read from /proc.
+"""Processes read from /proc: a session's or group's members, who has a file open, and orphans to reap.
 
-A process number alone identifies no process: it is given out again once no process, group and session has it.
+A pid alone identifies no process: the system assigns it again once no process, group or session has it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _HAS_PROC = os.path.isdir("/proc/self/fd")
 
 
 class Process(NamedTuple):
-    """A process as the system lists it."""
+    """A process's numbers in /proc/PID/stat."""
 
     pid: int
     parent: int
@@ -24,7 +24,7 @@ class Process(NamedTuple):
 
 
 def processes(*, are_zombies: bool = False) -> Iterator[Process]:
-    """Yield the processes that this one can see, or those that have ended and wait to be reaped; none without /proc."""
+    """Yield the living processes in /proc, with ``are_zombies`` those that wait to be reaped; none without /proc."""
     names = os.listdir("/proc") if _HAS_PROC else []
     for name in names:
         if not name.isdigit():
@@ -36,7 +36,7 @@ def processes(*, are_zombies: bool = False) -> Iterator[Process]:
 
 
 def group_has(path: str, group: int) -> bool:
-    """Return whether some process of a group is seen to have the file at a path open: it is no stranger's group then.
+    """Return whether a process of a group is seen to have the file at a path open: it is the command's then.
 
     Files of processes of other users cannot be seen, but by root. Elsewhere than on Linux ``lsof`` is run.
     """
@@ -46,9 +46,9 @@ def group_has(path: str, group: int) -> bool:
 
 
 def group_lives(path: str, number: int) -> bool:
-    """Return whether a group has members, unless they are seen to be a stranger's: see ``session_lives``.
+    """Return whether a group has members, unless they are seen to be of another command: see ``session_lives``.
 
-    Elsewhere than on Linux a stranger's group counts, too.
+    Elsewhere than on Linux another command's group counts, too.
     """
     if _HAS_PROC:
         return _lives(path, number, [process.pid for process in processes() if process.group == number])
@@ -64,8 +64,8 @@ def group_lives(path: str, number: int) -> bool:
 def session_lives(path: str, number: int) -> bool:
     """Return whether a session has members. The file at a path is the run file of the session's command.
 
-    Its leader never lets go of that file: a living process that has the number and does not have the file open got the
-    number later, and all members are a stranger's. Elsewhere than on Linux this cannot be seen, and the answer is no.
+    Its leader never closes that file: a living process with that pid that does not have the file open got the pid
+    later, and all members are of another command. Elsewhere than on Linux this cannot be seen: always false.
     """
     return _lives(path, number, [process.pid for process in processes() if process.session == number])
 
@@ -75,9 +75,10 @@ def _lives(path: str, number: int, members: Sequence[int]) -> bool:
 
 
 def reap_orphans(own: Callable[[], Container[int]]) -> int:
-    """Reap the zombies that became children of this process, process 1 of a container; return how many.
+    """Reap the zombies that this process, process 1 of a container, inherited as children; return how many.
 
-    Not those in ``own()``, asked after the look, and none of this process's session: what started them waits for them.
+    Those in ``own()``, which is called after the look, and those of this process's session are left: what started them
+    waits for them.
     """
     here, my_session = os.getpid(), os.getsid(0)
     zombies = [process for process in processes(are_zombies=True) if process.parent == here]
@@ -91,7 +92,7 @@ def reap_orphans(own: Callable[[], Container[int]]) -> int:
 
 
 def _has_open(pid: int, path: str) -> bool | None:
-    """Return whether a process has the file at a path open; ``None`` when that cannot be seen."""
+    """Return whether a process has the file at a path open; ``None`` when its descriptors cannot be read."""
     try:
         wanted = os.stat(path)
         names = os.listdir(f"/proc/{pid}/fd")

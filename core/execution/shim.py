@@ -93,7 +93,7 @@ def _let_go_in_child() -> None:
 
 
 def release(descriptor: int) -> None:
-    """End what ``withhold`` began for a descriptor: it is about to be closed."""
+    """Undo ``withhold`` for a descriptor that is about to be closed."""
     _withheld.discard(descriptor)
 
 
@@ -106,7 +106,7 @@ class Exit(NamedTuple):
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the shim may have ended because the system let it start no process; no status is recorded then."""
+        """Whether the status is that of a shell that could start no process; no status is in the run file then."""
         return self.code in _REFUSED
 
 
@@ -143,14 +143,14 @@ class Shim:
                 self.descriptor = os.pidfd_open(self.pid)
 
     def has_ended(self) -> bool:
-        """Return whether the shim has ended; until it is reaped, no other process gets its number."""
+        """Return whether the shim has ended; until it is reaped, no other process gets its pid."""
         try:
             return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
         except ChildProcessError:
             return True  # another thread of this process reaped it
 
     def was_killed(self) -> bool:
-        """Return whether a signal ended the shim, which only KILL can; this does not reap it."""
+        """Return whether a signal, which can only be KILL, ended the shim; does not reap it."""
         if not hasattr(os, "waitid"):
             return False
         try:
@@ -160,7 +160,7 @@ class Shim:
         return found is not None and found.si_code != os.CLD_EXITED
 
     def reap(self) -> Exit | None:
-        """Return how the shim ended, ``None`` while it runs. Its number may be given out again then."""
+        """Return how the shim ended, ``None`` while it runs. Once it is reaped, another process may get its pid."""
         try:
             pid, status, usage = os.wait4(self.pid, 0 if self._has_closed_pipe() else os.WNOHANG)
         except ChildProcessError:
@@ -182,7 +182,7 @@ class Shim:
             return False
 
     def leave(self) -> None:
-        """Let the shim run on without its worker; ``reap_left_behind`` reaps it."""
+        """Close the shim's descriptors and let it run on without its worker; ``reap_left_behind`` reaps it."""
         self.close()
         _left_behind.append((os.getpid(), self))
 
@@ -203,12 +203,12 @@ def reap_left_behind() -> None:
     for left in list(_left_behind):
         parent, shim = left
         if parent == os.getpid() and shim.reap() is not None:
-            with contextlib.suppress(ValueError):  # another thread was quicker
+            with contextlib.suppress(ValueError):  # another thread reaped it first
                 _left_behind.remove(left)
 
 
 def why_no_shell(shell: str, path: str | None) -> str | None:
-    """Return why a shell, looked for in a job's ``$PATH``, cannot be run, in the system's words; ``None`` if it can."""
+    """Return the system's words for why a shell, looked for in ``path``, cannot be run; ``None`` if it can."""
     if shell == _SHELL:
         return None
     try:
@@ -221,7 +221,7 @@ def why_no_shell(shell: str, path: str | None) -> str | None:
 
 
 def why_not_entered(directory: str) -> str:
-    """Return the end of a sentence: why a shim could not enter a directory, as far as can still be seen."""
+    """Return why a shim could not enter a directory, as the end of a sentence: ``does not exist``."""
     try:
         os.stat(os.path.join(directory, "."))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Which environment a job runs in: what is captured when it is enqueued, and what is never shown. Pure."""
+"""A job's environment: which variables are stored at enqueue, which the worker adds, which are masked. Pure."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _PASSWORD = (
     r"(?P<user>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://[^\s/@:]*:|^[\w.%+-]+:)[^\s/]+(?P<host>@)"
     # https://TOKEN@host: no user's name is that long
     r"|(?P<scheme>https?://)[^\s/@:]{20,}(?P<at>@)"
-    # Server=db;Password=…  -DproxyPassword=…  https://host/?token=…  but not what a shell's code takes from a variable
+    # Server=db;Password=…  -DproxyPassword=…  https://host/?token=…  but not what a shell's code reads from a variable
     r"|(?P<key>(?:^|[\s;,&?])(?:[\w.-]*(?:password|passwd|secret|token|api_?key)|pwd|account_?key|shared_?access_?key)"
     r"\s*=\s*)[^\s;&$]+"
 )
@@ -110,7 +110,7 @@ def _replaced(match: re.Match[str]) -> str:
 
 
 def captured(mode: str, environ: Mapping[str, str]) -> Captured:
-    """Return what is stored of an environment in mode ``safe``, ``all`` or ``none``."""
+    """Return the part of an environment that is stored with a job in mode ``safe``, ``all`` or ``none``."""
     left_out = left_to_worker(mode, environ)
     not_kept = _OURS.union(left_out)
     kept = {} if mode == "none" else {name: value for name, value in environ.items() if name not in not_kept}
@@ -118,7 +118,7 @@ def captured(mode: str, environ: Mapping[str, str]) -> Captured:
 
 
 def left_to_worker(mode: str, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the names whose values a job takes from its worker's environment, sorted; in mode ``safe`` alone."""
+    """Return the names of variables that a job gets from its worker, sorted; empty but in mode ``safe``."""
     if mode != "safe":
         return ()
     return tuple(sorted(name for name, value in environ.items() if name not in _OURS and is_secret(name, value)))
@@ -127,9 +127,9 @@ def left_to_worker(mode: str, environ: Mapping[str, str]) -> tuple[str, ...]:
 def for_job(
     mode: str, stored: Mapping[str, str], left_out: Collection[str] | None, worker: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the variables that a command runs with, before those of the job itself.
+    """Return the variables that a command runs with, without the job's own ``env``, which is laid over them.
 
-    Mode ``safe`` takes secrets, and what was left out, from the worker's environment, ``none`` takes all of it;
+    In mode ``safe`` secrets and the names in ``left_out`` come from the worker's environment, in mode ``none`` all do.
     ``left_out`` is ``None`` for what an older version captured.
     """
     if mode == "none":
@@ -151,7 +151,7 @@ def masked(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def masked_text(text: str) -> str:
-    """Return a JSON object of variables with every secret replaced; nothing of a text that is no such object."""
+    """Return a JSON object of variables with every secret replaced; ``MASK`` for a text that is no such object."""
     try:
         variables = json.loads(text)
         return json.dumps(masked(variables))

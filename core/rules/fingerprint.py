@@ -170,7 +170,7 @@ def fingerprint(outcome: str, exit_code: int | None, signal: int | None, words: 
 def with_last_words(ending: Ending, tail: bytes) -> Ending:
     """Return an ending with the last words in the ``tail`` of its output, and with its fingerprint unless it succeeded.
 
-    An ending without last words is told from others by its ``error``, what the worker has to say of it.
+    For an ending without last words its ``error``, the worker's own words, goes into the fingerprint.
     """
     line = last_words(tail)
     if ending.outcome is Outcome.SUCCEEDED:

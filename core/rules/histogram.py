@@ -1,4 +1,4 @@
-"""Histograms of durations: which bucket one falls into, and percentiles from the buckets. Pure."""
+"""Histograms of durations: the bucket of a duration, and percentiles from buckets. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a pending job is not running: the one rule, pure; what it is given was read in one moment."""
+"""Why a pending job is not running: the one rule for it. Pure; its arguments were read in one moment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAMED = 5
 
 
 class Hold(NamedTuple):
-    """What may keep the due jobs of one queue from being claimed.
+    """What may keep the due jobs of one queue from being claimed: pause flags and the queue's limit.
 
     ``limit`` is the most that may run at once (``None``: no limit), ``running`` the ids of those that do, in the order
     of their starts; without a limit they are not read, and ``running`` is empty.

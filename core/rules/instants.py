@@ -10,7 +10,7 @@ from core.rules.units import parse_duration
 
 _TIME_WORDS = {"noon": (12, 0, 0), "midnight": (0, 0, 0)}
 _TIME_OF_DAY = re.compile(r"(\d{1,2})(?::(\d{2})(?::(\d{2}))?)?\s*([ap])?\.?(?:m\.?)?")
-#: Read here, not by ``datetime.fromisoformat``: Python 3.10 takes fewer forms than later ones.
+#: Read here, not by ``datetime.fromisoformat``: Python 3.10 knows fewer forms than later ones.
 _ISO = re.compile(
     r"(?P<year>\d{4})(?:-?W(?P<week>\d{2})(?:-?(?P<weekday>\d))?|-?(?P<month>\d{2})-?(?P<day>\d{2}))"
     r"(?:[T ](?P<hour>\d{2})(?::?(?P<minute>\d{2})(?::?(?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?)?"
@@ -24,7 +24,7 @@ _MILLISECONDS_FROM = 1e11
 
 
 def parse_instant(text: str, now: datetime) -> datetime:
-    """Return an aware datetime, which may be in the past.
+    """Return the instant that a text means as an aware datetime, which may be in the past; raise ``UsageError``.
 
     ``text`` is ISO 8601 (local time without a zone); ``now``; ``+5m``; a time of day, the next one: ``18:30``,
     ``11:30pm``, ``noon``, ``midnight``; or ``today`` or ``tomorrow`` with one. A local time that the change to summer
@@ -54,7 +54,7 @@ def parse_future(text: str, now: datetime) -> datetime:
 
 
 def parse_run_at(value: str | float, now: datetime) -> datetime:
-    """Return what other queues call ``run_at``: as ``parse_instant``, or seconds (or milliseconds) since 1970."""
+    """Return the instant of a ``run_at`` as other queues write it: a text, or seconds (or milliseconds) since 1970."""
     text = value.strip() if isinstance(value, str) else f"{value:f}" if isinstance(value, float) else str(value)
     if isinstance(value, str) and not _EPOCH.fullmatch(text):
         return parse_instant(value, now)

@@ -1,6 +1,6 @@
-"""What can be asked for of a job: one row a field, from which all that reads or shows a field takes its facts.
+"""The table of a job's fields: one row a field, with all that options, JSON, the form and ``show`` know about it.
 
-Taken from here are the options of ``enqueue``, ``run`` and ``edit``, the keys of JSON, bounds and defaults, the columns
+Made from it are the options of ``enqueue``, ``run`` and ``edit``, the keys of JSON, bounds and defaults, the columns
 of the table of jobs, the form of the dashboard, the lines of ``show`` and of the detail pane, and the command line that
 is copied. What a kind means is decided there, once for all fields of the kind. A new field is a row here, an attribute
 of ``NewJob`` and of ``Job``, a column in a new file of the schema, and what it does.
@@ -131,12 +131,12 @@ class JobField:
 
     @property
     def nothing(self) -> int | None:
-        """What a caller gives to go without: 0 for a duration, of which ``None`` means the setting."""
+        """The value that clears the field: 0 for a duration, of which ``None`` means the setting."""
         return 0 if self.kind == "duration" else None
 
     @property
     def default_help(self) -> str:
-        """What the help of an option says of the default; empty where there is none."""
+        """The words in an option's help for the default; empty where there is none."""
         if self.setting:
             return f"the setting {self.setting}"
         return "here" if self.kind == "directory" else "" if self.default is None else str(self.default)

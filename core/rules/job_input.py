@@ -1,4 +1,4 @@
-"""Check the fields of a new job and return them as they are stored; a ``UsageError`` says why one is refused."""
+"""Checks of the fields of a new job: each returns the value that is stored, or raises ``UsageError``."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ def check_text(text: str, what: str, *, longest: int = MAX_NAME_CHARACTERS) -> s
 
 
 def check_name(name: str) -> str:
-    """Return a job's name: one line, at least one character no digit, so that it is never taken for an id."""
+    """Return a job's name; raise ``UsageError`` unless it is one line and, so that it is no id, has a non-digit."""
     if check_text(name, "name").isdigit():
         raise UsageError(f"the name {name!r} is a number and could be taken for an id; add a letter")
     return name
 
 
 def check_queue(queue: str) -> str:
-    """Return the name of a queue: one word."""
+    """Return the name of a queue; raise ``UsageError`` unless it is one word."""
     if any(character.isspace() for character in check_text(queue, "queue")):
         raise UsageError(f"the queue {queue!r} has a space; use one word")
     return queue
@@ -104,7 +104,7 @@ def check_directory(directory: str | os.PathLike[str], start: str) -> str:
 
 
 def check_exit_codes(text: str, what: str) -> str:
-    """Return a list of exit codes in its canonical form."""
+    """Return a list of exit codes in its canonical form: sorted, without doubles or spaces."""
     check_kind(text, what, str, "exit codes such as '0,24' or '64-78'")
     return parse_exit_codes(text, what)
 
@@ -126,14 +126,14 @@ def check_duration(seconds: float, field: JobField) -> int | None:
 
 
 def working_directory() -> str:
-    """Return the working directory, where new jobs run unless they say otherwise."""
+    """Return the working directory, the default for new jobs; raise ``Refused`` if it was removed."""
     try:
         return check_text(os.getcwd(), "working directory", longest=4096)
     except FileNotFoundError:
         raise Refused("the working directory no longer exists; change to another one") from None
 
 
-#: What makes the stored value of a given one, by the kind of the field; ``start`` is where a relative path begins.
+#: By the kind of a field, what checks a value and returns the stored one; ``start`` is where a relative path begins.
 _CHECKS: Mapping[str, Callable[[JobField, Any, str], Any]] = {
     "command": lambda field, value, start: check_command(value),
     "name": lambda field, value, start: check_name(value),
@@ -158,7 +158,7 @@ def check_field(field: JobField, value: object, start: str = "/") -> object:
 
 
 def check_plain(command: str, settings: Settings, cwd: str) -> JobRow:
-    """Return the row of a job that is a command and nothing else, as ``check_job`` would."""
+    """Return the row of a job that is a command and nothing else: that of ``check_job``, made faster."""
     return JobRow(
         *[_stored(field, command if field.name == "command" else field.default, settings, cwd) for field in FIELDS]
     )

@@ -1,4 +1,4 @@
-"""Every setting: its name, kind, unit, default, bounds and what it is for; and how one is read from text."""
+"""The table of settings: name, kind, unit, default, bounds, help; and how a value is read from text."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Setting:
         self.choices = choices
 
     def parse(self, text: str) -> Value:
-        """Return the value that a text stands for; raise ``UsageError`` when it is none or out of bounds."""
+        """Return the value that a text means; raise ``UsageError`` when it means none or one out of bounds."""
         if self.kind == "choice":
             if text not in self.choices:
                 raise UsageError(f"{self.key} is one of {', '.join(self.choices)}, not {text!r}")
@@ -70,7 +70,7 @@ class Setting:
 
     @property
     def bounds(self) -> str:
-        """Return in words which values are taken."""
+        """Return the words for the values that are allowed: ``a whole number from 1 to 100``."""
         noun = {"integer": "a whole number", "number": "a number"}.get(self.kind, f"a {self.kind}")
         if self.high == float("inf"):
             return f"{noun} of at least {self.format(self.low)}"
@@ -124,12 +124,12 @@ SETTINGS: Mapping[str, Setting] = {
     )
 }
 
-#: Other spellings of a setting that are taken on input.
+#: Other spellings of a setting that input may have.
 ALIASES: Mapping[str, str] = {"max-retries": "max-attempts"}
 
 
 def find_setting(key: str) -> Setting:
-    """Return the setting of this name (``_`` reads as ``-``); raise ``UsageError`` when there is none."""
+    """Return the setting with a name (``_`` reads as ``-``); raise ``UsageError`` when there is none."""
     check_kind(key, "the key", str, "a text")
     canonical = key.replace("_", "-").lower()
     canonical = ALIASES.get(canonical, canonical)
@@ -186,7 +186,7 @@ class Settings:
         return self._values["durability"] == "full"
 
     def backoff(self, base: float) -> Backoff:
-        """Return the back-off curve of a job that has this base."""
+        """Return the back-off curve of jobs with this base: the settings have its cap and jitter."""
         curve = self._curves.get(base)
         if curve is None:
             from core.rules.backoff import Backoff

@@ -38,7 +38,7 @@ MAX_INTERRUPTS = 5
 
 
 class Value(Enum):
-    """What a move sets a field to, where that is no constant."""
+    """A value of a field that a move computes, where it is no constant."""
 
     NOW = "the time of the operation"
     STATE = "the state before the move"
@@ -47,7 +47,7 @@ class Value(Enum):
 
 
 class Condition(Enum):
-    """What a move needs besides the state."""
+    """A condition of a move besides the state."""
 
     IS_DELAYED = "the job has a run_at"
     IS_OLD_ENOUGH = "the job entered its state no later than the time given with the operation, if one was"
@@ -74,7 +74,7 @@ class Move(NamedTuple):
 
 
 class VerbRule(NamedTuple):
-    """The moves of a verb, none of which applies to what another one made, and what to do instead in other states."""
+    """The moves of a verb, and by state the hint of a refusal. No move applies to a job that another one has moved."""
 
     moves: tuple[Move, ...]
     hints: Mapping[State, str]
@@ -183,7 +183,7 @@ def check(verb: Verb, job_id: int, state: State) -> None:
 
 
 class Fate(Enum):
-    """What becomes of the command of an open attempt.
+    """What becomes of the command of an open attempt, by ``fate_of``.
 
     ``WATCHED``: its worker sees to it. ``RUNNING``, ``ENDED``, ``LOST``: another worker adopts it, and watches it,
     records its end, or records that there is none. The others: it may run under a worker that lives, and is left alone
@@ -200,7 +200,7 @@ class Fate(Enum):
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether no file says that the worker or the command is dead."""
+        """Whether the worker or the command may live: no file says that it is dead."""
         return self in (Fate.WORKER_ELSEWHERE, Fate.WORKER_HIDDEN, Fate.RUN_FILE_GONE)
 
 
@@ -232,7 +232,7 @@ def fate_of(
 
 
 def outcome_of_exit(exit_code: int, signal: int | None, ok_exit: str | None) -> Outcome:
-    """Return what an exit code means: 0 and the codes of ``ok_exit`` are success."""
+    """Return the outcome of an exit code: 0 and the codes of ``ok_exit`` are success."""
     if exit_code == 0 or (ok_exit is not None and exit_code_matches(exit_code, ok_exit)):
         return Outcome.SUCCEEDED
     return Outcome.FAILED if signal is None else Outcome.SIGNALLED
@@ -248,7 +248,7 @@ def decide(
     backoff: Backoff,
     jitter_factor: float = 0.0,
 ) -> Decision:
-    """Return what follows an attempt's ending; the only place that decides retry or dead.
+    """Return a job's next state, counters and delay after an ending; the only place that decides retry or dead.
 
     ``attempts`` counts this attempt already; ``jitter_factor`` is drawn from -1 to 1.
     """
@@ -272,6 +272,6 @@ def decide(
 
 
 def with_note(ending: Ending, note: str) -> Ending:
-    """Return an ending whose error has a note behind it; how a command failed is said before the note, not replaced."""
+    """Return an ending with a note added to its error; how the command failed is said before the note."""
     known = ending.error or ("" if ending.outcome is Outcome.SUCCEEDED else ending_words(ending))
     return ending._replace(error=f"{known}; {note}" if known else note)

@@ -1,4 +1,4 @@
-"""From what a caller wants added or changed to checked rows: the command alone, a ``NewJob``, fields by name."""
+"""Checked rows from what a caller submits: a command alone, a ``NewJob``, or fields by name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def row_of(job: NewJob | str, fields: Mapping[str, Any], settings: Settings) -> 
 def rows_of(
     jobs: Iterable[NewJob | str], settings: Settings, progress: Callable[[int, int], None] | None
 ) -> Iterator[JobRow]:
-    """Yield the rows of many jobs; a refusal has the job's number, from 1. ``progress`` is called each thousand."""
+    """Yield the rows of jobs, in their order; a ``UsageError`` has the job's number, from 1.
+
+    ``progress`` is called with the number of rows so far and 0, at each thousandth row and at the end.
+    """
     if isinstance(jobs, (str, NewJob)) or not isinstance(jobs, Iterable):
         raise UsageError(f"jobs is a list of commands or NewJobs, not {shown(jobs)}")
     cwd = working_directory()
@@ -56,7 +59,7 @@ def edited_row(job: Job, fields: Mapping[str, Any], settings: Settings) -> JobRo
 
 
 def new_job_like(job: Job) -> NewJob:
-    """Return what asks for a job with the fields of this one, its name and ``run_at`` among them."""
+    """Return a ``NewJob`` with all fields of a job, its name and ``run_at`` among them."""
     values = {field.name: getattr(job, field.name) for field in FIELDS}
     cleared = {name: FIELD[name].nothing for name, value in values.items() if value is None}
     return NewJob(**{**values, **cleared})

@@ -1,4 +1,4 @@
-"""Which workers take jobs of a queue, and why none of them does. Pure."""
+"""Which workers claim jobs of a queue, and why none of them does. Pure."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Sequence
 
 from core.model import WorkerInfo
 
-#: Of so many workers it is said why they take no job.
+#: The most workers that a reason names.
 _NAMED = 3
 
 
 def takers(workers: Sequence[WorkerInfo], queue_name: str) -> list[WorkerInfo]:
-    """Return the workers that take jobs of a queue once a slot of theirs is free."""
+    """Return the workers that claim jobs of a queue once a slot of theirs is free."""
     return [worker for worker in workers if worker.is_alive and _why_not(worker, queue_name) is None]
 
 
 def has_free_slot(workers: Sequence[WorkerInfo]) -> bool:
-    """Return whether any of the workers runs less than it has slots."""
+    """Return whether any of the workers runs fewer jobs than it has slots."""
     return any(worker.running < worker.slots for worker in workers)
 
 
 def why_none(workers: Sequence[WorkerInfo], queue_name: str) -> str | None:
-    """Return why no worker takes jobs of a queue, with what to do, in one line; ``None`` if one does."""
+    """Return why no worker claims jobs of a queue, with what to do, in one line; ``None`` if one does."""
     alive = [worker for worker in workers if worker.is_alive]
     if not alive:
         return "no worker is alive; start one with 'queuectl worker'"

@@ -11,9 +11,9 @@ from core.rules.arguments import MAX_WHOLE, shown
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
-#: The longest duration that is taken, in seconds: a hundred years.
+#: The longest duration, in seconds: a hundred years.
 MAX_DURATION_S = 100 * 365 * 86400.0
-#: The largest size that is taken, in bytes: one exbibyte.
+#: The largest size, in bytes: one exbibyte.
 MAX_SIZE_BYTES = 1 << 60
 
 

@@ -1,4 +1,4 @@
-"""Views: which are acceptable, and where a job stands in one. Pure."""
+"""Views: which are valid, and a job's key in one. Pure."""
 
 from __future__ import annotations
 

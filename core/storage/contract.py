@@ -5,7 +5,7 @@ For all roles alike:
 - Each method is one transaction (bulk verbs: one per 1,000 jobs), may be called from any thread, and reads the newest
   commit. Inside of ``Storage.snapshot`` all reads of a thread see one moment instead, and writes are refused.
 - A write is on disk when it returns, unless its docstring says "soon durable": such a write is on disk with the next
-  durable one of any process, and a power cut before that takes back the newest of them, never an older one alone.
+  durable one of any process; a power cut before that loses the newest of them, never an older one alone.
 - A method that raises has changed nothing, but for the finished transactions of a bulk verb. Beside what is named:
   ``DatabaseBusy`` (another writer for longer than the busy timeout), ``DatabaseReadOnly``, ``DiskFull``,
   ``DatabaseReplaced``, ``DatabaseClosed``, ``DatabaseCorrupt``, ``DatabaseError`` for what the system refuses.
@@ -293,8 +293,8 @@ class Attempts(Protocol):
         """Record endings, make delayed jobs due, and claim jobs up to a capacity: all in one transaction.
 
         A job is claimed by one worker, in the order of priority and id, within the limits and pauses of the queues.
-        ``before_commit(claim)`` is called before anyone else can see the claim; if it raises ``OSError``, that job
-        stays pending, no more are claimed, and the error is the ``refusal``. An ending whose attempt is closed already,
+        ``before_commit(claim)`` is called before others can see the claim; if it raises ``OSError``, that job stays
+        pending, no more are claimed, and the error is the ``refusal``. An ending whose attempt is closed already,
         since another worker recorded it, is left out of ``recorded``. Soon durable, or durable by ``terms``.
         """
 
@@ -334,7 +334,7 @@ class Queues(Protocol):
     """The named queues: counts, pause flags, limits. Its writes wake the workers."""
 
     def counts(self) -> Counts:
-        """Return how many jobs of each queue stand where; takes as long for a million jobs as for ten."""
+        """Return the number of jobs by queue and state; as fast for a million jobs as for ten."""
 
     def queues(self, counts: Counts | None = None) -> list[QueueInfo]:
         """Return the queues that have jobs, a pause flag or a limit, by name; ``counts`` if they were read already."""
@@ -389,7 +389,7 @@ class Statistics(Protocol):
 
 
 class Workers(Protocol):
-    """The register of workers. Whether one lives is told by what it holds, never by its row alone."""
+    """The register of workers. Whether a worker lives is decided by what it holds, never by its row alone."""
 
     def register(self, *, slots: int, queues: Sequence[str]) -> Registration:
         """Enter a worker of this process; its lock is held before its row can be seen."""
@@ -440,7 +440,7 @@ class Changes(Protocol):
     """How a reader or a worker learns that something was committed."""
 
     def version(self) -> int:
-        """Return a number that changes whenever anyone but this thread has committed; cheap enough to ask often."""
+        """Return a number that changes whenever another connection has committed; cheap enough to ask often."""
 
     def wakeup_of(self, worker_id: int) -> Wakeup:
         """Open what wakes a registered worker; raises ``OSError`` where the system has none: it must look then."""
@@ -515,7 +515,7 @@ class Maintenance(Protocol):
     def write_error(self, patience_s: float) -> QueueError | None:
         """Return the error that a write would meet now, ``None`` if none is to be seen; writes nothing.
 
-        A lock counts that is held for ``patience_s`` seconds, so long this takes then, while nothing is committed.
+        A lock counts that is held for ``patience_s`` seconds while nothing is committed; this waits as long.
         """
 
     def network_filesystem(self) -> str | None:

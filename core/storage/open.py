@@ -19,7 +19,7 @@ def open_storage(
     """Open the database at an address, the path of an SQLite file; with ``create`` it is made if it is missing.
 
     ``busy_timeout_s`` is how long other writers are waited for, 5 s by default. Raises ``DatabaseError`` of some kind
-    when the database cannot be used; it is then as it was before.
+    when the database cannot be used, and leaves it unchanged.
     """
     from core.storage.sqlite.engine import SqliteStorage
 

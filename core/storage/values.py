@@ -28,7 +28,7 @@ class Registration(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A job that was just claimed, with what it takes to run it. ``job`` is as it is now: running, attempts counted.
+    """A job that was just claimed, with what is needed to run it. ``job`` is running, its attempts are counted.
 
     ``stop_asked_ms`` is when a person first wanted an adopted one stopped, in unix milliseconds.
     """

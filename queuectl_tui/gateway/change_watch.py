@@ -21,14 +21,14 @@ LOCK_PATIENCE_S = 0.02
 
 
 class Interval:
-    """Is due at once, and then once every ``seconds``."""
+    """A deadline that recurs: due at once, and then once every ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._not_before_s = 0.0
 
     def is_due(self) -> bool:
-        """Return whether the time has come; if so, the next one is counted from now."""
+        """Return whether ``seconds`` have passed since it last returned true."""
         now_s = time.monotonic()
         if now_s < self._not_before_s:
             return False
@@ -37,7 +37,7 @@ class Interval:
 
 
 class WriteCheck:
-    """Finds out, once a second, what keeps the database from being written."""
+    """Finds, once a second, the error that a write to the database would meet."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
@@ -82,7 +82,7 @@ class ChangeWatch:
 
     @property
     def write_error(self) -> QueueError | None:
-        """Return what a write would meet, as the last look found it."""
+        """Return the error that a write would have met at the last look; ``None`` for none."""
         return self._writes.error
 
     def is_outdated(self, snapshot: Snapshot, *, is_woken: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Reads all about the one job that detail and output show."""
+"""Reads the ``JobDetail`` of the one job that the detail and output panes show."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class DetailRequest(NamedTuple):
 class DetailReader:
     """Reads a ``JobDetail``; what cannot have changed since the last reading is not read again.
 
-    ``is_stale`` when another job was asked for than was read.
+    ``is_stale`` says that another job is requested than was read last.
     """
 
     def __init__(self, queue: Queue) -> None:
@@ -31,7 +31,7 @@ class DetailReader:
         self.is_stale = False
 
     def show(self, request: DetailRequest | None) -> None:
-        """Read this job from now on; ``None`` for none."""
+        """Make ``read`` return this job's detail from now on; ``None`` for none."""
         self._request = request
         self.is_stale = True
 
@@ -63,7 +63,7 @@ class DetailReader:
             self._environment = (job.id, queue.environment(job.id))
         history = tuple(queue.history(job.id))
         detail = JobDetail(job, tuple(attempts), history, waiting, number, output, self._environment[1])
-        # the same object tells the dashboard that there is nothing to paint
+        # the same object means that there is nothing to paint
         return old if old is not None and detail._replace(output=old.output) == old else detail
 
     def _waiting(self, job: Job, fresh: Snapshot | None) -> Waiting | None:

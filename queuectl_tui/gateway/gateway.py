@@ -1,4 +1,4 @@
-"""What the dashboard asks of the queue: every method returns at once, results are posted as messages."""
+"""The dashboard's way to the queue: every method returns at once, results are posted as messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["DetailRequest", "Gateway", "Selected", "Wanted"]
 class Gateway:
     """Joins the reader, the writer and the worker of one database for one dashboard.
 
-    All methods return at once; results are posted as messages by way of what ``connect`` was given.
+    All methods return at once; results are posted as messages through the ``post`` given to ``connect``.
     """
 
     def __init__(self, queue: Queue, *, slots: int = 1, reader: Reader | None = None) -> None:
@@ -60,7 +60,7 @@ class Gateway:
         return self._queue.now()
 
     def connect(self, post: Callable[[Message], bool]) -> None:
-        """Start the threads; ``post`` is called on them with each message and returns whether it was taken."""
+        """Start the threads; ``post`` is called on them with each message and returns whether it was accepted."""
         self._target = post
         if not self._is_open:
             self._is_open = True
@@ -90,7 +90,7 @@ class Gateway:
         return self._reader.take()._replace(own_worker_id=self._host.worker_id)
 
     def refresh(self) -> None:
-        """Read again soon."""
+        """Make the reader look at the database now."""
         self._reader.wake()
 
     def show_view(self, pane: Pane, view: View) -> None:

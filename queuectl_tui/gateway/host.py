@@ -29,7 +29,7 @@ class WorkerHost:
     """Owns at most one worker; without one (``--no-worker``, read-only) every question has the empty answer.
 
     The worker is loaded and registered on a thread of its own: the first picture need not wait for it, nor for the
-    write lock that registering takes.
+    write lock that registering needs.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class WorkerHost:
         self._reports = WorkerReports()
 
     def start(self) -> None:
-        """Begin to run jobs, soon."""
+        """Load and start the worker on a thread of its own; returns at once."""
         if self._has_worker:
             self._starting = threading.Thread(target=self._begin, name="queuectl-worker-start", daemon=True)
             self._starting.start()
@@ -75,7 +75,7 @@ class WorkerHost:
         return self._leaving is not None
 
     def wake(self) -> None:
-        """Let the worker look at the database now."""
+        """Make the worker look at the database now."""
         if self._worker is not None:
             self._worker.wake()
 
@@ -112,7 +112,7 @@ class WorkerHost:
             self._worker.slots = self._slots
 
     def stop(self, leaving: Leaving) -> None:
-        """Ask the worker to end; may be called again with a stronger wish."""
+        """Ask the worker to end and to leave, wait for, or stop its jobs; may be called again with a stronger wish."""
         from core.execution.worker import StopMode
 
         self._leaving = leaving
@@ -121,7 +121,7 @@ class WorkerHost:
             self._worker.stop(modes[leaving])
 
     def has_ended(self, timeout_s: float = 0.0) -> bool:
-        """Return whether no worker runs (any more)."""
+        """Return whether no worker runs (any more); wait up to ``timeout_s`` seconds for that."""
         if self._starting is not None and self._starting.is_alive():
             self._starting.join(timeout_s)
         if self._starting is not None and self._starting.is_alive():
@@ -130,7 +130,7 @@ class WorkerHost:
         return worker is None or not worker.is_alive or worker.join(timeout_s)
 
     def check(self) -> None:
-        """Report, once, that the worker ended by itself."""
+        """Post ``WorkerEnded``, once, if the worker ended by an error."""
         worker = self._worker
         if worker is not None and not self._is_end_reported and worker.error is not None:
             self._is_end_reported = True

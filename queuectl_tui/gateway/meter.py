@@ -14,7 +14,7 @@ RATE_WINDOW_S = 10
 
 
 class Meter:
-    """Remembers what the newest minutes held: what they hold more at the next reading has happened since."""
+    """Counts endings by the second: what the newest minutes hold more than at the last reading has happened since."""
 
     def __init__(self) -> None:
         self._seen: dict[datetime, tuple[int, int]] = {}
@@ -23,7 +23,7 @@ class Meter:
         self._summed: tuple[tuple[Minute, ...], int, int] = ((), 0, 0)
 
     def feed(self, minutes: Iterable[Minute], second: int) -> None:
-        """Book what is new in the minutes on this second; the first feeding only sets the mark."""
+        """Count the endings that are new in ``minutes`` for this second; the first call only sets the mark."""
         newest = {minute.at: (minute.succeeded, minute.failed) for minute in list(minutes)[-3:]}
         succeeded = failed = 0
         for at, (good, bad) in newest.items():

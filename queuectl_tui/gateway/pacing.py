@@ -24,7 +24,7 @@ def poll_s(changed_s: float) -> float:
 
 
 class Pacing:
-    """Counts how long readings take: the next full one is due accordingly later. All by the monotonic clock."""
+    """Times the readings: the longer a full one took, the later the next is due. All by the monotonic clock."""
 
     def __init__(self) -> None:
         self._not_before_s = 0.0
@@ -37,11 +37,11 @@ class Pacing:
         return time.monotonic() >= self._not_before_s
 
     def begin(self) -> None:
-        """Count from now how long a reading takes."""
+        """Start timing a reading."""
         self._began_s = time.monotonic()
 
     def end(self, *, is_full: bool) -> None:
-        """Note that the reading is complete; after a full one the next is due in proportion to what it took."""
+        """End the timing of a reading; after a full one the next is due in proportion to what it took."""
         self._patience_s = PATIENCE_S
         if is_full:
             cost_s = time.monotonic() - self._began_s
@@ -52,10 +52,10 @@ class Pacing:
         self._patience_s *= 2
 
     def failed(self) -> None:
-        """Try again at leisure."""
+        """Delay the next full reading by ``RETRY_S``."""
         self._not_before_s = time.monotonic() + RETRY_S
 
     @property
     def is_too_slow(self) -> bool:
-        """Return whether the reading has taken so long that it is given up for a newer wish."""
+        """Return whether the reading has lasted so long that it is given up for a newer request."""
         return time.monotonic() - self._began_s > self._patience_s

@@ -60,7 +60,7 @@ class Reader:
             self._thread.join(timeout_s)
 
     def wake(self) -> None:
-        """Look at the database now: this process has just committed."""
+        """Make the reader look at the database now: this process has just committed."""
         with self._condition:
             self._is_woken = True
             self._condition.notify()
@@ -95,7 +95,7 @@ class Reader:
         self._request(lambda: on_read(self._queue.ids(self._source.view(pane))[start : start + length]))
 
     def _request(self, change: Callable[[], object], *, supersedes: bool = False) -> None:
-        """Do this on the reader's thread next; what ``supersedes`` ends a slow read that goes on now."""
+        """Call ``change`` on the reader's thread next; with ``supersedes`` a slow read that goes on now is given up."""
         with self._condition:
             self._requests.append(change)
             self._is_unwanted = self._is_unwanted or supersedes
@@ -132,7 +132,7 @@ class Reader:
         return bool(self._requests) or self._source.is_stale or (self._is_woken and self._pacing.is_due)
 
     def _read(self, is_woken: bool) -> None:
-        """Read everything if it may have changed, else what was asked for, if anything."""
+        """Read and publish a whole snapshot if anything may have changed, else the requested parts, if any."""
         self._pacing.begin()
         is_full = self._pacing.is_due and self._is_outdated(is_woken)
         if is_full or self._source.is_stale:
@@ -152,7 +152,7 @@ class Reader:
         return is_outdated or self._source.is_count_due
 
     def _gives_up(self) -> bool:
-        """Return whether what is being read is no longer wanted and has taken long; asked once a millisecond."""
+        """Return whether to give up the present read: superseded and slow, or stopping. Called once a millisecond."""
         return self._is_stopping or (self._is_unwanted and self._pacing.is_too_slow)
 
     def _publish(self, snapshot: Snapshot) -> None:
@@ -164,7 +164,7 @@ class Reader:
                 self._is_in_flight = False
 
     def _fail(self, error: Exception) -> None:
-        """Show what went wrong beside the last good data, once, and try again at leisure."""
+        """Publish an error, once, beside the last good data, and delay the next reading."""
         text = self._words_for(error)
         if text != self._snapshot.error:
             self._publish(self._snapshot._replace(error=text))
@@ -172,7 +172,7 @@ class Reader:
         self._source.forget_requests()
 
     def _words_for(self, error: Exception) -> str:
-        """Return what to show; one fact has one wording, whether the look at the file or a read noticed it."""
+        """Return the text for an error; one fact has one wording, whether the look at the file or a read noticed it."""
         if not isinstance(error, DatabaseReplaced):
             return str(error) or type(error).__name__
         if error.is_deleted:

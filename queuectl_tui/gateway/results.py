@@ -62,7 +62,7 @@ def result_of_cancel(queue: Queue, verb: str, act: Act, jobs: Selected) -> str:
 
 
 def _still_running(queue: Queue, jobs: Selected) -> list[Job]:
-    """Return those of the selected jobs that still run, with what is known of the unwatched ones."""
+    """Return the selected jobs that still run, with ``unwatched`` set on those that no living worker watches."""
     running = (State.RUNNING,)
     if not isinstance(jobs, View):
         found = queue.jobs(View(states=running), limit=_MANY)

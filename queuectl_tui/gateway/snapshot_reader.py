@@ -1,4 +1,4 @@
-"""Reads snapshots: all of one, or of the last one only the parts that were asked for since."""
+"""Reads snapshots: a whole one, or of the last one only the parts that were requested since."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from queuectl_tui.gateway.meter import Meter
 from queuectl_tui.gateway.window import Wanted, Window
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot
 
-#: How old the time of the oldest waiting job may be, which takes a look at a thousand jobs.
+#: How old the time of the oldest waiting job may be, in seconds: reading it looks at a thousand jobs.
 OLDEST_S = 1.0
 #: The same while no job changes its state.
 OLDEST_CALM_S = 10.0
@@ -31,9 +31,9 @@ class OldestPending:
         self._at: datetime | None = None
 
     def at(self, counts: Counts) -> datetime | None:
-        """Return the instant, ``None`` if no job waits; it is read again after a second while jobs change their states.
+        """Return since when the oldest waiting job has been due, ``None`` if none waits.
 
-        While nothing but words about jobs is changed it may be ten seconds old.
+        It may be a second old while ``counts`` change, else ten seconds.
         """
         age_s = time.monotonic() - self._read_s
         had_any = self._counts is not None and _ready(self._counts) > 0
@@ -84,7 +84,7 @@ class SnapshotReader:
 
     @property
     def is_stale(self) -> bool:
-        """Return whether something was asked for that was not read yet."""
+        """Return whether a list or a detail was requested and not read yet."""
         return bool(self._stale_panes) or self._detail.is_stale
 
     @property
@@ -93,14 +93,14 @@ class SnapshotReader:
         return any(window.is_count_due for window in self._windows.values())
 
     def forget_requests(self) -> None:
-        """Take what was asked for as read: after an error everything is read again."""
+        """Drop all requests: after an error everything is read again."""
         self._stale_panes.clear()
         self._detail.is_stale = False
 
     # --- reading
 
     def read_all(self, last: Snapshot, write_error: QueueError | None) -> Snapshot:
-        """Return everything as it is now; lists and detail that are as in ``last`` are the same objects again."""
+        """Return a new snapshot of everything; lists and detail equal to those in ``last`` are the same objects."""
         queue, now = self._queue, self._queue.now()
         second = int(now.timestamp())
         # read before what it is about: what becomes due between the two reads, the counts or the next look see
@@ -126,7 +126,7 @@ class SnapshotReader:
         return snapshot._replace(detail=self._detail.read(last.detail, snapshot))
 
     def read_parts(self, last: Snapshot) -> Snapshot:
-        """Return ``last`` with what was asked for since; the database is as it was then (or will be read next)."""
+        """Return ``last`` with the lists and the detail that were requested since read anew; all else is kept."""
         panes = dict(last.panes)
         for pane in self._stale_panes:
             panes[pane] = self._watched(self._windows[pane].read(self._queue, last.counts, is_changed=False))
@@ -147,7 +147,7 @@ class SnapshotReader:
         }
 
     def _watched(self, data: PaneData) -> PaneData:
-        """Return a list with what is to be known of running jobs that no living worker watches."""
+        """Return a pane's data with ``unwatched`` set on the running jobs that no living worker watches."""
         if data.view.states != Pane.RUNNING.states:
             return data
         jobs = self._queue.watched([row.job for row in data.rows])

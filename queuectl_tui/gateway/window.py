@@ -77,7 +77,7 @@ class Window:
         self.data = PaneData(0, 0, (), view, is_counted=False)
 
     def want(self, wanted: Wanted) -> None:
-        """Ask for other rows; an ``anchor`` keeps the window at that row while rows come and go above it."""
+        """Set the rows to read; an ``anchor`` keeps the window at that row while rows come and go above it."""
         self.wanted = wanted
 
     @property
@@ -94,7 +94,7 @@ class Window:
         return self._keep(PaneData(max(total, len(page.rows)), 0, page.rows, self.view))
 
     def _keep(self, data: PaneData) -> PaneData:
-        """Remember what is shown; the same object tells the dashboard that there is nothing to paint."""
+        """Store and return ``data``, or return the stored object if equal: the same object means nothing to paint."""
         if data != self.data:
             self.data = data
         return self.data

@@ -1,4 +1,4 @@
-"""From an event of this process's worker to the line that the dashboard shows about it."""
+"""The line that the dashboard shows about an event of this process's worker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class WorkerReports:
-    """Remembers whether the database takes results: the worker repeats that it does not, and it is reported once."""
+    """Turns a worker's events into reports; trouble with the database, which the worker repeats, is reported once."""
 
     def __init__(self) -> None:
         self._has_storage_trouble = False

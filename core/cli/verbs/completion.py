@@ -118,7 +118,7 @@ def _values_of(name: str) -> list[str]:
 
 
 def _option_values() -> dict[str, tuple[str, ...]]:
-    """Return every option that takes a value, with the fixed ones; an option means the same in all commands."""
+    """Return every option that has a value, with its fixed values; an option means the same in all commands."""
     values = {
         option: tuple(action.choices or ())
         for name in COMMANDS
@@ -129,7 +129,7 @@ def _option_values() -> dict[str, tuple[str, ...]]:
 
 
 def _value_cases(indent: str) -> str:
-    """Return what may follow each option that takes a value as branches of a shell's ``case``."""
+    """Return what may follow each option that has a value as branches of a shell's ``case``."""
     lines = [f"{indent}{'|'.join(_FILE_OPTIONS)}) _queuectl_files; return ;;"]
     lines += [f"{indent}{option}) names={names} ;;" for option, names in _LIST_OPTIONS.items()]
     free = []

@@ -7,13 +7,13 @@ from core.storage.sqlite.wakeup import Wakeup
 
 
 class Changes:
-    """What tells of commits to one database; see ``core.storage.contract.Changes``."""
+    """The commits to one database, as they are noticed; see ``core.storage.contract.Changes``."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
     def version(self) -> int:
-        """Return a number that changes whenever anyone but this thread has committed."""
+        """Return a number that changes whenever another connection has committed."""
         return self._db.data_version()
 
     def wakeup_of(self, worker_id: int) -> Wakeup:

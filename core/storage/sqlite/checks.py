@@ -124,7 +124,7 @@ _NETWORK = frozenset(
 
 
 def network_filesystem(path: str) -> str | None:
-    """Return the kind of network filesystem that a path is on, where the system tells (Linux); ``None`` if local."""
+    """Return the kind of network filesystem that a path is on; ``None`` if it is local or the system is not Linux."""
     best, kind = "", ""
     with contextlib.suppress(OSError, IndexError), open("/proc/self/mounts", encoding="utf-8") as mounts:
         for line in mounts:

@@ -1,4 +1,4 @@
-"""The connections of one database in this process: one a thread, let go when the thread ends, at close and at a fork.
+"""The connections of one database in this process: one a thread, closed when the thread ends, at close and at a fork.
 
 SQLite's locks belong to the process, and ``fork`` does not copy them: a connection that a child inherits believes in
 locks that the child does not have, and so does every connection that the child opens beside it. So the connections of a
@@ -26,7 +26,7 @@ Identity = tuple[int, int]
 
 
 class Held:
-    """What one thread has of a database: a connection, its place at the write lock, its cache and level of sync.
+    """One thread's share of a database: its connection, write lock, cache size and level of sync.
 
     ``guard`` is held while the connection is in use; ``entered`` and ``uses`` count nested calls.
     """
@@ -54,7 +54,7 @@ class _Local(threading.local):
 
 
 class Connections:
-    """Hands each thread its own connection to the database at ``path``; ``connect`` opens one for a thread."""
+    """The connections to the database at ``path``, one a thread; ``connect`` opens one."""
 
     def __init__(self, path: str, identity: Identity, connect: Callable[[Held], sqlite3.Connection]) -> None:
         self._path = path
@@ -68,7 +68,7 @@ class Connections:
         self._pid = os.getpid()
         self._local = _Local()
         self._all: list[Held] = []
-        # taken before any guard, never while one is held
+        # acquired before any guard, never while one is held
         self.opening = threading.RLock()
         self._is_opening_held = False
         self._at_fork: list[Held] = []
@@ -76,9 +76,9 @@ class Connections:
     # --- one use
 
     def enter(self) -> Held:
-        """Return what this thread has; it stays until ``leave``. Raise ``DatabaseClosed`` after ``close``."""
+        """Return this thread's ``Held``, which stays until ``leave``. Raise ``DatabaseClosed`` after ``close``."""
         if self._pid != os.getpid():
-            self._forget_inherited()  # a fork that Python was not told of
+            self._forget_inherited()  # a fork that went past Python's hooks
         held = self._local.held
         if held is None or self.is_closed or _unusable:
             held = self._admit(held)
@@ -98,7 +98,7 @@ class Connections:
 
     @property
     def mine(self) -> Held:
-        """Return what this thread has, between ``enter`` and ``leave``."""
+        """Return this thread's ``Held``; only between ``enter`` and ``leave``."""
         held = self._local.held
         assert held is not None
         return held
@@ -111,7 +111,7 @@ class Connections:
                 self._let_go(held)
 
     def acquire(self, held: Held) -> sqlite3.Connection:
-        """Return the thread's connection, opened if need be; nobody closes it until ``release``."""
+        """Return the thread's connection, opened if need be; no other thread closes it until ``release``."""
         while True:
             if held.connection is None:
                 self._open(held)
@@ -128,7 +128,7 @@ class Connections:
 
     @contextlib.contextmanager
     def using(self) -> Iterator[sqlite3.Connection]:
-        """Give this thread's connection, outside of any transaction of ours."""
+        """Yield this thread's connection, opened if need be; begins no transaction."""
         held = self.enter()
         try:
             connection = self.acquire(held)
@@ -168,14 +168,14 @@ class Connections:
     # --- closing
 
     def close_thread(self) -> None:
-        """Close what this thread has; a later use opens new ones."""
+        """Close this thread's connection and lock; a later use opens new ones."""
         held = self._local.held
         if held is not None and held.pid == os.getpid() and not held.entered:
             with held.guard:
                 self._let_go(held)
 
     def close(self) -> None:
-        """Close what all threads have; a thread that uses its connection now closes it right after."""
+        """Close the connections and locks of all threads; a thread that uses its own now closes it right after."""
         self.is_closed = True
         if self._pid != os.getpid():
             self._forget_inherited()
@@ -189,7 +189,7 @@ class Connections:
                         held.guard.release()
 
     def _let_go(self, held: Held) -> None:
-        """Close what a thread has; its guard is held, or the thread has ended."""
+        """Close a thread's connection and lock; its guard is held, or the thread has ended."""
         self._close_connection(held)
         if held.lock is not None:
             held.lock.close()
@@ -223,7 +223,7 @@ class Connections:
                     self._close_connection(held)
 
     def after_fork_in_parent(self) -> None:
-        """Let the threads go on."""
+        """Release the threads that ``before_fork`` held off."""
         while self._at_fork:
             self._at_fork.pop().guard.release()
         if self._is_opening_held:
@@ -231,7 +231,7 @@ class Connections:
             self.opening.release()
 
     def after_fork_in_child(self) -> None:
-        """Begin anew: nothing of the parent's is used, and of its connections none is closed."""
+        """Forget the parent's connections: none of them is used or closed here."""
         self._forget_inherited()
 
     def _forget_inherited(self) -> None:
@@ -271,7 +271,7 @@ _hooks: list[bool] = []
 
 
 class _Forking(threading.local):
-    """The databases that this thread has prepared for the fork that it is about to do."""
+    """A thread's ``Connections`` that are prepared for the fork that it is about to do."""
 
     prepared: tuple[Connections, ...] = ()
 
@@ -312,7 +312,7 @@ def _after_fork_in_child() -> None:
 
 
 def _abandon(connection: sqlite3.Connection) -> None:
-    """Have nothing ever close a connection, not even the end of the program."""
+    """Keep a connection from ever being closed, even at the end of the program."""
     import ctypes  # only here: it is slow to load
 
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))

@@ -89,7 +89,7 @@ class SqliteStorage(Database):
 
     @cached_property
     def changes(self) -> contract.Changes:
-        """What tells that something was committed."""
+        """How commits are noticed."""
         from core.storage.sqlite.changes import Changes
 
         return Changes(self)

@@ -1,4 +1,4 @@
-"""What SQLite and the system say when something fails, in words that a person can act on."""
+"""Errors of SQLite and of the system translated into ``QueueError``s that say what to do."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
-#: What is said of a full disk; ``path`` is the database.
+#: The message about a full disk; ``path`` is the database.
 FULL = (
     "the disk of {path} is full; nothing was changed; make room, also with 'queuectl purge --all' and then"
     " 'queuectl prune --trash'"
 )
-#: With less than this left, in bytes, what SQLite could not do was for want of room: it takes files in such pieces.
+#: With less than this left, in bytes, SQLite failed for want of room: it grows its files in such pieces.
 _LEAST_ROOM = 64 * 1024
 
 _MESSAGES: tuple[tuple[str, type[QueueError], str], ...] = (
@@ -47,9 +47,9 @@ _MISFIT = re.compile(r"no such (table|column|index|trigger)|has no column named|
 
 
 class translating_errors:  # noqa: N801  (it reads as a verb: with translating_errors(path))
-    """Turn errors of SQLite's and of the system's into ours, but for a name that is taken."""
+    """Raise errors of SQLite and of the system as ``QueueError``s, but for a job's name that exists already."""
 
-    # no generator: a worker enters this at every turn, and a class costs half
+    # no generator: a worker enters this at every step, and a class costs half
     __slots__ = ("_path",)
 
     def __init__(self, path: str) -> None:
@@ -93,7 +93,10 @@ def _of_sqlite(path: str, error: sqlite3.Error | UnicodeDecodeError) -> QueueErr
 
 
 def _cause(path: str) -> QueueError | None:
-    """Return what keeps SQLite from a file, which says only that it could not: no descriptor, right, room; a limit."""
+    """Return the error for what keeps SQLite from a file (descriptors, rights, room, a limit), ``None`` if unknown.
+
+    SQLite itself says only that it could not open, read or write.
+    """
     try:
         os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
         if os.path.exists(path) and not os.access(path, os.R_OK):
@@ -107,7 +110,7 @@ def _cause(path: str) -> QueueError | None:
 def is_disk_full(path: str) -> bool:
     """Return whether the disk of a file has no room for this user's next piece of a log, or for another file.
 
-    Raises ``OSError`` when the system does not tell.
+    Raises ``OSError`` when the system does not say it.
     """
     room = os.statvfs(os.path.dirname(path))
     # some of it is for root alone
@@ -116,8 +119,8 @@ def is_disk_full(path: str) -> bool:
 
 
 def _too_long(path: str) -> DatabaseError | None:
-    """Return what to say when a limit of this process keeps the database or its log from growing."""
-    import resource  # who is in no trouble does without
+    """Return the error for a limit of this process on file sizes that database or log reached, else ``None``."""
+    import resource  # only here: most programs never need it
 
     most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     if most == resource.RLIM_INFINITY:

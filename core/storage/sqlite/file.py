@@ -1,4 +1,4 @@
-"""The SQLite file: opening it safely, migrations, one connection a thread, and transactions that take turns."""
+"""The SQLite file: opening it safely, migrating it, and its transactions: one connection a thread, one writer."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from core.storage.sqlite.errors import translating_errors
 from core.storage.sqlite.file_identity import check_name, check_owner, claim_spool
 from core.storage.sqlite.wakeup import wake_all
 
-#: The size of a new database's pages. A turn of a worker changes a row here and there on ten of them, and each goes to
+#: The size of a new database's pages. A step of a worker changes a row here and there on ten of them, and each goes to
 #: the log as a whole: half of SQLite's default is half of that; a quarter would slow down what reads a million rows.
 PAGE_BYTES = 2048
 #: How long the write-ahead log grows before it is copied back, in bytes.
 WAL_BYTES = 16 << 20
-#: How often a read asks whether to give up, in steps of SQLite's machine: about once a millisecond.
+#: How often a read asks whether to give up, in instructions of SQLite's virtual machine: about once a millisecond.
 GIVE_UP_STEPS = 20_000
 
 TYPE_CHECKING = False
@@ -77,7 +77,7 @@ class Database:
         self.clock: Clock = clock or SystemClock()
         self.busy_timeout_s = 5.0 if busy_timeout_s is None else busy_timeout_s
         self.is_read_only = is_read_only
-        #: Whether it is read-only for want of rights when it was opened, not because that was asked for.
+        #: Whether ``is_read_only`` was set for want of rights at the opening, not because the caller asked for it.
         self.lacks_rights = False
         self._is_immutable = False
         self._identity = self._find_or_create(create)
@@ -94,7 +94,7 @@ class Database:
             raise
 
     def now_ms(self) -> int:
-        """Return what time it is by this host's calendar, in unix milliseconds."""
+        """Return the time by this host's calendar, in unix milliseconds."""
         return self.clock.now_ms()
 
     # --- opening
@@ -128,9 +128,10 @@ class Database:
             sync_directory(directory)
 
     def _refuse_foreign_file(self, size: int) -> None:
-        """Look at the header first, without a lock or a journal: opening another's file could already change it.
+        """Raise ``NotOurDatabase`` for a file of ``size`` bytes that is no SQLite database, or another application's.
 
-        SQLite does it: opened and closed by hand, the file would lose the locks that this process has on it.
+        The header is read without a lock or a journal: opening the file as usual could already change it. SQLite reads
+        it: opened and closed by hand, the file would lose the locks that this process has on it.
         """
         try:
             with contextlib.closing(self._sqlite("ro&immutable=1")) as reader:
@@ -141,7 +142,7 @@ class Database:
             if "not a database" not in str(error):
                 raise
             if self._is_half_made():
-                return  # the power went while it was created; SQLite takes back what was written
+                return  # the power went while it was created; SQLite rolls back what was written
             number = None
         if number is None or size < _SMALLEST_FILE:
             raise NotOurDatabase(f"{self.path} is not an SQLite database; it was not touched")
@@ -149,7 +150,7 @@ class Database:
             raise NotOurDatabase(f"{self.path} belongs to another application; it was not touched")
 
     def _is_half_made(self) -> bool:
-        """Tell whether a journal is there that takes the file back to no pages at all."""
+        """Return whether there is a journal whose rollback cuts the file to no pages at all."""
         try:
             with open(self.path + "-journal", "rb") as file:
                 header = file.read(20)
@@ -158,7 +159,7 @@ class Database:
         return header[:8] == _JOURNAL_HEADER and header[16:] == bytes(4)
 
     def _open_with_room(self) -> None:
-        """Open the database; on a disk so full that SQLite has no room for its shared memory, with the reserve's."""
+        """Open the database; where a full disk leaves SQLite's shared memory no room, once more without the reserve."""
         try:
             self._open()
         except DiskFull:
@@ -181,21 +182,21 @@ class Database:
         self.keep_reserve()
 
     def make_spool(self) -> None:
-        """Make the spool's directories as far as they are missing."""
+        """Make the spool's directories that are missing, and write into the spool which file it belongs to."""
         status = os.stat(self.path)
         for directory in (self.spool.root, self.spool.workers, self.spool.attempts):
             make_private_directory(directory, owner=(status.st_uid, status.st_gid))
         claim_spool(self.path, status)
 
     def _use_wal(self, connection: sqlite3.Connection) -> None:
-        """Turn the write-ahead log on; it stays on, unless a process died just before it did this."""
+        """Turn the write-ahead log on unless it is on: it stays on, but a process may have died just before this."""
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             with self._write_lock(self._connections.mine):
                 connection.execute("PRAGMA journal_mode = WAL")
 
     @contextlib.contextmanager
     def _reader_first(self) -> Iterator[None]:
-        """Open the database in here, so that one that is refused stays as it was.
+        """Hold a read-only connection while the database is opened, so that one that is refused stays unchanged.
 
         The last connection to close a database copies its WAL back, also into a damaged or newer one; a connection that
         may only read never does. So one is opened before all others and closed after them.
@@ -208,11 +209,11 @@ class Database:
                 reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
                 self._version(reader)
             except sqlite3.OperationalError:
-                pass  # it takes more than reading: a journal to roll back, say
+                pass  # reading is not enough: there is a journal to roll back, say
             yield
 
     def _version(self, connection: sqlite3.Connection) -> int:
-        """Return the schema's version; refuse one that is newer than this program's."""
+        """Return the schema's version; raise ``DatabaseTooNew`` for one that is newer than this program's."""
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > migrations.SCHEMA_VERSION:
             raise DatabaseTooNew(
@@ -260,15 +261,15 @@ class Database:
         sync_directory(os.path.dirname(target))
 
     def keep_reserve(self) -> bool:
-        """Set room aside for a purge on a full disk, as much as there is; return whether that is all it should be."""
+        """Reserve room for a purge on a full disk, as much as there is; return whether that is the whole reserve."""
         return reserve.keep(self.spool.reserve)
 
     def release_reserve(self) -> None:
-        """Give the reserve back to the disk."""
+        """Delete the reserve, which frees its room."""
         reserve.release(self.spool.reserve)
 
     def shrink_log(self) -> None:
-        """Copy the write-ahead log back and cut it to nothing, which frees its room; do without what fails."""
+        """Copy the write-ahead log back and cut it to nothing, which frees its room; a failure is ignored."""
         with (
             contextlib.suppress(QueueError),
             translating_errors(self.path),
@@ -280,13 +281,13 @@ class Database:
     # --- connections
 
     def set_busy_timeout(self, seconds: float) -> None:
-        """Wait this long for other writers from now on, on this thread's connection and on those opened later."""
+        """Set how long this thread's connection, and those opened later, wait for other writers."""
         self.busy_timeout_s = seconds
         with self.using() as connection:
             connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
     def limit_cache(self, kib: int) -> None:
-        """Keep at most so many KiB of the file in memory for this thread, until it calls ``close_thread``."""
+        """Keep at most ``kib`` KiB of the file in memory for this thread, until it calls ``close_thread``."""
         held = self._connections.enter()
         try:
             held.cache_kib = kib
@@ -297,7 +298,7 @@ class Database:
             self._connections.leave(held)
 
     def using(self) -> AbstractContextManager[sqlite3.Connection]:
-        """Give this thread's connection, opened on first use, outside of any transaction."""
+        """Return a ``with`` block that yields this thread's connection, opened on first use; begins no transaction."""
         return self._connections.using()
 
     def connection(self) -> sqlite3.Connection:
@@ -362,7 +363,7 @@ class Database:
         return connection
 
     def close(self) -> None:
-        """Close the connections of all threads; whatever is asked of this object later raises ``DatabaseClosed``.
+        """Close the connections of all threads; every later use of this object raises ``DatabaseClosed``.
 
         A transaction that runs in another thread is finished first, and closes its connection then.
         """
@@ -376,10 +377,10 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection for reads that all see the same moment. Fetch whole results; keep it short."""
+        """Yield a connection for reads that all see the same moment. Fetch whole results; keep it short."""
         with self.using() as connection:
             if connection.in_transaction:
-                yield connection  # a part of what runs: errors are translating_errors there
+                yield connection  # a part of a transaction, which translates the errors
                 return
             with translating_errors(self.path):
                 self.check_identity()
@@ -394,7 +395,7 @@ class Database:
 
     @contextlib.contextmanager
     def snapshot(self, give_up: Callable[[], bool]) -> Iterator[None]:
-        """Let all reads of this thread inside see one moment; raise ``Interrupted`` soon after ``give_up()``."""
+        """Let all reads of this thread in the block see one moment; raise ``Interrupted`` soon after ``give_up()``."""
         with self.read() as connection:
             search = self._connections.mine.output_search
             connection.set_progress_handler(give_up, GIVE_UP_STEPS)
@@ -407,11 +408,10 @@ class Database:
 
     @contextlib.contextmanager
     def write(self, *, is_durable: bool = True, wakes_workers: bool = False) -> Iterator[sqlite3.Connection]:
-        """Give a connection inside one ``BEGIN IMMEDIATE`` transaction; commit at the end, roll back on any error.
+        """Yield a connection inside one ``BEGIN IMMEDIATE`` transaction; commit at the end, roll back on any error.
 
-        ``is_durable`` syncs the commit to disk before this returns; ``wakes_workers`` wakes those that sleep, since
-        they may have work then. Raises ``DatabaseBusy``, ``DatabaseReplaced``, ``DatabaseReadOnly``, ``DiskFull``; then
-        nothing was changed.
+        ``is_durable`` syncs the commit to disk before this returns; ``wakes_workers`` wakes sleeping workers after it.
+        Raises ``DatabaseBusy``, ``DatabaseReplaced``, ``DatabaseReadOnly``, ``DiskFull``; then nothing was changed.
         """
         if self.is_read_only:
             raise DatabaseReadOnly(f"{self.path} is open read-only; nothing was changed")
@@ -451,7 +451,7 @@ class Database:
             raise
 
     def _take_back(self, connection: sqlite3.Connection, held: Held) -> None:
-        """Write over a commit that failed in its sync: it is whole in the WAL, where a recovery would find it."""
+        """Overwrite, in the WAL, a commit that failed in its sync: it is whole there, and a recovery would find it."""
         with contextlib.suppress(sqlite3.Error):
             held.is_full_sync = None
             connection.execute("PRAGMA synchronous = OFF")
@@ -466,7 +466,7 @@ class Database:
                 connection.execute("ROLLBACK")
 
     def _write_lock(self, held: Held, timeout_s: float | None = None) -> WriteLock:
-        """Take the write lock; ``with`` lets it go. Turns are fair, and no two writers ever reset the WAL at once."""
+        """Acquire and return the write lock for a ``with``. It is fair; no two writers ever reset the WAL at once."""
         lock = held.lock
         if lock is None:
             self.check_identity()
@@ -481,7 +481,7 @@ class Database:
         return lock
 
     def try_locks(self, patience_s: float) -> None:
-        """Take the locks that a write takes, and give them back; raise ``DatabaseBusy`` after so many seconds."""
+        """Acquire and release the locks that a write needs; raise ``DatabaseBusy`` after ``patience_s`` seconds."""
         held = self._connections.enter()
         try:
             with translating_errors(self.path), self._write_lock(held, patience_s):
@@ -507,7 +507,7 @@ class Database:
             )
 
     def data_version(self) -> int:
-        """Return a number that changes whenever another connection has committed."""
+        """Return a number that changes whenever another connection than this thread's has committed."""
         try:
             with self.using() as connection:
                 return int(connection.execute("PRAGMA data_version").fetchone()[0])
@@ -521,7 +521,7 @@ def _text_of(data: bytes) -> str:
 
 
 def retry_on_full_disk(database: Database, work: Callable[[], _T]) -> _T:
-    """Run a piece of work that frees room; on a full disk once more with what the log, then the reserve, takes up."""
+    """Return the result of ``work``, which frees room; on a full disk retry without the log, then the reserve."""
     for make_room in (database.shrink_log, database.release_reserve):
         try:
             return work()

@@ -1,4 +1,4 @@
-"""Whether a database file may be used at its path: it has one name, one spool, and no stranger for an owner.
+"""Whether a database file may be used at its path: it must have one name, one spool, and a trusted owner.
 
 SQLite's log and the spool lie beside a name. A file with two names has two of each, and every job would run twice.
 """
@@ -15,7 +15,7 @@ from core.spool import Spool
 
 
 def check_owner(path: str, status: os.stat_result) -> None:
-    """Refuse a stranger's database in a directory that all may write to: its commands would run as this user."""
+    """Raise ``DatabaseError`` for another user's file in a directory open to all: its jobs would run as this user."""
     if status.st_uid in (0, os.geteuid()):
         return
     if os.stat(os.path.dirname(path)).st_mode & stat.S_IWOTH:
@@ -26,7 +26,7 @@ def check_owner(path: str, status: os.stat_result) -> None:
 
 
 def check_name(path: str, status: os.stat_result) -> None:
-    """Refuse a path at which a database file is mounted by itself, or is a second name of it (a hard link).
+    """Raise ``DatabaseError`` for a path where a file is mounted by itself, or that is its second name (a hard link).
 
     Of several names the one counts whose spool says so: see ``claim_spool``.
     """
@@ -44,7 +44,7 @@ def check_name(path: str, status: os.stat_result) -> None:
 
 
 def claim_spool(path: str, status: os.stat_result) -> None:
-    """Write into the spool that it belongs to the file at this path, unless it says so or the file has two names."""
+    """Write into the spool that it belongs to the file at a path, unless it says so or the file has two names."""
     identity = _identity(path, status)
     if status.st_nlink > 1 or _written_identity(path) == identity:
         return
@@ -58,7 +58,7 @@ def claim_spool(path: str, status: os.stat_result) -> None:
 
 
 def _identity(path: str, status: os.stat_result) -> bytes:
-    """Return the numbers of the file and of its spool; a copy of both, also one made of hard links, has others."""
+    """Return the inode numbers of file and spool as text; a copy of both, also one made of hard links, has others."""
     try:
         return b"%d %d\n" % (status.st_ino, os.lstat(Spool(path).root).st_ino)
     except OSError:

@@ -35,8 +35,8 @@ class Lists:
     ) -> list[Row]:
         """Return up to ``limit`` rows in view order: the first ones, those after a key, or the last ones before a key.
 
-        A row that is in ``known`` and did not change is the same object again; ``known`` learns those that are new.
-        Due is what is due at ``now``; without it, by the clock.
+        A row that is in ``known`` and did not change is returned as the same object; new ones are added to ``known``.
+        Jobs are due by ``now``, by default the clock's.
         """
         if now is not None:
             check_kind(now, "now", datetime, "a datetime")
@@ -105,7 +105,7 @@ class Lists:
     def key_at(self, view: View, position: int) -> Key | None:
         """Return the key of the row at a position >= 0, or ``None`` beyond the end.
 
-        This walks the index (15 ms for a million rows): for far jumps only; from there on pages go by key.
+        This walks the index (15 ms for a million rows): for far jumps only; the pages after one are read by key.
         """
         check_whole(position, "position")
         now_ms = self._db.now_ms()
@@ -157,7 +157,7 @@ class Lists:
 
 
 def _page_of(text: str, before: Page) -> Page:
-    """Return the rows in a text; those that stood in the one before are the same objects again."""
+    """Return the page of a text; rows that stood in ``before`` are the same objects."""
     known = dict(zip(before.text.split("\n"), before.rows, strict=True)) if before.text else {}
     lines = text.split("\n") if text else ()
     return Page(text, tuple(known.get(line) or _row_in(line) for line in lines))
@@ -174,7 +174,7 @@ def _first_pages_sql(wanted: tuple[tuple[View, int], ...]) -> str:
 
 
 def _first_page_sql(view: View, limit: int) -> str:
-    """Return the statement for a page as one text: a line for each row, its values, its key and its segment's number.
+    """Return the statement for a page as one text: a line a row, with its values, its key and its segment's number.
 
     JSON writes a line feed within a value as an escape, so that a raw one only ever ends a line.
     """
@@ -192,7 +192,7 @@ def _first_page_sql(view: View, limit: int) -> str:
     return f"SELECT COALESCE(group_concat(line, char(10)), '') FROM ({page})"
 
 
-#: A fraction in JSON has 15 digits, which may not be all of them; quoted it has, and ``job_of`` takes either.
+#: A fraction in JSON has 15 digits, which may not be all of them; quoted it has, and ``job_of`` reads either.
 _TEXT_COLUMNS = JOB_COLUMNS.replace("backoff_base", "quote(backoff_base)")
 
 
@@ -212,7 +212,7 @@ def _known_row(known: RowCache, number: int, row: SqlRow) -> Row:
 
 
 def _place(key: Key, view: View) -> int:
-    """Return which segment, counted in view order, a key stands in."""
+    """Return the index of a key's segment, counted in view order."""
     number = int(str(key[0]))
     return len(segments_of(view)) - 1 - number if view.is_reversed else number
 

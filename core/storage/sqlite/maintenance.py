@@ -110,7 +110,7 @@ class Maintenance:
             os.close(create_private(partial, os.O_RDWR, is_new=True))
             copy = sqlite3.connect(partial, isolation_level=None)
             try:
-                # in one step: between steps it would begin again whenever somebody has written
+                # in one step: between steps it would begin again whenever there was a commit
                 with self._db.using() as connection:
                     connection.backup(copy)
                 copy.execute("PRAGMA journal_mode = DELETE")

@@ -1,4 +1,4 @@
-"""The reserve: a file that takes up room in the spool, to be given back when a full disk leaves none for a purge."""
+"""The reserve: a file in the spool that is deleted when a full disk leaves no room for a purge."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import os
 
 from core.locks import create_private
 
-#: How much is set aside, in bytes, where there is room; else a quarter of what is free.
+#: The size of the reserve, in bytes, where there is room; else it is a quarter of what is free.
 RESERVE_BYTES = 4 << 20
 _SHARE = 4
-#: With less than this to set aside, in bytes, none is: it would not do for one transaction.
+#: The smallest reserve, in bytes: less would not do for one transaction.
 _LEAST_BYTES = 64 << 10
 
 
 def keep(path: str, *, share: int = _SHARE) -> bool:
-    """Set the reserve at ``path`` aside, or make it larger, as the room allows; return whether it is whole.
+    """Create the reserve at ``path``, or enlarge it, as the room allows; return whether it has ``RESERVE_BYTES``.
 
-    It gets up to 1 / ``share`` of the free room.
+    It gets at most 1 / ``share`` of the free room.
     """
     size = _size(path)
     if size >= RESERVE_BYTES:
@@ -34,7 +34,7 @@ def keep(path: str, *, share: int = _SHARE) -> bool:
 
 
 def release(path: str) -> None:
-    """Give the reserve at ``path`` back to the disk, if there is one."""
+    """Delete the reserve at ``path``, if there is one."""
     with contextlib.suppress(OSError):
         os.unlink(path)
 

@@ -1,4 +1,4 @@
-"""The register of workers: who they say they are. Whether one lives is told by its lock alone."""
+"""The register of workers: their rows. Whether a worker lives is decided by its lock alone."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Workers:
         return again
 
     def set_slots(self, worker_id: int, slots: int) -> None:
-        """Tell others how many slots a worker has now."""
+        """Record how many slots a worker has now."""
         with self._db.write(is_durable=False) as connection:
             connection.execute("UPDATE workers SET slots = ? WHERE id = ?", (slots, worker_id))
 
@@ -154,9 +154,9 @@ class Workers:
                 raise WorkerNotFound(worker_id)
 
     def note_stop(self, worker_id: int, mode: str) -> None:
-        """Record that a worker was told to stop by a signal or its program, unless a request for it is there already.
+        """Record that a signal or a worker's own program stops it, unless a request for that is recorded already.
 
-        Others see that it is stopping; and who adopts its commands knows why one was ended by a signal.
+        Others see that it is stopping; a worker that adopts its commands knows why one was ended by a signal.
         """
         with self._db.write(is_durable=False) as connection:
             connection.execute(

@@ -16,8 +16,8 @@ LOCK_PATIENCE_S = 0.25
 def write_error(db: Database, patience_s: float) -> QueueError | None:
     """Return the error that a write to the database would meet now; ``None`` if none is to be seen.
 
-    Looks at rights, room and locks, in this order. A lock counts that is held for ``patience_s`` seconds, so long this
-    takes then, while nothing is committed. A database that was asked to be read-only is only asked for room.
+    Looks at rights, room and locks, in this order. A lock counts that is held for ``patience_s`` seconds while
+    nothing is committed; this waits as long. A database that was asked to be read-only is only asked for room.
     """
     is_only_read = db.is_read_only and not db.lacks_rights
     error = (None if is_only_read else _right(db)) or _room(db)

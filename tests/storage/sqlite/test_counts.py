@@ -22,10 +22,13 @@ QUEUES = ("default", "media")
         "UPDATE counts SET n = n + 1 WHERE state = 'pending'",
         "DELETE FROM counts",
         "INSERT INTO counts (queue, state, is_delayed, n) VALUES ('ghost', 'dead', 0, 3)",
+        "UPDATE counts SET is_delayed = 1",
+        "UPDATE counts SET queue = 'media'",
+        "UPDATE counts SET state = 'dead'",
     ],
 )
 def test_doctor_sees_counters_that_are_wrong(queue: Queue, damage: str) -> None:
-    """Too many, too few, or of jobs that do not exist."""
+    """Too many, too few, of jobs that do not exist, or the right number in the wrong place."""
     queue.enqueue("true")
     connection = sqlite3.connect(queue.path)
     connection.execute(damage)
