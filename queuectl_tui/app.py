@@ -11,13 +11,14 @@ import gc
 import signal
 from collections.abc import Sequence
 from functools import partial
+from time import monotonic
 from typing import ClassVar, cast
 
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
-from textual.notifications import Notify, SeverityLevel
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
 
@@ -32,10 +33,12 @@ from queuectl_tui.snapshot import Pane
 from queuectl_tui.terminal_driver import PatientDriver, TerminalStarted
 from queuectl_tui.terminal_watch import TerminalWatch
 from queuectl_tui.themes import DEFAULT_THEME, OWN_THEMES, own_variables
-from queuectl_tui.toasts import Saying, toast
+from queuectl_tui.toasts import LiveToasts, ShowsToasts, Toast, ToastGiven, toast
 
 #: How often a worker that was asked to stop is looked at, in seconds.
 STOP_POLL_S = 0.1
+#: The shortest time that a timer is set for, in seconds: one for less than nothing never ends in Textual 8.2.8.
+LEAST_TIMER_S = 0.01
 
 
 def screen_commands() -> type[Provider]:
@@ -78,6 +81,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
         self._preferences_path = preferences_path
         self._is_demo = is_demo
         self._message_log = MessageLog()
+        self._live_toasts = LiveToasts()
         self._leaving: Leaving | None = None
         self._watch = watch
         self._terminal: PatientDriver | None = None
@@ -219,10 +223,27 @@ class QueuectlApp(App[int], inherit_bindings=False):
         timeout: float | None = None,
         markup: bool = True,
     ) -> None:
-        """Show a toast for so many seconds, on whatever screen, and log it; may be called on any thread."""
+        """Show a toast for so many seconds, on the screen in front, and log it; may be called on any thread.
+
+        Textual 8.2.8 shows its own over the lists and the output, one above the other, and takes none back.
+        """
         self._message_log.add(LoggedMessage(self.gateway.now(), message, severity))
         shown_s = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
-        self.post_message(Notify(Saying(message, title, severity, shown_s, markup)))
+        self.post_message(ToastGiven(Toast(message, severity, monotonic() + shown_s)))
+
+    def on_toast_given(self, message: ToastGiven) -> None:
+        """Show a toast in the place of the one before."""
+        self._live_toasts.add(message.toast)
+        self._show_newest_toast()
+
+    def _show_newest_toast(self) -> None:
+        """Show the newest toast in the dashboard and on the screen in front, until its time is up."""
+        toast = self._live_toasts.newest()
+        for screen in self.screen_stack:
+            if isinstance(screen, ShowsToasts):
+                screen.show_toast(toast if screen in (self.dashboard, self.screen) else None)
+        if toast is not None:
+            self.set_timer(max(LEAST_TIMER_S, toast.left_s), self._show_newest_toast)
 
     def show_messages(self) -> None:
         """Open the log of messages, the newest first."""

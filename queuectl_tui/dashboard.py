@@ -34,7 +34,7 @@ from queuectl_tui.messages import (
 from queuectl_tui.program import Program
 from queuectl_tui.removed_widgets import PastRemovedWidgets
 from queuectl_tui.snapshot import Pane, Snapshot, empty_snapshot
-from queuectl_tui.toasts import toast
+from queuectl_tui.toasts import Toast, toast
 from queuectl_tui.troubles import Trouble, troubles_of
 from queuectl_tui.widgets.columns import chosen
 from queuectl_tui.widgets.confirm_bar import MAX_BY_KEY, ConfirmBar
@@ -313,6 +313,10 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
 
         choose_columns(self.app, self.program, self.panes.box)
 
+    def show_toast(self, toast: Toast | None) -> None:
+        """Show a toast at the right of the footer, where it covers keys at the most."""
+        self.footer.show_toast(toast)
+
     def show_help(self) -> None:
         """Show all keys."""
         from queuectl_tui.dialogs.help import HelpScreen
@@ -345,7 +349,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
             self._reported_errors.clear()
         elif error not in self._reported_errors:
             self._reported_errors.add(error)
-            toast(self, error, "error")
+            toast(self, self.gateway.shorten(error), "error")
 
     def _show_detail(self, now: datetime) -> None:
         is_awaited = self.snapshot.detail is None and self.panes.shown.request is not None and not self._has_loaded

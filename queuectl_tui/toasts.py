@@ -1,21 +1,22 @@
-"""Toasts: a line of text in a corner of any screen, shown for seconds of a clock that is never set."""
+"""Toasts: one line of text each, shown for seconds of a clock that is never set, where it covers nothing."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from textual.app import App
-from textual.notifications import Notification, SeverityLevel
+from textual.message import Message
+from textual.notifications import SeverityLevel
 from textual.widget import Widget
 
 from core.text import clean_line
 
-#: The shortest time left that is reported, in seconds.
-LEAST_S = 0.01
 #: For how long a toast is shown, in seconds: something that was done, and something that is wrong.
 INFORMATION_S, WARNING_S = 4.0, 6.0
+#: What stands before a message, so that its colour is not all that says how bad it is.
+SIGNS: Mapping[SeverityLevel, str] = {"information": "", "warning": "! ", "error": "!! "}
 
 
 def toast(where: Widget | App[Any], text: str, severity: SeverityLevel = "information") -> None:
@@ -24,25 +25,47 @@ def toast(where: Widget | App[Any], text: str, severity: SeverityLevel = "inform
     where.notify(clean_line(text), severity=severity, markup=False, timeout=timeout)
 
 
-@dataclass
-class Saying(Notification):
-    """The text of a toast, and for how long it is shown.
+class Toast(NamedTuple):
+    """The text of a toast, and until when by ``time.monotonic`` it is shown."""
 
-    Textual 8.2.8 asks whether the time is up and then starts a timer for what is left. Where the time is up in between,
-    or the calendar is set forward, it is less than nothing, and such a timer goes round for ever: the program hangs.
-    """
-
-    begun_s: float = field(default_factory=monotonic)
+    text: str
+    severity: SeverityLevel
+    until_s: float
 
     @property
-    def time_left(self) -> float:
-        """The seconds until it goes; more than 0 even if it should have gone."""
-        return max(LEAST_S, self._left_s())
+    def left_s(self) -> float:
+        """The seconds until its time is up; 0 or less when it is."""
+        return self.until_s - monotonic()
 
-    @property
-    def has_expired(self) -> bool:
-        """Whether its time is up."""
-        return self._left_s() <= 0
 
-    def _left_s(self) -> float:
-        return self.begun_s + self.timeout - monotonic()
+class ToastGiven(Message, bubble=False):
+    """A toast is to be shown."""
+
+    def __init__(self, toast: Toast) -> None:
+        super().__init__()
+        self.toast = toast
+
+
+class LiveToasts:
+    """The toasts whose time is not up, at most one of each severity: a new one replaces the one before it."""
+
+    def __init__(self) -> None:
+        self._by_severity: dict[SeverityLevel, Toast] = {}
+
+    def add(self, toast: Toast) -> None:
+        """Put a toast before all others."""
+        self._by_severity.pop(toast.severity, None)
+        self._by_severity[toast.severity] = toast
+
+    def newest(self) -> Toast | None:
+        """Return the newest toast whose time is not up."""
+        self._by_severity = {kind: toast for kind, toast in self._by_severity.items() if toast.left_s > 0}
+        return next(reversed(self._by_severity.values()), None)
+
+
+@runtime_checkable
+class ShowsToasts(Protocol):
+    """A screen with a place for a toast."""
+
+    def show_toast(self, toast: Toast | None) -> None:
+        """Show a toast in the place of the one before; ``None`` shows none."""

@@ -11,6 +11,8 @@ from textual.screen import ModalScreen, ScreenResultType
 from textual.widget import Widget
 
 from queuectl_tui.removed_widgets import PastRemovedWidgets
+from queuectl_tui.toasts import Toast
+from queuectl_tui.widgets.toast_line import ToastLine
 
 #: Quitting, from any screen.
 QUIT = Binding("ctrl+q", "app.quit", "Quit", show=False)
@@ -53,6 +55,16 @@ class Dialog(ModalScreen[ScreenResultType], PastRemovedWidgets[ScreenResultType]
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [QUIT]
+    _toast_line: ToastLine | None = None
+
+    def show_toast(self, toast: Toast | None) -> None:
+        """Show a toast below the dialog; ``None`` shows none."""
+        if self._toast_line is None:
+            if toast is None or not self.is_attached:
+                return
+            self._toast_line = ToastLine()
+            self.mount(self._toast_line)
+        self._toast_line.show(toast)
 
     def takes_key(self, event: events.Key) -> bool:
         """Do at once what a key means that was pressed in a widget for text; return whether it means anything."""

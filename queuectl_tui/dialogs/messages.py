@@ -16,8 +16,9 @@ from textual.widgets import Static
 from core.wording import ago
 from queuectl_tui.dialogs.dialog import Dialog, dialog_css
 from queuectl_tui.message_log import LoggedMessage
+from queuectl_tui.toasts import SIGNS
 
-#: The colour of a message's time, by severity, as a variable of the theme.
+#: The colour of a message's sign and time, by severity, as a variable of the theme.
 _COLOURS = {"information": "foreground-darken-3", "warning": "warning", "error": "error"}
 
 
@@ -54,12 +55,14 @@ class MessagesScreen(Dialog[None]):
     def _table(self) -> Table:
         colours = self.app.theme_variables
         table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+        table.add_column(no_wrap=True, width=2)
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, justify="right", style=colours["foreground-darken-3"])
         table.add_column(ratio=1)
         for message in self._messages:
             time = Text(f"{message.at.astimezone():%H:%M:%S}", style=colours[_COLOURS[message.severity]])
-            table.add_row(time, Text(ago(message.at, self._now)), Text(message.text))
+            sign = Text(SIGNS[message.severity].strip(), style=colours[_COLOURS[message.severity]])
+            table.add_row(sign, time, Text(ago(message.at, self._now)), Text(message.text))
         return table
 
     def action_close(self) -> None:

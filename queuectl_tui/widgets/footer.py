@@ -1,4 +1,4 @@
-"""The last line: what is marked or under way, and the keys that work here; one widget, one line."""
+"""The last line: what is marked or under way, the keys that work here, and toasts; one widget, one line."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from textual import events
 from textual.message import Message
 
 from core.wording import count
+from queuectl_tui.cells import clip, width
 from queuectl_tui.keymap import Action, footer_actions, key_name
+from queuectl_tui.toasts import Toast
 from queuectl_tui.widgets.bar import Bar, Part
+from queuectl_tui.widgets.toast_line import toast_part
 
 
 class Footer(Bar):
-    """Shows the keys of one context; a click on one does what it does."""
+    """Shows the keys of one context; a click on one does what it does. A toast stands at the right in place of some."""
 
     class Clicked(Message):
         """The key of an action was clicked."""
@@ -31,6 +34,12 @@ class Footer(Bar):
         self._shown_context = "lists"
         self._marked = 0
         self._progress: tuple[str, int, int] | None = None
+        self._toast: Toast | None = None
+
+    def show_toast(self, toast: Toast | None) -> None:
+        """Show a toast instead of the keys that leave it no room; ``None`` shows all keys again."""
+        self._toast = toast
+        self._write()
 
     def show_context(self, context: str) -> None:
         """Show the keys of another context (a key of ``ALIVE_TOGETHER``)."""
@@ -69,10 +78,33 @@ class Footer(Bar):
             rank = 0 if action.id in ("help", "confirm_yes", "confirm_no") else rank + 1
             left.append(Part(f"{key_name(action.keys[0])} ", "key", rank, action.id))
             left.append(Part(f"{action.short}  ", "muted", rank, action.id))
-        self.show_parts(left)
+        right = self._toast_parts()
+        taken = sum(width(part.text) for part in (*left, *right) if part.rank == 0)
+        if right and taken > self.size.width and self._shown_context != "confirm":
+            left = []  # half a key says nothing
+        self.show_parts(left, right)
+
+    def _toast_parts(self) -> list[Part]:
+        """Return the toast; where it is too long for the row, its start and the key that shows all of it."""
+        if self._toast is None:
+            return []
+        part = toast_part(self._toast)
+        if width(part.text) < self.size.width:
+            return [part]
+        log = next((action for action in self._actions if action.id == "messages"), None)
+        if log is None or self._shown_context == "confirm":
+            return [part]
+        more = [Part(f" {key_name(log.keys[0])} ", "key", 0, log.id), Part("more ", "muted", 0, log.id)]
+        room = self.size.width - sum(width(each.text) for each in more)
+        return [part._replace(text=clip(part.text, max(0, room))), *more]
 
     def on_mount(self) -> None:
         self._write()
+
+    def on_resize(self) -> None:
+        """Give a toast the room that there is now."""
+        if self._toast is not None:
+            self._write()
 
     def on_click(self, event: events.Click) -> None:
         """Report the action under the pointer."""

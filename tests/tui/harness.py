@@ -13,7 +13,6 @@ from unicodedata import name
 from textual import events
 from textual.app import App
 from textual.keys import KEY_NAME_REPLACEMENTS
-from textual.notifications import Notification, Notify
 from textual.pilot import Pilot
 from textual.widget import Widget
 
@@ -21,6 +20,7 @@ from queuectl_tui.app import QueuectlApp
 from queuectl_tui.keymap import ACTIONS, Action
 from queuectl_tui.preferences import Preferences
 from queuectl_tui.snapshot import Snapshot
+from queuectl_tui.toasts import Toast, ToastGiven
 from tests.tui.fake_gateway import FakeGateway
 
 #: An element of a picture of the screen: its column in units of the picture, its line, its text.
@@ -35,11 +35,11 @@ class ListeningApp(QueuectlApp):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.notified: list[Notification] = []
+        self.notified: list[Toast] = []
 
-    def on_notify(self, event: Notify) -> None:
-        """Keep a toast; Textual's own handler shows it."""
-        self.notified.append(event.notification)
+    def on_toast_given(self, message: ToastGiven) -> None:
+        """Keep a toast; the dashboard's own handler, which is called besides, shows it."""
+        self.notified.append(message.toast)
 
 
 def key_of(character: str) -> str:
@@ -115,7 +115,7 @@ class Stage:
 
     def toasts(self) -> list[str]:
         """Return what was said so far and has not gone yet."""
-        return [notification.message for notification in self.app.notified if not notification.has_expired]
+        return [toast.text for toast in self.app.notified if toast.left_s > 0]
 
 
 @asynccontextmanager
@@ -127,12 +127,11 @@ async def staged(
     actions: tuple[Action, ...] = ACTIONS,
     preferences_path: str | None = None,
     theme: str | None = None,
-    has_toasts: bool = False,
 ) -> AsyncIterator[Stage]:
     """Open the dashboard on a scene."""
     gateway = FakeGateway(snapshot, is_read_only=is_read_only)
     app = ListeningApp(gateway, actions, Preferences(), preferences_path=preferences_path, theme=theme)
-    async with app.run_test(size=size, notifications=has_toasts) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.pause()
         await pilot.pause()
         yield Stage(app, gateway, pilot)

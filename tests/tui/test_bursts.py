@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from time import monotonic
-
 import pytest
 from textual import events
-from textual.geometry import Region
 from textual.widgets import Input
 
 from core.model import NewJob
@@ -15,7 +12,6 @@ from queuectl_tui.dialogs.command_palette import Palette
 from queuectl_tui.dialogs.dialog import Dialog
 from queuectl_tui.dialogs.enqueue import EnqueueScreen
 from queuectl_tui.removed_widgets import PastRemovedWidgets
-from queuectl_tui.toasts import toast
 from tests.tui.harness import Stage, staged
 from tests.tui.scene import busy_snapshot, idle_snapshot
 
@@ -145,7 +141,7 @@ async def test_a_letter_typed_into_a_palette_that_closes_looks_for_nothing() -> 
 
 
 async def test_the_mouse_finds_no_widget_that_was_removed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A toast is still on the screen for a moment when it has no parent any more."""
+    """What was removed is still on the screen for a moment when it has no parent any more."""
     async with staged(busy_snapshot()) as stage:
         for kind in (DashboardScreen, Palette, Dialog):
             assert issubclass(kind, PastRemovedWidgets)
@@ -155,43 +151,3 @@ async def test_the_mouse_finds_no_widget_that_was_removed(monkeypatch: pytest.Mo
         with monkeypatch.context() as patched:
             patched.setattr(type(footer), "parent", None)
             assert stage.dashboard.get_widget_and_offset_at(*place) == (None, None)
-
-
-async def test_a_toast_whose_time_is_up_has_some_left_when_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A timer of Textual for less than nothing never ends; the time may be up just before the toast is made."""
-    async with staged(busy_snapshot(), has_toasts=True) as stage:
-        toast(stage.dashboard, "said")
-        await stage.pilot.pause()
-        (saying,) = stage.app.notified
-        assert (saying.has_expired, 3 < saying.time_left <= 4) == (False, True)
-        with monkeypatch.context() as patched:
-            patched.setattr("queuectl_tui.toasts.monotonic", lambda: monotonic() + 100)
-            assert (saying.has_expired, saying.time_left > 0) == (True, True)
-        stage.dashboard.notify("late", timeout=-1)
-        await stage.pilot.pause()
-        assert stage.toasts() == ["said"]
-
-
-async def test_the_screen_is_painted_anew_when_a_toast_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A toast that was moved by the toasts after it left its picture behind when its time was up."""
-    async with staged(busy_snapshot(), has_toasts=True) as stage:
-        await stage.be_whole()
-        stage.dashboard.notify("here to stay", timeout=600)
-        while not stage.dashboard.query("Toast"):
-            await stage.pilot.pause(0.01)
-        await stage.pilot.pause(0.1)
-        painted: list[tuple[object, ...]] = []
-        original = DashboardScreen.refresh
-
-        def refresh(self: DashboardScreen, *regions: Region, **what: bool) -> DashboardScreen:
-            if not what.get("layout"):  # that comes before what is left behind
-                painted.append(regions)
-            return original(self, *regions, **what)
-
-        monkeypatch.setattr(DashboardScreen, "refresh", refresh)
-        await stage.dashboard.query("ToastHolder").remove()
-        for _ in range(1000):
-            await stage.pilot.pause(0.01)
-            if () in painted:
-                break
-        assert () in painted

@@ -14,7 +14,6 @@ from queuectl_tui.dialogs.quit_dialog import QuitScreen
 from queuectl_tui.keymap import remapped
 from queuectl_tui.messages import JobEnqueued, WorkerReported
 from queuectl_tui.snapshot import Pane, PaneData
-from queuectl_tui.toasts import toast
 from queuectl_tui.widgets.confirm_bar import ConfirmBar
 from tests.tui import scene
 from tests.tui.harness import staged
@@ -73,7 +72,7 @@ async def test_purge_asks_and_no_leaves_everything_as_it_is() -> None:
 
 async def test_more_than_fifty_jobs_want_their_count_typed() -> None:
     """A yes is not enough for 98,201 jobs; a wrong count is said and the question stays."""
-    async with staged(busy_snapshot(), has_toasts=True) as stage:
+    async with staged(busy_snapshot()) as stage:
         await stage.press("3", "D", "y", "enter")
         assert stage.asked("purge") == []
         await stage.press("D", *"98202", "enter")
@@ -138,7 +137,7 @@ async def test_z_names_what_it_undoes_and_asks() -> None:
 
 async def test_z_says_when_there_is_nothing_it_can_undo() -> None:
     """It does not go on to an older act."""
-    async with staged(busy_snapshot(), has_toasts=True) as stage:
+    async with staged(busy_snapshot()) as stage:
         act = LastAct(Act(8, "cancel", 1), scene.NOW, "sleep 9", "running jobs were asked to stop")
         stage.gateway.last_act = act
         await stage.press("z")
@@ -448,19 +447,6 @@ async def test_the_workers_trouble_is_told_unless_it_is_told_already() -> None:
             stage.dashboard.post_message(WorkerReported("Results wait: no room", "error", is_of_storage=True))
             await stage.pilot.pause()
             assert [said for said in stage.toasts() if said.startswith("Results")] == told
-
-
-@pytest.mark.parametrize("size", [(80, 24), (60, 16), (40, 12), (100, 30), (120, 40)])
-async def test_no_toast_lies_over_a_question(size: tuple[int, int]) -> None:
-    async with staged(busy_snapshot(), size=size, has_toasts=True) as stage:
-        toast(stage.dashboard, "Everything resumed.")
-        await stage.press("4", "d")
-        await stage.pilot.pause(0.2)
-        assert stage.dashboard.confirm_bar.is_open
-        toasts = stage.dashboard.query("Toast")
-        assert toasts
-        row = stage.dashboard.confirm_bar.region
-        assert not any(toast.region.intersection(row) for toast in toasts)
 
 
 async def test_a_count_that_must_be_typed_is_asked_for_in_the_footer_and_at_y() -> None:

@@ -49,6 +49,6 @@ async def test_a_log_that_is_longer_than_the_screen_scrolls_with_the_keys_of_lis
         await stage.press("m")
         assert "message 59" in screen_text(stage.app)
         await stage.press("pagedown", "pagedown", "j")
-        assert "message 59" not in screen_text(stage.app)
+        assert "message 59" not in screen_text(stage.app).rpartition("\n")[0]  # the footer shows the newest
         await stage.press("pageup", "pageup", "k")
         assert "message 59" in screen_text(stage.app)

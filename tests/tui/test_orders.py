@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
-from textual.notifications import Notification
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -23,6 +22,7 @@ from queuectl_tui.dialogs.quit_dialog import QuitScreen
 from queuectl_tui.gateway.gateway import Gateway
 from queuectl_tui.keymap import ACTIONS
 from queuectl_tui.preferences import Preferences
+from queuectl_tui.toasts import Toast
 from tests.tui.harness import ListeningApp, press
 
 SIZES = [(60, 18), (80, 24), (120, 40)]
@@ -42,7 +42,7 @@ async def dashboard(queue: Queue, size: tuple[int, int] = (80, 24)) -> AsyncIter
         gateway.close()
 
 
-def toasts_of(pilot: Pilot[int]) -> list[Notification]:
+def toasts_of(pilot: Pilot[int]) -> list[Toast]:
     assert isinstance(pilot.app, ListeningApp)
     return pilot.app.notified
 
@@ -143,7 +143,7 @@ async def test_what_was_marked_is_marked_again_when_the_order_is_refused(
                 await pilot.press(*marking)
                 assert board.table.mark_count == 2
                 await pilot.press("c", "y")
-                await until(pilot, lambda: any("locked" in toast.message for toast in toasts_of(pilot)))
+                await until(pilot, lambda: any("locked" in toast.text for toast in toasts_of(pilot)))
                 other.rollback()
             assert board.table.mark_count == 2
             await pilot.press("c", "y")
