@@ -25,13 +25,12 @@ _INVISIBLE = "\u00ad\u034f\u180e\u200b\u2060-\u2065\u206a-\u206f\ufeff\ufff0-\uf
 _BREAKS = "\u2028\u2029"
 _SUSPECT = rf"\x00-\x1f\x7f-\x9f\ud800-\udfff{_BREAKS}{_DIRECTION}{_INVISIBLE}"
 
-_NEEDS_CLEANING = re.compile(f"[{_SUSPECT}]")
-_LINES_NEED_CLEANING = re.compile(rf"(?!\n)[{_SUSPECT}]")
+# Patterns as texts: ``re`` keeps what it has compiled, and a program that shows nothing unusual compiles none of them.
+_NEEDS_CLEANING = f"[{_SUSPECT}]"
+_LINES_NEED_CLEANING = rf"(?!\n)[{_SUSPECT}]"
 #: Only digits and separators: ``ESC [ > 4 m`` and its kin set the keyboard, not a colour. Longer ones are nonsense.
 _SGR = r"\x1b\[[0-9;:]{0,64}m"
-_SGR_PATTERN = re.compile(_SGR)
-_UNSAFE = re.compile(
-    rf"""
+_UNSAFE = rf"""(?x)
       (?P<sgr> {_SGR} )
     | (?P<escape>
           (?: \x1b\] | \x9d ) [^\x07\x18\x1a\x1b\x9c\n]* (?: \x07 | \x1b\\ | \x9c )?
@@ -41,11 +40,9 @@ _UNSAFE = re.compile(
       )
     | \r\n
     | [\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff{_BREAKS}{_DIRECTION}{_INVISIBLE}]
-    """,
-    re.VERBOSE,
-)
-_DIRECTION_PATTERN = re.compile(f"[{_DIRECTION}]")
-_BROKEN_PATTERN = re.compile(r"[\x80-\x9f\ud800-\udfff]")
+"""
+_ANY_DIRECTION = f"[{_DIRECTION}]"
+_BROKEN = r"[\x80-\x9f\ud800-\udfff]"
 _PICTURES = {
     **{chr(code): chr(0x2400 + code) for code in range(0x20)},
     "\x7f": "␡",
@@ -56,20 +53,20 @@ _PICTURES = {
 
 def clean_line(text: str, *, keep_colour: bool = False) -> str:
     """Return a text as one inert line, with its SGR sequences when ``keep_colour``; cleaning twice changes nothing."""
-    if _NEEDS_CLEANING.search(text) is None:
+    if (text.isascii() and text.isprintable()) or re.search(_NEEDS_CLEANING, text) is None:
         return text
-    cleaned = _UNSAFE.sub(_keep_colour if keep_colour else _replacement, text)
+    cleaned = re.sub(_UNSAFE, _keep_colour if keep_colour else _replacement, text)
     return _expand_tabs(cleaned) if "\t" in cleaned else cleaned
 
 
 def clean_lines(text: str, *, keep_colour: bool = False) -> str:
     """Return a text's lines, each inert and as carriage returns leave it; colours left on at the end are reset."""
-    if _LINES_NEED_CLEANING.search(text) is None:
+    if re.search(_LINES_NEED_CLEANING, text) is None:
         return text
     cleaned = "\n".join(
         clean_line(collapse_carriage_returns(line), keep_colour=keep_colour) for line in text.split("\n")
     )
-    if keep_colour and (codes := _SGR_PATTERN.findall(cleaned)) and codes[-1] not in ("\x1b[m", "\x1b[0m"):
+    if keep_colour and (codes := re.findall(_SGR, cleaned)) and codes[-1] not in ("\x1b[m", "\x1b[0m"):
         cleaned += "\x1b[0m"
     return cleaned
 
@@ -89,9 +86,9 @@ def _replacement(match: re.Match[str]) -> str:
         return ""
     if found in _PICTURES:
         return _PICTURES[found]
-    if _DIRECTION_PATTERN.match(found):
+    if re.match(_ANY_DIRECTION, found):
         return f"<U+{ord(found):04X}>"
-    return "\ufffd" if _BROKEN_PATTERN.match(found) else ""
+    return "\ufffd" if re.match(_BROKEN, found) else ""
 
 
 def _expand_tabs(line: str) -> str:

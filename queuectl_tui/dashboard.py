@@ -132,6 +132,8 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         self._has_resumed = True
 
     def on_mount(self) -> None:
+        if not self.panes.is_attached:
+            return  # the program was told to end before the screen was composed
         self.panes.highlight(self.context)
         self._lay_out()
         self.set_focus(self.table, scroll_visible=False)
@@ -478,8 +480,9 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         self._lay_out()
 
     def on_resize(self) -> None:
-        """Lay out for the new size."""
-        self._lay_out()
+        """Lay out for the new size, unless the program was told to end before the screen was composed."""
+        if self.panes.is_attached:
+            self._lay_out()
 
     def _lay_out(self) -> None:
         self.bars.throughput.display = has_chart(mode_of(*self.size)) and not self.panes.is_zoomed

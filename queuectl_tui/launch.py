@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import sys
 import termios
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from core import Queue, default_database
@@ -46,10 +44,10 @@ def launch(options: Options) -> int:
     has_started()
     try:
         if options.is_demo:
-            with _ending_in_order_on_signals():
-                demo = _new_demo()
-                watch.before_exit = demo.remove  # before there is anything to remove: the watch waits for nothing
-                demo.make()
+            demo = _new_demo()
+            watch.before_exit = demo.remove  # before there is anything to remove: the watch waits for nothing
+            watch.catch_signals()  # an exception out of a handler may be lost in the imports to come
+            demo.make()
         path = demo.database if demo is not None else options.database or default_database()
         with Queue(path, is_read_only=options.is_read_only) as queue:
             if demo is not None:
@@ -85,23 +83,6 @@ def launch(options: Options) -> int:
     finally:
         if demo is not None:
             demo.close()
-
-
-@contextlib.contextmanager
-def _ending_in_order_on_signals() -> Iterator[None]:
-    """End with ``SystemExit`` on SIGTERM and SIGHUP, so that the demo is removed; in the block both signals wait."""
-
-    def end(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    ends = {signal.SIGTERM, signal.SIGHUP}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    for number in ends:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)
 
 
 def _new_demo() -> Demo:

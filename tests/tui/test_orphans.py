@@ -53,8 +53,12 @@ class Terminal(PtyProgram):
         self.is_quitting = False
         self._mark = path.parent / "found"
         program = [sys.executable, "-c", _PROGRAM, str(self._mark), "--db", str(path), "-c", "1"]
-        command = ["/bin/sh", "-c", """trap '' HUP; exec "$@" """, "sh", *program] if is_deaf else program
-        super().__init__(command, env={"XDG_CONFIG_HOME": str(path.parent / "config")})
+        # inherited: a child that ignored it by itself might be hung up before it comes to that
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN if is_deaf else signal.SIG_DFL)
+        try:
+            super().__init__(program, env={"XDG_CONFIG_HOME": str(path.parent / "config")})
+        finally:
+            signal.signal(signal.SIGHUP, before)
 
     @property
     def found(self) -> str:

@@ -334,6 +334,20 @@ def test_a_demo_that_is_told_to_end_while_it_starts_leaves_nothing_behind(tmp_pa
     assert [path.name for path in tmp_path.iterdir() if path.name != "config"] == []
 
 
+@pytest.mark.parametrize("after_s", [0.2, 0.3, 0.4, 0.5, 0.6, 0.8])
+def test_a_demo_ends_by_a_signal_at_every_moment_of_its_start(tmp_path: Path, after_s: float) -> None:
+    """While modules are loaded, and before the first screen is composed: without a traceback, with its own code."""
+    command = [sys.executable, "-m", "queuectl_tui", "--demo"]
+    env = {"TMPDIR": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    with PtyProgram(command, env=env) as program:
+        until(lambda: bool(list(tmp_path.glob("queuectl-demo-*"))))
+        program.drain(after_s)
+        os.kill(program.pid, signal.SIGTERM)
+        assert program.wait(60) == 128 + signal.SIGTERM
+        assert b"Traceback" not in program.output
+    assert [path.name for path in tmp_path.iterdir() if path.name != "config"] == []
+
+
 #: Starts the dashboard; it stops for good right after a demo's directory was made, or after its first file was.
 STUCK_DEMO = """
 import builtins, os, sys, time
