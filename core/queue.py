@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from core.records import JobRecord, StoredEnvironment
+    from core.rules.comparison import Comparison
     from core.storage.values import Selection as Selected
 
 #: The id or the name of a job.
@@ -251,6 +252,20 @@ class Queue:
     def output_of(self, attempt: Attempt) -> Output:
         """Return the output of an attempt that was just read."""
         return Output(self.storage, attempt)
+
+    def compare_outputs(self, ref: JobRef, number: int | None = None, before: int | None = None) -> Comparison:
+        """Return what an attempt (the newest) printed, line by line against another one: that just before it.
+
+        Raises ``OutputUnavailable`` if there is no such attempt or an output is gone.
+        """
+        from core.rules.comparison import MAX_BYTES, Comparison, compare
+
+        new = self.output(ref, number)
+        if before is None and new.attempt.number == 1:
+            raise OutputUnavailable(f"job {ref} has no attempt before the first to compare it with")
+        old = self.output(ref, new.attempt.number - 1 if before is None else before)
+        texts = (output.read(0, MAX_BYTES + 1) for output in (old, new))
+        return Comparison(old.attempt, new.attempt, compare(*texts))
 
     def records(self, jobs: Sequence[Job]) -> list[JobRecord]:
         """Return jobs that were just read with their attempts, in their order; one removed since is left out."""

@@ -463,7 +463,8 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
             panes.box = panes.boxes[event.widget.pane]
             self.footer.show_marked(self.table.mark_count)
             self.bars.strip.show(self.snapshot, panes.box.pane, self._troubles(self.gateway.now()))
-            panes.follow_cursor()
+            if self.context == "lists":  # with keys typed ahead the focus may be in the output by now
+                panes.follow_cursor()
         context = self.context
         if context != "typing":
             self.footer.show_context(context)

@@ -89,6 +89,7 @@ class Readable(Protocol):
 class JobDetail(NamedTuple):
     """The job under the cursor with all that detail and output show; ``number`` is the attempt with this output.
 
+    ``compared_with`` is the attempt that ``output`` compares it with, ``None`` when ``output`` is its own.
     ``environment`` has secrets masked, and ``None`` for what was left to the worker.
     """
 
@@ -99,6 +100,7 @@ class JobDetail(NamedTuple):
     number: int | None = None
     output: Readable | None = None
     environment: Mapping[str, str | None] = MappingProxyType({})
+    compared_with: int | None = None
 
 
 class Snapshot(NamedTuple):

@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 from enum import Enum
 from typing import NamedTuple
 
+from core.model import Attempt
 from core.text import clean_lines
 
 #: How much of each output is compared, from its start, in bytes.
@@ -33,7 +34,7 @@ class DiffLine(NamedTuple):
     text: str
 
 
-_COLOURS = {LineKind.REMOVED: "31", LineKind.ADDED: "32", LineKind.NOTE: "36"}
+_COLOURS = {LineKind.EQUAL: "", LineKind.REMOVED: "31", LineKind.ADDED: "32", LineKind.NOTE: "36"}
 
 
 def compare(before: bytes, after: bytes) -> list[DiffLine]:
@@ -59,17 +60,26 @@ def compare(before: bytes, after: bytes) -> list[DiffLine]:
     return found
 
 
-def rendered(lines: Sequence[DiffLine], *, is_coloured: bool) -> str:
-    """Return a comparison as text, each line with its sign before it and a line break behind it."""
-    return "".join(
-        f"\x1b[{_COLOURS[line.kind]}m{_plain(line)}\x1b[0m\n"
-        if is_coloured and line.kind in _COLOURS
-        else f"{_plain(line)}\n"
-        for line in lines
-    )
+class Comparison(NamedTuple):
+    """The outputs of two attempts of a job; ``lines`` as ``compare`` returns them."""
+
+    before: Attempt
+    after: Attempt
+    lines: list[DiffLine]
+
+    def text(self, endings: Sequence[str], *, is_coloured: bool) -> str:
+        """Return the comparison as text; ``endings`` are how the two attempts ended, in words."""
+        numbers = self.before.number, self.after.number
+        if not self.lines:
+            return f"Attempts {numbers[0]} and {numbers[1]} printed the same.\n"
+        heads = [(f"--- attempt {numbers[0]}: {endings[0]}", "1"), (f"+++ attempt {numbers[1]}: {endings[1]}", "1")]
+        lines = [*heads, *((_signed(line), _COLOURS[line.kind]) for line in self.lines)]
+        return "".join(
+            f"\x1b[{colour}m{text}\x1b[0m\n" if is_coloured and colour else f"{text}\n" for text, colour in lines
+        )
 
 
-def _plain(line: DiffLine) -> str:
+def _signed(line: DiffLine) -> str:
     return f"@@ {line.text} @@" if line.kind is LineKind.NOTE else f"{line.kind.value}{line.text}"
 
 

@@ -29,9 +29,9 @@ def write_output(output: Readable, descriptor: int) -> int:
     return offset
 
 
-def free_path(directory: Path, job_id: int, number: int) -> Path:
+def free_path(directory: Path, job_id: int, number: int, what: str = "") -> Path:
     """Return a path that does not exist yet: ``job-42-attempt-1.log``, then ``job-42-attempt-1-2.log``."""
-    stem = f"job-{job_id}-attempt-{number}"
+    stem = f"job-{job_id}-attempt-{number}{what}"
     path, again = directory / f"{stem}.log", 1
     while path.exists():
         again += 1
@@ -44,7 +44,8 @@ def save_output(app: App[Any], detail: JobDetail | None) -> None:
     if detail is None or detail.output is None or detail.number is None:
         toast(app, "There is no output to save.", "warning")
         return
-    path = free_path(Path.cwd(), detail.job.id, detail.number)
+    what = "" if detail.compared_with is None else f"-against-{detail.compared_with}"
+    path = free_path(Path.cwd(), detail.job.id, detail.number, what)
     try:
         written = write_output(detail.output, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except (OSError, QueueError) as error:

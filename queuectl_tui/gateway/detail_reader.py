@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from core.errors import JobNotFound, OutputUnavailable
-from core.model import Job, State, Waiting
+from core.model import Attempt, Job, State, Waiting
 from core.queue import Queue
-from queuectl_tui.snapshot import JobDetail, Snapshot
+from core.rules.comparison import Comparison
+from core.wording import ending_words
+from queuectl_tui.snapshot import JobDetail, Readable, Snapshot
 
 
 class DetailRequest(NamedTuple):
-    """Which job's detail and which attempt's output are shown; no number means the newest attempt."""
+    """Which job's detail and which attempt's output are shown; no number means the newest attempt.
+
+    ``is_compared`` shows the output as it differs from that of the attempt before, if there is one.
+    """
 
     job_id: int
     number: int | None = None
+    is_compared: bool = False
+
+
+class ComparedOutput:
+    """An attempt's output compared with that of the attempt before, as bytes with colours."""
+
+    path: str | None = None
+
+    def __init__(self, comparison: Comparison) -> None:
+        # not the attempt's own id: a view that shows its output has another one to show, from the start
+        self.attempt = comparison.after._replace(id=-comparison.after.id)
+        endings = [ending_words(attempt) or "running" for attempt in (comparison.before, comparison.after)]
+        self._data = comparison.text(endings, is_coloured=True).encode("utf-8", "replace")
+
+    def size(self) -> int:
+        return len(self._data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._data[offset : offset + length]
 
 
 class DetailReader:
@@ -28,6 +53,7 @@ class DetailReader:
         self._request: DetailRequest | None = None
         self._environment: tuple[int, dict[str, str | None]] = (0, {})
         self._waits: tuple[tuple[object, ...] | None, Waiting | None] = (None, None)
+        self._compared: tuple[tuple[object, ...], ComparedOutput] | None = None
         self.is_stale = False
 
     def show(self, request: DetailRequest | None) -> None:
@@ -52,19 +78,35 @@ class DetailReader:
             return None
         attempts = queue.attempts(job.id)
         number = request.number if request.number is not None else (attempts[-1].number if attempts else None)
-        output = None
-        if attempts:
-            try:
-                output = queue.output(job.id, number)
-            except OutputUnavailable:
-                output = None
+        output, compared_with = self._output(job, attempts, number)
         waiting = self._waiting(job, fresh)
         if self._environment[0] != job.id:
             self._environment = (job.id, queue.environment(job.id))
         history = tuple(queue.history(job.id))
-        detail = JobDetail(job, tuple(attempts), history, waiting, number, output, self._environment[1])
+        detail = JobDetail(job, tuple(attempts), history, waiting, number, output, self._environment[1], compared_with)
+        is_same = old is not None and detail._replace(output=old.output) == old
+        is_same = is_same and (compared_with is None or (old is not None and old.output is output))
         # the same object means that there is nothing to paint
-        return old if old is not None and detail._replace(output=old.output) == old else detail
+        return old if is_same else detail
+
+    def _output(self, job: Job, attempts: Sequence[Attempt], number: int | None) -> tuple[Readable | None, int | None]:
+        """Return the output to show, and which attempt it is compared with, if that was asked for and can be."""
+        if not attempts or number is None:
+            return None, None
+        try:
+            if self._request is not None and self._request.is_compared and number > 1:
+                return self._comparison(job, number), number - 1
+            return self._queue.output(job.id, number), None
+        except OutputUnavailable:
+            return None, None
+
+    def _comparison(self, job: Job, number: int) -> ComparedOutput:
+        """Return an attempt compared with the one before; worked out again only when an output has grown."""
+        outputs = [self._queue.output(job.id, each) for each in (number - 1, number)]
+        key = (job.id, *(part for output in outputs for part in (output.attempt, output.size())))
+        if self._compared is None or self._compared[0] != key:
+            self._compared = (key, ComparedOutput(self._queue.compare_outputs(job.id, number)))
+        return self._compared[1]
 
     def _waiting(self, job: Job, fresh: Snapshot | None) -> Waiting | None:
         """Return why a pending job does not run; asked again only when something that can be the reason has changed."""

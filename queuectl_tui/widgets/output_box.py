@@ -117,11 +117,14 @@ class OutputBox(Vertical):
         more = f"· attempt {detail.number}" if detail.number is not None else ""
         if detail.number is not None and len(detail.attempts) > 1:
             more += f" of {detail.attempts[-1].number}"
+        if detail.compared_with is not None:
+            more += f" against {detail.compared_with}"
         if detail.output is None:
             self.title.set_text(job_id, more=more)
             return
         attempt = shown_attempt(detail)
         is_live = attempt is not None and attempt.ended_at is None and self.view.is_following
+        is_live = is_live and detail.compared_with is None
         right = "FOLLOW" if is_live else count(self.view.line_count, "line")
         if not self.view.is_following:
             right = f"line {count(self.view.top_line + 1)} of {count(self.view.line_count)}"

@@ -143,6 +143,12 @@ class Panes(Container):
         if refusal is not None:
             toast(self, refusal, "warning")
 
+    def compare_attempts(self) -> None:
+        """Compare the output shown with that of the attempt before, or show it alone again."""
+        refusal = self.shown.toggle_comparison()
+        if refusal is not None:
+            toast(self, refusal, "warning")
+
     def scroll_output_left(self, cells: int) -> None:
         """Scroll the output left; at its margin, go back to the list."""
         if not self.output_box.view.sideways(-cells):

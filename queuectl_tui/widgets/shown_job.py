@@ -37,11 +37,14 @@ class ShownJob:
         detail = self.detail
         return self._listed if detail is None else detail.job
 
-    def show(self, job_id: int, number: int | None = None) -> None:
-        """Show a job and the output of its attempt ``number``; ``None`` is the newest one."""
+    def show(self, job_id: int, number: int | None = None, *, is_compared: bool = False) -> None:
+        """Show a job and the output of its attempt ``number``; ``None`` is the newest one.
+
+        With ``is_compared`` as it differs from that of the attempt before.
+        """
         if self._listed is not None and self._listed.id != job_id:
             self._listed = None
-        request = DetailRequest(job_id, number)
+        request = DetailRequest(job_id, number, is_compared)
         if request != self.request:
             self.request = request
             self._gateway.show_detail(request)
@@ -76,5 +79,19 @@ class ShownJob:
         if not 0 <= index + step < len(numbers):
             return f"There is no {'later' if step > 0 else 'earlier'} attempt."
         number = numbers[index + step]
-        self.show(detail.job.id, None if number == numbers[-1] else number)
+        is_compared = self.request is not None and self.request.is_compared
+        self.show(detail.job.id, None if number == numbers[-1] else number, is_compared=is_compared)
+        return None
+
+    def toggle_comparison(self) -> str | None:
+        """Compare the output with that of the attempt before, or show it alone again; return why that cannot be."""
+        detail, request = self.detail, self.request
+        if request is None:
+            return "=: there is no job to compare attempts of"
+        if detail is not None and not request.is_compared:  # while it is still being read, a key typed ahead counts
+            if not detail.attempts:
+                return "=: this job has no attempt yet"
+            if (request.number or detail.number) == detail.attempts[0].number:
+                return "=: there is no attempt before the first to compare it with"
+        self.show(request.job_id, request.number, is_compared=not request.is_compared)
         return None

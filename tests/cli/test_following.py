@@ -54,6 +54,42 @@ def test_logs_that_are_not_there_are_exit_1(cli: Cli, open_queue: Queue) -> None
     assert "no attempt 5" in cli("logs", "1", "--attempt", "5").err
 
 
+def test_two_attempts_are_compared(cli: Cli, open_queue: Queue) -> None:
+    """Equal runs are folded; one number means the attempt before it."""
+    open_queue.add('seq 9; echo "attempt $QUEUECTL_ATTEMPT"; exit $QUEUECTL_ATTEMPT', max_attempts=3)
+    for _ in range(3):
+        drain(open_queue)
+        if open_queue.job(1).state is State.PENDING:
+            open_queue.retry(1)
+    assert cli.ok("logs", "1", "--diff", "1", "3").splitlines() == [
+        *("--- attempt 1: exit 1", "+++ attempt 3: exit 3", "@@ 6 equal lines @@"),
+        *(" 7", " 8", " 9", "-attempt 1", "+attempt 3"),
+    ]
+    assert cli.ok("logs", "1", "--diff", "3") == cli.ok("logs", "1", "--diff", "2", "3")
+    assert cli.ok("logs", "1", "--diff", "2", "2") == "Attempts 2 and 2 printed the same.\n"
+    assert "\x1b[31m-attempt 2\x1b[0m" in cli.ok("logs", "1", "--diff", "3", "--color", "always")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("1", "--diff", "1"), 1, "no attempt before the first"),
+        (("1", "--diff", "7"), 1, "no attempt 7"),
+        (("--diff", "1", "2", "3"), 2, "name the job before it"),
+        (("1", "--diff", "1", "2", "-f"), 2, "--diff goes with none of"),
+        (("1", "--diff", "1", "2", "--json"), 2, "--diff goes with none of"),
+        (("1", "--diff", "0"), 2, "--diff"),
+    ],
+)
+def test_a_comparison_that_cannot_be_is_refused(
+    cli: Cli, open_queue: Queue, words: tuple[str, ...], code: int, said: str
+) -> None:
+    open_queue.add("true")
+    drain(open_queue)
+    result = cli("logs", *words)
+    assert (result.code, said in result.err) == (code, True), result.err
+
+
 def test_following_ends_with_the_job(terminal: Terminal, open_queue: Queue, database: Path) -> None:
     """From before its start, over a retry, to its end; lines come as they are written."""
     open_queue.add(

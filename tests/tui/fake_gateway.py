@@ -13,7 +13,7 @@ from queuectl_tui.gateway.gateway import DetailRequest, Gateway, Selected, Wante
 from queuectl_tui.gateway.host import Leaving
 from queuectl_tui.messages import ActDone, ActRefused, RangeRead, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot
-from tests.tui.scene import MAKERS, NOW, detail_of, rows
+from tests.tui.scene import MAKERS, NOW, compared, detail_of, rows
 
 
 class FakeHost:
@@ -114,7 +114,8 @@ class FakeGateway(Gateway):
             for row in data.rows:
                 if row.job.id == request.job_id:
                     detail = self.detail_maker(row.job)
-                    self.show(self.scene._replace(detail=detail._replace(number=request.number or detail.number)))
+                    detail = detail._replace(number=request.number or detail.number)
+                    self.show(self.scene._replace(detail=compared(detail) if request.is_compared else detail))
                     return
 
     def read_range(self, pane: Pane, start: int, length: int) -> None:

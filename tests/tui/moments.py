@@ -54,6 +54,7 @@ MOMENTS: Mapping[str, Moment] = {
     "confirm": Moment(busy_snapshot, ("4", "space", "space", "space", "d")),
     "help": Moment(busy_snapshot, ("?",)),
     "columns": Moment(busy_snapshot, ("4", "|", "j", "space", "J")),
+    "compared": Moment(busy_snapshot, ("4", "5", "=")),
     "paused": Moment(paused_snapshot, ("2",)),
     "error": Moment(broken_snapshot),
 }

@@ -22,6 +22,8 @@ from core.model import (
     Waiting,
     WorkerInfo,
 )
+from core.rules.comparison import Comparison, compare
+from queuectl_tui.gateway.detail_reader import ComparedOutput
 from queuectl_tui.snapshot import JobDetail, Pane, PaneData, Pulse, Rates, Snapshot, empty_snapshot
 
 NOW = datetime(2026, 1, 2, 10, 30, 0, tzinfo=timezone.utc)
@@ -295,3 +297,14 @@ def detail_of(job: Job) -> JobDetail:
         waiting = retrying if job.run_at else Waiting(Phase.READY, "3 jobs of this queue come first", None)
     output = FixedOutput(attempts[-1], data) if attempts else None
     return JobDetail(job, attempts, history, waiting, attempts[-1].number if attempts else None, output)
+
+
+def compared(detail: JobDetail) -> JobDetail:
+    """Return a detail with its output compared with that of the attempt before, which got one step further."""
+    if detail.number is None or detail.number == 1 or detail.output is None:
+        return detail
+    before, after = detail.attempts[detail.number - 2 : detail.number]
+    data = detail.output.read(0, detail.output.size())
+    other = data.replace(b"Connection refused", b"Connection timed out").replace(b"[0m", b"[0m\nwarming up", 1)
+    comparison = Comparison(before, after, compare(other, data))
+    return detail._replace(output=ComparedOutput(comparison), compared_with=before.number)

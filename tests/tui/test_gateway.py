@@ -16,7 +16,7 @@ from textual.message import Message
 
 from core.clock import to_datetime
 from core.errors import DatabaseBusy, DatabaseReadOnly, DiskFull
-from core.model import Act, Counts, NewJob, State, Term, View
+from core.model import Act, Counts, NewJob, Outcome, State, Term, View
 from core.queue import Queue
 from core.rules.filters import parse_filter
 from queuectl_tui.gateway import pacing
@@ -28,6 +28,7 @@ from queuectl_tui.snapshot import Pane, Snapshot
 from queuectl_tui.troubles import troubles_of
 from tests.fakes import FakeClock
 from tests.full_disk import fill, mounted, remount
+from tests.storage.by_hand import Hand
 
 
 class Listener:
@@ -489,3 +490,32 @@ def test_a_reason_that_was_gone_before_the_next_picture_is_not_kept(
     idle.until(lambda: reason_of(second).startswith("everything is paused"))
     queue.resume()
     idle.until(lambda: reason_of(second) == usual)
+
+
+def test_a_comparison_is_read_again_when_an_output_grows(idle: Listener, queue: Queue) -> None:
+    """Also of an attempt that runs; an unchanged one is the same object, so that nothing is painted."""
+    job_id = queue.add(NewJob("true", max_attempts=2))
+    with Hand(queue) as hand:
+        hand.record(hand.claim()[0], Outcome.FAILED)
+        queue.retry(job_id)
+        (claim,) = hand.claim()
+        file = Path(queue.outputs_directory, f"{claim.attempt_id}.out")
+
+        def output() -> bytes:
+            detail = idle.last.detail
+            if detail is None or detail.output is None or detail.compared_with != 1:
+                return b""
+            return detail.output.read(0, 1000)
+
+        file.write_bytes(b"first\n")
+        idle.gateway.show_detail(DetailRequest(job_id, None, True))
+        idle.until(lambda: b"+first" in output())
+        shown = idle.last.detail
+        queue.add("echo other")
+        idle.until(lambda: len(ids(idle, Pane.PENDING)) == 1)
+        assert idle.last.detail is shown
+        file.write_bytes(b"first\nsecond\n")
+        queue.add("echo another")
+        idle.until(lambda: b"+second" in output())
+        assert b"+++ attempt 2: running" in output()
+        hand.record(claim)

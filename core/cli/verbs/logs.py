@@ -16,7 +16,7 @@ from core.errors import UsageError
 from core.model import State
 from core.output import Output
 from core.queue import Queue
-from core.wording import count
+from core.wording import count, ending_words
 
 
 def configure(parser: Parser, name: str) -> None:
@@ -29,6 +29,13 @@ def configure(parser: Parser, name: str) -> None:
     parser.add_argument("-n", "--lines", metavar="N", type=whole_number("--lines", 20, 1), help="only the last lines")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the job has ended")
     parser.add_argument(
+        "--diff",
+        metavar="N",
+        nargs="+",
+        type=whole_number("--diff", 2, 1),
+        help="compare two attempts, as in --diff 2 3; one number: with the attempt before it",
+    )
+    parser.add_argument(
         "--raw", action="store_true", help="the bytes as they are; by default control codes are removed"
     )
     parser.description = (
@@ -40,11 +47,14 @@ def configure(parser: Parser, name: str) -> None:
         "queuectl logs -f nightly",
         "queuectl logs -f --queue media",
         "queuectl logs 42 --attempt 1 --raw > output.bin",
+        "queuectl logs 42 --diff 2 3",
     )
 
 
 def run(session: Session, options: Namespace) -> int:
     """Print or follow the output."""
+    if options.diff is not None:
+        return _compare(session, options)
     if options.follow and session.is_json:
         raise UsageError("--follow and --json exclude each other; leave out one of them")
     if not options.follow and (len(options.words) != 1 or is_selecting(options)):
@@ -63,6 +73,19 @@ def run(session: Session, options: Namespace) -> int:
     else:
         sink.feed(output.lines(options.lines))
     sink.finish()
+    return DONE
+
+
+def _compare(session: Session, options: Namespace) -> int:
+    """Print what is different in the outputs of two attempts."""
+    if len(options.diff) > 2 or len(options.words) != 1 or is_selecting(options):
+        raise UsageError("--diff compares two attempts; name the job before it, as in: queuectl logs 42 --diff 2 3")
+    if options.follow or options.raw or session.is_json or options.lines is not None or options.attempt is not None:
+        raise UsageError("--diff goes with none of --follow, --raw, --json, --lines and --attempt; leave them out")
+    *before, number = options.diff
+    comparison = session.queue().compare_outputs(options.words[0], number, *before)
+    endings = [ending_words(attempt) or "running" for attempt in (comparison.before, comparison.after)]
+    print(comparison.text(endings, is_coloured=session.has_colour), end="")
     return DONE
 
 
