@@ -33,7 +33,7 @@ test: $(READY) ## run the tests (PYTEST_ARGS=tests/unit for some of them)
 
 # The snapshots are drawn with the pinned Textual and so are not compared; what never touches Textual is left out.
 TEXTUAL_TESTS ?= tests/tui --ignore tests/tui/test_snapshots.py --ignore tests/tui/test_gateway.py \
-	--ignore tests/tui/test_orphans.py --ignore tests/tui/test_format.py --ignore tests/tui/test_window.py
+	--ignore tests/tui/test_orphans.py --ignore tests/tui/test_cells.py --ignore tests/tui/test_window.py
 
 test-textual: $(READY) ## run the dashboard's tests on the lowest and the newest Textual that pyproject.toml allows
 	@lowest=$$(sed -n 's/^dependencies = .*"textual>=\([0-9.]*\)".*/\1/p' pyproject.toml); \

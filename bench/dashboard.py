@@ -241,7 +241,7 @@ def _measure_busy(directory: str, scale: Scale) -> list[Line]:
                 queue.cancel([job_id])
                 stop.wait(0.008)
 
-        queue.pause("other") if any(lane.name == "other" for lane in queue.queues()) else queue.limit("other", 0)
+        queue.pause("other") if any(one.name == "other" for one in queue.queues()) else queue.limit("other", 0)
         thread = threading.Thread(target=churn)
         thread.start()
         try:

@@ -1,1 +1,1 @@
-"""Where the dashboard meets the queue: threads in, messages out. Nothing else uses the queue's facade and worker."""
+"""The dashboard's only users of ``core.queue`` and of the worker: threads that read and write, and post messages."""

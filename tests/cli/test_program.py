@@ -406,7 +406,7 @@ def test_a_plain_enqueue_loads_no_more_than_it_needs(terminal: Terminal) -> None
         "core.cli.json_output",
     }
     assert loaded & unneeded == set()
-    assert loaded & {"argparse", "dataclasses", "inspect", "typing", "core.model", "core.newjob"} == set()
+    assert loaded & {"argparse", "dataclasses", "inspect", "typing", "core.model"} == set()
     assert {name for name in loaded if name.startswith("core.cli.")} == {
         "core.cli.exit_codes",
         "core.cli.program",

@@ -1,6 +1,6 @@
 """Contention: 16 processes write at once, from the very creation of the database on, and a foreign program with them.
 
-Nobody may see an error, nobody may wait for a second.
+No process may see an error or wait for a second.
 """
 
 from __future__ import annotations

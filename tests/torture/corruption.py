@@ -65,7 +65,7 @@ def _make(directory: str) -> None:
     with Queue(os.path.join(source, "queue.db")) as queue:
         queue.enqueue_many([NewJob(f"echo {number}; exit {number % 3}", max_attempts=1) for number in range(60)])
         Worker(queue, slots=4, once=True).run()
-        queue.enqueue_many([NewJob(f"echo {'x' * number}", queue=f"lane{number % 7}") for number in range(300)])
+        queue.enqueue_many([NewJob(f"echo {'x' * number}", queue=f"queue{number % 7}") for number in range(300)])
         queue.backup(os.path.join(sound, "copy"))
     with Queue(os.path.join(source, "queue.db")) as queue:
         queue.purge(View(states=(State.COMPLETED,)))

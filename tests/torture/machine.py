@@ -43,7 +43,7 @@ from tests.torture.results import Options, Result
 
 TITLE = "state machine against a model"
 
-_LANES = ("a", "b")
+_QUEUES = ("a", "b")
 _ENDINGS = {
     Outcome.SUCCEEDED: Ending(Outcome.SUCCEEDED, exit_code=0, output=b"", run_ms=5),
     Outcome.FAILED: Ending(Outcome.FAILED, exit_code=1, output=b"no", output_bytes=2),
@@ -137,7 +137,7 @@ class _Machine(RuleBasedStateMachine):
 
     @rule(
         by=st.integers(0, 1),
-        queue=st.sampled_from(_LANES),
+        queue=st.sampled_from(_QUEUES),
         priority=st.integers(-2, 2),
         max_attempts=st.integers(1, 3),
         delay_s=st.sampled_from((0, 0, 3, 600)),
@@ -150,7 +150,7 @@ class _Machine(RuleBasedStateMachine):
         assert job.id not in self.model.jobs, "an id was used twice"
         self.model.add(Job(job.id, queue, priority, max_attempts, run_at=run_at))
 
-    @rule(by=st.integers(0, 1), count=st.integers(1, 4), queue=st.sampled_from(_LANES))
+    @rule(by=st.integers(0, 1), count=st.integers(1, 4), queue=st.sampled_from(_QUEUES))
     def enqueue_many(self, by: int, count: int, queue: str) -> None:
         ids = self.queues[by].enqueue_many([NewJob("true", queue=queue, max_attempts=2)] * count)
         assert len(ids) == count
@@ -216,18 +216,18 @@ class _Machine(RuleBasedStateMachine):
         act = next(act for act in self.model.acts if act.id == act_id)
         assert self.queues[by].undo(act_id).count == self.model.undo(act)
 
-    @rule(by=st.integers(0, 1), lane=st.sampled_from(_LANES), limit=st.sampled_from((None, 0, 1, 2)))
-    def limit(self, by: int, lane: str, limit: int | None) -> None:
-        self.queues[by].limit(lane, limit)
-        self.model.limits.pop(lane, None)
+    @rule(by=st.integers(0, 1), name=st.sampled_from(_QUEUES), limit=st.sampled_from((None, 0, 1, 2)))
+    def limit(self, by: int, name: str, limit: int | None) -> None:
+        self.queues[by].limit(name, limit)
+        self.model.limits.pop(name, None)
         if limit is not None:
-            self.model.limits[lane] = limit
+            self.model.limits[name] = limit
 
-    @precondition(lambda self: {job.queue for job in self.model.jobs.values()} == set(_LANES))
-    @rule(by=st.integers(0, 1), lane=st.sampled_from(_LANES), is_paused=st.booleans())
-    def pause_or_resume(self, by: int, lane: str, is_paused: bool) -> None:
-        (self.queues[by].pause if is_paused else self.queues[by].resume)(lane)
-        (self.model.paused.add if is_paused else self.model.paused.discard)(lane)
+    @precondition(lambda self: {job.queue for job in self.model.jobs.values()} == set(_QUEUES))
+    @rule(by=st.integers(0, 1), name=st.sampled_from(_QUEUES), is_paused=st.booleans())
+    def pause_or_resume(self, by: int, name: str, is_paused: bool) -> None:
+        (self.queues[by].pause if is_paused else self.queues[by].resume)(name)
+        (self.model.paused.add if is_paused else self.model.paused.discard)(name)
 
     @rule(by=st.integers(0, 1))
     def empty_the_trash(self, by: int) -> None:

@@ -42,7 +42,7 @@ class Act:
 
 @dataclass(slots=True)
 class Model:
-    """All jobs, acts, lanes and the time. Methods return what the queue should report."""
+    """All jobs, acts, queues and the time. Methods return what the queue should report."""
 
     jobs: dict[int, Job] = field(default_factory=dict)
     acts: list[Act] = field(default_factory=list)

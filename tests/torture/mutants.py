@@ -113,7 +113,7 @@ MUTANTS = (
     ),
     Mutant(
         "session",
-        "nobody asks whether the session lives before a command counts as lost",
+        "a command counts as lost without a look whether its session lives",
         "core.execution.command",
         (("return session_lives(self._spool.run_file(self._attempt_id), self.pid)", "return False"),),
         "tests/execution/test_strangers.py",
@@ -141,7 +141,7 @@ MUTANTS = (
     ),
     Mutant(
         "identity",
-        "nobody looks whether the database is still the same file",
+        "the database is not checked to be the file that was opened",
         "core.storage.sqlite.file",
         (
             (
@@ -153,7 +153,7 @@ MUTANTS = (
     ),
     Mutant(
         "leftovers",
-        "nobody removes what a dead worker left",
+        "what a dead worker left is not removed",
         "core.storage.sqlite.maintenance",
         (("        candidates = self.leftovers()\n", "        candidates: list[str] = []\n"),),
         "failpoints",

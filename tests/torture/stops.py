@@ -1,6 +1,6 @@
 """SIGSTOP storm: workers are stopped for a while and go on, as by a suspended laptop or Ctrl-Z.
 
-A stopped worker still holds its locks, so nobody takes its jobs over, and nothing is lost or run again.
+A stopped worker still holds its locks, so no worker takes its jobs over, and nothing is lost or run again.
 """
 
 from __future__ import annotations
