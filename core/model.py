@@ -4,7 +4,7 @@ They are named tuples: to make the class of a dataclass costs every start four t
 to make and to compare.
 """
 
-from __future__ import annotations
+# annotations are evaluated here: put off, typing compiles the text of each field of a named tuple at every start
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,6 +1,6 @@
 """What a worker reports about its work: facts, in the past tense."""
 
-from __future__ import annotations
+# annotations are evaluated here: put off, typing compiles the text of each field of a named tuple at every start
 
 from typing import NamedTuple, Union
 

@@ -1,6 +1,6 @@
 """Why a pending job is not running: the one rule for it. Pure; its arguments were read in one moment."""
 
-from __future__ import annotations
+# annotations are evaluated here: put off, typing compiles the text of each field of a named tuple at every start
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -21,7 +21,7 @@ other move is refused with ``InvalidTransition`` and changes nothing. ``fate_of`
 worker that died.
 """
 
-from __future__ import annotations
+# annotations are evaluated here: put off, typing compiles the text of each field of a named tuple at every start
 
 from collections.abc import Iterable, Mapping
 from enum import Enum

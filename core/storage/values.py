@@ -1,6 +1,6 @@
 """What goes into a storage and comes out of it beside the words of ``core.model``: frozen values, no I/O."""
 
-from __future__ import annotations
+# annotations are evaluated here: put off, typing compiles the text of each field of a named tuple at every start
 
 from collections.abc import Sequence
 from typing import NamedTuple
