@@ -6,6 +6,7 @@ packages of these programs are found beside this file, whatever the path says. P
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
@@ -57,7 +58,9 @@ def queuectl() -> int:
     _read_words_as_utf8()
     from core.cli import main
 
-    return end_quietly(main)
+    code = end_quietly(main)
+    gc.freeze()  # Python looks for garbage once more when it ends; all of it goes with the process
+    return code
 
 
 def queuectl_tui() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ def run(arguments: Sequence[str]) -> int:
     if os.name != "posix":
         return _fail("this system is not supported; queuectl needs Linux or macOS (on Windows: WSL)")
     open_missing()
+    gc.disable()  # while modules are loaded: nothing of them is garbage
     try:
         code = _run(arguments)
         sys.stdout.flush()
@@ -33,6 +35,8 @@ def run(arguments: Sequence[str]) -> int:
         return DONE
     except OSError as error:
         return _fail(f"{error.filename or 'writing the output'}: {error.strerror or error}")
+    finally:
+        gc.enable()
 
 
 def _is_utf8(word: str) -> bool:
@@ -67,7 +71,10 @@ def _run(arguments: Sequence[str]) -> int:
     from core.cli.context import Session
 
     with Session(options.db, is_json=options.json, color=options.color, is_reading=command.is_reading) as session:
-        code = int(import_module(f"core.cli.verbs.{command.module}").run(session, options))
+        verb = import_module(f"core.cli.verbs.{command.module}")
+        gc.freeze()  # nor will it be: the collector need not look at it again, not even at the end
+        gc.enable()
+        code = int(verb.run(session, options))
         session.flush()
         return code
 
