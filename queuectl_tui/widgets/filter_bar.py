@@ -131,6 +131,10 @@ class FilterBar(Horizontal):
         else:
             self._say("no match" if not matches else f"{count(matches)} match{'es' * (matches > 1)}", is_error=False)
 
+    def show_note(self, text: str) -> None:
+        """Say something about what was found."""
+        self._say(text, is_error=False)
+
     def _say(self, text: str, *, is_error: bool) -> None:
         if (text, is_error) != self._said:
             self._said = (text, is_error)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable
 
 from queuectl_tui.widgets.line_index import LineIndex
 
 _STEP_BYTES = 1 << 20
+#: So many matches are counted at most.
+MAX_COUNTED = 10_000
 _SGR = re.compile(rb"\x1b\[[0-9;:]{0,64}m")
 
 
@@ -83,19 +86,72 @@ class LineSearch:
         data = self._index.read(start, end)
         if b"\x1b" in data:
             data = _SGR.sub(b"", data)
-        lines = self._matching_lines(data, first)
+        lines = _matching_lines(self._bytes_pattern, data, first)
         if self._is_upwards:
             lines.reverse()
         return next((line for line in lines if self._pattern.search(self._shown(line))), None)
 
-    def _matching_lines(self, data: bytes, first: int) -> list[int]:
-        lines: list[int] = []
-        line, counted = first, 0
-        while (match := self._bytes_pattern.search(data, counted)) is not None:
-            line += data.count(b"\n", counted, match.start())
-            lines.append(line)
-            newline = data.find(b"\n", match.start())
-            if newline < 0:
-                break
-            counted, line = newline + 1, line + 1
-        return lines
+
+def _matching_lines(pattern: re.Pattern[bytes], data: bytes, first: int) -> list[int]:
+    """Return the numbers of the lines in ``data`` that match, of which the first line is number ``first``."""
+    lines: list[int] = []
+    line, counted = first, 0
+    while (match := pattern.search(data, counted)) is not None:
+        line += data.count(b"\n", counted, match.start())
+        lines.append(line)
+        newline = data.find(b"\n", match.start())
+        if newline < 0:
+            break
+        counted, line = newline + 1, line + 1
+    return lines
+
+
+class MatchCount:
+    """Counts the lines that show a text, from the first line on, as far as the output has been read.
+
+    At most ``MAX_COUNTED`` of them: beyond, a place among all of them says little.
+    """
+
+    def __init__(self, index: LineIndex, text: str, *, shown: Callable[[int], str]) -> None:
+        self._index = index
+        self._pattern = pattern_of(text)
+        self._bytes_pattern = _bytes_pattern_of(text)
+        self._shown = shown
+        self._candidates: list[int] = []  # what may match, the last one first
+        self._at = 0
+        self._lines: list[int] = []
+
+    def step(self) -> bool:
+        """Look at about a megabyte, or at a hundred lines that may match; return whether all is counted."""
+        if not self._candidates:
+            self._look_further()
+        for _ in range(min(100, len(self._candidates))):
+            line = self._candidates.pop()
+            if self._pattern.search(self._shown(line)):
+                self._lines.append(line)
+        return len(self._lines) > MAX_COUNTED or (not self._candidates and self._at >= self._index.line_count)
+
+    def _look_further(self) -> None:
+        index, first = self._index, self._at
+        end = index.offset(first) + _STEP_BYTES
+        after = index.line_count if end >= index.size else max(index.line_at(end), first + 1)
+        data = index.read(index.offset(first), min(index.offset(after), end + _STEP_BYTES))
+        if b"\x1b" in data:
+            data = _SGR.sub(b"", data)
+        self._candidates = _matching_lines(self._bytes_pattern, data, first)[::-1]
+        self._at = after
+
+    def grown(self) -> None:
+        """Count on: the last line may have gone on, and others have come."""
+        self._at = max(0, min(self._at, self._index.line_count) - 1)
+        self._candidates = [line for line in self._candidates if line < self._at]
+        while self._lines and self._lines[-1] >= self._at:
+            self._lines.pop()
+
+    def words(self, line: int, *, is_complete: bool) -> str:
+        """Return which match a line is, and of how many, as ``3 of 17``; ``+`` says that there are more."""
+        place = bisect_left(self._lines, line)
+        if place >= len(self._lines) or self._lines[place] != line or place >= MAX_COUNTED:
+            return ""
+        number = min(len(self._lines), MAX_COUNTED)
+        return f"{place + 1:,} of {number:,}{'' if is_complete and number == len(self._lines) else '+'}"

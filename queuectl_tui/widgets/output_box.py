@@ -71,6 +71,15 @@ class OutputBox(Vertical):
         """Report that there is no match, and write where the view is into the title."""
         if message.line is None:
             toast(self, f"No match for {message.text}", "warning")
+        self._show_match_words()
+
+    def on_output_view_matches_counted(self) -> None:
+        """Write which of the matches is shown, now that they are counted."""
+        self._show_match_words()
+
+    def _show_match_words(self) -> None:
+        if self.search_bar.is_open:
+            self.search_bar.show_note(self.view.match_words)
         self.write_title()
 
     # --- what it shows
@@ -128,6 +137,8 @@ class OutputBox(Vertical):
         right = "FOLLOW" if is_live else count(self.view.line_count, "line")
         if not self.view.is_following:
             right = f"line {count(self.view.top_line + 1)} of {count(self.view.line_count)}"
+        if self.view.match_words:
+            right = f"match {self.view.match_words}"
         if self.view.is_wrapped:
             right = f"wrap · {right}"
         self.title.set_text(job_id, more=more, right=right, right_style="accent" if is_live else "muted")

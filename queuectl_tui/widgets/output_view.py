@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from core.text import clean_line
 from queuectl_tui.snapshot import Readable
-from queuectl_tui.widgets.line_search import LineSearch
+from queuectl_tui.widgets.line_search import LineSearch, MatchCount
 from queuectl_tui.widgets.measured_view import MeasuredView
 from queuectl_tui.widgets.output_lines import OutputLines, OutputStyles, Row
 
@@ -80,6 +80,9 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
             self.line = line
             self.has_wrapped = has_wrapped
 
+    class MatchesCounted(Message):
+        """All lines that show the text are counted, or more are since the output has grown."""
+
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.is_following = True
@@ -88,6 +91,8 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
         self._attempt_id: int | None = None
         self._is_extending = False
         self._search: LineSearch | None = None
+        self._count: MatchCount | None = None
+        self._is_counted = False
         self._output_styles: OutputStyles | None = None
         self._visible: list[RowPosition] | None = None
         self._widest = 0
@@ -106,6 +111,7 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
         self._lines.open(output, is_same=is_same)
         if not is_same:
             self._search = None
+            self._begin_count()
             self._widest = 0
             self._lines.is_reading = not self._lines.extend(_FIRST_SLICE_BYTES)
             self.scroll_x = 0
@@ -126,6 +132,10 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
         if self._is_extending:
             self.call_later(self._extend, _SLICE_BYTES)
         lines.is_reading = was_reading and self._is_extending
+        if self._is_counted and self._count is not None and lines.total != old_total:
+            self._count.grown()
+            self._is_counted = False
+            self.call_later(self._count_further, self._count)
         if was_reading:
             lines.clear()
             first_changed = 0
@@ -324,6 +334,28 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
         """Return the line, from 0, that the last search found."""
         return self._lines.match_line
 
+    @property
+    def match_words(self) -> str:
+        """Return which of the matches the current one is, as ``3 of 17``; "" without one, or while it is not known."""
+        line = self._lines.match_line
+        return "" if line is None or self._count is None else self._count.words(line, is_complete=self._is_counted)
+
+    def _begin_count(self) -> None:
+        text, lines = self._lines.query_text, self._lines
+        self._is_counted = False
+        self._count = MatchCount(lines.index, text, shown=lines.plain) if text else None
+        if self._count is not None:
+            self.call_later(self._count_further, self._count)
+
+    def _count_further(self, count: MatchCount) -> None:
+        if count is not self._count or self._is_counted:
+            return
+        if self._lines.is_reading or not count.step():
+            self.call_later(self._count_further, count)  # keys that were pressed meanwhile come first
+            return
+        self._is_counted = True
+        self.post_message(self.MatchesCounted())
+
     def search(self, text: str) -> None:
         """Mark a text everywhere and go to the next line, from the top of the screen on, that shows it; "" ends it."""
         self._lines.query_text = text
@@ -331,6 +363,7 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
         self._lines.clear()
         self._repaint()
         self._search = None
+        self._begin_count()
         if text:
             self._begin_search(self._top()[0], is_upwards=False)
 
