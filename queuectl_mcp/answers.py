@@ -7,7 +7,7 @@ from datetime import datetime
 
 from core.model import Attempt, Counts, Job, QueueInfo, State, Waiting, WorkerInfo
 from core.output import text_of
-from core.rules.takers import why_none
+from core.rules.serving_workers import why_none
 from core.text import clean_line, clean_lines
 from core.wording import ago, count, ending_words, phase_word, size, span
 

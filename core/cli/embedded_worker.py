@@ -7,7 +7,7 @@ from types import TracebackType
 from core.execution.worker import StopMode, Worker
 from core.model import State
 from core.queue import Queue
-from core.rules.takers import takers
+from core.rules.serving_workers import serving_workers
 
 
 class EmbeddedWorker:
@@ -43,7 +43,7 @@ class EmbeddedWorker:
 
 def has_living_worker(queue: Queue, queue_name: str) -> bool:
     """Return whether a living worker serves a queue."""
-    return bool(takers(queue.workers(), queue_name))
+    return bool(serving_workers(queue.workers(), queue_name))
 
 
 def is_orphaned(queue: Queue, job_id: int) -> bool:

@@ -1,4 +1,4 @@
-"""Exit codes: the one table from an error to the exit code of the process."""
+"""The exit codes of ``queuectl`` itself, one for each kind of error. Those of jobs are worded in ``core.wording``."""
 
 from __future__ import annotations
 

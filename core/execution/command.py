@@ -13,7 +13,7 @@ from core.execution.processes import group_has, group_lives, session_lives
 from core.execution.run_file import RunFile, Status, read_status
 from core.execution.shim import LOCK_DESCRIPTOR, Exit, Shim
 from core.locks import is_locked
-from core.places import Place, here
+from core.process_place import Place, here
 from core.spool import Spool
 
 # So many must be possible, for the lock's high number and for those that others are moved to.

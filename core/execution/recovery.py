@@ -1,4 +1,4 @@
-"""What dead workers left behind: commands to adopt, files to remove, rows to strike from the register."""
+"""Adopt or record the commands of dead workers, as ``rules.states.fate_of`` decides; remove their files and rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.execution.processes import reap_orphans
 from core.execution.shim import own_pids
 from core.execution.unwatched import see
 from core.model import Presence
-from core.places import here
+from core.process_place import here
 from core.rules.states import Fate
 from core.storage.contract import Attempts, Storage
 from core.storage.values import Claim, OpenAttempt

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.model import Job, Phase, State, Waiting, WorkerInfo
-from core.rules.takers import has_free_slot, takers, why_none
+from core.rules.serving_workers import has_free_slot, serving_workers, why_none
 
 #: How many running jobs a reason names.
 _NAMED = 5
@@ -44,7 +44,7 @@ def waiting(job: Job, hold: Hold, workers: Sequence[WorkerInfo], now: datetime) 
         return _with(held, no_worker, Waiting(Phase.HELD, ""))
     if no_worker is not None:
         return Waiting(phase, no_worker, is_stuck=True)
-    if has_free_slot(takers(workers, job.queue)):
+    if has_free_slot(serving_workers(workers, job.queue)):
         return Waiting(phase, "it is due; the next free slot takes it in its turn")
     return Waiting(phase, "it is due, and every slot is busy; the next free one takes it in its turn")
 

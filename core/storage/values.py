@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from core.model import Decision, Ending, Job
-from core.places import Place
+from core.process_place import Place
 from core.rules.settings import Settings
 
 

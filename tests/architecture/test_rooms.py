@@ -22,7 +22,7 @@ PURE = [
     "core/rules/states.py",
     "core/rules/histogram.py",
     "core/rules/holds.py",
-    "core/rules/takers.py",
+    "core/rules/serving_workers.py",
     "core/rules/views.py",
     "core/rules/instants.py",
     "core/rules/units.py",

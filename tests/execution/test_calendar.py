@@ -12,7 +12,7 @@ from core.clock import since_boot_s, to_ms
 from core.execution import command, recovery
 from core.execution.events import AttemptAdopted, AttemptEnded
 from core.model import Outcome, State
-from core.places import Place, here
+from core.process_place import Place, here
 from core.queue import Queue
 from tests.execution.at_work import UNTIL_GO, output, wait_for_state, working
 from tests.fakes import JumpingClock

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from core.errors import DatabaseCorrupt
 from core.model import Decision, Ending, Job, State
-from core.places import Place
+from core.process_place import Place
 from core.rules.settings import Settings
 from core.rules.states import decide
 from core.storage.rows import JOB_COLUMNS, SqlRow, claimed_job_of, job_of, names_of, variables_of

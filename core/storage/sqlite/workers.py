@@ -13,7 +13,7 @@ from core.clock import to_datetime
 from core.errors import WorkerNotFound
 from core.locks import Lock, create_locked, file_name, is_same_file, look_at
 from core.model import Presence, WorkerInfo
-from core.places import here
+from core.process_place import here
 from core.rules.arguments import check_whole
 from core.storage.sqlite.file import Database
 from core.storage.values import Registration

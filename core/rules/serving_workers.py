@@ -10,7 +10,7 @@ from core.model import WorkerInfo
 _NAMED = 3
 
 
-def takers(workers: Sequence[WorkerInfo], queue_name: str) -> list[WorkerInfo]:
+def serving_workers(workers: Sequence[WorkerInfo], queue_name: str) -> list[WorkerInfo]:
     """Return the workers that claim jobs of a queue once a slot of theirs is free."""
     return [worker for worker in workers if worker.is_alive and _why_not(worker, queue_name) is None]
 

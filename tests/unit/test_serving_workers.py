@@ -6,7 +6,7 @@ import pytest
 
 from core.clock import to_datetime
 from core.model import WorkerInfo
-from core.rules.takers import has_free_slot, takers, why_none
+from core.rules.serving_workers import has_free_slot, serving_workers, why_none
 
 _NO_ONE = "no worker is alive; start one with 'queuectl worker'"
 
@@ -38,12 +38,12 @@ def test_why_no_worker_takes_a_job(workers: list[WorkerInfo], reason: str | None
     said = why_none(workers, "default")
     if reason is None:
         assert said is None
-        assert takers(workers, "default") != []
+        assert serving_workers(workers, "default") != []
     else:
         assert said is not None
         assert reason in said
         assert said.endswith("; start one with 'queuectl worker'")
-        assert takers(workers, "default") == []
+        assert serving_workers(workers, "default") == []
 
 
 def test_a_slot_is_free_where_less_runs_than_may() -> None:
