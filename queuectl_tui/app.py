@@ -10,6 +10,7 @@ import contextlib
 import gc
 import signal
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from time import monotonic
 from typing import ClassVar, cast
@@ -37,6 +38,8 @@ from queuectl_tui.toasts import LiveToasts, ShowsToasts, Toast, ToastGiven, toas
 
 #: How often a worker that was asked to stop is looked at, in seconds.
 STOP_POLL_S = 0.1
+#: Of how many databases it is remembered which dead jobs were looked at.
+MAX_DATABASES = 50
 #: The shortest time that a timer is set for, in seconds: one for less than nothing never ends in Textual 8.2.8.
 LEAST_TIMER_S = 0.01
 
@@ -206,6 +209,28 @@ class QueuectlApp(App[int], inherit_bindings=False):
         others = {key: value for key, value in self.preferences.columns.items() if key != pane.name.lower()}
         chosen = {} if names is None else {pane.name.lower(): ", ".join(names)}
         self._remember(self.preferences._replace(columns={**others, **chosen}))
+
+    @property
+    def first_pane(self) -> Pane | None:
+        """The pane that the preferences name to start in."""
+        names = {pane.name.lower(): pane for pane in Pane}
+        return names.get(self.preferences.first_pane or "")
+
+    @property
+    def dead_seen_until(self) -> datetime | None:
+        """When the newest dead job of the database that was looked at died, in this run or one before."""
+        until = self.preferences.dead_seen.get(self.gateway.database_path)
+        with contextlib.suppress(ValueError):
+            return None if until is None else datetime.fromisoformat(until)
+        return None
+
+    def remember_dead_seen(self, until: datetime) -> None:
+        """Remember when the newest dead job that was looked at died; of many databases, the last ones are kept."""
+        seen_until = self.dead_seen_until
+        if not self._is_demo and (seen_until is None or until > seen_until):
+            path = self.gateway.database_path
+            others = [item for item in self.preferences.dead_seen.items() if item[0] != path][1 - MAX_DATABASES :]
+            self._remember(self.preferences._replace(dead_seen={**dict(others), path: until.isoformat()}))
 
     def action_command_palette(self) -> None:
         """Open the palette, unless it is open."""

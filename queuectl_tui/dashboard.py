@@ -15,6 +15,7 @@ from textual.widget import Widget
 from core.model import Job
 from core.text import clean_line
 from queuectl_tui.dead_job_alert import DeadJobAlert
+from queuectl_tui.first_sight import first_pane, newest_death
 from queuectl_tui.gateway.gateway import Gateway
 from queuectl_tui.held_keys import HeldKeys
 from queuectl_tui.job_actions import JobActions
@@ -134,15 +135,30 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
     def on_mount(self) -> None:
         if not self.panes.is_attached:
             return  # the program was told to end before the screen was composed
+        first = self.gateway.take()
+        if is_read := first.panes[Pane.PENDING].is_counted:
+            self.panes.box = self.panes.boxes[self._first_pane(first)]
         self.panes.highlight(self.context)
         self._lay_out()
         self.set_focus(self.table, scroll_visible=False)
         self.set_interval(TICK_S, self._tick)
         self.set_timer(HIDDEN_PARTS_S, self._add_hidden_parts)
-        first = self.gateway.take()
-        if first.panes[Pane.PENDING].is_counted:
+        if is_read:
             self._show(first)
         self.gateway.connect(self.post_message)
+
+    def _first_pane(self, snapshot: Snapshot) -> Pane:
+        return self.program.first_pane or first_pane(snapshot, self.program.dead_seen_until)
+
+    def on_unmount(self) -> None:
+        """Remember the dead jobs that were looked at until the end."""
+        if self.panes.box.pane is Pane.DLQ and self.panes.context == "lists":
+            self._remember_dead_seen()
+
+    def _remember_dead_seen(self) -> None:
+        died_at = newest_death(self.snapshot)
+        if died_at is not None:
+            self.program.remember_dead_seen(died_at)
 
     def _add_hidden_parts(self) -> None:
         """Make what the first picture does without."""
@@ -343,7 +359,10 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         self._report_error(snapshot.error)
         if self.panes.shown.request is None or (self.context == "lists" and self.panes.box.is_empty):
             self.panes.follow_cursor()
+        is_first = not self._has_loaded and snapshot.panes[Pane.PENDING].is_counted
         self._has_loaded = True
+        if is_first and self.panes.box.pane is Pane.PENDING and self.context == "lists":
+            self.panes.go_to_pane(self._first_pane(snapshot))
 
     def _report_error(self, error: str | None) -> None:
         """Report each error once, however often others come between, until all is well again."""
@@ -472,8 +491,10 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
             if context != "confirm":
                 panes.context = context
                 self._lay_out()
-        if panes.box.pane is Pane.DLQ and context == "lists" and panes.box.unseen:
-            self._set_unseen(0)
+        if panes.box.pane is Pane.DLQ and context == "lists":
+            self._remember_dead_seen()
+            if panes.box.unseen:
+                self._set_unseen(0)
 
     def zoom(self, is_zoomed: bool) -> None:
         """Give the focused pane the whole screen, or show all again."""

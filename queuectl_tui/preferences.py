@@ -16,6 +16,8 @@ class Preferences(NamedTuple):
 
     ``keys`` remaps actions: id -> keys with spaces between them. ``columns`` holds the columns that were chosen for a
     pane: ``pending``, ``running``, ``completed`` or ``dlq`` -> their names in order, with commas between them.
+    ``first_pane`` is the pane to start in; ``None`` is the one where something needs a person. ``dead_seen`` holds,
+    for a database's path, when the newest dead job that was looked at died.
     """
 
     theme: str | None = None
@@ -24,6 +26,8 @@ class Preferences(NamedTuple):
     has_bell: bool = False
     keys: Mapping[str, str] = MappingProxyType({})
     columns: Mapping[str, str] = MappingProxyType({})
+    first_pane: str | None = None
+    dead_seen: Mapping[str, str] = MappingProxyType({})
 
 
 class PreferencesError(ValueError):
@@ -52,17 +56,21 @@ def load(path: str) -> Preferences:
     return preferences
 
 
+#: The fields that are tables of texts.
+_TABLES = ("keys", "columns", "dead_seen")
+
+
 def _wrong_field(preferences: Preferences) -> str | None:
-    texts: tuple[Any, ...] = (preferences.theme, preferences.last_directory)
-    for name, value in zip(("theme", "last_directory"), texts, strict=True):
+    texts: tuple[Any, ...] = (preferences.theme, preferences.last_directory, preferences.first_pane)
+    for name, value in zip(("theme", "last_directory", "first_pane"), texts, strict=True):
         if not isinstance(value, (str, type(None))):
             return name
     switches: tuple[Any, ...] = (preferences.is_ascii, preferences.has_bell)
     for name, value in zip(("is_ascii", "has_bell"), switches, strict=True):
         if not isinstance(value, bool):
             return name
-    tables: tuple[Any, ...] = (preferences.keys, preferences.columns)
-    for name, table in zip(("keys", "columns"), tables, strict=True):
+    tables: tuple[Any, ...] = (preferences.keys, preferences.columns, preferences.dead_seen)
+    for name, table in zip(_TABLES, tables, strict=True):
         if not (isinstance(table, Mapping) and all(isinstance(value, str) for value in table.values())):
             return name
     return None
@@ -74,8 +82,8 @@ def save(path: str, preferences: Preferences) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         temporary = f"{path}.{os.getpid()}.new"
         with open(temporary, "w", encoding="utf-8") as file:
-            tables = {"keys": {**preferences.keys}, "columns": {**preferences.columns}}
-            json.dump({**preferences._asdict(), **tables}, file, indent=2)
+            data = preferences._asdict()
+            json.dump({**data, **{name: {**data[name]} for name in _TABLES}}, file, indent=2)
             file.write("\n")
         os.replace(temporary, path)
     except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from queuectl_tui.snapshot import Pane
@@ -35,6 +36,17 @@ class Program(Protocol):
 
     def remember_columns(self, pane: Pane, names: Sequence[str] | None) -> None:
         """Remember the columns chosen for a pane, ``None`` to have those that it has at first."""
+
+    @property
+    def first_pane(self) -> Pane | None:
+        """The pane that the preferences name to start in."""
+
+    @property
+    def dead_seen_until(self) -> datetime | None:
+        """When the newest dead job of the database that was looked at died, in this run or one before."""
+
+    def remember_dead_seen(self, until: datetime) -> None:
+        """Remember when the newest dead job that was looked at died."""
 
     def show_unseen(self, count: int) -> None:
         """Show in the title of the terminal's window how many jobs died unseen; 0 takes it back."""

@@ -42,6 +42,11 @@ class Gateway:
         return self._queue.display_name
 
     @property
+    def database_path(self) -> str:
+        """Return the path of the database."""
+        return self._queue.path
+
+    @property
     def is_read_only(self) -> bool:
         """Return whether writes are refused."""
         return self._queue.is_read_only

@@ -534,7 +534,9 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
             looks.extend(self._look(line, self._now) for line in range(top, top + self._lines))
         else:
             lines = [BLANK] * self._lines
-            lines[(self._lines - 1) // 2] = Look("empty", head=((self._empty_text, ""),))
+            texts = self._empty_text.split("\n")[: self._lines]
+            first = (self._lines - len(texts)) // 2
+            lines[first : first + len(texts)] = [Look("empty", head=((text, ""),)) for text in texts]
             looks.extend(lines)
         return looks
 

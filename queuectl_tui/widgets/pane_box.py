@@ -23,6 +23,10 @@ from queuectl_tui.widgets.title import Title, list_words, order_words
 if TYPE_CHECKING:
     from queuectl_tui.gateway.gateway import Gateway
 
+#: What the list of waiting jobs says besides while there has been no job at all.
+FIRST_RUN = """
+In a shell: queuectl enqueue 'sleep 5'
+? shows all keys, : finds a command by its words"""
 #: Which order a click on a column heading asks for.
 _SORT_OF_HEADING = {"id": Sort.ID, "command": Sort.COMMAND, "took": Sort.DURATION, "time": Sort.DURATION}
 
@@ -114,10 +118,14 @@ class PaneBox(Vertical):
     def _empty_text(self, snapshot: Snapshot) -> str:
         if self.filter_text:
             return f"No match for /{clean_line(self.filter_text)}. Esc clears."
+        is_read_only = self._gateway.is_read_only
         if self.pane is Pane.PENDING:
-            return "Nothing queued. Press e to enqueue a job."
+            if is_read_only:
+                return "Nothing queued."
+            is_new = snapshot.panes[self.pane].is_counted and not any(map(snapshot.counts.of, State))
+            return "Nothing queued. Press e to enqueue a job." + (FIRST_RUN if is_new else "")
         if self.pane is Pane.RUNNING:
-            return _idle_text(snapshot)
+            return _idle_text(snapshot, is_read_only=is_read_only)
         return "No dead jobs." if self.pane is Pane.DLQ else "Nothing has completed yet."
 
     # --- which rows it needs
@@ -240,12 +248,12 @@ def held_queues(snapshot: Snapshot) -> frozenset[str] | None:
     )
 
 
-def _idle_text(snapshot: Snapshot) -> str:
+def _idle_text(snapshot: Snapshot, *, is_read_only: bool) -> str:
     if snapshot.is_paused:
-        return "Paused. Press p to resume."
+        return "Paused." if is_read_only else "Paused. Press p to resume."
     slots = sum(worker.slots for worker in snapshot.workers if worker.is_alive)
     if not any(worker.is_alive for worker in snapshot.workers):
         return "No worker is alive. Start one: queuectl worker"
-    if slots == 0:
+    if slots == 0 and not is_read_only:
         return "No slots. Press ) to run a job."
     return f"Idle. {count(slots, 'slot')} waiting."

@@ -52,6 +52,7 @@ class FakeGateway(Gateway):
         self.detail_maker: Callable[[Job], Any] = detail_of
 
     display_name = property(lambda self: self._shown_name)
+    database_path = property(lambda self: f"/home/ada/{self._shown_name}")
     is_read_only = property(lambda self: self._is_read_only)
     host = property(lambda self: self._fake_host)
 

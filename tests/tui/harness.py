@@ -28,6 +28,10 @@ _ELEMENT = re.compile(r'<text [^>]*\bx="([\d.]+)"[^>]*-line-(\d+)\)">([^<]*)</te
 _UNITS_PER_CELL = 12.2
 
 
+#: Where most tests begin.
+PENDING_FIRST = Preferences(first_pane="pending")
+
+
 class ListeningApp(QueuectlApp):
     """The dashboard's application, which keeps what it was asked to show as toasts."""
 
@@ -125,12 +129,13 @@ async def staged(
     size: tuple[int, int] = (120, 40),
     is_read_only: bool = False,
     actions: tuple[Action, ...] = ACTIONS,
+    preferences: Preferences = PENDING_FIRST,
     preferences_path: str | None = None,
     theme: str | None = None,
 ) -> AsyncIterator[Stage]:
     """Open the dashboard on a scene."""
     gateway = FakeGateway(snapshot, is_read_only=is_read_only)
-    app = ListeningApp(gateway, actions, Preferences(), preferences_path=preferences_path, theme=theme)
+    app = ListeningApp(gateway, actions, preferences, preferences_path=preferences_path, theme=theme)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         await pilot.pause()

@@ -70,4 +70,4 @@ PICTURES: Mapping[str, Moment] = {
 }
 
 #: Preferences under which two runs look the same.
-CALM = Preferences(theme="queuectl-dark")
+CALM = Preferences(theme="queuectl-dark", first_pane="pending")

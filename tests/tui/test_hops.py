@@ -106,7 +106,7 @@ async def test_a_key_reaches_its_statement_through_few_files(tmp_path: Path) -> 
         add_dead_jobs(queue, 2)
         with profiled(hops.probe):
             gateway = Gateway(queue, slots=0)
-            app = QueuectlApp(gateway, ACTIONS, Preferences())
+            app = QueuectlApp(gateway, ACTIONS, Preferences(first_pane="pending"))
             try:
                 async with app.run_test(size=(120, 40)) as pilot:
                     await _until(pilot.pause, lambda: len(app.dashboard.snapshot.panes[Pane.DLQ].rows) == 2)

@@ -31,7 +31,7 @@ SIZES = [(60, 18), (80, 24), (120, 40)]
 @asynccontextmanager
 async def dashboard(queue: Queue, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Pilot[int]]:
     gateway = Gateway(queue, slots=0)
-    app = ListeningApp(gateway, ACTIONS, Preferences())
+    app = ListeningApp(gateway, ACTIONS, Preferences(first_pane="pending"))
     try:
         async with app.run_test(size=size) as pilot:
             await until(pilot, lambda: app.dashboard._has_loaded)

@@ -16,7 +16,11 @@ from queuectl_tui.preferences import Preferences, PreferencesError, load, save
 
 def test_what_is_saved_is_loaded_again(tmp_path: Path) -> None:
     path = str(tmp_path / "config" / "dashboard.json")
-    kept = Preferences("nord", "/srv", is_ascii=True, has_bell=True, keys={"purge": "x"}, columns={"dlq": "age, queue"})
+    kept = Preferences(
+        *("nord", "/srv", True, True, {"purge": "x"}, {"dlq": "age, queue"}),
+        first_pane="running",
+        dead_seen={"/a.db": "2026-01-02T03:04:05+00:00"},
+    )
     save(path, kept)
     assert load(path) == kept
 
@@ -33,7 +37,16 @@ def test_what_a_newer_version_wrote_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "[]", '{"theme": 1}', '{"is_ascii": "yes"}', '{"keys": {"purge": 1}}', '{"columns": {"dlq": ["age"]}}'],
+    [
+        "{",
+        "[]",
+        '{"first_pane": 2}',
+        '{"dead_seen": ["/a.db"]}',
+        '{"theme": 1}',
+        '{"is_ascii": "yes"}',
+        '{"keys": {"purge": 1}}',
+        '{"columns": {"dlq": ["age"]}}',
+    ],
 )
 def test_a_file_that_makes_no_sense_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "dashboard.json"
