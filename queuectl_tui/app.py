@@ -272,7 +272,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
 
     def show_messages(self) -> None:
         """Open the log of messages, the newest first."""
-        from queuectl_tui.dialogs.messages import MessagesScreen
+        from queuectl_tui.dialogs.message_list import MessagesScreen
 
         self.push_screen(MessagesScreen(self._message_log.newest_first(), self.gateway.now()))
 

@@ -14,6 +14,7 @@ from textual.widget import Widget
 
 from core.model import Job
 from core.text import clean_line
+from queuectl_tui.application import Program
 from queuectl_tui.dead_job_alert import DeadJobAlert
 from queuectl_tui.first_sight import first_pane, newest_death
 from queuectl_tui.gateway.gateway import Gateway
@@ -32,7 +33,6 @@ from queuectl_tui.messages import (
     WorkerEnded,
     WorkerReported,
 )
-from queuectl_tui.program import Program
 from queuectl_tui.removed_widgets import PastRemovedWidgets
 from queuectl_tui.snapshot import Pane, Snapshot, empty_snapshot
 from queuectl_tui.toasts import Toast, toast

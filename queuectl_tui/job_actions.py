@@ -14,10 +14,10 @@ from core.model import Job, LastAct, NewJob, State, Verb, View
 from core.rules.states import check, works_on_any
 from core.text import clean_line
 from core.wording import count, span
+from queuectl_tui.application import Program
 from queuectl_tui.gateway.gateway import Gateway, Selected
 from queuectl_tui.held_keys import HeldKeys
 from queuectl_tui.messages import ActDone, ActRefused
-from queuectl_tui.program import Program
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.toasts import toast
 from queuectl_tui.widgets.pane_box import PaneBox

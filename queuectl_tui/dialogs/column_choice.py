@@ -14,9 +14,9 @@ from textual.geometry import Offset, Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
+from queuectl_tui.application import Program
 from queuectl_tui.cells import clip, pad
 from queuectl_tui.dialogs.dialog import Dialog, dialog_css
-from queuectl_tui.program import Program
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.widgets.columns import RANKED, Column, offered
 from queuectl_tui.widgets.glyphs import ASCII, UNICODE, Glyphs

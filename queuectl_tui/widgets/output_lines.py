@@ -29,14 +29,14 @@ class GuardedSource:
     def __init__(self, output: Readable | None) -> None:
         self.output = output
         self.error: str | None = None
-        self._size = 0
+        self._byte_count = 0
 
     def size(self) -> int:
         try:
-            self._size = self.output.size() if self.output is not None else 0
+            self._byte_count = self.output.size() if self.output is not None else 0
         except (OSError, QueueError) as error:
             self.error = str(error)
-        return self._size
+        return self._byte_count
 
     def read(self, offset: int, length: int) -> bytes:
         try:

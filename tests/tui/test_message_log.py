@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from queuectl_tui.dialogs.messages import MessagesScreen
+from queuectl_tui.dialogs.message_list import MessagesScreen
 from queuectl_tui.message_log import MAX_MESSAGES, LoggedMessage, MessageLog
 from queuectl_tui.toasts import toast
 from tests.tui.harness import screen_text, staged
