@@ -507,5 +507,5 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
             self._lay_out()
 
     def _lay_out(self) -> None:
-        self.bars.throughput.display = has_chart(mode_of(*self.size)) and not self.panes.is_zoomed
+        self.bars.throughput.display = has_chart(mode_of(*self.size), self.size.height) and not self.panes.is_zoomed
         self.panes.lay_out()

@@ -38,14 +38,19 @@ def mode_of(columns: int, rows: int) -> Mode:
     """Return the mode for a size of the screen; the style sheet says the same with the classes."""
     if columns < 80 or rows < 20:
         return Mode.STRIP
-    if columns >= 160 and rows >= 48:
+    if columns >= 160:
         return Mode.WIDE
     return Mode.GRID if columns >= 110 and rows >= 28 else Mode.ACCORDION
 
 
-def has_chart(mode: Mode) -> bool:
-    """Return whether a screen of this mode has room for the chart."""
-    return mode in (Mode.GRID, Mode.WIDE)
+def has_chart(mode: Mode, rows: int) -> bool:
+    """Return whether a screen of this mode and so many rows has room for the chart."""
+    return mode in (Mode.GRID, Mode.WIDE) and rows >= 28
+
+
+def has_headings(mode: Mode, rows: int) -> bool:
+    """Return whether the lists can spare a row each for the headings of their columns."""
+    return mode in (Mode.GRID, Mode.WIDE) and rows >= 48
 
 
 class Arrangement(NamedTuple):

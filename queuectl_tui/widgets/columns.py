@@ -26,7 +26,7 @@ _AROUND_SIGN = 5
 #: A column of free text has at least so many cells before the columns of a lower rank get any.
 _TEXT_CELLS = 20
 #: With fewer cells a column of free text is not drawn.
-_LEAST_TEXT_CELLS = 8
+_LEAST_TEXT_CELLS = 10
 _MIN_ID = 3
 
 
@@ -49,7 +49,8 @@ class Drawn(Enum):
 class Column(NamedTuple):
     """A column behind the command. ``least`` and ``most`` are its cells for the shortest and the longest texts.
 
-    ``name`` is its name in the preferences and in the heading, ``explanation`` a line for the dialog that offers it.
+    ``name`` is its name in the preferences, ``explanation`` a line for the dialog that offers it, ``heading`` stands
+    over it where the name does not fit.
     ``is_text`` columns hold free text, aligned at the left, and share what room the others leave.
     """
 
@@ -61,6 +62,7 @@ class Column(NamedTuple):
     drawn: Drawn = Drawn.WHEN_DIFFERENT
     is_left: bool = False
     is_text: bool = False
+    heading: str = ""
 
 
 def last_words(job: Job) -> str:
@@ -140,12 +142,12 @@ _TOOK = Column("took", "how long the last attempt took", _took, 5, 6, Drawn.ALWA
 _AGE = Column(
     "age", "how long it is in its state", lambda job, at: (ago(job.since, at.now), "muted"), 7, 8, Drawn.ALWAYS
 )
-_WORDS = Column("last words", "the line that says why it ended", _words, 8, 200, Drawn.ALWAYS, True, True)
-_ENDING = Column("ended with", "exit code, signal, time-out", _ending, 6, 16, is_left=True)
+_WORDS = Column("last words", "the line that says why it ended", _words, 10, 200, Drawn.ALWAYS, True, True)
+_ENDING = Column("ended with", "exit code, signal, time-out", _ending, 6, 16, is_left=True, heading="ended")
 _QUEUE = Column("queue", "the queue it is in", _queue, 5, 16, Drawn.WHEN_DIFFERENT, is_left=True)
 _LABEL = Column("label", "the label it was given", _label, 5, 24, Drawn.WHEN_DIFFERENT, is_left=True)
-_ATTEMPTS = Column("attempts", "spent and allowed", _attempts, 3, 9)
-_PRIORITY = Column("priority", "higher runs first", _priority, 6, 12)
+_ATTEMPTS = Column("attempts", "spent and allowed", _attempts, 3, 9, heading="try")
+_PRIORITY = Column("priority", "higher runs first", _priority, 6, 12, heading="prio")
 _EXIT = Column("exit", "the exit code, when it is not 0; or cancelled", _exit, 6, 9, Drawn.WHEN_SAID)
 _CPU = Column("cpu", "processor time of the last attempt", _cpu, 8, 10)
 _MEMORY = Column("memory", "peak memory of the last attempt", _memory, 6, 7)
@@ -242,7 +244,7 @@ class Columns(NamedTuple):
         """Return every heading from left to right: name, cells up to and with its column, and whether right-aligned."""
         fixed = [("id", 2 + self.id, True), ("", 3, False), ("command", self.command, False)]
         for column, cells in self.fields:
-            fixed += [("", 1, False), (column.name, cells, not column.is_left)]
+            fixed += [("", 1, False), (column.heading or column.name, cells, not column.is_left)]
         return tuple(fixed)
 
     def heading_at(self, x: int) -> str:

@@ -36,7 +36,7 @@ def head(job: Job, columns: Columns, glyphs: Glyphs, sign: Part, *, spare: int =
     if job.name is None:
         return (*start, (_fit(command, room, glyphs), ""))
     between = f" {glyphs.name_end} "
-    most = max(room // 2, room - width(command)) - width(between)
+    most = max(room * 2 // 3, room - width(command)) - width(between)
     name = clip(_clean(job.name), max(0, most), glyphs.ellipsis)
     left = room - width(name) - width(between)
     if left < min(_LEAST_COMMAND, width(command)):

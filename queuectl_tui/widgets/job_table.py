@@ -101,7 +101,7 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
             self.count = count
 
     class HeadingClicked(TableMessage):
-        """A heading was clicked: id, try, queue, command, due, time, exit, took, reason or age."""
+        """A heading was clicked: id, command, or that of one of the table's columns."""
 
         def __init__(self, pane: Pane, column: str) -> None:
             super().__init__(pane)

@@ -28,7 +28,14 @@ FIRST_RUN = """
 In a shell: queuectl enqueue 'sleep 5'
 ? shows all keys, : finds a command by its words"""
 #: Which order a click on a column heading asks for.
-_SORT_OF_HEADING = {"id": Sort.ID, "command": Sort.COMMAND, "took": Sort.DURATION, "time": Sort.DURATION}
+_SORT_OF_HEADING = {
+    "id": Sort.ID,
+    "command": Sort.COMMAND,
+    "took": Sort.DURATION,
+    "elapsed": Sort.DURATION,
+    "cpu": Sort.CPU,
+    "memory": Sort.MEMORY,
+}
 
 
 class PaneBox(Vertical):

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.widget import Widget
 
-from queuectl_tui.layout import arranged, mode_of
+from queuectl_tui.layout import arranged, has_headings, mode_of
 from queuectl_tui.snapshot import Pane, Snapshot
 from queuectl_tui.toasts import toast
 from queuectl_tui.widgets.detail import Detail
@@ -158,8 +158,10 @@ class Panes(Container):
 
     def lay_out(self) -> None:
         """Show and size the panes for the size of the screen and the focus; what stays the same costs nothing."""
-        wanted = arranged(mode_of(*self.screen.size), self.box.pane, self.context, is_zoomed=self.is_zoomed)
+        mode = mode_of(*self.screen.size)
+        wanted = arranged(mode, self.box.pane, self.context, is_zoomed=self.is_zoomed)
         for pane, box in self.boxes.items():
+            box.table.show_heading = has_headings(mode, self.screen.size.height)
             box.display = pane in wanted.panes
             _set_rule(box, "height", "1fr" if pane is wanted.growing else wanted.small_height)
         self._lists.display = bool(wanted.panes)

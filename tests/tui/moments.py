@@ -12,6 +12,8 @@ from tests.tui.harness import Stage
 from tests.tui.scene import busy_snapshot, idle_snapshot
 
 SIZES = ((80, 24), (120, 40), (200, 60))
+#: Where parts of the screen come and go.
+OTHER_SIZES = ((60, 18), (160, 50), (250, 80))
 
 
 @dataclass(frozen=True, slots=True)

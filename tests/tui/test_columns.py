@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from core.model import Sort
 from queuectl_tui.dialogs.column_choice import ColumnsScreen
 from queuectl_tui.keymap import ACTIONS
 from queuectl_tui.preferences import Preferences, load
@@ -95,3 +98,27 @@ async def test_keys_in_one_burst_open_change_and_close() -> None:
         await stage.press("4", "|", "space", "|", "j")
         assert stage.app.screen is stage.dashboard
         assert shown(stage) == FIRST[1:]
+
+
+async def test_tall_screens_have_headings_and_a_click_on_one_sorts() -> None:
+    async with staged(busy_snapshot(), size=(160, 50)) as stage:
+        table = stage.dashboard.panes.boxes[Pane.COMPLETED].table
+        head = lines(table)[0]
+        assert head.split() == ["id", "command", "took", "age"]
+        await stage.pilot.click(table, offset=(head.index("took") + 1, 0))
+        await stage.pilot.pause()
+        assert stage.dashboard.panes.boxes[Pane.COMPLETED].view.sort is Sort.DURATION
+    async with staged(busy_snapshot(), size=(120, 40)) as stage:
+        assert lines(stage.dashboard.table)[0].split()[:2] == ["▶", "10412"]
+
+
+@pytest.mark.parametrize("size", [(160, 20), (160, 24), (160, 50), (250, 80)])
+async def test_from_160_columns_on_detail_and_output_have_the_right_third_at_full_height(size: tuple[int, int]) -> None:
+    async with staged(busy_snapshot(), size=size) as stage:
+        panes = stage.dashboard.panes
+        lists = [panes.boxes[pane].region for pane in Pane]
+        aside = (panes.detail_box.region, panes.output_box.region)
+        assert {region.y for region in lists[:2]} == {aside[0].y}
+        assert {region.bottom for region in lists[2:]} == {aside[1].bottom}
+        assert size[0] / 3 < min(region.width for region in aside) < size[0] * 0.42
+        assert min(region.height for region in lists) >= 8

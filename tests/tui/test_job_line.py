@@ -120,13 +120,13 @@ def test_last_words_take_what_no_command_needs() -> None:
         assert [(field.column.name, field.cells) for field in columns.fields] == [("last words", cells), ("age", 7)]
 
 
-def test_a_name_is_set_off_before_the_command_and_leaves_it_half_of_the_room() -> None:
+def test_a_name_is_set_off_before_the_command_and_leaves_it_a_third_of_the_room() -> None:
     columns = columns_for((), 40, needs_of(Pane.PENDING, a_job(1)))
     assert line_of(a_job(1, name="nightly", command="./thumbs.sh 7"), columns).split("✗ ")[1] == (
         "nightly · ./thumbs.sh 7".ljust(32)
     )
     long = line_of(a_job(1, name="n" * 60, command="c" * 60), columns).split("✗ ")[1]
-    assert long == f"{'n' * 12}… · {'c' * 15}…"
+    assert long == f"{'n' * 17}… · {'c' * 10}…"
 
 
 def test_columns_are_chosen_by_name_and_unknown_ones_left_out() -> None:
@@ -168,7 +168,7 @@ def test_a_dead_job_says_why(fields: dict[str, Any], said: str) -> None:
         (Pane.RUNNING, a_job(1, State.RUNNING, started_at=NOW - timedelta(seconds=102)), "01:42"),
         (Pane.COMPLETED, a_job(1, State.COMPLETED, last_exit_code=0, run_s=3.1), "3.1s  2s ago"),
         (Pane.COMPLETED, a_job(1, State.CANCELLED), "–  2s ago cancelled"),
-        (Pane.DLQ, a_job(1, State.DEAD, last_outcome=Outcome.TIMED_OUT), "timed out  2s ago"),
+        (Pane.DLQ, a_job(1, State.DEAD, last_outcome=Outcome.TIMED_OUT), "timed out   2s ago"),
     ],
 )
 def test_what_stands_behind_the_command(pane: Pane, job: Job, said: str) -> None:
