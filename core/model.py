@@ -382,6 +382,14 @@ class Minute(NamedTuple):
     wait_s: float
 
 
+class CompletedRun(NamedTuple):
+    """The successful run of a completed job: the start of its command, how long it took, and when the job ended."""
+
+    command: str
+    run_s: float
+    ended_at: datetime
+
+
 class Metrics(NamedTuple):
     """A window's totals. Percentiles are seconds, read from a histogram with steps of 19 %, ``None`` without data."""
 

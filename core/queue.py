@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 
-from core.clock import Clock, to_datetime
+from core.clock import Clock, to_datetime, to_ms
 from core.errors import OutputUnavailable, QueueError, Refused, UsageError
 from core.model import (
     Act,
     Attempt,
+    CompletedRun,
     Counts,
     DeadGroup,
     Ending,
@@ -353,6 +354,15 @@ class Queue:
     def totals(self) -> Totals:
         """Return counters of all that happened since the database was made; they never fall."""
         return self.storage.statistics.totals()
+
+    def newest_runs(self, limit: int, *, after: datetime | None = None) -> list[CompletedRun]:
+        """Return the runs of the ``limit`` jobs that completed last, the newest first; with ``after`` only later ones.
+
+        Of each command the first 1,000 characters. Takes as long for a million jobs as for ``limit``.
+        """
+        check_whole(limit, "limit", 1)
+        after_ms = 0 if after is None else to_ms(after)
+        return self.storage.statistics.newest_runs(limit, after_ms)
 
     def oldest_pending_at(self) -> datetime | None:
         """Return when the oldest job among those to be claimed next became due; ``None`` if no job is due."""

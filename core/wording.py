@@ -127,6 +127,12 @@ def due(at: datetime, now: datetime) -> str:
     return f"on {local.day} {local:%b}" if seconds < _YEAR else f"in {local.year}"
 
 
+def time_left(usual_s: float, elapsed_s: float) -> str:
+    """Return an estimate of how long a run still takes: ``~3m left``, ``past ~3m`` once it took longer than usual."""
+    left_s = usual_s - elapsed_s
+    return f"~{span_up(left_s)} left" if left_s > 0 else f"past ~{span_up(max(1.0, usual_s))}"
+
+
 def local_time(at: datetime, zone: tzinfo | None = None) -> str:
     """Return an instant to the second, always 19 characters, in a time zone; ``None`` is the system's."""
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}"

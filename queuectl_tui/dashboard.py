@@ -354,7 +354,8 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         self._report_deaths(snapshot, now)
         if is_changed:
             self._show_status(now)
-        if snapshot.detail is not old.detail or snapshot.detail is None:
+        is_as_far = snapshot.progress is old.progress
+        if snapshot.detail is not old.detail or snapshot.detail is None or not is_as_far:
             self._show_detail(now)
         self._report_error(snapshot.error)
         if self.panes.shown.request is None or (self.context == "lists" and self.panes.box.is_empty):

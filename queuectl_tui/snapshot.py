@@ -14,6 +14,10 @@ from typing import NamedTuple, Protocol
 from core.errors import QueueError
 from core.model import Attempt, Counts, Event, Job, Minute, QueueInfo, Row, State, View, Waiting, WorkerInfo
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from core.rules.progress import Progress  # patterns that a start need not compile
+
 
 class Pane(Enum):
     """One of the four lists; the value is the digit that focuses it."""
@@ -75,6 +79,14 @@ class Rates(NamedTuple):
     eta_s: float | None = None
 
 
+class RunProgress(NamedTuple):
+    """How far a running job says it has come, and how long runs of its command usually take, from so many ``runs``."""
+
+    progress: Progress | None = None
+    usual_s: float | None = None
+    runs: int = 0
+
+
 class Readable(Protocol):
     """An attempt's output, wherever its bytes are (``core.output.Output``); ``path`` is its file while it is one."""
 
@@ -108,7 +120,8 @@ class Snapshot(NamedTuple):
 
     ``pulses`` hold only seconds in which something ended. ``own_worker_id`` is the worker inside this process.
     ``error`` is what went wrong when it was read; the rest is then the last good data. ``write_error`` is what a write
-    would meet. ``next_due_at`` is when the next of the delayed jobs becomes due.
+    would meet. ``next_due_at`` is when the next of the delayed jobs becomes due. ``progress`` has by id what is known
+    of the running jobs that are shown, at most a second old.
     """
 
     taken_at: datetime
@@ -126,6 +139,7 @@ class Snapshot(NamedTuple):
     write_error: QueueError | None = None
     own_worker_id: int | None = None
     next_due_at: datetime | None = None
+    progress: Mapping[int, RunProgress] = MappingProxyType({})
 
     def frame(self) -> tuple[object, ...]:
         """Return all but the lists and the detail: while it stays equal, only time moves what stands around them."""

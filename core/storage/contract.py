@@ -30,6 +30,7 @@ from core.errors import QueueError
 from core.model import (
     Act,
     Attempt,
+    CompletedRun,
     Counts,
     DeadGroup,
     Ending,
@@ -386,6 +387,12 @@ class Statistics(Protocol):
 
     def totals(self) -> Totals:
         """Return what happened since the database was made, as counters that never fall, whatever is pruned."""
+
+    def newest_runs(self, limit: int, after_ms: int) -> list[CompletedRun]:
+        """Return the runs of the ``limit`` jobs that completed last and after an instant, the newest first.
+
+        Of each command the first 1,000 characters. Takes as long for a million jobs as for ``limit``.
+        """
 
 
 class Workers(Protocol):

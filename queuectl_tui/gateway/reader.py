@@ -132,7 +132,7 @@ class Reader:
         return bool(self._requests) or self._source.is_stale or (self._is_woken and self._pacing.is_due)
 
     def _read(self, is_woken: bool) -> None:
-        """Read and publish a whole snapshot if anything may have changed, else the requested parts, if any."""
+        """Read and publish a snapshot if anything may have changed, else the requested parts, else the progress."""
         self._pacing.begin()
         is_full = self._pacing.is_due and self._is_outdated(is_woken)
         if is_full or self._source.is_stale:
@@ -141,6 +141,8 @@ class Reader:
                     snapshot = self._source.read_all(self._snapshot, self._changes.write_error)
                 else:
                     snapshot = self._source.read_parts(self._snapshot)
+            self._publish(snapshot)
+        elif (snapshot := self._source.read_progress(self._snapshot)) is not self._snapshot:
             self._publish(snapshot)
         self._pacing.end(is_full=is_full)
 

@@ -13,6 +13,10 @@ from queuectl_tui.gateway.meter import Meter
 from queuectl_tui.gateway.window import Wanted, Window
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from queuectl_tui.gateway.progress_reader import ProgressReader
+
 #: How old the time of the oldest waiting job may be, in seconds: reading it looks at a thousand jobs.
 OLDEST_S = 1.0
 #: The same while no job changes its state.
@@ -53,6 +57,7 @@ class SnapshotReader:
         self._detail = DetailReader(queue)
         self._meter = Meter()
         self._oldest = OldestPending(queue)
+        self._progress: ProgressReader | None = None
 
     # --- what is to be read
 
@@ -121,6 +126,7 @@ class SnapshotReader:
             panes=self._read_panes(counts),
             next_due_at=next_due_at,
             write_error=write_error,
+            progress=last.progress,
         )
         self._stale_panes.clear()
         return snapshot._replace(detail=self._detail.read(last.detail, snapshot))
@@ -133,6 +139,16 @@ class SnapshotReader:
         self._stale_panes.clear()
         detail = self._detail.read(last.detail) if self._detail.is_stale else last.detail
         return last._replace(panes=panes, detail=detail)
+
+    def read_progress(self, last: Snapshot) -> Snapshot:
+        """Return ``last`` with the progress of its running jobs, itself when that is the same or under a second old."""
+        if self._progress is None:
+            if not last.counts.of(State.RUNNING):
+                return last
+            from queuectl_tui.gateway.progress_reader import ProgressReader  # patterns that a start need not compile
+
+            self._progress = ProgressReader(self._queue)
+        return self._progress.read(last)
 
     def _read_panes(self, counts: Counts) -> dict[Pane, PaneData]:
         """Read all lists: those that stand at their top together, of which only what changed is made."""

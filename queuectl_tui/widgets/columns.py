@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from core.model import Job, Phase, State
 from core.text import clean_line
-from core.wording import ago, clock, due, duration, ending_words, size, span_up
+from core.wording import ago, clock, due, duration, ending_words, size, span_up, time_left
 from queuectl_tui.cells import flat, width
-from queuectl_tui.snapshot import Pane
-from queuectl_tui.widgets.glyphs import Glyphs, Part
+from queuectl_tui.snapshot import Pane, RunProgress
+from queuectl_tui.widgets.glyphs import Glyphs, Part, bar
 
 #: Longer texts are cut before they are cleaned and measured; no terminal is that wide.
 MAX_TEXT = 2000
@@ -28,14 +28,16 @@ _TEXT_CELLS = 20
 #: With fewer cells a column of free text is not drawn.
 _LEAST_TEXT_CELLS = 10
 _MIN_ID = 3
+_BAR_CELLS = 8
 
 
 class Circumstances(NamedTuple):
-    """What a row shows beside its job: the time, the signs, and why the job is held (``""`` when it is not)."""
+    """What a row shows beside its job: the time, the signs, why the job is held (``""``: it is not), how far it is."""
 
     now: datetime
     glyphs: Glyphs
     hold: str = ""
+    progress: RunProgress | None = None
 
 
 class Drawn(Enum):
@@ -98,6 +100,20 @@ def _elapsed(job: Job, at: Circumstances) -> Part:
     return clock((at.now - job.started_at).total_seconds()), "delayed"
 
 
+def _progress(_job: Job, at: Circumstances) -> Part:
+    told = None if at.progress is None else at.progress.progress
+    if told is None:
+        return "", "running"
+    return f"{bar(told.share, _BAR_CELLS, at.glyphs)} {int(told.share * 100):3}%", "running"
+
+
+def _left(job: Job, at: Circumstances) -> Part:
+    usual_s = None if at.progress is None else at.progress.usual_s
+    if usual_s is None or job.started_at is None:
+        return "", "muted"
+    return time_left(usual_s, (at.now - job.started_at).total_seconds()), "muted"
+
+
 def _took(job: Job, at: Circumstances) -> Part:
     return (duration(job.run_s) if job.run_s is not None else at.glyphs.nothing), "muted"
 
@@ -138,6 +154,10 @@ def _memory(job: Job, _at: Circumstances) -> Part:
 
 _WHEN = Column("when", "what the job waits for: a time, a retry, its queue", _when, 9, 14, Drawn.WHEN_SAID)
 _ELAPSED = Column("elapsed", "how long it has been running", _elapsed, 7, 8, Drawn.ALWAYS)
+_PROGRESS = Column(
+    "progress", "how far it says it is", _progress, _BAR_CELLS + 5, _BAR_CELLS + 5, Drawn.WHEN_SAID, is_left=True
+)
+_LEFT = Column("left", "an estimate, from its last runs", _left, 9, 9, Drawn.WHEN_SAID)
 _TOOK = Column("took", "how long the last attempt took", _took, 5, 6, Drawn.ALWAYS)
 _AGE = Column(
     "age", "how long it is in its state", lambda job, at: (ago(job.since, at.now), "muted"), 7, 8, Drawn.ALWAYS
@@ -155,7 +175,7 @@ _MEMORY = Column("memory", "peak memory of the last attempt", _memory, 6, 7)
 #: The columns of each pane by rank.
 RANKED: Mapping[Pane, tuple[Column, ...]] = {
     Pane.PENDING: (_WHEN, _QUEUE, _ATTEMPTS, _PRIORITY, _AGE),
-    Pane.RUNNING: (_ELAPSED, _QUEUE, _ATTEMPTS, _CPU, _MEMORY),
+    Pane.RUNNING: (_ELAPSED, _PROGRESS, _LEFT, _QUEUE, _ATTEMPTS, _CPU, _MEMORY),
     Pane.COMPLETED: (_TOOK, _AGE, _QUEUE, _ATTEMPTS, _EXIT, _CPU, _MEMORY),
     Pane.DLQ: (_WORDS, _ENDING, _AGE, _QUEUE, _ATTEMPTS),
 }

@@ -16,6 +16,7 @@ from textual.widget import Widget
 
 from core.model import Attempt, Event, Job, Waiting
 from queuectl_tui.cells import clip, width
+from queuectl_tui.snapshot import RunProgress
 from queuectl_tui.widgets import detail_lines
 from queuectl_tui.widgets.detail_lines import Facts, Line
 from queuectl_tui.widgets.measured_view import MeasuredView
@@ -91,11 +92,14 @@ class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
         now: datetime,
         *,
         environment: Mapping[str, str | None] | None = None,
+        progress: RunProgress | None = None,
     ) -> None:
         """Show a job as it is ``now``, whose time zone is the one of the times; the same job again keeps the place."""
         old, old_now = self._facts, self._now
         self._now = now
-        self._facts = None if job is None else Facts(job, tuple(attempts), tuple(history), waiting, environment)
+        self._facts = (
+            None if job is None else Facts(job, tuple(attempts), tuple(history), waiting, environment, progress)
+        )
         if self._facts == old and old_now is not None and int(old_now.timestamp()) == int(now.timestamp()):
             return  # ages and countdowns are in whole seconds
         if job is None or old is None or old.job.id != job.id:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from textual.app import ComposeResult
 from textual.containers import Container
 
 from core.text import clean_line
-from queuectl_tui.snapshot import JobDetail
+from queuectl_tui.snapshot import JobDetail, RunProgress
 from queuectl_tui.widgets.detail import Detail
 from queuectl_tui.widgets.title import Title
 
@@ -25,8 +26,10 @@ class DetailBox(Container):
         yield self.title
         yield self.detail
 
-    def show(self, shown: JobDetail | None, now: datetime, number: int | None) -> None:
-        """Show a job, and point at its attempt ``number``; ``None`` is the newest one."""
+    def show(
+        self, shown: JobDetail | None, now: datetime, number: int | None, progress: Mapping[int, RunProgress]
+    ) -> None:
+        """Show a job and its progress, by id, and point at its attempt ``number``; ``None`` is the newest one."""
         if shown is None:
             self.title.set_text("")
             self.detail.show(None, (), (), None, now)
@@ -34,5 +37,13 @@ class DetailBox(Container):
         job = shown.job
         self.title.set_text(str(job.id), more=clean_line(job.name or ""))
         times = now.astimezone()
-        self.detail.show(job, shown.attempts, shown.history, shown.waiting, times, environment=shown.environment)
+        self.detail.show(
+            job,
+            shown.attempts,
+            shown.history,
+            shown.waiting,
+            times,
+            environment=shown.environment,
+            progress=progress.get(job.id),
+        )
         self.detail.choose_attempt(number)

@@ -15,10 +15,23 @@ from core.model import Attempt, Event, Job, Outcome, Phase, State, Waiting
 from core.rules.job_fields import FIELDS, JobField
 from core.rules.units import format_duration
 from core.text import clean_line, clean_lines
-from core.wording import ago, clock, count, duration, ending_words, local_time, outcome_words, size, until, used_words
+from core.wording import (
+    ago,
+    clock,
+    count,
+    duration,
+    ending_words,
+    local_time,
+    outcome_words,
+    size,
+    time_left,
+    until,
+    used_words,
+)
 from queuectl_tui.cells import clip, flat, pad, pad_left
 from queuectl_tui.cells import width as width_of
-from queuectl_tui.widgets.glyphs import ASCII, UNICODE, Glyphs, glyph
+from queuectl_tui.snapshot import RunProgress
+from queuectl_tui.widgets.glyphs import ASCII, UNICODE, Glyphs, bar, glyph
 from queuectl_tui.widgets.line_text import word_rows
 
 #: A stretch of text and the name of its style; "" is the pane's own.
@@ -27,6 +40,7 @@ Line = tuple[Part, ...]
 
 LABEL_CELLS = 11
 _WIDE = 72
+_BAR_CELLS = 30
 #: More is not laid out: an inspector is for a look, and each look is made anew.
 ATTEMPTS_MAX = 500
 _VALUE_LINES_MAX = 500
@@ -44,20 +58,21 @@ _ELSEWHERE = frozenset("command name queue priority run_at max_attempts timeout_
 
 
 class Facts(NamedTuple):
-    """All that the inspector knows of one job; ``environment`` is ``None`` when nobody asked for it."""
+    """All that the inspector knows of one job; ``environment`` is ``None`` when it was not asked for."""
 
     job: Job
     attempts: tuple[Attempt, ...]
     history: tuple[Event, ...]
     waiting: Waiting | None
     environment: Mapping[str, str | None] | None
+    progress: RunProgress | None = None
 
 
 def overview(facts: Facts, now: datetime, width: int, *, is_ascii: bool = False) -> list[Line]:
     """Return what the job is, where it stands and why, and when what happened."""
     job = facts.job
     signs = ASCII if is_ascii else UNICODE
-    lines = [*_state(job, now, width, signs), *_reason(facts, now, width)]
+    lines = [*_state(job, now, width, signs), *_reason(facts, now, width), *_progress(facts, now, width, signs)]
     lines += _field("Command", clean_lines(job.command), width)
     short: list[tuple[str, str]] = [("Queue", job.queue), ("Priority", str(job.priority))]
     short += [(name, value) for name, value in (("Name", job.name), ("Label", job.label)) if value]
@@ -166,6 +181,25 @@ def _reason(facts: Facts, now: datetime, width: int) -> list[Line]:
     lines = _field("Ended with", ending(job), width, "" if job.state is State.COMPLETED else "dead")
     used = used_words(job.cpu_s, job.max_rss_bytes)
     return lines + _field("Used", used, width) if used else lines
+
+
+def _progress(facts: Facts, now: datetime, width: int, signs: Glyphs) -> list[Line]:
+    """Return how far a running job says it has come, and how long it may still take by its last runs."""
+    job, told = facts.job, facts.progress
+    if told is None or job.state is not State.RUNNING or job.started_at is None:
+        return []
+    lines: list[Line] = []
+    if told.progress is not None:
+        share, words = told.progress
+        words = "" if words.endswith("%") else f" · {words}"
+        filled = bar(share, min(_BAR_CELLS, max(8, width - LABEL_CELLS - 30)), signs)
+        lines.append(
+            ((pad("Progress", LABEL_CELLS), "label"), (filled, "running"), (f" {int(share * 100)}%{words}", ""))
+        )
+    if told.usual_s is not None:
+        left = time_left(told.usual_s, (now - job.started_at).total_seconds())
+        lines += _field("Estimate", f"{left}; {duration(told.usual_s)} is the median of {told.runs} runs", width)
+    return lines
 
 
 def ending(job: Job) -> str:

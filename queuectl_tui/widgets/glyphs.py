@@ -16,7 +16,7 @@ Parts = tuple[Part, ...]
 class Glyphs(NamedTuple):
     """The signs that stand for states, marks and the cursor; each takes one cell, ``ellipsis`` may take more.
 
-    ``name_end`` stands between a job's name and its command.
+    ``name_end`` stands between a job's name and its command, ``bar`` and ``no_bar`` for what is done and what is not.
     """
 
     pending: str = "○"
@@ -31,10 +31,18 @@ class Glyphs(NamedTuple):
     nothing: str = "–"
     name_end: str = "·"
     ellipsis: str = ELLIPSIS
+    bar: str = "█"
+    no_bar: str = "░"
 
 
 UNICODE = Glyphs()
-ASCII = Glyphs("o", "~", "*", "?", "+", "-", "x", ">", "#", "-", "|", "..")
+ASCII = Glyphs("o", "~", "*", "?", "+", "-", "x", ">", "#", "-", "|", "..", "#", ".")
+
+
+def bar(share: float, cells: int, glyphs: Glyphs) -> str:
+    """Return a bar of so many cells for a share from 0 to 1; it is full only when all is done."""
+    filled = int(share * cells)
+    return glyphs.bar * filled + glyphs.no_bar * (cells - filled)
 
 
 def glyph(job: Job, now: datetime, glyphs: Glyphs) -> Part:

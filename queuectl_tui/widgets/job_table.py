@@ -16,7 +16,7 @@ compares what each line of the screen shows with what it should show, and caches
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -27,7 +27,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from core.model import Job, Key, Row, Sort, View
-from queuectl_tui.snapshot import Pane, PaneData
+from queuectl_tui.snapshot import Pane, PaneData, RunProgress
 from queuectl_tui.toasts import toast
 from queuectl_tui.widgets.columns import Column
 from queuectl_tui.widgets.line_painter import BLANK, LinePainter, Look, RowStyles
@@ -240,6 +240,19 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
     def held_queues(self, queues: frozenset[str] | None) -> None:
         if queues != self._painter.held:
             self._painter.held = queues
+            self._painter.move_on()
+            self._make_room()
+            self._repaint()
+
+    @property
+    def progress(self) -> Mapping[int, RunProgress]:
+        """What is known of how far running jobs are, by id."""
+        return self._painter.progress
+
+    @progress.setter
+    def progress(self, progress: Mapping[int, RunProgress]) -> None:
+        if progress is not self._painter.progress:
+            self._painter.progress = progress
             self._painter.move_on()
             self._make_room()
             self._repaint()

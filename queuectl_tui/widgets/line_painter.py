@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -16,7 +16,7 @@ from textual.widget import Widget
 from core.model import Job
 from core.text import clean_line
 from queuectl_tui.cells import clip, flat, width
-from queuectl_tui.snapshot import Pane
+from queuectl_tui.snapshot import Pane, RunProgress
 from queuectl_tui.widgets.columns import RANKED, Circumstances, Column, Needs, columns_for
 from queuectl_tui.widgets.glyphs import ASCII, UNICODE, Parts, glyph
 from queuectl_tui.widgets.job_line import head, heading, spare_cells, tail
@@ -73,15 +73,16 @@ class RowStyles:
 class LinePainter:
     """The lines of one table at its present width, with its present columns and signs.
 
-    ``held`` are the queues whose waiting jobs are held; ``None`` when all of them are.
+    ``held`` are the queues whose waiting jobs are held; ``None`` when all of them are. ``progress`` is by job id.
     """
 
     def __init__(self, pane: Pane) -> None:
         self.ranked: tuple[Column, ...] = RANKED[pane]
         self.held: frozenset[str] | None = frozenset()
+        self.progress: Mapping[int, RunProgress] = {}
         self._needs = Needs(self.ranked)
         self._glyphs = UNICODE
-        self._seen: dict[int, tuple[Job, str]] = {}
+        self._seen: dict[int, tuple[Job, str, RunProgress | None]] = {}
         self._heads: dict[int, tuple[tuple[object, ...], Parts]] = {}
         self._strips: dict[Look, Strip] = {}
         self.columns = columns_for(self.ranked, 0, self._needs)
@@ -111,10 +112,10 @@ class LinePainter:
         """Draw and widen the columns that one of these jobs needs, and forget jobs that are gone."""
         has_grown = False
         for job in jobs:
-            hold, known = self._hold(job), self._seen.get(job.id)
-            if known is None or known[0] is not job or known[1] != hold:
-                self._seen[job.id] = (job, hold)
-                has_grown |= self._needs.see(job, Circumstances(now, self._glyphs, hold))
+            at, known = self._circumstances(job, now), self._seen.get(job.id)
+            if known is None or known[0] is not job or known[1:] != (at.hold, at.progress):
+                self._seen[job.id] = (job, at.hold, at.progress)
+                has_grown |= self._needs.see(job, at)
         if has_grown:
             self.fit(self.columns.cells)
         if len(self._seen) > 2 * len(jobs) + 50:
@@ -151,7 +152,7 @@ class LinePainter:
 
     def _look(self, job: Job, now: datetime, is_cursor: bool, is_marked: bool) -> Look:
         sign = glyph(job, now, self._glyphs)
-        behind = tail(job, self.columns, Circumstances(now, self._glyphs, self._hold(job)))
+        behind = tail(job, self.columns, self._circumstances(job, now))
         spare = spare_cells(self.columns, behind)
         depends_on = (sign, job.name, job.command, spare)
         cached = self._heads.get(job.id)
@@ -159,6 +160,9 @@ class LinePainter:
             line = head(job, self.columns, self._glyphs, sign, spare=spare)
             cached = self._heads[job.id] = (depends_on, line)
         return Look("row", self.cursor if is_cursor else "", is_marked, cached[1], behind)
+
+    def _circumstances(self, job: Job, now: datetime) -> Circumstances:
+        return Circumstances(now, self._glyphs, self._hold(job), self.progress.get(job.id))
 
     def _hold(self, job: Job) -> str:
         """Return in a word or two what holds a waiting job: everything, or its queue."""

@@ -73,7 +73,8 @@ class PaneBox(Vertical):
 
     def is_showing(self, snapshot: Snapshot) -> bool:
         """Return whether the rows of a snapshot are shown already; never while a filter is typed."""
-        return snapshot.panes[self.pane] is self._shown and not self.filter_bar.is_open
+        is_same = self.pane is not Pane.RUNNING or snapshot.progress is self.table.progress
+        return is_same and snapshot.panes[self.pane] is self._shown and not self.filter_bar.is_open
 
     @property
     def is_empty(self) -> bool:
@@ -100,6 +101,8 @@ class PaneBox(Vertical):
         self._shown = data
         if self.pane is Pane.PENDING:
             self.table.held_queues = held_queues(snapshot)
+        if self.pane is Pane.RUNNING:
+            self.table.progress = snapshot.progress
         self.table.empty_text = self._empty_text(snapshot)
         self.table.show(data, now)
         if self.filter_bar.is_open and self.view.terms:

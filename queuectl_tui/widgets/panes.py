@@ -81,7 +81,7 @@ class Panes(Container):
         request, detail = self.shown.request, snapshot.detail
         self.shown.receive(detail)
         self.output_box.show(detail, now)
-        self.detail_box.show(detail, now, None if request is None else request.number)
+        self.detail_box.show(detail, now, None if request is None else request.number, snapshot.progress)
 
     def tick(self, now: datetime) -> None:
         """Repaint the ages and countdowns that have changed."""

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from core.model import QueueInfo
+from core.rules.progress import Progress
 from queuectl_tui.preferences import Preferences
-from queuectl_tui.snapshot import Snapshot
+from queuectl_tui.snapshot import RunProgress, Snapshot
 from tests.tui.harness import Stage
 from tests.tui.scene import busy_snapshot, idle_snapshot
 
@@ -43,6 +44,16 @@ def paused_snapshot() -> Snapshot:
     return busy._replace(is_paused=True, lanes=lanes)
 
 
+def progress_snapshot() -> Snapshot:
+    """Return a queue whose running jobs say how far they are; the last runs of most of them are known."""
+    known = (
+        RunProgress(Progress(0.62, "62%"), 180.0, 20),
+        RunProgress(Progress(3 / 17, "3/17")),
+        RunProgress(None, 40.0, 3),
+    )
+    return busy_snapshot()._replace(progress={10408 + index: told for index, told in enumerate(known)})
+
+
 def broken_snapshot() -> Snapshot:
     """Return the last good data of a queue whose file is gone."""
     return busy_snapshot()._replace(error="/home/ada/jobs.db was deleted or moved; nothing is read or run any more")
@@ -58,6 +69,7 @@ MOMENTS: Mapping[str, Moment] = {
     "columns": Moment(busy_snapshot, ("4", "|", "j", "space", "J")),
     "compared": Moment(busy_snapshot, ("4", "5", "=")),
     "paused": Moment(paused_snapshot, ("2",)),
+    "progress": Moment(progress_snapshot, ("2",)),
     "error": Moment(broken_snapshot),
 }
 

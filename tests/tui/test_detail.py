@@ -11,6 +11,8 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from core.model import Attempt, Event, Job, Outcome, Phase, State, Waiting
+from core.rules.progress import Progress
+from queuectl_tui.snapshot import RunProgress
 from queuectl_tui.widgets.detail import Detail
 from queuectl_tui.widgets.detail_lines import Facts, Line, attempts, environment, history, overview
 from tests.tui.scene import NOW, make_job
@@ -79,6 +81,17 @@ async def inspecting(shown: Facts, size: tuple[int, int] = (60, 12)) -> AsyncIte
 
 def screen_of(detail: Detail) -> list[str]:
     return [detail.render_line(y).text.rstrip() for y in range(detail.size.height)]
+
+
+def test_a_running_job_tells_how_far_it_is_and_what_is_left_by_its_last_runs() -> None:
+    job = make_job(9, State.RUNNING, started_at=NOW - timedelta(seconds=60))
+    told = facts(job)._replace(progress=RunProgress(Progress(0.25, "3/12"), 180.0, 20))
+    lines = words(overview(told, NOW, 80))
+    assert f"Progress   {'█' * 7}{'░' * 23} 25% · 3/12" in lines
+    assert "Estimate   ~2m left; 3m00s is the median of 20 runs" in lines
+    lines = words(overview(facts(job)._replace(progress=RunProgress(Progress(0.25, "25%"))), NOW, 60, is_ascii=True))
+    assert f"Progress   {'#' * 4}{'.' * 15} 25%" in lines
+    assert not any(line.startswith("Estimate") for line in lines)
 
 
 def test_a_waiting_job_says_why_it_is_not_running() -> None:

@@ -236,6 +236,43 @@ def test_detail_and_output_follow_a_job_through_its_life(queue: Queue, tmp_path:
         gateway.close()
 
 
+def test_how_far_a_shown_job_is_comes_with_the_snapshots_though_nothing_commits(queue: Queue, tmp_path: Path) -> None:
+    """What it writes is no commit. Of how long it takes usually nothing is said before three such jobs completed."""
+    wait = "while ! test -e %s; do sleep 0.02; done\n"
+    (tmp_path / "job.sh").write_text(f"echo 1/4\n{wait % '$1.more'}echo 3/4\n{wait % '$1.end'}")
+    gateway = Gateway(queue, slots=1)
+    listener = Listener(gateway)
+
+    def run(number: int) -> int:
+        return queue.add(NewJob(f"sh job.sh {number}", cwd=str(tmp_path)))
+
+    def words(job_id: int) -> str | None:
+        told = listener.last.progress.get(job_id)
+        return None if told is None or told.progress is None else told.progress.words
+
+    try:
+        listener.until(lambda: bool(listener.snapshots))
+        for number in range(1, 4):
+            job_id = run(number)
+            listener.until(lambda job_id=job_id: words(job_id) == "1/4")  # type: ignore[misc]
+            assert listener.last.progress[job_id].usual_s is None
+            (tmp_path / f"{number}.more").touch()
+            listener.until(lambda job_id=job_id: words(job_id) == "3/4")  # type: ignore[misc]
+            (tmp_path / f"{number}.end").touch()
+            listener.until(lambda: not listener.last.progress)
+        job_id = run(4)
+        listener.until(lambda: words(job_id) == "1/4")
+        assert listener.last.progress[job_id].runs == 3
+        assert listener.last.progress[job_id].usual_s is not None
+        for name in ("4.more", "4.end"):
+            (tmp_path / name).touch()
+        listener.until(lambda: listener.last.panes[Pane.COMPLETED].total == 4 and not listener.last.progress)
+    finally:
+        gateway.host.stop("wait")
+        assert gateway.host.has_ended(60)
+        gateway.close()
+
+
 def test_a_file_that_is_gone_is_told_and_the_last_data_kept(idle: Listener, queue: Queue) -> None:
     queue.add(NewJob("true"))
     idle.until(lambda: idle.last.panes[Pane.PENDING].total == 1)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from core.model import Job, Outcome, State
-from queuectl_tui.snapshot import Pane
+from core.rules.progress import Progress
+from queuectl_tui.snapshot import Pane, RunProgress
 from queuectl_tui.widgets.columns import RANKED, Circumstances, Columns, Needs, chosen, columns_for, offered
-from queuectl_tui.widgets.glyphs import ASCII, UNICODE, Glyphs
+from queuectl_tui.widgets.glyphs import ASCII, UNICODE, Glyphs, bar
 from queuectl_tui.widgets.job_line import head, heading, spare_cells, tail
 from tests.tui.table_app import HOSTILE, NOW, a_job
 
@@ -90,6 +91,24 @@ def test_with_room_all_columns_are_drawn_in_the_order_of_their_ranks(pane: Pane)
 def test_a_pane_of_a_screen_of_160_columns_says_how_long_a_job_took_and_when_it_ended() -> None:
     needs = needs_of(Pane.COMPLETED, a_job(10407, State.COMPLETED, "x" * 90, run_s=3.1))
     assert names(columns_for(RANKED[Pane.COMPLETED], 47, needs)) == ["took", "age"]
+
+
+def test_a_running_row_shows_its_progress_as_a_bar_and_what_is_left_as_an_estimate() -> None:
+    """Once a row has them; a run that takes longer than usual says so, and half is not rounded up to full."""
+    job = a_job(10408, State.RUNNING, started_at=NOW - timedelta(seconds=60))
+    needs, plain = Needs(RANKED[Pane.RUNNING]), Circumstances(NOW, UNICODE)
+    needs.see(job, plain)
+    assert names(columns_for(RANKED[Pane.RUNNING], 120, needs)) == ["elapsed"]
+    told = plain._replace(progress=RunProgress(Progress(0.999, "999/1000"), 180.0, 20))
+    assert needs.see(job, told)
+    columns = columns_for(RANKED[Pane.RUNNING], 120, needs)
+    assert names(columns) == ["elapsed", "progress", "left"]
+    behind = "".join(text for text, _ in tail(job, columns, told))
+    assert behind.split() == ["01:00", "███████░", "99%", "~2m", "left"]
+    late = told._replace(progress=RunProgress(None, 50.0, 3), glyphs=ASCII)
+    assert "".join(text for text, _ in tail(job, columns, late)).split() == ["01:00", "past", "~50s"]
+    assert bar(0.5, 4, ASCII) == "##.."
+    assert bar(1.0, 4, UNICODE) == "████"
 
 
 def test_a_column_that_says_the_same_in_every_row_is_not_drawn_until_one_differs() -> None:

@@ -18,6 +18,7 @@ from core.wording import (
     pause,
     phase_word,
     size,
+    time_left,
     title,
     took,
     until,
@@ -252,3 +253,10 @@ def test_counts_keep_their_thousands_apart() -> None:
 )
 def test_sizes_are_in_powers_of_1024(number: int, said: str) -> None:
     assert size(number) == said
+
+
+def test_what_is_left_of_a_run_is_an_estimate() -> None:
+    assert time_left(180, 20) == "~3m left"
+    assert time_left(180, 121) == "~59s left"
+    assert time_left(180, 180) == "past ~3m"
+    assert time_left(0.2, 5) == "past ~1s"

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from core.clock import to_datetime
 from core.errors import DatabaseCorrupt
-from core.model import Metrics, Minute, Totals
+from core.model import CompletedRun, Metrics, Minute, Totals
 from core.rules.arguments import check_whole
 from core.rules.histogram import percentile_s
 from core.rules.units import MAX_DURATION_S
@@ -42,6 +42,21 @@ class Statistics:
     def totals(self) -> Totals:
         """Return what happened since the database was made, as counters that never fall."""
         return totals(self._db)
+
+    def newest_runs(self, limit: int, after_ms: int) -> list[CompletedRun]:
+        """Return the runs of the ``limit`` jobs that completed last and after an instant, the newest first."""
+        with self._db.read() as connection:
+            found = connection.execute(
+                "SELECT substr(command, 1, 1000), run_ms, since FROM jobs INDEXED BY jobs_finished"
+                " WHERE state = 'completed' AND since > ? AND state NOT IN ('pending', 'running')"
+                " ORDER BY since DESC LIMIT ?",
+                (after_ms, limit),
+            ).fetchall()
+        return [
+            CompletedRun(command, run_ms / 1000, to_datetime(since))
+            for command, run_ms, since in found
+            if run_ms is not None
+        ]
 
     def window(self, window_s: int) -> Metrics:
         """Return totals and percentiles over the last ``window_s`` seconds, in whole minutes, the current one included.

@@ -81,3 +81,23 @@ def test_the_oldest_pending_job_is_found_among_the_next(queue: Queue, hand: Hand
     clock.advance(60)
     queue.enqueue("true", priority=5)
     assert queue.oldest_pending_at() == job.enqueued_at
+
+
+def test_the_newest_runs_are_those_of_jobs_that_completed_last(queue: Queue, hand: Hand, clock: FakeClock) -> None:
+    """Newest first; failed ones are none; with an instant only those that completed after it."""
+    assert queue.newest_runs(10) == []
+    for number, outcome in enumerate((Outcome.SUCCEEDED, Outcome.FAILED, Outcome.SUCCEEDED, Outcome.SUCCEEDED)):
+        queue.enqueue(f"echo {number}", max_attempts=1)
+        hand.do_next(outcome)
+        clock.advance(1)
+    runs = queue.newest_runs(10)
+    assert [(run.command, run.run_s) for run in runs] == [("echo 3", 0.01), ("echo 2", 0.01), ("echo 0", 0.01)]
+    assert queue.newest_runs(1) == runs[:1]
+    assert queue.newest_runs(10, after=runs[2].ended_at) == runs[:2]
+    assert queue.newest_runs(10, after=runs[0].ended_at) == []
+
+
+def test_of_a_long_command_the_start_is_enough(queue: Queue, hand: Hand) -> None:
+    queue.enqueue("echo " + "x" * 5000)
+    hand.do_next()
+    assert len(queue.newest_runs(1)[0].command) == 1000

@@ -154,6 +154,7 @@ def _read(queue: Queue) -> None:
     queue.counts()
     queue.queues()
     queue.queue_rates()
+    queue.newest_runs(10)
     queue.minutes()
     queue.metrics(3600)
     queue.totals()
