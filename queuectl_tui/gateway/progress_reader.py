@@ -9,11 +9,10 @@ from types import MappingProxyType
 
 from core.errors import QueueError
 from core.model import Job, State
-from core.output import Output
 from core.queue import Queue
 from core.rules.progress import MOST_RUNS, TAIL_BYTES, Progress, last_progress, masked_command, usual_s
 from queuectl_tui.gateway.change_watch import Interval
-from queuectl_tui.snapshot import Pane, RunProgress, Snapshot
+from queuectl_tui.snapshot import Pane, Readable, RunProgress, Snapshot
 
 #: How often outputs and runs are read, in seconds.
 READ_S = 1.0
@@ -56,7 +55,7 @@ class UsualTimes:
 class OutputTail:
     """Reads the progress in the end of one attempt's output, when that has grown."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Readable) -> None:
         self._output = output
         self._size = 0
         self._progress: Progress | None = None

@@ -28,7 +28,7 @@ _TEXT_CELLS = 20
 #: With fewer cells a column of free text is not drawn.
 _LEAST_TEXT_CELLS = 10
 _MIN_ID = 3
-_BAR_CELLS = 8
+_BAR_CELLS = 5
 
 
 class Circumstances(NamedTuple):

@@ -104,7 +104,7 @@ def test_a_running_row_shows_its_progress_as_a_bar_and_what_is_left_as_an_estima
     columns = columns_for(RANKED[Pane.RUNNING], 120, needs)
     assert names(columns) == ["elapsed", "progress", "left"]
     behind = "".join(text for text, _ in tail(job, columns, told))
-    assert behind.split() == ["01:00", "███████░", "99%", "~2m", "left"]
+    assert behind.split() == ["01:00", "████░", "99%", "~2m", "left"]
     late = told._replace(progress=RunProgress(None, 50.0, 3), glyphs=ASCII)
     assert "".join(text for text, _ in tail(job, columns, late)).split() == ["01:00", "past", "~50s"]
     assert bar(0.5, 4, ASCII) == "##.."
