@@ -391,7 +391,7 @@ class Statistics(Protocol):
     def newest_runs(self, limit: int, after_ms: int) -> list[CompletedRun]:
         """Return the runs of the ``limit`` jobs that completed last and after an instant, the newest first.
 
-        Of each command the first 1,000 characters. Takes as long for a million jobs as for ``limit``.
+        Of each command the first 1,000 characters. Costs as much for a million jobs as for ``limit``.
         """
 
 
