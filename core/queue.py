@@ -358,7 +358,7 @@ class Queue:
     def newest_runs(self, limit: int, *, after: datetime | None = None) -> list[CompletedRun]:
         """Return the runs of the ``limit`` jobs that completed last, the newest first; with ``after`` only later ones.
 
-        Of each command the first 1,000 characters. Takes as long for a million jobs as for ``limit``.
+        Of each command the first 1,000 characters. Costs as much for a million jobs as for ``limit``.
         """
         check_whole(limit, "limit", 1)
         after_ms = 0 if after is None else to_ms(after)

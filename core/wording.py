@@ -128,7 +128,7 @@ def due(at: datetime, now: datetime) -> str:
 
 
 def time_left(usual_s: float, elapsed_s: float) -> str:
-    """Return an estimate of how long a run still takes: ``~3m left``, ``past ~3m`` once it took longer than usual."""
+    """Return an estimate of how long a run still goes on: ``~3m left``, ``past ~3m`` once it is longer than usual."""
     left_s = usual_s - elapsed_s
     return f"~{span_up(left_s)} left" if left_s > 0 else f"past ~{span_up(max(1.0, usual_s))}"
 

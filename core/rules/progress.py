@@ -1,4 +1,4 @@
-"""How far a running command has come by its own words, and how long such a command usually takes. Pure.
+"""How far a running command has come by its own words, and how long such a command usually runs. Pure.
 
 last_progress    the last ``45%``, ``3/17`` or ``3 of 17`` in the end of an output
 masked_command   a command without what differs from one run to the next: numbers and paths among its arguments
@@ -45,7 +45,7 @@ _PROGRESS = re.compile(
 
 
 def last_progress(tail: bytes) -> Progress | None:
-    """Return the last progress that the end of an output tells, ``None`` if none of it does.
+    """Return the last progress in the end of an output, ``None`` if there is none.
 
     ``tail`` is the last ``TAIL_BYTES`` of the output or less; the word that a full one begins within is left out.
     """
@@ -81,7 +81,7 @@ _RUNS_ANOTHER = re.compile(
     """,
     re.VERBOSE,
 )
-#: How much of a word is looked at, in characters: the patterns take time that grows with its square.
+#: How much of a word is looked at, in characters: the patterns need time that grows with its square.
 _LONGEST_WORD = 100
 _AMOUNT = re.compile(r"[-+]?\d[\d.]*\w?$")
 _MASKS = tuple(
