@@ -323,6 +323,15 @@ class Term(NamedTuple):
     is_negated: bool = False
 
 
+class SearchedOutput(NamedTuple):
+    """One attempt whose output was searched; one ``is_open`` has not ended and may print more."""
+
+    attempt_id: int
+    job_id: int
+    is_open: bool
+    is_match: bool
+
+
 class View(NamedTuple):
     """Which jobs, in which order: what a pane shows and what a bulk verb acts on.
 

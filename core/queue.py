@@ -27,6 +27,7 @@ from core.model import (
     QueueInfo,
     Row,
     RowCache,
+    SearchedOutput,
     State,
     Totals,
     Verb,
@@ -38,6 +39,7 @@ from core.output import Output
 from core.rules import environment, holds, submission, views
 from core.rules.arguments import MAX_WHOLE, check_kind, check_number, check_whole
 from core.rules.job_input import MAX_LIMIT, check_queue
+from core.rules.output_pattern import matcher_of
 from core.rules.settings import Settings, find_setting
 from core.rules.units import MAX_DURATION_S
 from core.storage.open import open_storage
@@ -253,6 +255,20 @@ class Queue:
     def output_of(self, attempt: Attempt) -> Output:
         """Return the output of an attempt that was just read."""
         return Output(self.storage, attempt)
+
+    def search_outputs(
+        self, pattern: str, *, after: int = 0, before: int = MAX_WHOLE, limit: int
+    ) -> list[SearchedOutput]:
+        """Search up to ``limit`` outputs of the attempts with ids between two others, the newest first.
+
+        ``pattern`` is what stands behind ``output:`` in a filter. For whoever shows matches as they are found.
+        """
+        matcher_of(pattern)
+        return self.storage.outputs.search(pattern, after=after, before=before, limit=limit)
+
+    def search_outputs_again(self, pattern: str, attempt_ids: Sequence[int]) -> list[SearchedOutput]:
+        """Search the outputs of these attempts, as far as they are still there."""
+        return self.storage.outputs.search_again(pattern, attempt_ids)
 
     def compare_outputs(self, ref: JobRef, number: int | None = None, before: int | None = None) -> Comparison:
         """Return what an attempt (the newest) printed, line by line against another one: that just before it.

@@ -50,6 +50,7 @@ class PaneData(NamedTuple):
     """Rows ``start`` to ``start + len(rows)`` of a list of ``total`` jobs, in the order of ``view``.
 
     ``is_counted`` is false while a filter's total is still being counted; ``total`` is then what is known so far.
+    ``searched`` is the share of all outputs, 0 to 1, in which the filter's ``output:`` was looked for.
     """
 
     total: int
@@ -57,6 +58,7 @@ class PaneData(NamedTuple):
     rows: tuple[Row, ...]
     view: View
     is_counted: bool = True
+    searched: float = 1.0
 
 
 #: How many seconds of pulses are kept: as many columns as the chart has room for behind the minutes on a wide screen.

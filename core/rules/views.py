@@ -11,7 +11,7 @@ from core.rules.output_pattern import matcher_of
 DONE = (State.COMPLETED, State.CANCELLED)
 
 #: The fields that a term of a view can have; those of texts first, the others are compared with whole numbers.
-_TEXT_FIELDS = ("text", "queue", "label", "name", "state", "outcome", "group", "output")
+_TEXT_FIELDS = ("text", "queue", "label", "name", "state", "outcome", "group", "output", "ids")
 TERM_FIELDS = (
     *_TEXT_FIELDS,
     *("id", "exit", "signal", "attempts", "took_over", "took_under", "age_over", "age_under"),

@@ -45,6 +45,7 @@ from core.model import (
     QueueInfo,
     Row,
     RowCache,
+    SearchedOutput,
     State,
     Totals,
     Verb,
@@ -480,6 +481,15 @@ class Outputs(Protocol):
 
     def kept_in_files(self) -> list[int]:
         """Return the ids of the ended attempts whose output is in a file of the spool."""
+
+    def search(self, pattern: str, *, after: int, before: int, limit: int) -> list[SearchedOutput]:
+        """Search up to ``limit`` outputs of the attempts between two ids, the newest first, for a pattern.
+
+        ``pattern`` as in ``rules.output_pattern``. Which of them match and which do not is returned.
+        """
+
+    def search_again(self, pattern: str, attempt_ids: Sequence[int]) -> list[SearchedOutput]:
+        """Search the outputs of these attempts, as far as they are still there."""
 
 
 class Records(Protocol):

@@ -10,6 +10,7 @@ from core.model import Key, View
 from core.queue import Queue
 from queuectl_tui.gateway.change_watch import ChangeWatch
 from queuectl_tui.gateway.detail_reader import DetailRequest
+from queuectl_tui.gateway.output_finder import OutputFinder
 from queuectl_tui.gateway.pacing import Pacing, poll_s
 from queuectl_tui.gateway.snapshot_reader import SnapshotReader
 from queuectl_tui.gateway.window import Wanted
@@ -24,7 +25,8 @@ class Reader:
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
-        self._source = SnapshotReader(queue)
+        self._finder = OutputFinder(queue, self._outputs_found)
+        self._source = SnapshotReader(queue, self._finder)
         self._changes = ChangeWatch(queue)
         self._pacing = Pacing()
         self._thread = threading.Thread(target=self._run, name="queuectl-reader", daemon=True)
@@ -56,6 +58,7 @@ class Reader:
         with self._condition:
             self._is_stopping = True
             self._condition.notify()
+        self._finder.stop()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
@@ -93,6 +96,9 @@ class Reader:
     def read_range(self, pane: Pane, start: int, length: int, on_read: Callable[[list[int]], object]) -> None:
         """Read the ids of a pane's rows; ``on_read`` gets them on the reader's thread."""
         self._request(lambda: on_read(self._queue.ids(self._source.view(pane))[start : start + length]))
+
+    def _outputs_found(self) -> None:
+        self._request(self._source.take_found)
 
     def _request(self, change: Callable[[], object], *, supersedes: bool = False) -> None:
         """Call ``change`` on the reader's thread next; with ``supersedes`` a slow read that goes on now is given up."""

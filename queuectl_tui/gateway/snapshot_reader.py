@@ -10,6 +10,7 @@ from core.model import Counts, Key, State, View
 from core.queue import Queue
 from queuectl_tui.gateway.detail_reader import DetailReader, DetailRequest
 from queuectl_tui.gateway.meter import Meter
+from queuectl_tui.gateway.output_finder import OutputFinder
 from queuectl_tui.gateway.window import Wanted, Window
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot
 
@@ -50,8 +51,9 @@ class OldestPending:
 class SnapshotReader:
     """Holds what is to be read of each list and of one job, and reads it; used by one thread, in a transaction."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Queue, finder: OutputFinder) -> None:
         self._queue = queue
+        self._finder = finder
         self._windows = {pane: Window(pane) for pane in Pane}
         self._stale_panes: set[Pane] = set()
         self._detail = DetailReader(queue)
@@ -64,7 +66,16 @@ class SnapshotReader:
     def show_view(self, pane: Pane, view: View) -> None:
         """Read another selection or order of a list, from its top."""
         self._windows[pane].set_view(view)
+        self._finder.want(pattern for window in self._windows.values() for pattern in window.patterns)
+        self._windows[pane].resolve(self._finder)
         self._stale_panes.add(pane)
+
+    def take_found(self) -> None:
+        """Read the lists again that show what was found in outputs."""
+        for pane, window in self._windows.items():
+            if window.patterns:
+                window.resolve(self._finder)
+                self._stale_panes.add(pane)
 
     def want(self, pane: Pane, wanted: Wanted) -> None:
         """Read other rows of a list."""
@@ -85,7 +96,7 @@ class SnapshotReader:
 
     def view(self, pane: Pane) -> View:
         """Return which jobs of a pane are read, in which order."""
-        return self._windows[pane].view
+        return self._windows[pane].read_view
 
     @property
     def is_stale(self) -> bool:

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from core.model import Counts, Key, Page, Row, RowCache, Sort, View
 from core.queue import Queue
+from queuectl_tui.gateway.output_finder import OutputFinder
 from queuectl_tui.snapshot import Pane, PaneData
 
 #: A query that took this long is not asked again before ten times as long has passed.
@@ -57,6 +58,9 @@ class Window:
     def __init__(self, pane: Pane) -> None:
         self.pane = pane
         self.view = View(states=pane.states)
+        #: The view as it is read: the jobs that an output was found of in place of what to look for.
+        self.read_view = self.view
+        self.searched = 1.0
         self.wanted = Wanted()
         self.data = PaneData(0, 0, (), self.view)
         self._counting = CostlyQuery()
@@ -72,9 +76,20 @@ class Window:
 
     def set_view(self, view: View) -> None:
         """Show another selection or order, from its top."""
-        self.view = view
+        self.view = self.read_view = view
+        self.searched = 1.0
         self.wanted = Wanted(0, self.wanted.length)
         self.data = PaneData(0, 0, (), view, is_counted=False)
+
+    @property
+    def patterns(self) -> list[str]:
+        """Return what is looked for in outputs."""
+        return [str(term.value) for term in self.view.terms if term.field == "output"]
+
+    def resolve(self, finder: OutputFinder) -> None:
+        """Read from now on what has been found in outputs by now."""
+        if self.patterns:
+            self.read_view, self.searched = finder.resolve(self.view)
 
     def want(self, wanted: Wanted) -> None:
         """Set the rows to read; an ``anchor`` keeps the window at that row while rows come and go above it."""
@@ -110,10 +125,10 @@ class Window:
         elif wanted.start > 0:
             start, rows = self._far(queue, wanted, self.data.total if known_total is None else known_total)
         else:
-            start, rows = 0, queue.rows(self.view, limit=wanted.length, known=self._known)
+            start, rows = 0, queue.rows(self.read_view, limit=wanted.length, known=self._known)
         total, is_counted = self._total(queue, start, rows, known_total)
         start = min(start, max(0, total - len(rows)))
-        self._keep(PaneData(total, start, tuple(rows), self.view, is_counted))
+        self._keep(PaneData(total, start, tuple(rows), self.view, is_counted, self.searched))
         if len(self._known) > KNOWN_WINDOWS * wanted.length:
             self._known = {row.job.id: self._known[row.job.id] for row in rows}
         if wanted.anchor is not None or start > 0:
@@ -134,7 +149,7 @@ class Window:
         if not self.data.is_counted and not self.data.rows and rows:
             self._is_total_old = True  # show the first rows before the rest is counted
             return start + len(rows), False
-        total, is_fresh = self._counting.ask(self.view, lambda: queue.count(self.view))
+        total, is_fresh = self._counting.ask(self.read_view, lambda: queue.count(self.read_view))
         self._is_total_old = not is_fresh
         return max(total, start + len(rows)), True
 
@@ -145,23 +160,23 @@ class Window:
         distance = length // 2 if index is None else self.data.start + index - self.wanted.start
         offset = min(max(distance, 0), length - 1)
         reach = max(offset, 1)
-        above = queue.rows(self.view, before=anchor, limit=reach, known=self._known)
-        below = queue.rows(self.view, after=above[-1].key if above else None, limit=length, known=self._known)
+        above = queue.rows(self.read_view, before=anchor, limit=reach, known=self._known)
+        below = queue.rows(self.read_view, after=above[-1].key if above else None, limit=length, known=self._known)
         rows = ((above if offset else []) + below)[:length]
         if len(above) < reach or not rows:
             return 0, (above + below)[:length]
         if index is not None and not is_changed:
             return self.data.start + index - offset, rows
         first = rows[0].key
-        start, _ = self._placing.ask((self.view, first), lambda: queue.position_of(self.view, first))
+        start, _ = self._placing.ask((self.read_view, first), lambda: queue.position_of(self.read_view, first))
         return start, rows
 
     def _far(self, queue: Queue, wanted: Wanted, total: int) -> tuple[int, list[Row]]:
         """Return rows at a position that was not read before; the last ones are read from the end."""
         if wanted.start + wanted.length >= total:
-            rows = queue.last_rows(self.view, limit=wanted.length, known=self._known)
+            rows = queue.last_rows(self.read_view, limit=wanted.length, known=self._known)
             return max(0, total - len(rows)), rows
-        key = queue.key_at(self.view, wanted.start - 1)
+        key = queue.key_at(self.read_view, wanted.start - 1)
         if key is None:
-            return 0, queue.rows(self.view, limit=wanted.length, known=self._known)
-        return wanted.start, queue.rows(self.view, after=key, limit=wanted.length, known=self._known)
+            return 0, queue.rows(self.read_view, limit=wanted.length, known=self._known)
+        return wanted.start, queue.rows(self.read_view, after=key, limit=wanted.length, known=self._known)

@@ -83,5 +83,6 @@ def list_words(data: PaneData, plain_total: int, delayed: int, filter_text: str)
     """Return what a list's title says: its count, and what is filtered or delayed."""
     if filter_text:
         found = count(data.total) + ("" if data.is_counted else "+")
-        return found, f"of {count(plain_total)} · /{clean_line(filter_text)}"
+        searched = "" if data.searched >= 1 else f" · searched {data.searched:.0%}"
+        return found, f"of {count(plain_total)} · /{clean_line(filter_text)}{searched}"
     return count(plain_total), f"· {count(delayed)} delayed" if delayed else ""

@@ -16,7 +16,7 @@ from textual.message import Message
 
 from core.clock import to_datetime
 from core.errors import DatabaseBusy, DatabaseReadOnly, DiskFull
-from core.model import Act, Counts, NewJob, Outcome, State, Term, View
+from core.model import Act, Counts, Ending, NewJob, Outcome, State, Term, View
 from core.queue import Queue
 from core.rules.filters import parse_filter
 from queuectl_tui.gateway import pacing
@@ -556,3 +556,21 @@ def test_a_comparison_is_read_again_when_an_output_grows(idle: Listener, queue: 
         idle.until(lambda: b"+second" in output())
         assert b"+++ attempt 2: running" in output()
         hand.record(claim)
+
+
+def test_a_filter_on_outputs_shows_what_was_printed(idle: Listener, queue: Queue) -> None:
+    """Also by a job that ends while the filter stands; the view is the one that was asked for."""
+    view = View((State.DEAD,), parse_filter("output:ENOSPC"))
+    with Hand(queue) as hand:
+        for _ in range(2):
+            queue.add(NewJob("true", max_attempts=1))
+        ending = Ending(Outcome.FAILED, exit_code=1, run_ms=1, output=b"enospc", output_bytes=6)
+        first = hand.claim()[0]
+        hand.step([(first, ending)])
+        idle.gateway.show_view(Pane.DLQ, view)
+        idle.until(lambda: ids(idle, Pane.DLQ) == [first.job.id])
+        idle.until(lambda: idle.last.panes[Pane.DLQ].searched == 1)
+        assert idle.last.panes[Pane.DLQ].view == view
+        second = hand.claim()[0]
+        hand.step([(second, ending)])
+        idle.until(lambda: sorted(ids(idle, Pane.DLQ)) == [first.job.id, second.job.id])

@@ -143,6 +143,7 @@ _CONDITIONS = {
     "label": "label = {0}",
     "name": "name = {0}",
     "id": "id = {0}",
+    "ids": "id IN (SELECT value FROM json_each({0}))",
     "state": "state = {0}",
     "outcome": "outcome = {0}",
     "exit": "exit_code = {0}",

@@ -163,3 +163,19 @@ def test_a_pattern_that_cannot_be_read_is_refused(queue: Queue) -> None:
     """Also of a program that makes the term itself."""
     with pytest.raises(UsageError, match="regular expression"):
         queue.ids(View((), (Term("output", "/(/"),)))
+
+
+def test_outputs_are_searched_by_pages_the_newest_first(queue: Queue, hand: Hand) -> None:
+    """Each attempt once, with what was found and whether it may print more."""
+    for output in (b"needle", b"hay", b"needle"):
+        _printed(queue, hand, output)
+    queue.enqueue("true")
+    (claim,) = hand.claim()
+    _file_of(queue, claim.attempt_id).write_bytes(b"needle")
+    first = queue.search_outputs("NEEDLE", limit=3)
+    rest = queue.search_outputs("NEEDLE", before=first[-1].attempt_id, limit=3)
+    assert [(one.job_id, one.is_open, one.is_match) for one in first + rest] == [
+        *((4, True, True), (3, False, True), (2, False, False), (1, False, True))
+    ]
+    assert queue.search_outputs("needle", after=claim.attempt_id, limit=3) == []
+    assert queue.search_outputs_again("/needle/", [claim.attempt_id, 99]) == first[:1]

@@ -12,7 +12,7 @@ import pytest
 
 from core.clock import to_datetime
 from core.execution.recovery import Recovery, strike_dead_workers
-from core.model import NewJob, Outcome, Page, Sort, State, View
+from core.model import NewJob, Outcome, Page, Sort, State, Term, View
 from core.queue import Queue
 from core.rules.filters import parse_filter
 from core.storage.sqlite import draining
@@ -182,6 +182,9 @@ def _list(queue: Queue) -> None:
     for states in ((), (State.DEAD,)):
         queue.rows(View(states, parse_filter("output:x")))
         queue.count(View(states, parse_filter("output:x")))
+        queue.rows(View(states, (Term("ids", "[1, 2]"),)))
+    queue.search_outputs("x", after=1, limit=10)
+    queue.search_outputs_again("x", [1, 2])
 
 
 def _act(queue: Queue) -> None:
@@ -266,11 +269,20 @@ def test_lists_by_id_are_read_in_the_order_of_the_table(plans: list[Plan]) -> No
 
 def test_outputs_are_searched_by_the_jobs_of_the_view(plans: list[Plan]) -> None:
     """In the order of the list, so that its first rows need not wait for the rest; attempts are found by index."""
-    searching = [plan for plan in plans if "printed(" in plan.sql]
+    searching = [plan for plan in plans if "job_id = jobs.id AND printed(" in plan.sql]
     assert len(searching) >= 4
     for plan in searching:
         (line,) = [line for line in plan.lines if "attempts" in line]
         assert line == "SEARCH attempts USING INDEX sqlite_autoindex_attempts_1 (job_id=?)"
+        assert not any("TEMP B-TREE" in line for line in plan.lines), plan
+
+
+def test_outputs_are_searched_newest_first_without_sorting(plans: list[Plan]) -> None:
+    """A page of them is a range of the table."""
+    searching = [plan for plan in plans if re.match(r"SELECT id, job_id, .*printed\(", plan.sql)]
+    assert len(searching) == 2
+    for plan in searching:
+        assert plan.lines[0].startswith("SEARCH attempts USING INTEGER PRIMARY KEY (rowid"), plan
         assert not any("TEMP B-TREE" in line for line in plan.lines), plan
 
 
