@@ -100,8 +100,6 @@ class EnqueueScreen(Dialog[NewJob | None]):
         if edit is not None:
             del self._before["name"]  # the form does not change a name: scripts may refer to it
         self._queues = queues
-        self._heading = "Enqueue a job" if edit is None else f"Edit job {edit.id}, then retry"
-        self._verb = "enqueue" if edit is None else "retry"
         self._read_now = now
         self._submit = submit
         self._submitted: NewJob | None = None
@@ -113,10 +111,15 @@ class EnqueueScreen(Dialog[NewJob | None]):
         self._command = CommandArea(self._before["command"])
         self._command_note = Static("", id="command-note", classes="note", markup=False)
         self._dialog = VerticalScroll(classes="dialog", can_focus=False)
+        self._dialog.border_title = "Enqueue a job" if edit is None else f"Edit job {edit.id}, then retry"
         self._late: Callable[[], None] | None = None
 
+    @property
+    def verb(self) -> str:
+        """The word for what the form does to the job."""
+        return "enqueue" if "name" in self._before else "retry"  # of an edit the name is no field
+
     def compose(self) -> ComposeResult:
-        self._dialog.border_title = self._heading
         with self._dialog:
             yield Static("Command", classes="caption", markup=False)
             yield self._command
@@ -124,7 +127,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
             yield from self._rows()
             yield self._refusal
             with Horizontal(classes="buttons"):
-                yield Button(self._verb.capitalize(), id="submit", variant="primary", compact=True)
+                yield Button(self.verb.capitalize(), id="submit", variant="primary", compact=True)
                 yield Button("Cancel", id="cancel", compact=True)
 
     def _rows(self) -> Iterator[FieldRow]:
@@ -183,7 +186,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
         else:
             hint = _ELSEWHERE
         self._dialog.set_class(hint is _DISCARD, "-warning")
-        self._dialog.border_subtitle = hint.format(verb=self._verb)
+        self._dialog.border_subtitle = hint.format(verb=self.verb)
 
     # --- the way out
 
