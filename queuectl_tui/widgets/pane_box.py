@@ -106,7 +106,7 @@ class PaneBox(Vertical):
         self.table.empty_text = self._empty_text(snapshot)
         self.table.show(data, now)
         if self.filter_bar.is_open and self.view.terms:
-            self.filter_bar.show_count(data.total if data.is_counted else None)
+            self.filter_bar.show_count(data.total if data.is_counted and data.searched >= 1 else None)
         self.write_title()
 
     def write_title(self) -> None:
@@ -126,6 +126,8 @@ class PaneBox(Vertical):
             self.title.set_text(text, more=more, right=right, right_style="muted" if is_plain else "accent")
 
     def _empty_text(self, snapshot: Snapshot) -> str:
+        if self.filter_text and snapshot.panes[self.pane].searched < 1:
+            return "Searching the outputs, the newest first …"
         if self.filter_text:
             return f"No match for /{clean_line(self.filter_text)}. Esc clears."
         is_read_only = self._gateway.is_read_only

@@ -13,9 +13,11 @@ from core.queue import Queue
 from core.rules.filters import parse_filter
 from queuectl_tui.gateway import output_finder
 from queuectl_tui.gateway.output_finder import OutputFinder
-from queuectl_tui.snapshot import PaneData
+from queuectl_tui.snapshot import Pane, PaneData
 from queuectl_tui.widgets.title import list_words
 from tests.storage.by_hand import Hand
+from tests.tui.harness import staged
+from tests.tui.scene import busy_snapshot
 
 NEEDLE = View((State.DEAD,), parse_filter("output:needle"))
 
@@ -114,3 +116,15 @@ def test_the_title_says_how_much_is_searched() -> None:
     data = PaneData(3, 0, (), NEEDLE, searched=0.42)
     assert list_words(data, 17, 0, "output:needle") == ("3", "of 17 · /output:needle · searched 42%")
     assert list_words(data._replace(searched=1.0), 17, 0, "output:needle")[1] == "of 17 · /output:needle"
+
+
+async def test_an_empty_list_is_called_no_match_only_when_all_is_searched() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4")
+        pane = stage.dashboard.panes.box
+        pane.set_filter("output:needle")
+        for searched, text in ((0.4, "Searching the outputs"), (1.0, "No match for /output:needle")):
+            data = PaneData(0, 0, (), pane.view, searched=searched)
+            stage.gateway.show(stage.gateway.scene._replace(panes={**stage.gateway.scene.panes, Pane.DLQ: data}))
+            await stage.pilot.pause()
+            assert pane.table.empty_text.startswith(text)
