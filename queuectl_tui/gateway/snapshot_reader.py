@@ -9,7 +9,7 @@ from core.errors import QueueError
 from core.model import Counts, Key, State, View
 from core.queue import Queue
 from queuectl_tui.gateway.detail_reader import DetailReader, DetailRequest
-from queuectl_tui.gateway.meter import Meter
+from queuectl_tui.gateway.meter import Meter, may_estimate
 from queuectl_tui.gateway.output_finder import OutputFinder
 from queuectl_tui.gateway.window import Wanted, Window
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot
@@ -140,6 +140,8 @@ class SnapshotReader:
             progress=last.progress,
         )
         self._stale_panes.clear()
+        if not may_estimate(snapshot.lanes, snapshot.is_paused, snapshot.workers):
+            snapshot = snapshot._replace(rates=snapshot.rates._replace(eta_s=None))
         return snapshot._replace(detail=self._detail.read(last.detail, snapshot))
 
     def read_parts(self, last: Snapshot) -> Snapshot:
