@@ -10,6 +10,7 @@ import pytest
 from core.model import Minute, QueueInfo, State, WorkerInfo
 from core.queue import Queue
 from queuectl_tui.gateway.meter import Meter, may_estimate
+from queuectl_tui.gateway.output_finder import OutputFinder
 from queuectl_tui.gateway.snapshot_reader import SnapshotReader
 from queuectl_tui.snapshot import Pulse, empty_snapshot
 from tests.fakes import FakeClock
@@ -89,7 +90,7 @@ def test_nothing_is_estimated_of_what_is_held(lane: QueueInfo, is_paused: bool, 
 def test_a_snapshot_has_no_estimate_while_a_queue_with_waiting_jobs_has_a_limit(tmp_path: Path) -> None:
     clock = FakeClock()
     with Queue(tmp_path / "queue.db", clock=clock) as queue, Hand(queue) as hand:
-        reader, snapshot = SnapshotReader(queue), empty_snapshot(queue.now())
+        reader, snapshot = SnapshotReader(queue, OutputFinder(queue, lambda: None)), empty_snapshot(queue.now())
         queue.enqueue_many(["true"] * 9)
         reader.read_all(snapshot, None)
         clock.advance(2)
