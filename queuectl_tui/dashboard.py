@@ -42,6 +42,7 @@ from queuectl_tui.widgets.confirm_bar import MAX_BY_KEY, ConfirmBar
 from queuectl_tui.widgets.detail import Detail
 from queuectl_tui.widgets.filter_bar import FilterBar
 from queuectl_tui.widgets.footer import Footer
+from queuectl_tui.widgets.group_table import GroupTable
 from queuectl_tui.widgets.header import Header
 from queuectl_tui.widgets.job_table import JobTable
 from queuectl_tui.widgets.output_view import OutputView
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
 TICK_S = 1.0
 #: When the rows of text and the scrollbars are made, in seconds after the start.
 HIDDEN_PARTS_S = 0.15
+#: The contexts in which the keys go to a list.
+_LISTS = ("lists", "groups")
 
 
 class StatusBars(NamedTuple):
@@ -138,7 +141,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         first = self.gateway.take()
         if is_read := first.panes[Pane.PENDING].is_counted:
             self.panes.box = self.panes.boxes[self._first_pane(first)]
-        self.panes.highlight(self.context)
+        self.panes.highlight(self.panes.context)
         self._lay_out()
         self.set_focus(self.table, scroll_visible=False)
         self.set_interval(TICK_S, self._tick)
@@ -189,12 +192,14 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
 
     @property
     def context(self) -> str:
-        """Where the keys go: ``lists``, ``output``, ``detail``, ``confirm``, or ``typing`` in a row of text."""
+        """Where the keys go: a key of ``ALIVE_TOGETHER``, or ``typing`` in a row of text."""
         focused, panes = self.focused, self.panes
         if panes.output_box.is_opening or any(box.is_opening for box in panes.boxes.values()):
             return "typing"  # what is typed is text, also while the row for it is still being made
         if focused is None or isinstance(focused, JobTable):
             return "lists"
+        if focused is self.panes.dead_box.groups:
+            return "groups"
         if focused is self.confirm_bar:
             return "confirm"
         if focused is self.output:
@@ -233,7 +238,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         is_elsewhere = "pane" in action.id
         if is_elsewhere or (action.context != "everywhere" and not self.panes.box.is_empty):
             self.panes.shown.is_pinned = False
-            if self.context == "lists":
+            if self.context in _LISTS:
                 self.panes.follow_cursor()  # what is acted on is what is shown
 
     def commands(self) -> Iterator[Command]:
@@ -270,6 +275,12 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
             toast(self, "There is no job under the cursor.", "warning")
         else:
             self.panes.go_to_detail()
+
+    def show_groups(self) -> None:
+        """Show the groups of dead jobs; keys that are typed ahead are meant for them."""
+        self.panes.show_groups()
+        if self.panes.dead_box.is_awaited:
+            self.held_keys.hold()
 
     def go_back(self) -> None:
         """Leave the zoom, then output or detail, then the program."""
@@ -350,7 +361,10 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
     def _show(self, snapshot: Snapshot) -> None:
         old, self.snapshot, now = self.snapshot, snapshot, self.gateway.now()
         is_changed = not self._has_loaded or snapshot.frame() != old.frame()
+        is_group_awaited = self.panes.dead_box.is_awaited
         self.panes.show(snapshot, now, is_changed=is_changed)
+        if is_group_awaited and (snapshot.error or not self.panes.dead_box.is_awaited):
+            self.held_keys.give_back(self.app)
         self._report_deaths(snapshot, now)
         if is_changed:
             self._show_status(now)
@@ -358,7 +372,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         if snapshot.detail is not old.detail or snapshot.detail is None or not is_as_far:
             self._show_detail(now)
         self._report_error(snapshot.error)
-        if self.panes.shown.request is None or (self.context == "lists" and self.panes.box.is_empty):
+        if self.panes.shown.request is None or (self.context in _LISTS and self.panes.box.is_empty):
             self.panes.follow_cursor()
         is_first = not self._has_loaded and snapshot.panes[Pane.PENDING].is_counted
         self._has_loaded = True
@@ -400,7 +414,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
             return  # nothing is known yet
         box = self.panes.boxes[Pane.DLQ]
         new = self._dead_job_alert.feed(snapshot.minutes)
-        if new and (self.panes.box is not box or self.context != "lists"):
+        if new and (self.panes.box is not box or self.context not in _LISTS):
             self._set_unseen(box.unseen + new)
         rows = snapshot.panes[Pane.DLQ].rows
         text = self._dead_job_alert.toast(now, rows[0].job.command if rows else "")
@@ -461,6 +475,12 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         if message.pane is self.panes.box.pane and self.context in ("lists", "typing"):
             self.panes.follow_cursor()
 
+    @on(GroupTable.CursorMoved)
+    def _follow_group(self) -> None:
+        """Show the newest job of the group under the cursor."""
+        if self.context == "groups":
+            self.panes.follow_cursor()
+
     @on(JobTable.Marked)
     def _show_marked(self, message: JobTable.Marked) -> None:
         if message.pane is self.panes.box.pane:
@@ -479,20 +499,21 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Highlight the pane that has the focus, and show its keys."""
         panes = self.panes
-        if isinstance(event.widget, JobTable):
+        if isinstance(event.widget, (JobTable, GroupTable)):
             panes.box = panes.boxes[event.widget.pane]
-            self.footer.show_marked(self.table.mark_count)
+            self.footer.show_marked(self.table.mark_count if isinstance(event.widget, JobTable) else 0)
             self.bars.strip.show(self.snapshot, panes.box.pane, self._troubles(self.gateway.now()))
-            if self.context == "lists":  # with keys typed ahead the focus may be in the output by now
+            if self.context in _LISTS:  # with keys typed ahead the focus may be in the output by now
                 panes.follow_cursor()
         context = self.context
         if context != "typing":
             self.footer.show_context(context)
-            panes.highlight(context)
+            place = "lists" if context in _LISTS else context
+            panes.highlight(place)
             if context != "confirm":
-                panes.context = context
+                panes.context = place
                 self._lay_out()
-        if panes.box.pane is Pane.DLQ and context == "lists":
+        if panes.box.pane is Pane.DLQ and context in _LISTS:
             self._remember_dead_seen()
             if panes.box.unseen:
                 self._set_unseen(0)

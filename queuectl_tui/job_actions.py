@@ -10,22 +10,28 @@ from typing import TYPE_CHECKING, NamedTuple
 from textual.screen import Screen
 
 from core.errors import InvalidTransition
-from core.model import Job, LastAct, NewJob, State, Verb, View
+from core.model import DeadGroup, Job, LastAct, NewJob, State, Term, Verb, View
 from core.rules.states import check, works_on_any
+from core.rules.units import fingerprint_text
 from core.text import clean_line
 from core.wording import count, span
 from queuectl_tui.application import Program
+from queuectl_tui.cells import clip
 from queuectl_tui.gateway.gateway import Gateway, Selected
 from queuectl_tui.held_keys import HeldKeys
 from queuectl_tui.messages import ActDone, ActRefused
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.toasts import toast
+from queuectl_tui.widgets.group_line import words_of
 from queuectl_tui.widgets.pane_box import PaneBox
 
 if TYPE_CHECKING:
     from queuectl_tui.dialogs.enqueue import EnqueueScreen
 
 _NOUNS = {Pane.PENDING: "waiting", Pane.RUNNING: "running", Pane.COMPLETED: "finished", Pane.DLQ: "dead"}
+
+#: How much of what a group died of stands in a question, in cells.
+_WORDS_CELLS = 40
 
 #: Asks a question about so many jobs, of which one is a sample, and calls back for a yes.
 Ask = Callable[[str, str, int, Callable[[], None]], None]
@@ -119,6 +125,24 @@ class JobActions:
             toast(self._screen, "D: only finished jobs can be purged; cancel these first", "warning")
         elif (targets := self._all(box, "D")) is not None:
             self._ask_about("Purge all", targets, self._gateway.purge)
+
+    def retry_group(self, group: DeadGroup | None) -> None:
+        """Replay all jobs of a group, after a question."""
+        self._ask_about_group("Replay", "r", group, self._gateway.retry)
+
+    def purge_group(self, group: DeadGroup | None) -> None:
+        """Purge all jobs of a group, after a question."""
+        self._ask_about_group("Purge", "d", group, self._gateway.purge)
+
+    def edit_group(self, group: DeadGroup | None, queues: Sequence[str]) -> None:
+        """Edit the one job of a group; a form cannot say what is to become of several."""
+        if self._is_group_refused("E", group) or group is None:
+            return
+        if group.number == 1:
+            self.edit(group.sample, queues)
+        else:
+            jobs = count(group.number, "job")
+            toast(self._screen, f"E: {jobs} died of this, a form holds one; ⏎ opens the group", "warning")
 
     def edit(self, job: Job | None, queues: Sequence[str]) -> None:
         """Change a job in a form, then retry it; the form suggests the names of ``queues``."""
@@ -214,7 +238,30 @@ class JobActions:
             return True
         return False
 
+    def _is_group_refused(self, key: str, group: DeadGroup | None) -> bool:
+        """Return whether a key cannot act on a group, and report why."""
+        if self.is_read_only(key):
+            return True
+        if group is None:
+            toast(self._screen, f"{key}: there is no group under the cursor", "warning")
+        elif group.fingerprint is None:
+            toast(self._screen, f"{key}: what these jobs died of was not read yet", "warning")
+        return group is None or group.fingerprint is None
+
     # --- ordering
+
+    def _ask_about_group(self, verb: str, key: str, group: DeadGroup | None, order: Callable[[Selected], int]) -> None:
+        """Ask about all jobs of a group, those that died of the same until the answer included."""
+        if self._is_group_refused(key, group) or group is None or group.fingerprint is None:
+            return
+        view = View((State.DEAD,), (Term("group", fingerprint_text(group.fingerprint)),))
+        jobs = "1 dead job" if group.number == 1 else f"{count(group.number)} dead jobs"
+        question = f"{verb} {jobs} of {clip(words_of(group), _WORDS_CELLS)}?"
+
+        def act() -> None:
+            order(view)
+
+        self._ask(question, clean_line(group.sample.command), group.number, act)
 
     def _ask_about(self, verb: str, targets: Targets, order: Callable[[Selected], int]) -> None:
         number = targets.number

@@ -38,6 +38,7 @@ CONTEXTS: Mapping[str, str] = {
     "everywhere": "Everywhere",
     "lists": "Lists",
     "jobs": "Jobs (the marked ones, else the one under the cursor)",
+    "groups": "Groups of dead jobs",
     "output": "Output",
     "detail": "Detail",
     "confirm": "Confirmation",
@@ -46,6 +47,7 @@ CONTEXTS: Mapping[str, str] = {
 #: Which contexts are alive together; no key may mean two things in one of these sets.
 ALIVE_TOGETHER: Mapping[str, tuple[str, ...]] = {
     "lists": ("everywhere", "lists", "jobs"),
+    "groups": ("everywhere", "groups"),
     "output": ("everywhere", "output", "jobs"),
     "detail": ("everywhere", "detail", "jobs"),
     "confirm": ("confirm",),
@@ -135,7 +137,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("mark_all", ("ctrl+a",), "lists", "", "Mark all jobs of the pane that match its filter.",
            lambda screen: screen.table.mark_all()),
     Action("clear", ("escape",), "lists", "", "Clear the filter, then the marks.",
-           lambda screen: screen.panes.box.clear_filter() or screen.table.clear_marks()),
+           lambda screen: (
+               screen.panes.leave_group() or screen.panes.box.clear_filter() or screen.table.clear_marks()
+           )),
+    Action("groups", ("t",), "lists", "group", "Group the dead jobs by what they died of.",
+           lambda screen: screen.show_groups()),
     Action("sort", ("s",), "lists", "", "Sort by the next order: default, id, command, duration, cpu, memory.",
            lambda screen: screen.panes.box.sort_by_next()),
     Action("reverse", ("S",), "lists", "", "Reverse the order.", lambda screen: screen.panes.box.reverse()),
@@ -143,6 +149,30 @@ ACTIONS: tuple[Action, ...] = (
            lambda screen: screen.choose_columns()),
     Action("copy", ("y",), "lists", "", "Copy the id, the command, the output or the command line that does the same.",
            lambda screen: screen.copy_job()),
+    # groups
+    Action("open_group", ("enter",), "groups", "open", "Show the jobs of the group.",
+           lambda screen: screen.panes.open_group()),
+    Action("retry_group", ("r", "R"), "groups", "retry", "Replay all jobs of the group.",
+           lambda screen: screen.jobs.retry_group(screen.panes.dead_box.groups.cursor_group)),
+    Action("purge_group", ("d", "D"), "groups", "purge", "Purge all jobs of the group; can be undone.",
+           lambda screen: screen.jobs.purge_group(screen.panes.dead_box.groups.cursor_group)),
+    Action("edit_group", ("E",), "groups", "", "Edit the job of a group of one, then retry it.",
+           lambda screen: screen.jobs.edit_group(screen.panes.dead_box.groups.cursor_group, screen.queue_names())),
+    Action("group_output", ("l", "right"), "groups", "output", "Go to the output of the newest job of the group.",
+           lambda screen: screen.panes.go_to_output()),
+    Action("leave_groups", ("t", "escape"), "groups", "list", "Show the list of dead jobs again.",
+           lambda screen: screen.panes.leave_groups()),
+    Action("group_down", ("j", "down"), "groups", "", "Move down.",
+           lambda screen: screen.panes.dead_box.groups.move(1)),
+    Action("group_up", ("k", "up"), "groups", "", "Move up.", lambda screen: screen.panes.dead_box.groups.move(-1)),
+    Action("group_top", ("g", "home"), "groups", "", "Go to the largest group.",
+           lambda screen: screen.panes.dead_box.groups.home()),
+    Action("group_bottom", ("G", "end"), "groups", "", "Go to the smallest group.",
+           lambda screen: screen.panes.dead_box.groups.end()),
+    Action("group_page_down", ("pagedown", "ctrl+d"), "groups", "", "Move down one page.",
+           lambda screen: screen.panes.dead_box.groups.page(1)),
+    Action("group_page_up", ("pageup", "ctrl+u"), "groups", "", "Move up one page.",
+           lambda screen: screen.panes.dead_box.groups.page(-1)),
     # output
     Action("follow", ("f",), "output", "follow", "Follow the end of the output, or stop following.",
            lambda screen: screen.output.toggle_follow()),
@@ -294,9 +324,9 @@ def alive(actions: Iterable[Action], context: str) -> list[Action]:
 def footer_actions(actions: Iterable[Action], context: str) -> list[Action]:
     """Return the actions that the footer names in a context, the most useful first, the help last.
 
-    In output and detail those come first that only work there.
+    In groups, output and detail those come first that only work there.
     """
     named = [action for action in alive(actions, context) if action.short]
-    if context in ("output", "detail"):
+    if context in ("groups", "output", "detail"):
         named.sort(key=lambda action: (action.id == "help", action.context != context))
     return named

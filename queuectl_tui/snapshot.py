@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from core.errors import QueueError
-from core.model import Attempt, Counts, Event, Job, Minute, QueueInfo, Row, State, View, Waiting, WorkerInfo
+from core.model import Attempt, Counts, DeadGroup, Event, Job, Minute, QueueInfo, Row, State, View, Waiting, WorkerInfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ class Snapshot(NamedTuple):
     ``error`` is what went wrong when it was read; the rest is then the last good data. ``write_error`` is what a write
     would meet. ``next_due_at`` is when the next of the delayed jobs becomes due. ``progress`` has by id what is known
     of the running jobs that are shown, at most a second old.
+    ``groups`` are those of the dead jobs, the largest first; ``None`` while they are not shown.
     """
 
     taken_at: datetime
@@ -142,6 +143,7 @@ class Snapshot(NamedTuple):
     own_worker_id: int | None = None
     next_due_at: datetime | None = None
     progress: Mapping[int, RunProgress] = MappingProxyType({})
+    groups: tuple[DeadGroup, ...] | None = None
 
     def frame(self) -> tuple[object, ...]:
         """Return all but the lists and the detail: while it stays equal, only time moves what stands around them."""

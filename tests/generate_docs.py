@@ -62,6 +62,7 @@ def screenshots() -> str:
     """Return the pictures other than the first, those that are there."""
     wanted = {
         "dlq": "The dead letter queue",
+        "groups": "The dead jobs by what they died of",
         "detail": "The detail of a job",
         "enqueue": "The enqueue form",
         "help": "Help",

@@ -22,6 +22,14 @@ from queuectl_tui.snapshot import Pane, Snapshot
 __all__ = ["DetailRequest", "Gateway", "Selected", "Wanted"]
 
 
+class _Yielded(Exception):
+    """The reading of last words stopped between two parts, for another write; ``done`` were read and kept."""
+
+    def __init__(self, done: int) -> None:
+        super().__init__(done)
+        self.done = done
+
+
 class Gateway:
     """Joins the reader, the writer and the worker of one database for one dashboard.
 
@@ -114,6 +122,10 @@ class Gateway:
         """Show this job's detail and output."""
         self._reader.show_detail(request)
 
+    def show_groups(self, is_shown: bool) -> None:
+        """Read the groups of dead jobs from now on, or no longer."""
+        self._reader.show_groups(is_shown)
+
     def read_range(self, pane: Pane, start: int, length: int) -> None:
         """Read the ids of rows that are not loaded; ``RangeRead`` brings them."""
         self._reader.read_range(pane, start, length, lambda ids: self._post(RangeRead(pane, start, ids)))
@@ -148,6 +160,22 @@ class Gateway:
     def edit(self, job_id: int, fields: dict[str, Any], *, then_retry: bool) -> int:
         """Change a job's settings and, if asked, try it again; return the ticket as ``enqueue`` does."""
         return self._act("edit", lambda _: self._queue.edit(job_id, then_retry=then_retry, **fields))
+
+    def read_last_words(self, total: int) -> None:
+        """Read what ``total`` dead jobs died of whose last words are not known; other writes go first."""
+
+        def read(progress: Progress) -> None:
+            def report(done: int, _: int) -> None:
+                progress(done, total)
+                if self._writer.is_awaited:
+                    raise _Yielded(done)
+
+            try:
+                self._queue.read_last_words(progress=report)
+            except _Yielded as yielded:
+                self.read_last_words(max(0, total - yielded.done))
+
+        self._writer.submit(Write("read outputs", read))
 
     def offer_undo(self) -> None:
         """Read which act an undo would undo, also one of another process; ``UndoOffered`` brings it."""

@@ -6,12 +6,12 @@ import time
 from datetime import datetime
 
 from core.errors import QueueError
-from core.model import Counts, Key, State, View
+from core.model import Counts, DeadGroup, Key, State, View
 from core.queue import Queue
 from queuectl_tui.gateway.detail_reader import DetailReader, DetailRequest
 from queuectl_tui.gateway.meter import Meter, may_estimate
 from queuectl_tui.gateway.output_finder import OutputFinder
-from queuectl_tui.gateway.window import Wanted, Window
+from queuectl_tui.gateway.window import CostlyQuery, Wanted, Window
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot
 
 TYPE_CHECKING = False
@@ -48,6 +48,37 @@ class OldestPending:
         return self._at
 
 
+class GroupsReader:
+    """Reads the groups of dead jobs while they are shown, no more often than they can be afforded."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._query = CostlyQuery()
+        self._groups: tuple[DeadGroup, ...] | None = None
+        self._is_old = False
+        self.is_shown = self.is_stale = False
+
+    def show(self, is_shown: bool) -> None:
+        """Read them from now on, or no longer."""
+        self.is_shown = self.is_stale = is_shown
+        self._groups, self._is_old, self._query = None, False, CostlyQuery()
+
+    @property
+    def is_due(self) -> bool:
+        """Return whether they are not the newest and may be read again."""
+        return self._is_old and self._query.may_ask
+
+    def read(self) -> tuple[DeadGroup, ...] | None:
+        """Return them, the same object while they are the same; ``None`` while they are not shown."""
+        if not self.is_shown:
+            return None
+        found, is_fresh = self._query.ask("groups", lambda: tuple(self._queue.dead_groups()))
+        self._is_old, self.is_stale = not is_fresh, False
+        if found != self._groups:
+            self._groups = found
+        return self._groups
+
+
 class SnapshotReader:
     """Holds what is to be read of each list and of one job, and reads it; used by one thread, in a transaction."""
 
@@ -57,6 +88,7 @@ class SnapshotReader:
         self._windows = {pane: Window(pane) for pane in Pane}
         self._stale_panes: set[Pane] = set()
         self._detail = DetailReader(queue)
+        self._groups = GroupsReader(queue)
         self._meter = Meter()
         self._oldest = OldestPending(queue)
         self._progress: ProgressReader | None = None
@@ -94,24 +126,28 @@ class SnapshotReader:
         """Read the detail of this job."""
         self._detail.show(request)
 
+    def show_groups(self, is_shown: bool) -> None:
+        """Read the groups of dead jobs from now on, or no longer."""
+        self._groups.show(is_shown)
+
     def view(self, pane: Pane) -> View:
         """Return which jobs of a pane are read, in which order."""
         return self._windows[pane].read_view
 
     @property
     def is_stale(self) -> bool:
-        """Return whether a list or a detail was requested and not read yet."""
-        return bool(self._stale_panes) or self._detail.is_stale
+        """Return whether a list, a detail or the groups were requested and not read yet."""
+        return bool(self._stale_panes) or self._detail.is_stale or self._groups.is_stale
 
     @property
     def is_count_due(self) -> bool:
-        """Return whether the total of a filtered list is old and may be counted again."""
-        return any(window.is_count_due for window in self._windows.values())
+        """Return whether the total of a filtered list, or the groups, are old and may be read again."""
+        return self._groups.is_due or any(window.is_count_due for window in self._windows.values())
 
     def forget_requests(self) -> None:
         """Drop all requests: after an error everything is read again."""
         self._stale_panes.clear()
-        self._detail.is_stale = False
+        self._detail.is_stale = self._groups.is_stale = False
 
     # --- reading
 
@@ -138,6 +174,7 @@ class SnapshotReader:
             next_due_at=next_due_at,
             write_error=write_error,
             progress=last.progress,
+            groups=self._groups.read(),
         )
         self._stale_panes.clear()
         if not may_estimate(snapshot.lanes, snapshot.is_paused, snapshot.workers):
@@ -151,7 +188,8 @@ class SnapshotReader:
             panes[pane] = self._watched(self._windows[pane].read(self._queue, last.counts, is_changed=False))
         self._stale_panes.clear()
         detail = self._detail.read(last.detail) if self._detail.is_stale else last.detail
-        return last._replace(panes=panes, detail=detail)
+        groups = self._groups.read() if self._groups.is_stale or not self._groups.is_shown else last.groups
+        return last._replace(panes=panes, detail=detail, groups=groups)
 
     def read_progress(self, last: Snapshot) -> Snapshot:
         """Return ``last`` with the progress of its running jobs, itself when that is the same or under a second old."""

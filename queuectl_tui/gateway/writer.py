@@ -51,6 +51,11 @@ class Writer:
         self._writes.put((ticket, write))
         return ticket
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether another write, or the end, waits for the one that is performed now."""
+        return not self._writes.empty()
+
     def stop(self, timeout_s: float = 5.0) -> None:
         """Perform the writes that were submitted, and end the thread."""
         self._writes.put(None)

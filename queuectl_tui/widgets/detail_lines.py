@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from core.model import Attempt, Event, Job, Outcome, Phase, State, Waiting
 from core.rules.job_fields import FIELDS, JobField
-from core.rules.units import format_duration
+from core.rules.units import fingerprint_text, format_duration
 from core.text import clean_line, clean_lines
 from core.wording import (
     ago,
@@ -41,6 +41,8 @@ Line = tuple[Part, ...]
 LABEL_CELLS = 11
 _WIDE = 72
 _BAR_CELLS = 30
+#: With less room behind the other columns of the attempts their last words stand only below the list.
+_LEAST_WORDS = 24
 #: More is not laid out: an inspector is for a look, and each look is made anew.
 ATTEMPTS_MAX = 500
 _VALUE_LINES_MAX = 500
@@ -75,7 +77,8 @@ def overview(facts: Facts, now: datetime, width: int, *, is_ascii: bool = False)
     lines = [*_state(job, now, width, signs), *_reason(facts, now, width), *_progress(facts, now, width, signs)]
     lines += _field("Command", clean_lines(job.command), width)
     short: list[tuple[str, str]] = [("Queue", job.queue), ("Priority", str(job.priority))]
-    short += [(name, value) for name, value in (("Name", job.name), ("Label", job.label)) if value]
+    group = fingerprint_text(job.fingerprint) if job.state is State.DEAD and job.fingerprint is not None else ""
+    short += [(name, value) for name, value in (("Name", job.name), ("Label", job.label), ("Group", group)) if value]
     lines += _pairs(short, width)
     lines += _field("Directory", job.cwd, width)
     lines += _times(job, now, width)
@@ -90,6 +93,9 @@ def attempts(facts: Facts, now: datetime, width: int, chosen: int | None, *, is_
     number_cells = max(2, len(str(shown[0].number)))
     is_used_known = any(attempt.cpu_s is not None for attempt in shown)
     columns = _attempt_columns(width - 2 - number_cells - 1, is_used_known)
+    room = width - 2 - number_cells - 1 - sum(cells for _, cells in columns)
+    if room >= _LEAST_WORDS and any(attempt.last_line for attempt in shown):
+        columns.append(("last words", room))
     signs = ASCII if is_ascii else UNICODE
     heading = " " * 2 + pad_left("#", number_cells) + " " + "".join(_cell(name, name, cells) for name, cells in columns)
     lines: list[Line] = [((heading.rstrip(), "muted"),)]
@@ -105,11 +111,13 @@ def attempts(facts: Facts, now: datetime, width: int, chosen: int | None, *, is_
 
 
 def attempt_errors(facts: Facts, chosen: int | None, width: int) -> list[Line]:
-    """Return the error that the chosen attempt ended with, below the list."""
+    """Return the error that the chosen attempt ended with and its last words, below the list."""
     attempt = next((attempt for attempt in facts.attempts if attempt.number == chosen), None)
-    if attempt is None or not attempt.error:
+    if attempt is None:
         return []
-    return [(("", ""),), *_field(f"Attempt {attempt.number}", attempt.error, width, "dead")]
+    lines = _field(f"Attempt {attempt.number}", attempt.error, width, "dead") if attempt.error else []
+    lines += _last_words(attempt, width)
+    return [(("", ""),), *lines] if lines else []
 
 
 def history(facts: Facts, now: datetime, width: int) -> list[Line]:
@@ -173,12 +181,13 @@ def _reason(facts: Facts, now: datetime, width: int) -> list[Line]:
     job = facts.job
     if job.state is State.PENDING:
         lines = _field("Because", facts.waiting.reason, width, "strong") if facts.waiting is not None else []
-        return lines + (_field("Last end", ending(job), width) if job.last_outcome is not None else [])
+        return lines + (_field("Last end", ending(job), width) + _last_words(job, width) if job.last_outcome else [])
     if job.unwatched is not None:
         return _field("Because", job.unwatched.reason, width, "strong")
     if job.last_outcome is None:
         return []
     lines = _field("Ended with", ending(job), width, "" if job.state is State.COMPLETED else "dead")
+    lines += _last_words(job, width)
     used = used_words(job.cpu_s, job.max_rss_bytes)
     return lines + _field("Used", used, width) if used else lines
 
@@ -200,6 +209,14 @@ def _progress(facts: Facts, now: datetime, width: int, signs: Glyphs) -> list[Li
         left = time_left(told.usual_s, (now - job.started_at).total_seconds())
         lines += _field("Estimate", f"{left}; {duration(told.usual_s)} is the median of {told.runs} runs", width)
     return lines
+
+
+def _last_words(job: Job | Attempt, width: int) -> list[Line]:
+    """Return the line of its output that says why a job's newest attempt, or an attempt, did not succeed."""
+    outcome = job.last_outcome if isinstance(job, Job) else job.outcome
+    if not job.last_line or outcome is Outcome.SUCCEEDED:
+        return []
+    return _field("Last words", job.last_line, width, "dead")
 
 
 def ending(job: Job) -> str:
@@ -340,6 +357,7 @@ def _attempt_cells(attempt: Attempt, job: Job, now: datetime, signs: Glyphs) -> 
         "output": (size(attempt.output_bytes) if attempt.output_bytes is not None else "", "muted"),
         "cpu": (duration(attempt.cpu_s) if attempt.cpu_s is not None else "", "muted"),
         "memory": (size(attempt.max_rss_bytes) if attempt.max_rss_bytes is not None else "", "muted"),
+        "last words": (clean_line(attempt.last_line or ""), "" if attempt.outcome is Outcome.SUCCEEDED else style),
     }
 
 

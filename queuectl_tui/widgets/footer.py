@@ -65,7 +65,7 @@ class Footer(Bar):
         left = [Part(" ")]
         if self._progress is not None:
             verb, done, total = self._progress
-            share = done / total if total else 0.0
+            share = min(1.0, done / total) if total else 0.0
             left.append(Part(f"{verb} {count(done)}/{count(total)} {share:.0%}", "accent"))
             left.append(Part(" │ ", "muted"))
         elif self._marked:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.widget import Widget
 
 from core.errors import UsageError
-from core.model import Sort, State, Term, View
+from core.model import Job, Sort, State, Term, View
 from core.rules.filters import parse_filter
 from core.text import clean_line
 from core.wording import count
@@ -70,6 +71,20 @@ class PaneBox(Vertical):
             self.mount(self.filter_bar, after=self.title)
 
     # --- what it shows
+
+    @property
+    def focus_target(self) -> Widget:
+        """The widget that the keys of this pane go to."""
+        return self.table
+
+    @property
+    def cursor_job(self) -> Job | None:
+        """The job under the cursor."""
+        return self.table.cursor_job
+
+    def tick(self, now: datetime) -> None:
+        """Repaint the ages and countdowns that have changed."""
+        self.table.tick(now)
 
     def is_showing(self, snapshot: Snapshot) -> bool:
         """Return whether the rows of a snapshot are shown already; never while a filter is typed."""

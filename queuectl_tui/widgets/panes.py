@@ -12,6 +12,7 @@ from textual.widget import Widget
 from queuectl_tui.layout import arranged, has_headings, mode_of
 from queuectl_tui.snapshot import Pane, Snapshot
 from queuectl_tui.toasts import toast
+from queuectl_tui.widgets.dead_box import DeadBox
 from queuectl_tui.widgets.detail import Detail
 from queuectl_tui.widgets.detail_box import DetailBox
 from queuectl_tui.widgets.job_table import JobTable
@@ -37,7 +38,10 @@ class Panes(Container):
 
     def __init__(self, gateway: Gateway, *, is_ascii: bool = False) -> None:
         super().__init__(id="body")
-        self.boxes = {pane: PaneBox(pane, gateway, is_ascii=is_ascii) for pane in Pane}
+        self.dead_box = DeadBox(gateway, is_ascii=is_ascii)
+        self.boxes: dict[Pane, PaneBox] = {
+            pane: self.dead_box if pane is Pane.DLQ else PaneBox(pane, gateway, is_ascii=is_ascii) for pane in Pane
+        }
         self.box: PaneBox = self.boxes[Pane.PENDING]
         self.detail_box = DetailBox(is_ascii=is_ascii)
         self.output_box = OutputBox(is_ascii=is_ascii)
@@ -86,13 +90,13 @@ class Panes(Container):
     def tick(self, now: datetime) -> None:
         """Repaint the ages and countdowns that have changed."""
         for box in self.boxes.values():
-            box.table.tick(now)
+            box.tick(now)
         self.output_box.tick(now)
         self.detail_box.detail.tick(now.astimezone())
 
     def follow_cursor(self) -> None:
         """Show the job under the cursor, unless another is pinned."""
-        self.shown.follow(self.box.table.cursor_job, is_list_empty=self.box.is_empty)
+        self.shown.follow(self.box.cursor_job, is_list_empty=self.box.is_empty)
 
     # --- which has the focus
 
@@ -100,7 +104,7 @@ class Panes(Container):
         """Put the focus into a list."""
         self.box = self.boxes[pane]
         self.follow_cursor()
-        self._go(self.box.table, "lists")
+        self._go(self.box.focus_target, "lists")
 
     def go_to_list(self) -> None:
         """Put the focus back into the list that had it last."""
@@ -136,6 +140,37 @@ class Panes(Container):
             self.go_to_detail()
         else:
             self.go_to_pane(Pane(digit))
+
+    def show_groups(self) -> None:
+        """Show the groups of dead jobs in place of their list; from an open group, go back to them."""
+        if self.box is not self.dead_box:
+            toast(self, "t: only dead jobs are grouped; 4 goes to them", "warning")
+        elif not self.leave_group():
+            self.dead_box.show_groups()
+            self.go_to_list()
+
+    def leave_groups(self) -> None:
+        """Show the list of dead jobs in place of their groups."""
+        self.dead_box.show_list()
+        self.go_to_list()
+
+    def open_group(self) -> None:
+        """Show the jobs of the group under the cursor."""
+        group = self.dead_box.groups.cursor_group
+        if group is None:
+            toast(self, "There is no group under the cursor.", "warning")
+        elif group.fingerprint is None:
+            toast(self, "What these jobs died of was not read yet.", "warning")
+        else:
+            self.dead_box.open_group()
+            self.go_to_list()
+
+    def leave_group(self) -> bool:
+        """Go back to the groups from the one that is open; return whether one was."""
+        has_left = self.box is self.dead_box and self.dead_box.leave_group()
+        if has_left:
+            self.go_to_list()
+        return has_left
 
     def step_attempt(self, step: int) -> None:
         """Show the output of an attempt so many later, or earlier when negative."""
@@ -184,6 +219,10 @@ class Panes(Container):
         self.detail_box.title.highlight(is_here=context == "detail", is_current=False)
 
     # --- messages of the widgets
+
+    def on_group_table_opened(self) -> None:
+        """Show the jobs of a group that was double-clicked."""
+        self.open_group()
 
     def on_job_table_opened(self, message: JobTable.Opened) -> None:
         """Show the detail of a job that was double-clicked."""

@@ -87,7 +87,7 @@ def test_the_dashboards_file_remaps_what_it_names(tmp_path: Path) -> None:
     path.write_text(block_after("this file"))
     loaded = preferences.load(str(path))
     assert set(json.loads(path.read_text())) <= set(preferences.Preferences._fields)
-    assert {action.id: action.keys for action in keymap.remapped(loaded.keys)}["retry"] == ("t",)
+    assert {action.id: action.keys for action in keymap.remapped(loaded.keys)}["retry"] == ("x",)
 
 
 def test_every_file_that_the_text_links_to_exists() -> None:

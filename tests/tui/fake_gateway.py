@@ -13,7 +13,7 @@ from queuectl_tui.gateway.gateway import DetailRequest, Gateway, Selected, Wante
 from queuectl_tui.gateway.host import Leaving
 from queuectl_tui.messages import ActDone, ActRefused, RangeRead, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot
-from tests.tui.scene import MAKERS, NOW, compared, detail_of, rows
+from tests.tui.scene import MAKERS, NOW, compared, dead_groups, detail_of, rows
 
 
 class FakeHost:
@@ -118,6 +118,13 @@ class FakeGateway(Gateway):
                     detail = detail._replace(number=request.number or detail.number)
                     self.show(self.scene._replace(detail=compared(detail) if request.is_compared else detail))
                     return
+
+    def show_groups(self, is_shown: bool) -> None:
+        self.asked.append(("groups", is_shown))
+        self.show(self.scene._replace(groups=dead_groups() if is_shown else None))
+
+    def read_last_words(self, total: int) -> None:
+        self.asked.append(("read_last_words", total))
 
     def read_range(self, pane: Pane, start: int, length: int) -> None:
         self._tell(RangeRead(pane, start, [MAKERS[pane](index).id for index in range(start, start + length)]))

@@ -64,6 +64,7 @@ MOMENTS: Mapping[str, Moment] = {
     "busy": Moment(busy_snapshot),
     "filtered": Moment(busy_snapshot, ("3", "/", "'restic'")),
     "marked": Moment(busy_snapshot, ("4", "space", "space", "j", "v", "j", "j")),
+    "groups": Moment(busy_snapshot, ("4", "t", "j")),
     "confirm": Moment(busy_snapshot, ("4", "space", "space", "space", "d")),
     "help": Moment(busy_snapshot, ("?",)),
     "columns": Moment(busy_snapshot, ("4", "|", "j", "space", "J")),
@@ -77,6 +78,7 @@ MOMENTS: Mapping[str, Moment] = {
 PICTURES: Mapping[str, Moment] = {
     "busy": Moment(busy_snapshot, ("2", "j")),
     "dlq": Moment(busy_snapshot, ("4", "j")),
+    "groups": Moment(busy_snapshot, ("4", "t")),
     "detail": Moment(busy_snapshot, ("4", "enter", "]")),
     "enqueue": Moment(busy_snapshot, ("e", "'ffmpeg -i holiday.mov -crf 23 holiday.mp4'")),
     "help": Moment(busy_snapshot, ("?",)),

@@ -10,6 +10,7 @@ from typing import Any
 from core.model import (
     Attempt,
     Counts,
+    DeadGroup,
     Event,
     Job,
     Minute,
@@ -157,6 +158,26 @@ def dead(index: int) -> Job:
     )
 
 
+def dead_groups() -> tuple[DeadGroup, ...]:
+    """Return the groups that the dead jobs of a busy queue make, the largest first."""
+    causes = (
+        (0, 9, 3, ("default",), "ConnectionError: [Errno 111] Connection refused"),
+        (2, 5, 120, ("media",), "Segmentation fault (core dumped)"),
+        (1, 2, 26, ("backup", "default"), None),
+        (3, 1, 0, ("default",), "curl: (7) Failed to connect to example.test port 443"),
+    )
+    groups = []
+    for number, (index, jobs, minutes, queues, line) in enumerate(causes):
+        job = dead(index)._replace(last_line=line, fingerprint=0x9F86D081884C7D65 + number - (1 << 64))
+        if index == 0:
+            job = job._replace(command="python etl.py --day 2026-01-26", queue="default")
+        hours = [0] * 24
+        hours[-1], hours[-1 - 3 * number] = 1, jobs - 1 or 1
+        first = job.since - timedelta(minutes=minutes)
+        groups.append(DeadGroup(job.fingerprint, jobs, first, job.since, queues, tuple(hours), job))
+    return tuple(groups)
+
+
 MAKERS: dict[Pane, JobMaker] = {
     Pane.PENDING: pending,
     Pane.RUNNING: running,
@@ -285,6 +306,7 @@ def detail_of(job: Job) -> JobDetail:
             error=None,
             output_bytes=len(data) if ended else None,
             stop_requested=None,
+            last_line=job.last_line if ended else None,
         )
         for number in range(1, job.attempts + 1)
     )
