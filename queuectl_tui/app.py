@@ -29,7 +29,7 @@ from queuectl_tui.gateway.gateway import Gateway
 from queuectl_tui.gateway.host import Leaving
 from queuectl_tui.keymap import Action, Keymap
 from queuectl_tui.message_log import LoggedMessage, MessageLog
-from queuectl_tui.preferences import Preferences, save
+from queuectl_tui.preferences import FilterMemory, Preferences, save
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.terminal_driver import PatientDriver, TerminalStarted
 from queuectl_tui.terminal_watch import TerminalWatch
@@ -83,6 +83,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
         self.preferences = preferences
         self._preferences_path = preferences_path
         self._is_demo = is_demo
+        self.filters = FilterMemory(lambda: self.preferences, self._remember)
         self._message_log = MessageLog()
         self._live_toasts = LiveToasts()
         self._leaving: Leaving | None = None

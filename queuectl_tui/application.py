@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from queuectl_tui.preferences import FilterMemory
 from queuectl_tui.snapshot import Pane
 
 
@@ -47,6 +48,10 @@ class Program(Protocol):
 
     def remember_dead_seen(self, until: datetime) -> None:
         """Remember when the newest dead job that was looked at died."""
+
+    @property
+    def filters(self) -> FilterMemory:
+        """The filters that were kept before."""
 
     def show_unseen(self, count: int) -> None:
         """Show in the title of the terminal's window how many jobs died unseen; 0 takes it back."""

@@ -46,6 +46,7 @@ from queuectl_tui.widgets.group_table import GroupTable
 from queuectl_tui.widgets.header import Header
 from queuectl_tui.widgets.job_table import JobTable
 from queuectl_tui.widgets.output_view import OutputView
+from queuectl_tui.widgets.pane_box import PaneBox
 from queuectl_tui.widgets.panes import Panes
 from queuectl_tui.widgets.strip_bar import StripBar
 from queuectl_tui.widgets.throughput import Throughput
@@ -341,6 +342,16 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         from queuectl_tui.dialogs.column_choice import choose_columns
 
         choose_columns(self.app, self.program, self.panes.box)
+
+    def name_filter(self) -> None:
+        """Ask for a name of the current list's filter, and save it."""
+        from queuectl_tui.dialogs.filter_name import ask_filter_name
+
+        ask_filter_name(self.app, self.program, self.panes.box.filter_text)
+
+    @on(PaneBox.FilterKept)
+    def _remember_filter(self, message: PaneBox.FilterKept) -> None:
+        self.program.filters.remember(message.text)
 
     def show_toast(self, toast: Toast | None) -> None:
         """Show a toast at the right of the footer, where it covers keys at the most."""

@@ -117,7 +117,9 @@ ACTIONS: tuple[Action, ...] = (
     # lists
     Action("filter", ("/",), "lists", "filter",
            "Filter the pane: words match the command; queue:media exit:1 >5m !not.",
-           lambda screen: screen.panes.box.open_filter()),
+           lambda screen: screen.panes.box.open_filter(screen.program.filters.past())),
+    Action("name_filter", ("&",), "lists", "", "Save the filter of the pane by a name; ↑ in a filter brings back.",
+           lambda screen: screen.name_filter()),
     Action("open", ("enter",), "lists", "detail", "Show the detail of the job under the cursor.",
            lambda screen: screen.open_detail()),
     Action("show_output", ("l", "right"), "lists", "output", "Go to the output of the job under the cursor.",

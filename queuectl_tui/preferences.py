@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from core.user_directories import user_directory
+
+#: How many filters are remembered without a name.
+MAX_FILTERS = 30
+
+
+class PastFilter(NamedTuple):
+    """A filter that was kept before, with its name if it has one."""
+
+    text: str
+    name: str = ""
 
 
 class Preferences(NamedTuple):
@@ -17,7 +27,8 @@ class Preferences(NamedTuple):
     ``keys`` remaps actions: id -> keys with spaces between them. ``columns`` holds the columns that were chosen for a
     pane: ``pending``, ``running``, ``completed`` or ``dlq`` -> their names in order, with commas between them.
     ``first_pane`` is the pane to start in; ``None`` is the one where something needs a person. ``dead_seen`` holds,
-    for a database's path, when the newest dead job that was looked at died.
+    for a database's path, when the newest dead job that was looked at died. ``recent_filters`` are the last filters
+    that were kept, the newest first; ``saved_filters`` are those with a name: name -> text.
     """
 
     theme: str | None = None
@@ -28,6 +39,8 @@ class Preferences(NamedTuple):
     columns: Mapping[str, str] = MappingProxyType({})
     first_pane: str | None = None
     dead_seen: Mapping[str, str] = MappingProxyType({})
+    recent_filters: Sequence[str] = ()
+    saved_filters: Mapping[str, str] = MappingProxyType({})
 
 
 class PreferencesError(ValueError):
@@ -57,7 +70,7 @@ def load(path: str) -> Preferences:
 
 
 #: The fields that are tables of texts.
-_TABLES = ("keys", "columns", "dead_seen")
+_TABLES = ("keys", "columns", "dead_seen", "saved_filters")
 
 
 def _wrong_field(preferences: Preferences) -> str | None:
@@ -69,11 +82,15 @@ def _wrong_field(preferences: Preferences) -> str | None:
     for name, value in zip(("is_ascii", "has_bell"), switches, strict=True):
         if not isinstance(value, bool):
             return name
-    tables: tuple[Any, ...] = (preferences.keys, preferences.columns, preferences.dead_seen)
+    tables: tuple[Any, ...] = (
+        *(preferences.keys, preferences.columns, preferences.dead_seen, preferences.saved_filters),
+    )
     for name, table in zip(_TABLES, tables, strict=True):
         if not (isinstance(table, Mapping) and all(isinstance(value, str) for value in table.values())):
             return name
-    return None
+    recent: Any = preferences.recent_filters
+    is_list = isinstance(recent, (list, tuple)) and all(isinstance(text, str) for text in recent)
+    return None if is_list else "recent_filters"
 
 
 def save(path: str, preferences: Preferences) -> None:
@@ -88,3 +105,30 @@ def save(path: str, preferences: Preferences) -> None:
         os.replace(temporary, path)
     except OSError:
         return
+
+
+class FilterMemory:
+    """The filters that were kept, in the preferences that ``read`` returns and ``write`` replaces."""
+
+    def __init__(self, read: Callable[[], Preferences], write: Callable[[Preferences], None]) -> None:
+        self._read = read
+        self._write = write
+
+    def past(self) -> list[PastFilter]:
+        """Return the last filters that were kept, the newest first, then those with a name."""
+        preferences = self._read()
+        named = [PastFilter(text, name) for name, text in sorted(preferences.saved_filters.items())]
+        return [*(PastFilter(text) for text in preferences.recent_filters), *named]
+
+    def remember(self, text: str) -> None:
+        """Remember a filter as the newest."""
+        preferences = self._read()
+        recent = [text, *(other for other in preferences.recent_filters if other != text)]
+        self._write(preferences._replace(recent_filters=recent[:MAX_FILTERS]))
+
+    def save(self, text: str, name: str) -> None:
+        """Save a filter by a name, in the place of the one that had it; no name takes the filter's names back."""
+        preferences = self._read()
+        saved = preferences.saved_filters
+        kept = {**saved, name: text} if name else {other: said for other, said in saved.items() if said != text}
+        self._write(preferences._replace(saved_filters=kept))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from textual import events, on
@@ -17,6 +18,7 @@ from core.errors import UsageError
 from core.rules.filters import parse_filter
 from core.text import clean_line
 from core.wording import count
+from queuectl_tui.preferences import PastFilter
 
 #: How long the text must stand still before it is applied, in seconds.
 DEBOUNCE_S = 0.1
@@ -69,6 +71,10 @@ class FilterBar(Horizontal):
         self._timer: Timer | None = None
         self._said: tuple[str, bool] = ("", False)
         self._back_to: Widget | None = None
+        #: What the arrow keys bring back, the newest first; set it before ``open``.
+        self.past: Sequence[PastFilter] = ()
+        self._recalled = -1
+        self._typed = ""
 
     @cached_property
     def _input(self) -> Input:
@@ -106,6 +112,7 @@ class FilterBar(Horizontal):
         with self.prevent(Input.Changed):
             self._input.value = text
         self._input.cursor_position = len(text)
+        self._recalled = -1
         self._say("", is_error=False)
         self.display = True
         self.screen.set_focus(self._input, scroll_visible=False)
@@ -127,9 +134,10 @@ class FilterBar(Horizontal):
     def show_count(self, matches: int | None) -> None:
         """Say how many jobs match; ``None`` while they are being counted."""
         if matches is None:
-            self._say("counting …", is_error=False)
+            found = "counting …"
         else:
-            self._say("no match" if not matches else f"{count(matches)} match{'es' * (matches > 1)}", is_error=False)
+            found = "no match" if not matches else f"{count(matches)} match{'es' * (matches > 1)}"
+        self._say(f"{self._past_name} · {found}" if self._past_name else found, is_error=False)
 
     def show_note(self, text: str) -> None:
         """Say something about what was found."""
@@ -160,7 +168,12 @@ class FilterBar(Horizontal):
         self.post_message(self.Changed(self.text))
 
     def on_key(self, event: events.Key) -> None:
-        """Take Enter and Esc before any binding does; Tab stays in the row."""
+        """Take Enter, Esc and the arrows before any binding does; Tab stays in the row."""
+        if event.key in ("up", "down") and self.past:
+            event.stop()
+            event.prevent_default()
+            self._recall(1 if event.key == "up" else -1)
+            return
         if event.key not in ("enter", "escape", "tab", "shift+tab"):
             return
         event.stop()
@@ -171,6 +184,22 @@ class FilterBar(Horizontal):
         elif event.key == "enter" and self._is_readable():
             self.close()
             self.post_message(self.Submitted(self.text))
+
+    def _recall(self, step: int) -> None:
+        """Bring back the filter before the one that stands there, or after it; after the newest, what was typed."""
+        if self._recalled < 0:
+            self._typed = self.text
+        self._recalled = max(-1, min(self._recalled + step, len(self.past) - 1))
+        past = self.past[self._recalled] if self._recalled >= 0 else PastFilter(self._typed)
+        self._input.value = past.text
+        self._input.cursor_position = len(past.text)
+        self._say(self._past_name, is_error=False)
+
+    @property
+    def _past_name(self) -> str:
+        """The name of the filter that was brought back, while it stands as it was."""
+        past = self.past[self._recalled] if self._recalled >= 0 else PastFilter("")
+        return clean_line(past.name) if past.text == self.text else ""
 
     def _is_readable(self) -> bool:
         """Return whether the filter can be kept, and show why not; Enter may come before the text was checked."""

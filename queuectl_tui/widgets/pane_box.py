@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.message import Message
 from textual.widget import Widget
 
 from core.errors import UsageError
@@ -16,6 +17,7 @@ from core.rules.filters import parse_filter
 from core.text import clean_line
 from core.wording import count
 from queuectl_tui.gateway.gateway import Wanted
+from queuectl_tui.preferences import PastFilter
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot, empty_snapshot
 from queuectl_tui.widgets.filter_bar import FilterBar
 from queuectl_tui.widgets.job_table import JobTable
@@ -44,6 +46,13 @@ class PaneBox(Vertical):
 
     ``unseen`` is how many jobs came in since the list last had the focus; it stands in the title.
     """
+
+    class FilterKept(Message):
+        """A filter was typed and is to stay."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
 
     def __init__(self, pane: Pane, gateway: Gateway, *, is_ascii: bool = False) -> None:
         super().__init__(id=f"pane-{pane.name.lower()}", classes="box pane")
@@ -186,14 +195,15 @@ class PaneBox(Vertical):
 
     # --- filter and order
 
-    def open_filter(self) -> None:
-        """Open the row for a filter, at once or as soon as the row is there."""
+    def open_filter(self, past: Sequence[PastFilter] = ()) -> None:
+        """Open the row for a filter, at once or as soon as it is there; the arrow keys bring back those of ``past``."""
+        self.filter_bar.past = past
         self.is_opening = not self.filter_bar.is_ready
         if self.filter_bar.is_ready:
             self.filter_bar.open(self.filter_text)
         elif self.is_attached:  # while the program ends there will be none
             self.add_row()
-            self.call_later(self.open_filter)
+            self.call_later(self.open_filter, past)
 
     def set_filter(self, text: str) -> None:
         """Show only what matches; a text that cannot be read leaves the list as it is and says why."""
@@ -216,6 +226,8 @@ class PaneBox(Vertical):
         """Keep the filter."""
         message.stop()
         self.set_filter(message.text)
+        if self.filter_text:
+            self.post_message(self.FilterKept(self.filter_text))
 
     def on_filter_bar_closed(self, message: FilterBar.Closed) -> None:
         """Drop the filter."""

@@ -20,6 +20,8 @@ def test_what_is_saved_is_loaded_again(tmp_path: Path) -> None:
         *("nord", "/srv", True, True, {"purge": "x"}, {"dlq": "age, queue"}),
         first_pane="running",
         dead_seen={"/a.db": "2026-01-02T03:04:05+00:00"},
+        recent_filters=["exit:1"],
+        saved_filters={"films": "ffmpeg"},
     )
     save(path, kept)
     assert load(path) == kept
