@@ -569,8 +569,7 @@ def test_a_filter_on_outputs_shows_what_was_printed(idle: Listener, queue: Queue
         hand.step([(first, ending)])
         idle.gateway.show_view(Pane.DLQ, view)
         idle.until(lambda: ids(idle, Pane.DLQ) == [first.job.id])
-        idle.until(lambda: idle.last.panes[Pane.DLQ].searched == 1)
-        assert idle.last.panes[Pane.DLQ].view == view
+        idle.until(lambda: (idle.last.panes[Pane.DLQ].view, idle.last.panes[Pane.DLQ].searched) == (view, 1))
         second = hand.claim()[0]
         hand.step([(second, ending)])
         idle.until(lambda: sorted(ids(idle, Pane.DLQ)) == [first.job.id, second.job.id])
