@@ -48,6 +48,7 @@ from queuectl_tui.widgets.job_table import JobTable
 from queuectl_tui.widgets.output_view import OutputView
 from queuectl_tui.widgets.pane_box import PaneBox
 from queuectl_tui.widgets.panes import Panes
+from queuectl_tui.widgets.row_list import RowList
 from queuectl_tui.widgets.strip_bar import StripBar
 from queuectl_tui.widgets.throughput import Throughput
 from queuectl_tui.widgets.trouble_bar import TroubleBar
@@ -61,6 +62,10 @@ TICK_S = 1.0
 HIDDEN_PARTS_S = 0.15
 #: The contexts in which the keys go to a list.
 _LISTS = ("lists", "groups")
+
+
+#: Contexts whose actions act on what a list shows.
+_OF_LISTS = ("lists", "jobs", "groups", "output", "detail")
 
 
 class StatusBars(NamedTuple):
@@ -113,7 +118,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
             if (names := program.chosen_columns(pane)) is not None:
                 box.table.use_columns(chosen(pane, names))
         self.confirm_bar: ConfirmBar = ConfirmBar(id="confirm")
-        self.footer = Footer(keymap.actions, is_ascii=is_ascii, id="footer")
+        self.footer = Footer(keymap.actions, is_read_only=is_read_only, is_ascii=is_ascii, id="footer")
         self.held_keys = HeldKeys()
         self.jobs: JobActions = JobActions(self, gateway, program, self.held_keys, self.ask)
         self._has_bell = has_bell
@@ -197,6 +202,8 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         focused, panes = self.focused, self.panes
         if panes.output_box.is_opening or any(box.is_opening for box in panes.boxes.values()):
             return "typing"  # what is typed is text, also while the row for it is still being made
+        if isinstance(focused, RowList) or panes.side_lists.is_awaited:
+            return panes.side_lists.name  # also while the list is still being made
         if focused is None or isinstance(focused, JobTable):
             return "lists"
         if focused is self.panes.dead_box.groups:
@@ -232,12 +239,14 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         if self.panes.shown.is_pinned:
             self._unpin_for(action)
         action.handler(self)
+        if self.panes.side_lists.is_awaited:
+            self.held_keys.hold()  # they are meant for the list that is still being made
         return True
 
     def _unpin_for(self, action: Action) -> None:
         """Follow the cursor again before an action that goes elsewhere or acts on a list's job."""
         is_elsewhere = "pane" in action.id
-        if is_elsewhere or (action.context != "everywhere" and not self.panes.box.is_empty):
+        if is_elsewhere or (action.context in _OF_LISTS and not self.panes.box.is_empty):
             self.panes.shown.is_pinned = False
             if self.context in _LISTS:
                 self.panes.follow_cursor()  # what is acted on is what is shown
@@ -284,9 +293,11 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
             self.held_keys.hold()
 
     def go_back(self) -> None:
-        """Leave the zoom, then output or detail, then the program."""
+        """Leave the zoom, then what stands beside the lists, then the program."""
         if self.panes.is_zoomed:
             self.zoom(False)
+        elif self.panes.side_lists.name:
+            self.panes.go_to_side_list("")
         elif self.context in ("output", "detail"):
             self.panes.go_to_list()
         else:
@@ -361,7 +372,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         """Show all keys."""
         from queuectl_tui.dialogs.help import HelpScreen
 
-        self.app.push_screen(HelpScreen(self.keymap.actions))
+        self.app.push_screen(HelpScreen(self.keymap.actions, self.context))
 
     # --- showing snapshots
 
@@ -496,6 +507,13 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
     def _show_marked(self, message: JobTable.Marked) -> None:
         if message.pane is self.panes.box.pane:
             self.footer.show_marked(message.count)
+
+    @on(RowList.Mounted)
+    def _go_to_mounted(self) -> None:
+        side_lists = self.panes.side_lists
+        if side_lists.name not in ("", self.panes.context) and not side_lists.is_awaited:
+            self.panes.go_to_side_list(side_lists.name)
+            self.held_keys.give_back(self.app)
 
     @on(StripBar.Clicked)
     def _go_to_clicked(self, message: StripBar.Clicked) -> None:

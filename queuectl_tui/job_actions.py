@@ -21,7 +21,7 @@ from queuectl_tui.gateway.gateway import Gateway, Selected
 from queuectl_tui.held_keys import HeldKeys
 from queuectl_tui.messages import ActDone, ActRefused
 from queuectl_tui.snapshot import Pane
-from queuectl_tui.toasts import toast
+from queuectl_tui.toasts import refuse_in_read_only, toast
 from queuectl_tui.widgets.group_line import words_of
 from queuectl_tui.widgets.pane_box import PaneBox
 
@@ -167,10 +167,7 @@ class JobActions:
 
     def is_read_only(self, key: str) -> bool:
         """Return whether nothing may be changed, and say so for a key that would."""
-        is_read_only = self._gateway.is_read_only
-        if is_read_only:
-            toast(self._screen, f"{key}: this dashboard only looks (--read-only)", "warning")
-        return is_read_only
+        return refuse_in_read_only(self._screen, self._gateway.is_read_only, key)
 
     # --- what became of an order
 

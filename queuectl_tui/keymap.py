@@ -22,7 +22,8 @@ class Action(NamedTuple):
 
     ``id`` is the name by which the preferences remap it. ``keys`` are written as they are typed: ``"e"``, ``"?"``,
     ``"ctrl+u"``, ``"pageup"``. ``context`` is a key of ``CONTEXTS``. ``short`` is the word in the footer; "" keeps the
-    action out of it. ``help`` is one sentence.
+    action out of it. ``help`` is one sentence. ``is_write`` is true when it changes the queue: a dashboard that only
+    looks does not name it in its footer.
     """
 
     id: str
@@ -31,27 +32,37 @@ class Action(NamedTuple):
     short: str
     help: str
     handler: Handler
+    is_write: bool = False
 
 
 #: Contexts in the order of the help, with what the help calls them.
 CONTEXTS: Mapping[str, str] = {
     "everywhere": "Everywhere",
+    "outside_queues": "Everywhere but in the queues",
     "lists": "Lists",
     "jobs": "Jobs (the marked ones, else the one under the cursor)",
     "groups": "Groups of dead jobs",
     "output": "Output",
     "detail": "Detail",
+    "rows": "Queues and workers",
+    "queues": "Queues",
+    "workers": "Workers",
     "confirm": "Confirmation",
 }
 
 #: Which contexts are alive together; no key may mean two things in one of these sets.
 ALIVE_TOGETHER: Mapping[str, tuple[str, ...]] = {
-    "lists": ("everywhere", "lists", "jobs"),
-    "groups": ("everywhere", "groups"),
-    "output": ("everywhere", "output", "jobs"),
-    "detail": ("everywhere", "detail", "jobs"),
+    "lists": ("everywhere", "outside_queues", "lists", "jobs"),
+    "groups": ("everywhere", "outside_queues", "groups"),
+    "output": ("everywhere", "outside_queues", "output", "jobs"),
+    "detail": ("everywhere", "outside_queues", "detail", "jobs"),
+    "queues": ("everywhere", "rows", "queues"),
+    "workers": ("everywhere", "outside_queues", "rows", "workers"),
     "confirm": ("confirm",),
 }
+
+#: Contexts whose actions work in most places.
+GENERAL = frozenset({"everywhere", "outside_queues"})
 
 # fmt: off
 ACTIONS: tuple[Action, ...] = (
@@ -68,6 +79,10 @@ ACTIONS: tuple[Action, ...] = (
            lambda screen: screen.panes.go_to_output()),
     Action("go_detail", ("6",), "everywhere", "", "Go to the detail of the job under the cursor.",
            lambda screen: screen.panes.go_to_detail()),
+    Action("go_queues", ("7",), "everywhere", "", "Show the queues in the place of detail and output, or go back.",
+           lambda screen: screen.panes.go_to_side_list("queues")),
+    Action("go_workers", ("8",), "everywhere", "", "Show the workers in the place of detail and output, or go back.",
+           lambda screen: screen.panes.go_to_side_list("workers")),
     Action("next_pane", ("tab",), "everywhere", "", "Go to the next pane.", lambda screen: screen.panes.go_round(1)),
     Action("previous_pane", ("shift+tab",), "everywhere", "", "Go to the previous pane.",
            lambda screen: screen.panes.go_round(-1)),
@@ -76,15 +91,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("zoom_out", ("_", "-"), "everywhere", "", "Show all panes again.",
            lambda screen: screen.zoom(False)),
     Action("enqueue", ("e",), "everywhere", "enqueue", "Enqueue a job.",
-           lambda screen: screen.jobs.enqueue(screen.queue_names())),
-    Action("pause", ("p",), "everywhere", "pause", "Pause or resume the whole queue; running jobs go on.",
-           lambda screen: screen.pause()),
-    Action("fewer_slots", ("(",), "everywhere", "", "Run one job less at the same time.",
-           lambda screen: screen.change_slots(-1, "(")),
-    Action("more_slots", (")",), "everywhere", "", "Run one job more at the same time.",
-           lambda screen: screen.change_slots(1, ")")),
+           lambda screen: screen.jobs.enqueue(screen.queue_names()), is_write=True),
+    Action("pause", ("p",), "outside_queues", "pause", "Pause or resume the whole queue; running jobs go on.",
+           lambda screen: screen.pause(), is_write=True),
+    Action("fewer_slots", ("(",), "outside_queues", "", "Run one job less at the same time.",
+           lambda screen: screen.change_slots(-1, "("), is_write=True),
+    Action("more_slots", (")",), "outside_queues", "", "Run one job more at the same time.",
+           lambda screen: screen.change_slots(1, ")"), is_write=True),
     Action("undo", ("z",), "everywhere", "", "Undo the last purge, replay, retry, edit or cancel.",
-           lambda screen: screen.jobs.undo()),
+           lambda screen: screen.jobs.undo(), is_write=True),
     Action("messages", ("m",), "everywhere", "", "Show the messages of this run, the newest first.",
            lambda screen: screen.program.show_messages()),
     Action("theme", ("ctrl+t",), "everywhere", "", "Switch to the next theme; the choice is remembered.",
@@ -101,19 +116,19 @@ ACTIONS: tuple[Action, ...] = (
            lambda screen: screen.explain_quitting()),
     # jobs
     Action("retry", ("r",), "jobs", "retry", "Replay a finished job; run a delayed one now.",
-           lambda screen: screen.jobs.retry(screen.panes.box, screen.target_job())),
+           lambda screen: screen.jobs.retry(screen.panes.box, screen.target_job()), is_write=True),
     Action("retry_all", ("R",), "jobs", "", "Retry all jobs of the pane that match its filter.",
-           lambda screen: screen.jobs.retry_all(screen.panes.box)),
+           lambda screen: screen.jobs.retry_all(screen.panes.box), is_write=True),
     Action("edit", ("E",), "jobs", "edit", "Edit the job, then retry it.",
-           lambda screen: screen.jobs.edit(screen.target_job(), screen.queue_names())),
+           lambda screen: screen.jobs.edit(screen.target_job(), screen.queue_names()), is_write=True),
     Action("cancel", ("c",), "jobs", "cancel", "Cancel a waiting or running job.",
-           lambda screen: screen.jobs.cancel(screen.panes.box, screen.target_job())),
+           lambda screen: screen.jobs.cancel(screen.panes.box, screen.target_job()), is_write=True),
     Action("kill", ("K",), "jobs", "", "Kill a running job at once.",
-           lambda screen: screen.jobs.kill(screen.panes.box, screen.target_job())),
+           lambda screen: screen.jobs.kill(screen.panes.box, screen.target_job()), is_write=True),
     Action("purge", ("d",), "jobs", "purge", "Purge a finished job; can be undone.",
-           lambda screen: screen.jobs.purge(screen.panes.box, screen.target_job())),
+           lambda screen: screen.jobs.purge(screen.panes.box, screen.target_job()), is_write=True),
     Action("purge_all", ("D",), "jobs", "", "Purge all jobs of the pane that match its filter.",
-           lambda screen: screen.jobs.purge_all(screen.panes.box)),
+           lambda screen: screen.jobs.purge_all(screen.panes.box), is_write=True),
     # lists
     Action("filter", ("/",), "lists", "filter",
            "Filter the pane: words match the command; queue:media exit:1 >5m !not.",
@@ -155,11 +170,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("open_group", ("enter",), "groups", "open", "Show the jobs of the group.",
            lambda screen: screen.panes.open_group()),
     Action("retry_group", ("r", "R"), "groups", "retry", "Replay all jobs of the group.",
-           lambda screen: screen.jobs.retry_group(screen.panes.dead_box.groups.cursor_group)),
+           lambda screen: screen.jobs.retry_group(screen.panes.dead_box.groups.cursor_group), is_write=True),
     Action("purge_group", ("d", "D"), "groups", "purge", "Purge all jobs of the group; can be undone.",
-           lambda screen: screen.jobs.purge_group(screen.panes.dead_box.groups.cursor_group)),
+           lambda screen: screen.jobs.purge_group(screen.panes.dead_box.groups.cursor_group), is_write=True),
     Action("edit_group", ("E",), "groups", "", "Edit the job of a group of one, then retry it.",
-           lambda screen: screen.jobs.edit_group(screen.panes.dead_box.groups.cursor_group, screen.queue_names())),
+           lambda screen: screen.jobs.edit_group(screen.panes.dead_box.groups.cursor_group, screen.queue_names()),
+           is_write=True),
     Action("group_output", ("l", "right"), "groups", "output", "Go to the output of the newest job of the group.",
            lambda screen: screen.panes.go_to_output()),
     Action("leave_groups", ("t", "escape"), "groups", "list", "Show the list of dead jobs again.",
@@ -225,6 +241,36 @@ ACTIONS: tuple[Action, ...] = (
            lambda screen: screen.copy_job()),
     Action("leave_detail", ("escape",), "detail", "", "Go back to the list.",
            lambda screen: screen.panes.go_to_list()),
+    # queues
+    Action("pause_queue", ("p",), "queues", "pause", "Pause or resume the queue; its running jobs go on.",
+           lambda screen: screen.panes.side_lists.queues.toggle_pause(), is_write=True),
+    Action("lower_limit", ("(",), "queues", "limit", "Lower the limit of the queue, or set one.",
+           lambda screen: screen.panes.side_lists.queues.change_limit(-1, "("), is_write=True),
+    Action("raise_limit", (")",), "queues", "", "Raise the limit of the queue.",
+           lambda screen: screen.panes.side_lists.queues.change_limit(1, ")"), is_write=True),
+    Action("lift_limit", ("u",), "queues", "no limit", "Lift the limit of the queue.",
+           lambda screen: screen.panes.side_lists.queues.lift_limit(), is_write=True),
+    Action("filter_by_queue", ("enter",), "queues", "filter by it",
+           "Show only the jobs of the queue in all panes; once more: all jobs.",
+           lambda screen: screen.panes.side_lists.queues.filter_panes()),
+    # workers
+    Action("stop_worker", ("s",), "workers", "stop", "Stop the worker once its running jobs have ended.",
+           lambda screen: screen.panes.side_lists.workers.stop(screen.ask, now=False), is_write=True),
+    Action("stop_worker_now", ("S",), "workers", "stop now", "Stop the worker now; its jobs end and run again later.",
+           lambda screen: screen.panes.side_lists.workers.stop(screen.ask, now=True), is_write=True),
+    # queues and workers
+    Action("rows_down", ("j", "down"), "rows", "", "Move down.", lambda screen: screen.panes.side_lists.rows.move(1)),
+    Action("rows_up", ("k", "up"), "rows", "", "Move up.", lambda screen: screen.panes.side_lists.rows.move(-1)),
+    Action("rows_page_down", ("pagedown", "ctrl+d"), "rows", "", "Move down one page.",
+           lambda screen: screen.panes.side_lists.rows.page(1)),
+    Action("rows_page_up", ("pageup", "ctrl+u"), "rows", "", "Move up one page.",
+           lambda screen: screen.panes.side_lists.rows.page(-1)),
+    Action("rows_top", ("g", "home"), "rows", "", "Go to the first row.",
+           lambda screen: screen.panes.side_lists.rows.home()),
+    Action("rows_bottom", ("G", "end"), "rows", "", "Go to the last row.",
+           lambda screen: screen.panes.side_lists.rows.end()),
+    Action("leave_rows", ("escape",), "rows", "back", "Show detail and output again.",
+           lambda screen: screen.panes.go_to_side_list("")),
     # help comes last, so that it stands at the end of the footer
     Action("help", ("?", "f1"), "everywhere", "help", "Show all keys.", lambda screen: screen.show_help()),
     # confirmation
@@ -286,7 +332,7 @@ def remapped(remaps: Mapping[str, str], actions: tuple[Action, ...] = ACTIONS) -
     known = {action.id for action in actions}
     for action_id, text in remaps.items():
         if action_id not in known:
-            raise KeyClash(f"no action {action_id!r} to remap; see the help for their names")
+            raise KeyClash(f"no action {action_id!r} to remap; README lists their names")
         if not text.split():
             raise KeyClash(f"action {action_id!r} needs a key")
     changed = tuple(
@@ -323,12 +369,12 @@ def alive(actions: Iterable[Action], context: str) -> list[Action]:
     return [action for action in actions if action.context in contexts]
 
 
-def footer_actions(actions: Iterable[Action], context: str) -> list[Action]:
+def footer_actions(actions: Iterable[Action], context: str, *, is_read_only: bool = False) -> list[Action]:
     """Return the actions that the footer names in a context, the most useful first, the help last.
 
-    In groups, output and detail those come first that only work there.
+    Elsewhere than in the lists those come first that only work there.
     """
-    named = [action for action in alive(actions, context) if action.short]
-    if context in ("groups", "output", "detail"):
-        named.sort(key=lambda action: (action.id == "help", action.context != context))
+    named = [action for action in alive(actions, context) if action.short and not (is_read_only and action.is_write)]
+    if context != "lists":
+        named.sort(key=lambda action: (action.id == "help", action.context not in (context, "rows")))
     return named

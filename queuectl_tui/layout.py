@@ -14,6 +14,8 @@ from queuectl_tui.snapshot import Pane
 #: From so many columns and rows on the screen has these classes.
 WIDTHS = [(0, "-w0"), (80, "-w80"), (110, "-w110"), (160, "-w160")]
 HEIGHTS = [(0, "-h0"), (20, "-h20"), (28, "-h28"), (48, "-h48")]
+#: The lists that may stand in the place of detail and output.
+SIDE_LISTS = ("queues", "workers")
 #: What a pane that does not have the focus keeps in the accordion: its title and two rows.
 _SMALL = 3
 
@@ -61,19 +63,26 @@ class Arrangement(NamedTuple):
     is_detail_shown: bool
     is_output_shown: bool
     growing: Pane | None = None
+    side_list: str = ""
     panes_height: int | str | None = None
     small_height: int | None = None
 
 
-def arranged(mode: Mode, current: Pane, context: str, *, is_zoomed: bool) -> Arrangement:
-    """Return what is shown when the keys go to ``context``: ``lists``, ``output`` or ``detail``."""
-    is_aside, is_detail = context in ("output", "detail"), context == "detail"
+def arranged(mode: Mode, current: Pane, context: str, *, side_list: str = "", is_zoomed: bool) -> Arrangement:
+    """Return what is shown when the keys go to ``context``: ``lists``, ``output``, ``detail``, or a side list.
+
+    ``side_list`` names what stands in the place of detail and output: ``queues``, ``workers``, or "" for neither.
+    """
+    is_aside, is_detail, is_job = context in ("output", "detail", *SIDE_LISTS), context == "detail", not side_list
     everything = frozenset(Pane)
     if is_zoomed or mode is Mode.STRIP:
         shown = frozenset() if is_aside else frozenset({current})
-        return Arrangement(shown, is_aside, is_detail, is_aside and not is_detail, current, "1fr", _SMALL)
+        is_output = is_aside and is_job and not is_detail
+        return Arrangement(shown, is_aside, is_detail, is_output, current, side_list, "1fr", _SMALL)
     if mode is Mode.ACCORDION:
+        is_output = is_job and not is_detail
         if is_aside:
-            return Arrangement(everything, True, is_detail, not is_detail, None, _SMALL * len(Pane), _SMALL)
-        return Arrangement(everything, True, False, True, current, "2fr", _SMALL)
-    return Arrangement(everything, True, True, True)
+            height = _SMALL * len(Pane)
+            return Arrangement(everything, True, is_detail, is_output, None, side_list, height, _SMALL)
+        return Arrangement(everything, True, False, is_job, current, side_list, "2fr", _SMALL)
+    return Arrangement(everything, True, is_job, is_job, side_list=side_list)

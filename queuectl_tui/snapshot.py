@@ -124,7 +124,8 @@ class Snapshot(NamedTuple):
     ``error`` is what went wrong when it was read; the rest is then the last good data. ``write_error`` is what a write
     would meet. ``next_due_at`` is when the next of the delayed jobs becomes due. ``progress`` has by id what is known
     of the running jobs that are shown, at most a second old.
-    ``groups`` are those of the dead jobs, the largest first; ``None`` while they are not shown.
+    ``groups`` are those of the dead jobs, the largest first; ``None`` while they are not shown. ``queue_rates`` are
+    jobs ended a second by queue, of those that have any; empty while nothing shows them.
     """
 
     taken_at: datetime
@@ -144,6 +145,7 @@ class Snapshot(NamedTuple):
     next_due_at: datetime | None = None
     progress: Mapping[int, RunProgress] = MappingProxyType({})
     groups: tuple[DeadGroup, ...] | None = None
+    queue_rates: Mapping[str, float] = MappingProxyType({})
 
     def frame(self) -> tuple[object, ...]:
         """Return all but the lists and the detail: while it stays equal, only time moves what stands around them."""

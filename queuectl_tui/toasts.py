@@ -25,6 +25,13 @@ def toast(where: Widget | App[Any], text: str, severity: SeverityLevel = "inform
     where.notify(clean_line(text), severity=severity, markup=False, timeout=timeout)
 
 
+def refuse_in_read_only(where: Widget | App[Any], is_read_only: bool, key: str) -> bool:
+    """Return ``is_read_only``; when it is true, say that the key changes nothing here."""
+    if is_read_only:
+        toast(where, f"{key}: this dashboard only looks (--read-only)", "warning")
+    return is_read_only
+
+
 class Toast(NamedTuple):
     """The text of a toast, and until when by ``time.monotonic`` it is shown."""
 

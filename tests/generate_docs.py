@@ -25,11 +25,11 @@ def keys() -> str:
     rows = []
     for context, title in CONTEXTS.items():
         rows += [
-            f"| {title} | {' '.join(code(key) for key in action.keys)} | {cell(action.help)} |"
+            f"| {title} | {' '.join(code(key) for key in action.keys)} | {cell(action.help)} | `{action.id}` |"
             for action in ACTIONS
             if action.context == context
         ]
-    return "\n".join(["| where | keys | does |", "|---|---|---|", *rows])
+    return "\n".join(["| where | keys | does | name in the settings |", "|---|---|---|---|", *rows])
 
 
 def code(text: str) -> str:

@@ -1,7 +1,8 @@
-"""All keys, by where they work, searched by typing."""
+"""All keys, by where they work, those of the focused pane first, and the filter language; searched by typing."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import groupby
 from typing import ClassVar
@@ -14,10 +15,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
+from core.rules import filters
 from queuectl_tui.dialogs.dialog import Dialog, dialog_css, offer_key
-from queuectl_tui.keymap import CONTEXTS, Action, key_name
-
-_WIDE = 64
+from queuectl_tui.keymap import ALIVE_TOGETHER, CONTEXTS, GENERAL, Action, key_name
 
 
 class _Search(Input):
@@ -54,9 +54,9 @@ class HelpScreen(Dialog[None]):
     """
     )
 
-    def __init__(self, actions: Sequence[Action]) -> None:
+    def __init__(self, actions: Sequence[Action], context: str) -> None:
         super().__init__()
-        order = list(CONTEXTS)
+        order = contexts_from(context)
         self._actions = sorted(actions, key=lambda action: order.index(action.context))
         self._search = _Search(placeholder="type to search", compact=True)
         self._list = Static("", markup=False)
@@ -91,25 +91,26 @@ class HelpScreen(Dialog[None]):
     def _fill(self) -> None:
         words = self._search.value.lower().split()
         found = [action for action in self._actions if _matches(action, words)]
-        self._list.update(self._table(found) if found else Text(f"No key for {self._search.value!r}."))
+        terms = [(term, meaning) for term, meaning in filter_terms() if _has(f"filter {term} {meaning}", words)]
+        nothing = Text(f"No key for {self._search.value!r}.")
+        self._list.update(self._table(found, terms) if found or terms else nothing)
 
-    def _table(self, actions: Sequence[Action]) -> Table:
-        """Return the list: keys, sentence and, with room, the name by which the settings file remaps them."""
-        colours = self.app.theme_variables
-        is_wide = self.size.width >= _WIDE
+    def _table(self, actions: Sequence[Action], terms: Sequence[tuple[str, str]]) -> Table:
+        """Return the list: keys and what they do, under the name of where they work, then the terms of filters."""
         table = Table.grid(padding=(0, 2, 0, 0), expand=True)
-        table.add_column(style=f"bold {colours['primary']}", min_width=10, max_width=20)
+        table.add_column(style=f"bold {self.app.theme_variables['primary']}", min_width=10, max_width=24)
         table.add_column(ratio=1)
-        if is_wide:
-            table.add_column(no_wrap=True, style=colours["foreground-darken-3"])
-        for number, (context, group) in enumerate(groupby(actions, key=lambda action: action.context)):
+        sections = [
+            (CONTEXTS[context], [("  ".join(key_name(key) for key in action.keys), action.help) for action in group])
+            for context, group in groupby(actions, key=lambda action: action.context)
+        ]
+        sections += [("In a filter (terms stand side by side; all must hold)", list(terms))] if terms else []
+        for number, (title, rows) in enumerate(sections):
             if number:
                 table.add_row()
-            table.add_row("", Text(CONTEXTS[context], style="bold"))
-            for action in group:
-                keys = "  ".join(key_name(key) for key in action.keys)
-                cells = [Text(keys), Text(action.help), Text(action.id)]
-                table.add_row(*cells[: 3 if is_wide else 2])
+            table.add_row("", Text(title, style="bold"))
+            for left, right in rows:
+                table.add_row(Text(left), Text(right))
         return table
 
     def action_close(self) -> None:
@@ -129,7 +130,23 @@ class HelpScreen(Dialog[None]):
         keys.scroll_relative(y=direction * max(1, keys.size.height - 1), animate=False)
 
 
+def contexts_from(context: str) -> list[str]:
+    """Return all contexts in the order of the help: the one that has the keys, those alive with it, the others."""
+    together = ALIVE_TOGETHER.get(context, ())
+    return sorted(CONTEXTS, key=lambda name: (name != context, name not in together or name in GENERAL))
+
+
+def filter_terms() -> list[tuple[str, str]]:
+    """Return each line of the filter language: what is written, and what it means."""
+    found = re.findall(r"^ {4}(\S.{23}) (\S.*)$", filters.__doc__ or "", re.MULTILINE)
+    return [(re.sub(r" +", " ", term).strip(), meaning.replace("``", "")) for term, meaning in found]
+
+
 def _matches(action: Action, words: Sequence[str]) -> bool:
-    text = f"{action.help} {action.id} {CONTEXTS[action.context]}".lower()
     names = {key.lower() for key in action.keys} | {key_name(key).lower() for key in action.keys}
-    return all(word in text or word in names for word in words)
+    text = f"{action.help} {action.id} {CONTEXTS[action.context]}"
+    return all(word in names or _has(text, [word]) for word in words)
+
+
+def _has(text: str, words: Sequence[str]) -> bool:
+    return all(word in text.lower() for word in words)

@@ -8,8 +8,10 @@ from typing import Any
 
 from textual.message import Message
 
-from core.model import Act, Key, NewJob, View
+from core.model import Act, Key, NewJob, State, View
 from core.queue import Progress, Queue
+from core.rules.job_input import MAX_LIMIT
+from core.wording import count
 from queuectl_tui.gateway.detail_reader import DetailRequest
 from queuectl_tui.gateway.host import WorkerHost
 from queuectl_tui.gateway.reader import Reader
@@ -126,6 +128,10 @@ class Gateway:
         """Read the groups of dead jobs from now on, or no longer."""
         self._reader.show_groups(is_shown)
 
+    def show_queue_rates(self, is_shown: bool) -> None:
+        """Have the rates of the queues in the snapshots, read anew now, or no more."""
+        self._reader.show_queue_rates(is_shown)
+
     def read_range(self, pane: Pane, start: int, length: int) -> None:
         """Read the ids of rows that are not loaded; ``RangeRead`` brings them."""
         self._reader.read_range(pane, start, length, lambda ids: self._post(RangeRead(pane, start, ids)))
@@ -202,13 +208,34 @@ class Gateway:
         result = f"{what} paused; running jobs go on." if is_paused else f"{what} resumed."
         self._writer.submit(Write("pause", switch, result))
 
-    def stop_worker(self, worker_id: int) -> None:
-        """Ask a worker, here or elsewhere, to finish what runs and end."""
+    def change_limit(self, name: str, change: int | None) -> None:
+        """Let ``change`` more jobs of a queue run at once, or fewer; ``None`` lifts the limit.
+
+        Where there is none so far, it is as many as run now. The limit in force is read when it is changed, so that
+        quick presses add up.
+        """
+
+        def set_limit(_: Progress) -> str:
+            if change is None:
+                self._queue.limit(name, None)
+                return f"Queue {name}: no limit."
+            queue = next((queue for queue in self._queue.queues() if queue.name == name), None)
+            if queue is None or queue.limit is None:
+                limit = max(1, 0 if queue is None else queue.counts.get(State.RUNNING, 0))
+            else:
+                limit = min(max(0, queue.limit + change), MAX_LIMIT)
+            self._queue.limit(name, limit)
+            return f"Queue {name}: at most {count(limit, 'job')} at once."
+
+        self._writer.submit(Write("limit", set_limit))
+
+    def stop_worker(self, worker_id: int, *, now: bool = False) -> None:
+        """Ask a worker, here or elsewhere, to finish what runs and end, or to end what runs ``now``."""
 
         def ask(_: Progress) -> None:
-            self._queue.stop_worker(worker_id)
+            self._queue.stop_worker(worker_id, now=now)
 
-        self._writer.submit(Write("stop worker", ask, f"Worker {worker_id} was asked to stop."))
+        self._writer.submit(Write("stop worker", ask, f"Worker {worker_id} was asked to stop{' now' if now else ''}."))
 
     def resize(self, change: int) -> None:
         """Let this process run ``change`` more jobs at once, or fewer."""

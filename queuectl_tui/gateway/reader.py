@@ -97,6 +97,10 @@ class Reader:
         """Read the groups of dead jobs from now on, or no longer."""
         self._request(lambda: self._source.show_groups(is_shown), supersedes=True)
 
+    def show_queue_rates(self, is_shown: bool) -> None:
+        """Read the rates of the queues now and with each snapshot, or no more."""
+        self._request(lambda: self._source.show_queue_rates(is_shown))
+
     def read_range(self, pane: Pane, start: int, length: int, on_read: Callable[[list[int]], object]) -> None:
         """Read the ids of a pane's rows; ``on_read`` gets them on the reader's thread."""
         self._request(lambda: on_read(self._queue.ids(self._source.view(pane))[start : start + length]))

@@ -92,6 +92,7 @@ class SnapshotReader:
         self._meter = Meter()
         self._oldest = OldestPending(queue)
         self._progress: ProgressReader | None = None
+        self._has_rates = self._are_rates_stale = False
 
     # --- what is to be read
 
@@ -130,14 +131,20 @@ class SnapshotReader:
         """Read the groups of dead jobs from now on, or no longer."""
         self._groups.show(is_shown)
 
+    def show_queue_rates(self, is_shown: bool) -> None:
+        """Read the rates of the queues now and with each snapshot, or no more."""
+        self._has_rates = is_shown
+        self._are_rates_stale = True
+
     def view(self, pane: Pane) -> View:
         """Return which jobs of a pane are read, in which order."""
         return self._windows[pane].read_view
 
     @property
     def is_stale(self) -> bool:
-        """Return whether a list, a detail or the groups were requested and not read yet."""
-        return bool(self._stale_panes) or self._detail.is_stale or self._groups.is_stale
+        """Return whether a list, a detail, the groups or the rates were requested and not read yet."""
+        is_other_stale = self._groups.is_stale or self._are_rates_stale
+        return bool(self._stale_panes) or self._detail.is_stale or is_other_stale
 
     @property
     def is_count_due(self) -> bool:
@@ -147,7 +154,7 @@ class SnapshotReader:
     def forget_requests(self) -> None:
         """Drop all requests: after an error everything is read again."""
         self._stale_panes.clear()
-        self._detail.is_stale = self._groups.is_stale = False
+        self._detail.is_stale = self._groups.is_stale = self._are_rates_stale = False
 
     # --- reading
 
@@ -175,6 +182,7 @@ class SnapshotReader:
             write_error=write_error,
             progress=last.progress,
             groups=self._groups.read(),
+            queue_rates=self._read_rates(),
         )
         self._stale_panes.clear()
         if not may_estimate(snapshot.lanes, snapshot.is_paused, snapshot.workers):
@@ -189,7 +197,12 @@ class SnapshotReader:
         self._stale_panes.clear()
         detail = self._detail.read(last.detail) if self._detail.is_stale else last.detail
         groups = self._groups.read() if self._groups.is_stale or not self._groups.is_shown else last.groups
-        return last._replace(panes=panes, detail=detail, groups=groups)
+        rates = self._read_rates() if self._are_rates_stale else last.queue_rates
+        return last._replace(panes=panes, detail=detail, groups=groups, queue_rates=rates)
+
+    def _read_rates(self) -> dict[str, float]:
+        self._are_rates_stale = False
+        return self._queue.queue_rates() if self._has_rates else {}
 
     def read_progress(self, last: Snapshot) -> Snapshot:
         """Return ``last`` with the progress of its running jobs, itself when that is the same or under a second old."""

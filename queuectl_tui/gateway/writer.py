@@ -21,10 +21,13 @@ PROGRESS_SPACING_S = 0.1
 
 
 class Write(NamedTuple):
-    """One write: its verb, what performs it, and the line about its result, or what makes that line of an act."""
+    """One write: its verb, what performs it, and the line about its result, or what makes that line of an act.
+
+    A text that ``perform`` returns is that line.
+    """
 
     verb: str
-    perform: Callable[[Progress], Act | None]
+    perform: Callable[[Progress], Act | str | None]
     result: str | Callable[[Act], str] = ""
 
 
@@ -90,8 +93,10 @@ class Writer:
         return report
 
 
-def _result_of(write: Write, act: Act | None) -> str:
+def _result_of(write: Write, act: Act | str | None) -> str:
     """Return the line about a write's result; where reading for it fails, a line that says that the write was done."""
+    if isinstance(act, str):
+        return act
     if isinstance(write.result, str) or act is None:
         return write.result if isinstance(write.result, str) else ""
     try:

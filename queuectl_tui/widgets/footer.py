@@ -25,10 +25,13 @@ class Footer(Bar):
             super().__init__()
             self.action = action
 
-    def __init__(self, actions: Sequence[Action], *, is_ascii: bool = False, id: str | None = None) -> None:
+    def __init__(
+        self, actions: Sequence[Action], *, is_read_only: bool = False, is_ascii: bool = False, id: str | None = None
+    ) -> None:
         super().__init__(id=id)
         self.is_ascii = is_ascii
         self._actions = tuple(actions)
+        self._is_read_only = is_read_only
         #: Whether the question that stands takes a typed count for a yes; set it before the context changes.
         self.asks_for_count = False
         self._shown_context = "lists"
@@ -71,7 +74,7 @@ class Footer(Bar):
         elif self._marked:
             left.append(Part(f"{count(self._marked)} marked", "accent"))
             left.append(Part(" │ ", "muted"))
-        for rank, action in enumerate(footer_actions(self._actions, self._shown_context)):
+        for rank, action in enumerate(self._named()):
             if action.id == "confirm_yes" and self.asks_for_count:
                 left.append(Part("type the count, then ⏎  ", "muted"))
                 continue
@@ -83,6 +86,9 @@ class Footer(Bar):
         if right and taken > self.size.width and self._shown_context != "confirm":
             left = []  # half a key says nothing
         self.show_parts(left, right)
+
+    def _named(self) -> list[Action]:
+        return footer_actions(self._actions, self._shown_context, is_read_only=self._is_read_only)
 
     def _toast_parts(self) -> list[Part]:
         """Return the toast; where it is too long for the row, its start and the key that shows all of it."""

@@ -1,15 +1,16 @@
-"""The six panes: four lists, the detail and the output; which is shown, how high it is, and which has the focus."""
+"""The panes: four lists, detail and output, or queues or workers in their place; which is shown and has the focus."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.widget import Widget
 
-from queuectl_tui.layout import arranged, has_headings, mode_of
+from queuectl_tui.layout import SIDE_LISTS, arranged, has_headings, mode_of
 from queuectl_tui.snapshot import Pane, Snapshot
 from queuectl_tui.toasts import toast
 from queuectl_tui.widgets.dead_box import DeadBox
@@ -20,6 +21,7 @@ from queuectl_tui.widgets.measured_view import MeasuredView
 from queuectl_tui.widgets.output_box import OutputBox
 from queuectl_tui.widgets.pane_box import PaneBox
 from queuectl_tui.widgets.shown_job import ShownJob
+from queuectl_tui.widgets.side_lists import QueuesBox, SideLists
 from queuectl_tui.widgets.title import Title
 
 if TYPE_CHECKING:
@@ -27,13 +29,15 @@ if TYPE_CHECKING:
 
 #: The digits of the panes that are no lists.
 OUTPUT_DIGIT, DETAIL_DIGIT = 5, 6
+JOB_DIGITS = {"output": OUTPUT_DIGIT, "detail": DETAIL_DIGIT}
 
 
 class Panes(Container):
     """Holds the panes, and moves the focus and the shown job between them.
 
     ``box`` is the list that has the focus, or had it before output or detail got it. ``context`` names what has the
-    focus, or had it before a question or a row of text got it: ``lists``, ``output`` or ``detail``.
+    focus, or had it before a question or a row of text got it: ``lists``, ``output``, ``detail``, ``queues`` or
+    ``workers``. ``side_lists`` knows which of the last two stands in the place of detail and output, if any.
     """
 
     def __init__(self, gateway: Gateway, *, is_ascii: bool = False) -> None:
@@ -45,6 +49,7 @@ class Panes(Container):
         self.box: PaneBox = self.boxes[Pane.PENDING]
         self.detail_box = DetailBox(is_ascii=is_ascii)
         self.output_box = OutputBox(is_ascii=is_ascii)
+        self.side_lists = SideLists(gateway, is_ascii=is_ascii)
         self.shown = ShownJob(gateway)
         self.context = "lists"
         self.is_zoomed = False
@@ -69,6 +74,7 @@ class Panes(Container):
         for box in self.boxes.values():
             box.add_row()
         self.output_box.add_row()
+        self.side_lists.add_to(self._side)
         for view in self._views():
             view.show_bar()
 
@@ -79,6 +85,8 @@ class Panes(Container):
         for box in self.boxes.values():
             if is_changed or not box.is_showing(snapshot):
                 box.show(snapshot, now)
+        for side_box in self.side_lists.boxes:
+            side_box.receive(snapshot, now)
 
     def show_detail(self, snapshot: Snapshot, now: datetime) -> None:
         """Show the detail and the output in a snapshot."""
@@ -93,6 +101,8 @@ class Panes(Container):
             box.tick(now)
         self.output_box.tick(now)
         self.detail_box.detail.tick(now.astimezone())
+        for side_box in self.side_lists.boxes:
+            side_box.tick(now)
 
     def follow_cursor(self) -> None:
         """Show the job under the cursor, unless another is pinned."""
@@ -112,15 +122,45 @@ class Panes(Container):
 
     def go_to_output(self) -> None:
         """Put the focus into the output of the job under the cursor."""
-        if self.context == "lists":
-            self.follow_cursor()
+        self._leave_for_job()
         self._go(self.output_box.view, "output")
 
     def go_to_detail(self) -> None:
         """Put the focus into the detail of the job under the cursor."""
-        if self.context == "lists":
-            self.follow_cursor()
+        self._leave_for_job()
         self._go(self.detail_box.detail, "detail")
+
+    def _leave_for_job(self) -> None:
+        if self.context in ("lists", *SIDE_LISTS):
+            self.follow_cursor()
+        self.side_lists.show("")
+
+    def go_to_side_list(self, name: str) -> None:
+        """Put the focus into the queues or the workers; from there, or with "", back into the list."""
+        self.side_lists.show("" if self.context == name else name)
+        if not self.side_lists.name:
+            self.go_to_list()
+        elif self.side_lists.is_awaited:  # so early after the start that it has to be made first
+            self.side_lists.add_to(self._side)
+        else:
+            self._focus_side_list()
+
+    def _focus_side_list(self) -> None:
+        self._go(self.side_lists.rows, self.side_lists.name)
+
+    @on(QueuesBox.FilterWanted)
+    def _filter_by_queue(self, message: QueuesBox.FilterWanted) -> None:
+        """Show only the jobs of a queue in all lists and go there; or all jobs, when the lists do so already."""
+        boxes = self.boxes.values()
+        self.dead_box.show_list()
+        if all(box.filter_text == message.text for box in boxes):
+            for box in boxes:
+                box.clear_filter()
+            toast(self, "The panes show the jobs of all queues.")
+        else:
+            for box in boxes:
+                box.set_filter(message.text)
+            self.go_to_list()
 
     def _go(self, widget: Widget, context: str) -> None:
         self.context = context
@@ -129,8 +169,9 @@ class Panes(Container):
 
     def go_round(self, step: int) -> None:
         """Put the focus into the pane so many digits further, the first after the last."""
-        digits = [*(pane.value for pane in Pane), OUTPUT_DIGIT, DETAIL_DIGIT]
-        here = {"output": OUTPUT_DIGIT, "detail": DETAIL_DIGIT}.get(self.context, self.box.pane.value)
+        side = self.side_lists.digits or JOB_DIGITS
+        digits = [*(pane.value for pane in Pane), *side.values()]
+        here = side.get(self.context, self.box.pane.value)
         self._go_to_digit(digits[(digits.index(here) + step) % len(digits)])
 
     def _go_to_digit(self, digit: int) -> None:
@@ -138,6 +179,8 @@ class Panes(Container):
             self.go_to_output()
         elif digit == DETAIL_DIGIT:
             self.go_to_detail()
+        elif digit in self.side_lists.digits.values():
+            self._focus_side_list()
         else:
             self.go_to_pane(Pane(digit))
 
@@ -194,7 +237,8 @@ class Panes(Container):
     def lay_out(self) -> None:
         """Show and size the panes for the size of the screen and the focus; what stays the same costs nothing."""
         mode = mode_of(*self.screen.size)
-        wanted = arranged(mode, self.box.pane, self.context, is_zoomed=self.is_zoomed)
+        current, side_list = self.box.pane, self.side_lists.name
+        wanted = arranged(mode, current, self.context, side_list=side_list, is_zoomed=self.is_zoomed)
         for pane, box in self.boxes.items():
             box.table.show_heading = has_headings(mode, self.screen.size.height)
             box.display = pane in wanted.panes
@@ -207,6 +251,8 @@ class Panes(Container):
             _set_rule(container, "layout", "vertical" if self.is_zoomed else None)
         self.detail_box.display = wanted.is_detail_shown
         self.output_box.display = wanted.is_output_shown
+        for side_box in self.side_lists.boxes:
+            side_box.display = wanted.side_list == side_box.NAME
         for part in (self.detail_box, self.output_box):
             _set_rule(part, "height", "1fr" if self.is_zoomed else None)
 
@@ -217,6 +263,8 @@ class Panes(Container):
             box.title.highlight(is_here=is_current and context == "lists", is_current=is_current)
         self.output_box.title.highlight(is_here=context == "output", is_current=False)
         self.detail_box.title.highlight(is_here=context == "detail", is_current=False)
+        for side_box in self.side_lists.boxes:
+            side_box.title.highlight(is_here=context == side_box.NAME, is_current=False)
 
     # --- messages of the widgets
 

@@ -164,8 +164,14 @@ class FakeGateway(Gateway):
     def pause(self, lane: str | None, is_paused: bool) -> None:
         self.asked.append(("pause", lane, is_paused))
 
-    def stop_worker(self, worker_id: int) -> None:
-        self.asked.append(("stop_worker", worker_id))
+    def show_queue_rates(self, is_shown: bool) -> None:
+        self.asked.append(("queue_rates", is_shown))
+
+    def change_limit(self, name: str, change: int | None) -> None:
+        self.asked.append(("change_limit", name, change))
+
+    def stop_worker(self, worker_id: int, *, now: bool = False) -> None:
+        self.asked.append(("stop_worker", worker_id, now))
 
     def resize(self, change: int) -> None:
         self.asked.append(("resize", change))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from core.model import QueueInfo
+from core.model import Presence, QueueInfo, State
 from core.rules.progress import Progress
 from queuectl_tui.preferences import Preferences
 from queuectl_tui.snapshot import RunProgress, Snapshot
@@ -59,6 +59,25 @@ def broken_snapshot() -> Snapshot:
     return busy_snapshot()._replace(error="/home/ada/jobs.db was deleted or moved; nothing is read or run any more")
 
 
+def queues_snapshot() -> Snapshot:
+    """Return queues that are open, full and paused, with their rates, and workers that live, stop and died."""
+    busy = busy_snapshot()
+    full, *others = busy.lanes
+    queues = (
+        full._replace(limit=full.counts.get(State.RUNNING, 0)),
+        *others,
+        QueueInfo("nightly", True, 2, {State.PENDING: 1204, State.DEAD: 3}, 1000),
+    )
+    first = busy.workers[0]
+    workers = (
+        first,
+        first._replace(id=7, pid=81, host="render-2", queues=("media", "mail"), stop_requested="drain"),
+        first._replace(id=9, pid=4711, host="render-3", running=0, is_alive=False, presence=Presence.DEAD),
+    )
+    rates = {full.name: 12.5, "nightly": 0.05}
+    return busy._replace(lanes=queues, workers=workers, queue_rates=rates, own_worker_id=first.id)
+
+
 MOMENTS: Mapping[str, Moment] = {
     "empty": Moment(idle_snapshot),
     "busy": Moment(busy_snapshot),
@@ -72,6 +91,8 @@ MOMENTS: Mapping[str, Moment] = {
     "paused": Moment(paused_snapshot, ("2",)),
     "progress": Moment(progress_snapshot, ("2",)),
     "error": Moment(broken_snapshot),
+    "queues": Moment(queues_snapshot, ("7", "j")),
+    "workers": Moment(queues_snapshot, ("8",)),
 }
 
 #: What the pictures show beside the moments that tests compare.

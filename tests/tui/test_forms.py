@@ -358,16 +358,15 @@ def test_a_text_in_the_form_is_inert_and_keeps_tabs() -> None:
 
 
 async def test_every_action_is_in_the_help() -> None:
-    async with asking(HelpScreen(ACTIONS), (200, 200)) as (_, pilot):
+    async with asking(HelpScreen(ACTIONS, "lists"), (200, 200)) as (_, pilot):
         shown = screen_text(pilot.app)
         for action in ACTIONS:
-            assert action.id in shown
             assert action.help[:30] in shown
         assert all(title in shown for title in CONTEXTS.values())
 
 
 async def test_typing_searches_the_help_and_escape_first_clears_that() -> None:
-    async with asking(HelpScreen(ACTIONS)) as (app, pilot):
+    async with asking(HelpScreen(ACTIONS, "lists")) as (app, pilot):
         await pilot.press(*"purge quick")
         assert "No key" in screen_text(app)
         await pilot.press("escape")
@@ -378,7 +377,7 @@ async def test_typing_searches_the_help_and_escape_first_clears_that() -> None:
 
 @pytest.mark.parametrize("key", ["q", "question_mark", "escape", "f1"])
 async def test_help_closes(key: str) -> None:
-    async with asking(HelpScreen(ACTIONS)) as (app, pilot):
+    async with asking(HelpScreen(ACTIONS, "lists")) as (app, pilot):
         await pilot.press("pagedown", "down", "up", "pageup", key)
         assert app.result is None
 

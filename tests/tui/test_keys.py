@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from core.rules.filters import FIELDS
+from queuectl_tui.dialogs.help import contexts_from, filter_terms
 from queuectl_tui.keymap import (
     ACTIONS,
     ALIVE_TOGETHER,
@@ -19,7 +21,7 @@ from queuectl_tui.keymap import (
     footer_actions,
     remapped,
 )
-from tests.tui.harness import staged
+from tests.tui.harness import screen_text, staged
 from tests.tui.scene import busy_snapshot, idle_snapshot
 
 
@@ -97,3 +99,47 @@ def test_the_footer_of_the_output_begins_with_what_works_only_there() -> None:
     named = footer_actions(ACTIONS, "output")
     assert named[0].context == "output"
     assert named[-1].id == "help"
+
+
+@pytest.mark.parametrize("place", list(ALIVE_TOGETHER))
+def test_the_footer_of_a_dashboard_that_only_looks_names_no_key_that_changes_the_queue(place: str) -> None:
+    named = footer_actions(ACTIONS, place, is_read_only=True)
+    assert not any(action.is_write for action in named)
+    assert [action for action in footer_actions(ACTIONS, place) if not action.is_write] == named
+
+
+async def test_a_dashboard_that_only_looks_offers_no_enqueue() -> None:
+    async with staged(busy_snapshot(), is_read_only=True) as stage:
+        assert "filter" in stage.dashboard.footer.text
+        assert "enqueue" not in stage.dashboard.footer.text
+        await stage.press("e")
+        assert "e: this dashboard only looks (--read-only)" in stage.toasts()
+
+
+def test_the_help_begins_with_the_pane_that_has_the_keys_and_has_all_others() -> None:
+    assert contexts_from("output")[:2] == ["output", "jobs"]
+    assert contexts_from("queues")[:2] == ["queues", "rows"]
+    for context in ALIVE_TOGETHER:
+        assert sorted(contexts_from(context)) == sorted(CONTEXTS)
+
+
+def test_the_help_has_the_whole_filter_language() -> None:
+    """Each word before a colon, and the signs, with what they mean."""
+    terms = filter_terms()
+    written = " ".join(term for term, _ in terms)
+    assert [field for field in FIELDS if f"{field}:" not in written] == []
+    assert ("!term", "not this") in terms
+    assert ("state:dead outcome:lost", "the state, or how the newest attempt ended") in terms
+
+
+async def test_the_help_opens_at_the_focused_pane_without_names_for_the_settings() -> None:
+    async with staged(busy_snapshot(), size=(120, 60)) as stage:
+        await stage.press("5", "?")
+        shown = screen_text(stage.app)
+        assert (
+            shown.index("Follow the end of the output") < shown.index("Retry all jobs") < shown.index("Enqueue a job")
+        )
+        assert "find_previous" not in screen_text(stage.app)
+        await stage.type("exit:1")
+        assert "In a filter" in screen_text(stage.app)
+        assert "exit:1 signal:9" in screen_text(stage.app)
