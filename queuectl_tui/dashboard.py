@@ -202,7 +202,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         focused, panes = self.focused, self.panes
         if panes.output_box.is_opening or any(box.is_opening for box in panes.boxes.values()):
             return "typing"  # what is typed is text, also while the row for it is still being made
-        if isinstance(focused, RowList) or panes.side_lists.is_awaited:
+        if isinstance(focused, RowList) or (panes.side_lists.name and panes.side_lists.is_awaited):
             return panes.side_lists.name  # also while the list is still being made
         if focused is None or isinstance(focused, JobTable):
             return "lists"
@@ -239,7 +239,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         if self.panes.shown.is_pinned:
             self._unpin_for(action)
         action.handler(self)
-        if self.panes.side_lists.is_awaited:
+        if self.panes.side_lists.name and self.panes.side_lists.is_awaited:
             self.held_keys.hold()  # they are meant for the list that is still being made
         return True
 

@@ -167,7 +167,7 @@ class JobActions:
 
     def is_read_only(self, key: str) -> bool:
         """Return whether nothing may be changed, and say so for a key that would."""
-        return refuse_in_read_only(self._screen, self._gateway.is_read_only, key)
+        return self._gateway.is_read_only and refuse_in_read_only(self._screen, True, key)
 
     # --- what became of an order
 

@@ -42,10 +42,10 @@ def classes() -> Iterator[tuple[tuple[str, str], ast.ClassDef]]:
 
 
 def test_no_class_offers_more_than_a_reader_can_survey() -> None:
-    """Those of the list offer no more than it says; one that is gone is to be taken off it."""
+    """Those of the list offer no more than it says; one that is not over any more is to be taken off it."""
     found = {name: len(public_methods_of(cls)) for name, cls in classes()}
     assert {name: count for name, count in found.items() if count > STILL_OVER.get(name, MOST)} == {}
-    assert [name for name in STILL_OVER if name not in found] == [], "take these off the list"
+    assert [name for name in STILL_OVER if found.get(name, 0) <= MOST] == [], "take these off the list"
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,10 @@ SEQUENCES = (
 #: Keys of the dashboard that are one byte, and text for its forms.
 _TYPED = sorted({key for action in ACTIONS for key in action.keys if len(key) == 1} | set("abcx179 \r\t"))
 _CONTROLS = [
-    bytes([ord(key[-1]) & 0x1F]) for action in ACTIONS for key in action.keys if key.startswith("ctrl+") and key[5:]
+    bytes([ord(key[-1]) & 0x1F])
+    for action in ACTIONS
+    for key in action.keys
+    if key.startswith("ctrl+") and key != "ctrl+z"
 ]
 POOL = [*(key.encode() for key in _TYPED), *_CONTROLS, *SEQUENCES]
 _MODE = re.compile(rb"\x1b\[\?(\d+)([hl])")
