@@ -16,7 +16,7 @@ from core.model import Attempt, Counts, DeadGroup, Event, Job, Minute, QueueInfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from core.rules.progress import Progress  # patterns that a start need not compile
+    from core.rules.estimates import Progress
 
 
 class Pane(Enum):

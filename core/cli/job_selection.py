@@ -41,6 +41,17 @@ def parse_states(text: str | None) -> tuple[State, ...]:
     return tuple(dict.fromkeys(parse_state(word.strip()) for word in text.split(",")))
 
 
+def take_state_word(options: Namespace) -> None:
+    """Have ``view_of`` read the state that stands as a word of its own.
+
+    Raise ``UsageError`` when ``--state`` is given as well.
+    """
+    if options.word is not None:
+        if options.state is not None:
+            raise UsageError("give a state or --state, only one of them")
+        options.state = options.word
+
+
 def view_of(options: Namespace, *, states: Sequence[State] = ()) -> View:
     """Return the view that the options select; ``states`` hold when they name none."""
     terms = list(parse_filter(options.grep or ""))

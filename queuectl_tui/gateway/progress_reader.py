@@ -10,7 +10,7 @@ from types import MappingProxyType
 from core.errors import QueueError
 from core.model import Job, State
 from core.queue import Queue
-from core.rules.progress import MOST_RUNS, TAIL_BYTES, Progress, last_progress, masked_command, usual_s
+from core.rules.estimates import MOST_RUNS, TAIL_BYTES, Progress, last_progress, masked_command, usual_s
 from queuectl_tui.gateway.change_watch import Interval
 from queuectl_tui.snapshot import Pane, Readable, RunProgress, Snapshot
 
@@ -57,14 +57,14 @@ class OutputTail:
 
     def __init__(self, output: Readable) -> None:
         self._output = output
-        self._size = 0
+        self._seen_bytes = 0
         self._progress: Progress | None = None
 
     def progress(self) -> Progress | None:
         """Return the last progress that was told; one that has scrolled out of the end still counts."""
         size = self._output.size()
-        if size != self._size:
-            self._size = size
+        if size != self._seen_bytes:
+            self._seen_bytes = size
             tail = self._output.read(max(0, size - TAIL_BYTES), TAIL_BYTES)
             self._progress = last_progress(tail) or self._progress
         return self._progress

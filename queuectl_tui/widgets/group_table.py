@@ -17,6 +17,7 @@ from core.model import DeadGroup
 from queuectl_tui.cells import clip, width
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.widgets.group_line import Columns, Part, columns_for, heading, line
+from queuectl_tui.widgets.line_focus import give_focus, take_focus
 from queuectl_tui.widgets.line_painter import RowStyles
 from queuectl_tui.widgets.measured_view import MeasuredView
 
@@ -187,18 +188,10 @@ class GroupTable(MeasuredView, can_focus=True, inherit_bindings=False):
         self._repaint()
 
     def on_focus(self, event: events.Focus) -> None:
-        """Take the focus as ``JobTable`` does, without a repainting of the whole table."""
-        event.prevent_default()
-        self.has_focus = True
-        if self.parent is not None:
-            self.parent.post_message(events.DescendantFocus(self))
+        take_focus(self, event)
 
     def on_blur(self, event: events.Blur) -> None:
-        """Give the focus away in the same way."""
-        event.prevent_default()
-        self.has_focus = False
-        if self.parent is not None:
-            self.parent.post_message(events.DescendantBlur(self))
+        give_focus(self, event)
 
     def notify_style_update(self) -> None:
         self._colours.forget()

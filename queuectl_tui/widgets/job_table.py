@@ -30,6 +30,7 @@ from core.model import Job, Key, Row, Sort, View
 from queuectl_tui.snapshot import Pane, PaneData, RunProgress
 from queuectl_tui.toasts import toast
 from queuectl_tui.widgets.columns import Column
+from queuectl_tui.widgets.line_focus import give_focus, take_focus
 from queuectl_tui.widgets.line_painter import BLANK, LinePainter, Look, RowStyles
 from queuectl_tui.widgets.measured_view import MeasuredView
 from queuectl_tui.widgets.selection import CursorPosition, Marks, follow, id_at
@@ -506,18 +507,10 @@ class JobTable(MeasuredView, can_focus=True, inherit_bindings=False):
         self._repaint()
 
     def on_focus(self, event: events.Focus) -> None:
-        """Take the focus, without the repainting of the whole table that Textual's own handler brings."""
-        event.prevent_default()
-        self.has_focus = True
-        if self.parent is not None:
-            self.parent.post_message(events.DescendantFocus(self))
+        take_focus(self, event)
 
     def on_blur(self, event: events.Blur) -> None:
-        """Give the focus away in the same way."""
-        event.prevent_default()
-        self.has_focus = False
-        if self.parent is not None:
-            self.parent.post_message(events.DescendantBlur(self))
+        give_focus(self, event)
 
     def render_line(self, y: int) -> Strip:
         return self._painter.strip(self._shown[y] if y < len(self._shown) else BLANK, self._colours)

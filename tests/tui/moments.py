@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from core.model import Presence, QueueInfo, State
-from core.rules.progress import Progress
+from core.rules.estimates import Progress
 from queuectl_tui.preferences import Preferences
 from queuectl_tui.snapshot import RunProgress, Snapshot
 from tests.tui.harness import Stage

@@ -11,7 +11,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from core.model import Attempt, Event, Job, Outcome, Phase, State, Waiting
-from core.rules.progress import Progress
+from core.rules.estimates import Progress
 from queuectl_tui.snapshot import RunProgress
 from queuectl_tui.widgets.detail import Detail
 from queuectl_tui.widgets.detail_lines import Facts, Line, attempts, environment, history, overview

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from core.model import Job, Outcome, State
-from core.rules.progress import Progress
+from core.rules.estimates import Progress
 from queuectl_tui.snapshot import Pane, RunProgress
 from queuectl_tui.widgets.columns import RANKED, Circumstances, Columns, Needs, chosen, columns_for, offered
 from queuectl_tui.widgets.glyphs import ASCII, UNICODE, Glyphs, bar

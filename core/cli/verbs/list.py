@@ -8,10 +8,9 @@ from datetime import datetime
 
 from core.cli.context import Session
 from core.cli.exit_codes import DONE
-from core.cli.job_selection import add_filter_options, limit_of, pages_of, view_of
+from core.cli.job_selection import add_filter_options, limit_of, pages_of, take_state_word, view_of
 from core.cli.parser import Parser
 from core.cli.tables import COLOURS, Cell, Column, show_table
-from core.errors import UsageError
 from core.model import Job, Sort, State, View
 from core.queue import Queue
 from core.wording import ago, ending_words, phase_word, until
@@ -46,10 +45,7 @@ def configure(parser: Parser, name: str) -> None:
 
 def run(session: Session, options: Namespace) -> int:
     """Print the jobs that were asked for."""
-    if options.word is not None:
-        if options.state is not None:
-            raise UsageError("give a state or --state, only one of them")
-        options.state = options.word
+    take_state_word(options)
     queue = session.queue()
     view = view_of(options)._replace(sort=Sort(options.sort or "default"), is_reversed=options.reverse)
     if options.after is not None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.rules.progress import (
+from core.rules.estimates import (
     COMMAND_CHARACTERS,
     LEAST_RUNS,
     MOST_RUNS,
