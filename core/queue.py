@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from core.clock import Clock, to_datetime, to_ms
 from core.errors import OutputUnavailable, QueueError, Refused, UsageError
+from core.loading import LOADING
 from core.model import (
     Act,
     Attempt,
     CompletedRun,
     Counts,
     DeadGroup,
-    Ending,
     Event,
     Finding,
     Job,
@@ -22,7 +22,6 @@ from core.model import (
     Metrics,
     Minute,
     NewJob,
-    Outcome,
     Page,
     QueueInfo,
     Row,
@@ -64,10 +63,6 @@ Selection = JobRef | Iterable[JobRef] | View
 _TRUSTED = 1000
 #: Called with the number of jobs done and the total.
 Progress = Callable[[int, int], None]
-
-
-# Dead jobs whose last words are read and stored in one transaction.
-_LAST_WORDS_AT_ONCE = 500
 
 
 class Queue:
@@ -275,7 +270,8 @@ class Queue:
 
         Raises ``OutputUnavailable`` if there is no such attempt or an output is gone.
         """
-        from core.rules.comparison import MAX_BYTES, Comparison, compare
+        with LOADING:
+            from core.rules.comparison import MAX_BYTES, Comparison, compare
 
         new = self.output(ref, number)
         if before is None and new.attempt.number == 1:
@@ -312,31 +308,10 @@ class Queue:
         ``progress`` is called with the number read so far (of an unknown total: 0). A call that is interrupted leaves
         the rest to the next one.
         """
-        from core.rules.fingerprint import with_last_words
+        with LOADING:
+            from core.last_words import read_last_words  # with the patterns of many kinds of error
 
-        count = 0
-        while attempts := self.storage.groups.unread(_LAST_WORDS_AT_ONCE):
-            described = []
-            for attempt in attempts:
-                ending = Ending(attempt.outcome or Outcome.FAILED, attempt.exit_code, attempt.signal, attempt.error)
-                ending = with_last_words(ending, self._tail_of(attempt))
-                described.append(attempt._replace(last_line=ending.last_line, fingerprint=ending.fingerprint))
-            kept = self.storage.groups.keep_last_words(described)
-            count += kept
-            if progress is not None:
-                progress(count, 0)
-            if kept < len(attempts) or len(attempts) < _LAST_WORDS_AT_ONCE:
-                break
-        return count
-
-    def _tail_of(self, attempt: Attempt) -> bytes:
-        from core.rules.fingerprint import TAIL_BYTES
-
-        try:
-            output = Output(self.storage, attempt)
-            return output.read(max(0, output.size() - TAIL_BYTES), TAIL_BYTES)
-        except (OutputUnavailable, OSError):
-            return b""
+        return read_last_words(self.storage, progress)
 
     def waiting(self, ref: JobRef) -> Waiting | None:
         """Return why a pending job is not running, ``None`` for a job in any other state."""
@@ -347,7 +322,8 @@ class Queue:
         """Return the jobs with ``unwatched`` set on the running ones that no living worker watches."""
         if not any(job.state is State.RUNNING for job in jobs):
             return list(jobs)
-        from core.execution import unwatched  # what looks at processes: most lists have nothing for it to look at
+        with LOADING:
+            from core.execution import unwatched  # what looks at processes: most lists have nothing for it to look at
 
         return unwatched.watched(self.storage, jobs)
 
@@ -470,7 +446,8 @@ class Queue:
         return self.storage.operations.last_act()
 
     def _selected(self, jobs: Selection) -> Selected:
-        from core.storage.values import Selection as Selected  # beside what only workers need
+        with LOADING:
+            from core.storage.values import Selection as Selected  # beside what only workers need
 
         if isinstance(jobs, View):
             return Selected(self.ids(jobs))
@@ -568,7 +545,8 @@ class Queue:
 
     def doctor(self) -> list[Finding]:
         """Return one or more findings for each check of the database's health, in their order; changes nothing."""
-        from core import doctor  # it looks at processes, too
+        with LOADING:
+            from core import doctor  # it looks at processes, too
 
         return doctor.findings(self.storage)
 

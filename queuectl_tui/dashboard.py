@@ -200,7 +200,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
     def context(self) -> str:
         """Where the keys go: a key of ``ALIVE_TOGETHER``, or ``typing`` in a row of text."""
         focused, panes = self.focused, self.panes
-        if panes.output_box.is_opening or any(box.is_opening for box in panes.boxes.values()):
+        if self._is_row_opening:
             return "typing"  # what is typed is text, also while the row for it is still being made
         if isinstance(focused, RowList) or (panes.side_lists.name and panes.side_lists.is_awaited):
             return panes.side_lists.name  # also while the list is still being made
@@ -239,9 +239,20 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         if self.panes.shown.is_pinned:
             self._unpin_for(action)
         action.handler(self)
-        if self.panes.side_lists.name and self.panes.side_lists.is_awaited:
-            self.held_keys.hold()  # they are meant for the list that is still being made
+        if self._is_row_opening or (self.panes.side_lists.name and self.panes.side_lists.is_awaited):
+            self.held_keys.hold()  # they are meant for what is still being made
         return True
+
+    @property
+    def _is_row_opening(self) -> bool:
+        """Whether a row for text was asked for that is still being made, so early after the start."""
+        return self.panes.output_box.is_opening or any(box.is_opening for box in self.panes.boxes.values())
+
+    @on(FilterBar.Opened)
+    def _give_keys_to_row(self) -> None:
+        """Type the keys again that were typed while the row was being made."""
+        if self.held_keys.is_holding:
+            self.held_keys.give_back(self.app)
 
     def _unpin_for(self, action: Action) -> None:
         """Follow the cursor again before an action that goes elsewhere or acts on a list's job."""

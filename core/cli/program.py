@@ -72,7 +72,6 @@ def _run(arguments: Sequence[str]) -> int:
 
     with Session(options.db, is_json=options.json, color=options.color, is_reading=command.is_reading) as session:
         verb = import_module(f"core.cli.verbs.{command.module}")
-        gc.freeze()  # nor will it be: the collector need not look at it again, not even at the end
         gc.enable()
         code = int(verb.run(session, options))
         session.flush()

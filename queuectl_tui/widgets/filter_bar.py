@@ -62,6 +62,9 @@ class FilterBar(Horizontal):
             super().__init__()
             self.text = text
 
+    class Opened(Message):
+        """The row is shown and takes what is typed; to be posted by the box that opens it."""
+
     class Closed(Message):
         """The filter is to go; the bar is hidden."""
 

@@ -164,6 +164,7 @@ class OutputBox(Vertical):
         self.is_opening = not self.search_bar.is_ready
         if self.search_bar.is_ready:
             self.search_bar.open(self.view.query_text)
+            self.post_message(FilterBar.Opened())
         elif self.is_attached:  # while the program ends there will be none
             self.add_row()
             self.call_later(self.open_search)

@@ -201,6 +201,7 @@ class PaneBox(Vertical):
         self.is_opening = not self.filter_bar.is_ready
         if self.filter_bar.is_ready:
             self.filter_bar.open(self.filter_text)
+            self.post_message(FilterBar.Opened())
         elif self.is_attached:  # while the program ends there will be none
             self.add_row()
             self.call_later(self.open_filter, past)

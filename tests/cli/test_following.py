@@ -434,3 +434,15 @@ def test_several_jobs_are_followed_at_once(terminal: Terminal, open_queue: Queue
     assert result.code == 0
     assert sorted(result.out.splitlines()) == ["1 | again 1", "1 | from 1", "2 | again 2", "2 | from 2"]
     assert terminal.run("logs", "1", "2").code == 2
+
+
+def test_run_goes_on_by_itself_when_the_worker_of_its_job_dies(terminal: Terminal, database: Path) -> None:
+    """It adopts the command, and ends with its exit code."""
+    worker = terminal.worker()
+    process = terminal.start("run", f"echo begun; until test -e {database.parent}/go; do sleep 0.02; done; exit 7")
+    assert process.error_line() == "queuectl: job 1: a worker will run it"
+    assert process.line() == "begun"
+    worker.popen.kill()
+    assert process.error_line() == "queuectl: job 1: no worker is alive any more, so it goes on here"
+    (database.parent / "go").touch()
+    assert process.end().code == 7

@@ -55,3 +55,16 @@ async def test_a_filter_is_saved_by_a_name_and_loses_it_with_an_empty_one(tmp_pa
         await stage.press("&")
         await stage.press("x", "escape")
         assert json.loads(path.read_text())["saved_filters"] == {"films": "ffmpeg"}
+
+
+async def test_what_is_typed_behind_the_slash_before_the_row_is_made_stands_in_it(tmp_path: Path) -> None:
+    """The row is made a moment after the first picture; a key that is no text, too, waits for it."""
+    preferences = Preferences(first_pane="pending", recent_filters=["rsync"])
+    async with staged(busy_snapshot(), preferences=preferences) as stage:
+        bar = stage.dashboard.panes.box.filter_bar
+        assert not bar.is_ready
+        await stage.press("/", *"abc")
+        assert bar.text == "abc"
+    async with staged(busy_snapshot(), preferences=preferences) as stage:
+        await stage.press("/", "up")
+        assert stage.dashboard.panes.box.filter_bar.text == "rsync"

@@ -22,12 +22,14 @@ from core.cli.standard_streams import has_unread_input
 from core.cli.verbs.enqueue import new_job_of_options, note_missing_directories
 from core.cli.verbs.wait import exit_code_of_job
 from core.errors import InvalidTransition
-from core.model import Job
+from core.model import Job, State
 from core.queue import Queue
 
 _INPUT_ADVICE = "put it into the command, as in: queuectl run 'cat file | …', or add </dev/null"
 #: The queue that the embedded worker serves, so that it runs no other job.
 OWN_QUEUE = "run"
+#: How often a job that another worker is to run is looked at for whether that worker lives, in seconds.
+LOOK_FOR_WORKERS_S = 1.0
 
 
 def configure(parser: Parser, name: str) -> None:
@@ -37,10 +39,10 @@ def configure(parser: Parser, name: str) -> None:
     parser.add_argument("--notify", action="store_true", help=NOTIFY_HELP)
     add_job_options(parser, RUN_DEFAULTS)
     parser.description = (
-        "Add a job, follow its output and exit with its exit code. A living worker runs it; if there is none, this "
-        "process does, and then for this job only (in the queue 'run'). It is tried once unless --max-attempts says "
-        "more. Ctrl+C cancels the job. The command reads nothing from here: input that waits on stdin is refused. The "
-        "exit code is the job's even if the output cannot be written (| head)."
+        "Add a job, follow its output and exit with its exit code. A living worker runs it; if there is none, or no "
+        "longer one, this process does, and then for this job only (in the queue 'run'). It is tried once unless "
+        "--max-attempts says more. Ctrl+C cancels the job. The command reads nothing from here: input that waits on "
+        "stdin is refused. The exit code is the job's even if the output cannot be written (| head)."
     )
     parser.examples("queuectl run 'make test'", "queuectl run --timeout 10m ./import.sh --all 'big file.csv'")
 
@@ -67,7 +69,7 @@ def run(session: Session, options: Namespace) -> int:
         with EmbeddedWorker(queue, slots=1, queues=(queue_name,)) as embedded:
             if is_alone:
                 embedded.start()
-            _follow(session, queue, job_id, options, stops)
+            _follow(session, queue, job_id, options, stops, embedded)
     ended = queue.job(job_id)
     if has_unread_input():
         session.note(f"queuectl: input came that job {job_id} was not given; {_INPUT_ADVICE}")
@@ -143,14 +145,20 @@ class _BreakableSink:
         self._session.lose_stdout(error, f"waiting for job {self._job_id} to end; Ctrl+C cancels it")
 
 
-def _follow(session: Session, queue: Queue, job_id: int, options: Namespace, stops: _StopSignals) -> None:
+def _follow(
+    session: Session, queue: Queue, job_id: int, options: Namespace, stops: _StopSignals, embedded: EmbeddedWorker
+) -> None:
     sink: Sink = _NullSink()
     if not session.is_json:
         sink = _BreakableSink(session, job_id, RawSink() if options.raw else CleanSink(session))
     follower = Follower(queue, job_id, sink, number=1)
     hold_notice = HoldNotice(session, queue)
+    look_for_workers_at_s = 0.0
     while not follower.step():
         hold_notice.look(job_id)
+        if not embedded.is_working and time.monotonic() >= look_for_workers_at_s:
+            look_for_workers_at_s = time.monotonic() + LOOK_FOR_WORKERS_S
+            _replace_worker(session, queue, job_id, embedded)
         if stops.count > stops.seen:
             stops.seen = stops.count
             if stops.count > 2:
@@ -158,6 +166,14 @@ def _follow(session: Session, queue: Queue, job_id: int, options: Namespace, sto
                 return
             _cancel(session, queue, job_id, is_kill=stops.count > 1)
         time.sleep(LOOK_S)
+
+
+def _replace_worker(session: Session, queue: Queue, job_id: int, embedded: EmbeddedWorker) -> None:
+    """Start the embedded worker once no living one serves the job's queue: that which was to run the job has gone."""
+    job = queue.job(job_id)
+    if job.state in (State.PENDING, State.RUNNING) and not has_living_worker(queue, job.queue):
+        session.note(f"queuectl: job {job_id}: {_without_worker(queue, job.queue)} any more, so it goes on here")
+        embedded.start()
 
 
 def _cancel(session: Session, queue: Queue, job_id: int, *, is_kill: bool) -> None:

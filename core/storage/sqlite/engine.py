@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
+from core.loading import loaded_once
 from core.storage.sqlite.file import Database
 
 TYPE_CHECKING = False
@@ -25,28 +24,28 @@ class SqliteStorage(Database):
         """The absolute path of the file, with all links followed."""
         return self.path
 
-    @cached_property
+    @loaded_once
     def new_jobs(self) -> contract.NewJobs:
         """The way in for jobs."""
         from core.storage.sqlite.enqueue import NewJobs
 
         return NewJobs(self)
 
-    @cached_property
+    @loaded_once
     def jobs(self) -> contract.Jobs:
         """Single jobs."""
         from core.storage.sqlite.queries import Jobs
 
         return Jobs(self)
 
-    @cached_property
+    @loaded_once
     def lists(self) -> contract.Lists:
         """Pages of jobs."""
         from core.storage.sqlite.listing import Lists
 
         return Lists(self)
 
-    @cached_property
+    @loaded_once
     def operations(self) -> contract.Operations:
         """What users do to jobs."""
         from core.storage.sqlite.operations import Operations
@@ -59,63 +58,63 @@ class SqliteStorage(Database):
 
         return Attempts(self, jitter or drawn_jitter)
 
-    @cached_property
+    @loaded_once
     def queues(self) -> contract.Queues:
         """Counts, pause flags and limits."""
         from core.storage.sqlite.queues import Queues
 
         return Queues(self)
 
-    @cached_property
+    @loaded_once
     def settings(self) -> contract.StoredSettings:
         """The settings that were set."""
         from core.storage.sqlite.settings import StoredSettings
 
         return StoredSettings(self)
 
-    @cached_property
+    @loaded_once
     def statistics(self) -> contract.Statistics:
         """Totals by minute."""
         from core.storage.sqlite.statistics import Statistics
 
         return Statistics(self)
 
-    @cached_property
+    @loaded_once
     def workers(self) -> contract.Workers:
         """The register of workers."""
         from core.storage.sqlite.workers import Workers
 
         return Workers(self)
 
-    @cached_property
+    @loaded_once
     def changes(self) -> contract.Changes:
         """How commits are noticed."""
         from core.storage.sqlite.changes import Changes
 
         return Changes(self)
 
-    @cached_property
+    @loaded_once
     def outputs(self) -> contract.Outputs:
         """The outputs in the file."""
         from core.storage.sqlite.outputs import Outputs
 
         return Outputs(self)
 
-    @cached_property
+    @loaded_once
     def groups(self) -> contract.Groups:
         """Dead jobs by fingerprint."""
         from core.storage.sqlite.groups import Groups
 
         return Groups(self)
 
-    @cached_property
+    @loaded_once
     def records(self) -> contract.Records:
         """Reads for an export."""
         from core.storage.sqlite.records import Records
 
         return Records(self)
 
-    @cached_property
+    @loaded_once
     def maintenance(self) -> contract.Maintenance:
         """Upkeep."""
         from core.storage.sqlite.maintenance import Maintenance

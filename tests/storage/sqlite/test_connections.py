@@ -380,3 +380,34 @@ def test_a_log_that_sqlite_makes_anew_is_no_error(tmp_path: Path) -> None:
         queue.storage.close_thread()
         wait_for(lambda: not Path(queue.path + "-wal").exists(), "the log is gone")
         assert queue.add("true") == 2
+
+
+_CHILD_WHILE_LOADING = """
+import os, signal, sys, threading, time
+from core import Queue
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "core.storage.sqlite.groups" and not is_loading.is_set():
+            is_loading.set()
+            time.sleep(1)
+
+is_loading = threading.Event()
+sys.meta_path.insert(0, Slow())
+queue = Queue(sys.argv[1])
+thread = threading.Thread(target=queue.dead_groups)
+thread.start()
+is_loading.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    queue.dead_groups()
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+thread.join()
+"""
+
+
+def test_a_fork_waits_for_a_part_of_the_storage_that_is_being_loaded(tmp_path: Path) -> None:
+    """The child would wait for the other thread's lock of that module for ever."""
+    assert run_python(_CHILD_WHILE_LOADING, tmp_path / "queue.db", timeout_s=60).strip() == "0"
