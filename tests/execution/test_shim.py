@@ -248,17 +248,11 @@ def test_a_shell_that_may_not_fork_is_told_from_a_command_that_fails(
     if os.geteuid() == 0:
         limited = ["setpriv", "--reuid=12345", "--clear-groups", *limited]
     status = tmp_path / "status"
-    with status.open("wb") as file:
-        os.dup2(file.fileno(), 99)
-        try:
-            ended = subprocess.run(
-                ["sh", "-c", 'exec "$@" 9>&99 2>/dev/null', "sh", *limited],
-                env={**os.environ, "QUEUECTL_SHIM_COMMAND": "/bin/true"},
-                pass_fds=(99,),
-                check=False,
-            )
-        finally:
-            os.close(99)
+    ended = subprocess.run(
+        ["sh", "-c", 'exec 9>"$0" && exec "$@" 2>/dev/null', str(status), *limited],
+        env={**os.environ, "QUEUECTL_SHIM_COMMAND": "/bin/true"},
+        check=False,
+    )
     recorded = status.read_text().split()
     assert recorded[1:] == [] or recorded[1:] == ["0"], "it recorded an end that was none"
     if recorded[1:] == []:
