@@ -18,7 +18,6 @@ from typing import ClassVar, cast
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.command import Provider
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
@@ -44,21 +43,13 @@ MAX_DATABASES = 50
 LEAST_TIMER_S = 0.01
 
 
-def screen_commands() -> type[Provider]:
-    """Return what fills the palette, loaded when it is opened."""
-    from queuectl_tui.dialogs.command_palette import ScreenCommands
-
-    return ScreenCommands
-
-
 class QueuectlApp(App[int], inherit_bindings=False):
     """Owns themes, preferences, forms and the way out; everything else is the dashboard's."""
 
     CSS_PATH = "app.tcss"
     TITLE = "queuectl"
     SUB_TITLE = __version__
-    COMMANDS: ClassVar = {screen_commands}
-    COMMAND_PALETTE_BINDING = "ctrl+p"
+    ENABLE_COMMAND_PALETTE = False  # the dashboard has its own
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Quit", show=False),
         Binding("ctrl+c", "stay", "How to quit", show=False, system=True),
@@ -232,13 +223,6 @@ class QueuectlApp(App[int], inherit_bindings=False):
             path = self.gateway.database_path
             others = [item for item in self.preferences.dead_seen.items() if item[0] != path][1 - MAX_DATABASES :]
             self._remember(self.preferences._replace(dead_seen={**dict(others), path: until.isoformat()}))
-
-    def action_command_palette(self) -> None:
-        """Open the palette, unless it is open."""
-        from queuectl_tui.dialogs.command_palette import Palette
-
-        if self.is_running and not isinstance(self.screen, Palette):
-            self.push_screen(Palette())
 
     def notify(
         self,

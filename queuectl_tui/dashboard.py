@@ -20,7 +20,7 @@ from queuectl_tui.first_sight import first_pane, newest_death
 from queuectl_tui.gateway.gateway import Gateway
 from queuectl_tui.held_keys import HeldKeys
 from queuectl_tui.job_actions import JobActions
-from queuectl_tui.keymap import ALIVE_TOGETHER, Action, Keymap, key_name
+from queuectl_tui.keymap import ALIVE_TOGETHER, Action, Keymap, key_name, palette_actions
 from queuectl_tui.layout import HEIGHTS, WIDTHS, classes_for, has_chart, mode_of
 from queuectl_tui.messages import (
     ActDone,
@@ -262,25 +262,31 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
             if self.context in _LISTS:
                 self.panes.follow_cursor()  # what is acted on is what is shown
 
-    def commands(self) -> Iterator[Command]:
-        """Yield what the palette offers: the actions that work here, then queues, workers and themes."""
+    def show_palette(self) -> None:
+        """Offer all commands that make sense now, to be found by their words."""
+        from queuectl_tui.dialogs.command_palette import offer_commands
+
+        offer_commands(self.app, self._commands())
+
+    def _commands(self) -> Iterator[Command]:
+        """Yield the actions that work here, those that the footer names first, then queues, workers and themes."""
         from queuectl_tui.dialogs.command_palette import Command
 
-        contexts = ALIVE_TOGETHER.get(self.context, ALIVE_TOGETHER["lists"])
-        for action in self.keymap.actions:
-            if action.context in contexts and action.context != "confirm" and action.id != "palette":
-                keys = " ".join(key_name(key) for key in action.keys)
-                yield Command(action.help.rstrip("."), keys, partial(action.handler, self))
+        context = self.context if self.context in ALIVE_TOGETHER else "lists"
+        for action in palette_actions(self.keymap.actions, context):
+            keys = " ".join(key_name(key) for key in action.keys)
+            yield Command(action.name, action.help, keys, partial(action.handler, self))
         for lane in self.snapshot.lanes:
             verb = "Resume" if lane.is_paused else "Pause"
             pause = partial(self.gateway.pause, lane.name, not lane.is_paused)
-            yield Command(f"{verb} queue {clean_line(lane.name)}", "only this queue", pause)
+            yield Command(f"{verb} queue {clean_line(lane.name)}", f"{verb} only this queue.", "", pause)
         for worker in self.snapshot.workers:
             if worker.is_alive:
-                name = f"Stop worker {worker.id} ({clean_line(worker.host)}, pid {worker.pid})"
-                yield Command(name, "it finishes what it runs", partial(self.gateway.stop_worker, worker.id))
+                what = f"Once its running jobs have ended ({clean_line(worker.host)}, pid {worker.pid})."
+                yield Command(f"Stop worker {worker.id}", what, "", partial(self.gateway.stop_worker, worker.id))
         for theme in self.app.available_themes:
-            yield Command(f"Theme {theme}", "is remembered", partial(self.program.choose_theme, theme))
+            what = "Use these colours; the choice is remembered."
+            yield Command(f"Theme {theme}", what, "", partial(self.program.choose_theme, theme))
 
     # --- actions that no single widget owns
 

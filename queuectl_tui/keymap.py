@@ -34,6 +34,12 @@ class Action(NamedTuple):
     handler: Handler
     is_write: bool = False
 
+    @property
+    def name(self) -> str:
+        """Its name in words, for the palette."""
+        words = self.id.replace("go_", "go to ", 1).replace("_", " ").replace("dlq", "DLQ")
+        return words[0].upper() + words[1:]
+
 
 #: Contexts in the order of the help, with what the help calls them.
 CONTEXTS: Mapping[str, str] = {
@@ -105,7 +111,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("theme", ("ctrl+t",), "everywhere", "", "Switch to the next theme; the choice is remembered.",
            lambda screen: screen.program.choose_next_theme()),
     Action("palette", (":", "ctrl+p"), "everywhere", "", "Search all commands by name.",
-           lambda screen: screen.app.action_command_palette()),
+           lambda screen: screen.show_palette()),
     Action("suspend", ("ctrl+z",), "everywhere", "",
            "Suspend the dashboard, fg brings it back; jobs run on, but it starts none meanwhile.",
            lambda screen: screen.app.action_suspend_process()),
@@ -378,3 +384,11 @@ def footer_actions(actions: Iterable[Action], context: str, *, is_read_only: boo
     if context != "lists":
         named.sort(key=lambda action: (action.id == "help", action.context not in (context, "rows")))
     return named
+
+
+def palette_actions(actions: Iterable[Action], context: str) -> list[Action]:
+    """Return the actions that work in a context, those that the footer names first, for the palette."""
+    listed = tuple(actions)
+    named = footer_actions(listed, context)
+    others = [action for action in alive(listed, context) if action not in named]
+    return [action for action in (*named, *others) if action.id not in ("palette", "stay")]

@@ -86,6 +86,7 @@ MOMENTS: Mapping[str, Moment] = {
     "groups": Moment(busy_snapshot, ("4", "t", "j")),
     "confirm": Moment(busy_snapshot, ("4", "space", "space", "space", "d")),
     "help": Moment(busy_snapshot, ("?",)),
+    "palette": Moment(busy_snapshot, ("4", ":", "'queue'")),
     "columns": Moment(busy_snapshot, ("4", "|", "j", "space", "J")),
     "compared": Moment(busy_snapshot, ("4", "5", "=")),
     "paused": Moment(paused_snapshot, ("2",)),

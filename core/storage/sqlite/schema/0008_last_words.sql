@@ -4,4 +4,6 @@ ALTER TABLE attempts ADD COLUMN last_line TEXT;
 ALTER TABLE attempts ADD COLUMN fingerprint INTEGER;
 ALTER TABLE jobs ADD COLUMN last_line TEXT;
 ALTER TABLE jobs ADD COLUMN fingerprint INTEGER;
+-- This reads all jobs once: of a million completed ones 0.18 s, where the copy that is made before takes 0.7 s. Nothing
+-- else of a migration may look at them all.
 CREATE INDEX jobs_groups ON jobs (fingerprint, queue, since) WHERE state = 'dead';
