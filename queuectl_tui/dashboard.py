@@ -221,7 +221,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         panes = self.panes
         if self.context in ("output", "detail") or (panes.shown.is_pinned and panes.box.is_empty):
             return panes.shown.job
-        return panes.box.table.cursor_job
+        return panes.box.table.cursor.job
 
     def queue_names(self) -> list[str]:
         """Return the names of the queues, for the forms to suggest."""
@@ -495,7 +495,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
 
     @on(RangeRead)
     def _pass_on_range(self, message: RangeRead) -> None:
-        self.panes.boxes[message.pane].table.learn(message.start, message.ids)
+        self.panes.boxes[message.pane].table.marks.learn(message.start, message.ids)
 
     @on(WorkerReported)
     def _report_event(self, message: WorkerReported) -> None:
@@ -547,7 +547,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         panes = self.panes
         if isinstance(event.widget, (JobTable, GroupTable)):
             panes.box = panes.boxes[event.widget.pane]
-            self.footer.show_marked(self.table.mark_count if isinstance(event.widget, JobTable) else 0)
+            self.footer.show_marked(self.table.marks.count if isinstance(event.widget, JobTable) else 0)
             self.bars.strip.show(self.snapshot, panes.box.pane, self._troubles(self.gateway.now()))
             if self.context in _LISTS:  # with keys typed ahead the focus may be in the output by now
                 panes.follow_cursor()

@@ -202,14 +202,14 @@ class JobActions:
 
     def _targets(self, box: PaneBox, job: Job | None, verb: Verb, key: str) -> Targets | None:
         """Return the marked jobs of a list, else ``job``; report why and return ``None`` if the verb cannot act."""
-        if box.table.mark_count and not self.is_read_only(key):
-            return self._of_selection(box, box.selected(), box.table.mark_count)
-        if box.table.mark_count or self._is_refused(key, job, verb) or job is None:
+        if box.table.marks.count and not self.is_read_only(key):
+            return self._of_selection(box, box.selected(), box.table.marks.count)
+        if box.table.marks.count or self._is_refused(key, job, verb) or job is None:
             return None
         return Targets(box, [job.id], 1, job.command, noun_of(job))
 
     def _all(self, box: PaneBox, key: str) -> Targets | None:
-        total = box.table.data.total
+        total = box.table.cursor.data.total
         if not total:
             toast(self._screen, f"{key}: there is no job in this pane", "warning")
             return None
@@ -217,8 +217,8 @@ class JobActions:
 
     def _of_selection(self, box: PaneBox, selected: Selected, number: int) -> Targets:
         ids = None if isinstance(selected, View) else set(selected)
-        rows = (row.job for row in box.table.data.rows if ids is None or row.job.id in ids)
-        job = next(rows, box.table.cursor_job)
+        rows = (row.job for row in box.table.cursor.data.rows if ids is None or row.job.id in ids)
+        job = next(rows, box.table.cursor.job)
         return Targets(box, selected, number, job.command if job else "", _NOUNS[box.pane])
 
     def _is_refused(self, key: str, job: Job | None, verb: Verb) -> bool:
@@ -268,8 +268,8 @@ class JobActions:
     def _order(self, targets: Targets, order: Callable[[Selected], int]) -> None:
         """Give an order and take the marks away; they come back if it is refused."""
         ticket, table = order(targets.selected), targets.box.table
-        if table.mark_count:
-            self._on_refusal[ticket] = partial(table.give_back_marks, table.take_marks())
+        if table.marks.count:
+            self._on_refusal[ticket] = partial(table.marks.give_back, table.marks.take())
 
     # --- the form
 

@@ -146,7 +146,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("show_output", ("l", "right"), "lists", "output", "Go to the output of the job under the cursor.",
            lambda screen: screen.panes.go_to_output()),
     Action("mark", ("space",), "lists", "mark", "Mark the job and move on.",
-           lambda screen: screen.table.toggle_mark()),
+           lambda screen: screen.table.marks.toggle()),
     Action("down", ("j", "down"), "lists", "", "Move down.", lambda screen: screen.table.move(1)),
     Action("up", ("k", "up"), "lists", "", "Move up.", lambda screen: screen.table.move(-1)),
     Action("top", ("g", "home"), "lists", "", "Go to the first job and stay with the newest.",
@@ -156,12 +156,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("page_up", ("pageup",), "lists", "", "Move up one page.", lambda screen: screen.table.page(-1)),
     Action("half_down", ("ctrl+d",), "lists", "", "Move down half a page.", lambda screen: screen.table.half_page(1)),
     Action("half_up", ("ctrl+u",), "lists", "", "Move up half a page.", lambda screen: screen.table.half_page(-1)),
-    Action("range", ("v",), "lists", "", "Start or end a range of marks.", lambda screen: screen.table.start_range()),
+    Action("range", ("v",), "lists", "", "Start or end a range of marks.",
+           lambda screen: screen.table.marks.start_range()),
     Action("mark_all", ("ctrl+a",), "lists", "", "Mark all jobs of the pane that match its filter.",
-           lambda screen: screen.table.mark_all()),
+           lambda screen: screen.table.marks.mark_all()),
     Action("clear", ("escape",), "lists", "", "Clear the filter, then the marks.",
            lambda screen: (
-               screen.panes.leave_group() or screen.panes.box.clear_filter() or screen.table.clear_marks()
+               screen.panes.leave_group() or screen.panes.box.clear_filter() or screen.table.marks.clear()
            )),
     Action("groups", ("t",), "lists", "group", "Group the dead jobs by what they died of.",
            lambda screen: screen.show_groups()),

@@ -131,7 +131,7 @@ class DeadBox(PaneBox):
 
     def _leave_opened(self) -> None:
         if self._opened is not None:
-            self.table.clear_marks()
+            self.table.marks.clear()
             _, filter_before = self._opened
             self._opened = None
             self.filter_bar.close()

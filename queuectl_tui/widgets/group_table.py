@@ -8,18 +8,16 @@ from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
 from textual import events
-from textual.geometry import Region, Size
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from core.model import DeadGroup
 from queuectl_tui.cells import clip, width
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.widgets.group_line import Columns, Part, columns_for, heading, line
-from queuectl_tui.widgets.line_focus import give_focus, take_focus
 from queuectl_tui.widgets.line_painter import RowStyles
-from queuectl_tui.widgets.measured_view import MeasuredView
+from queuectl_tui.widgets.line_table import LineTable
 
 PREFIX = "group-table--"
 #: With fewer lines the table has no heading.
@@ -33,26 +31,12 @@ class _Look(NamedTuple):
     row: str = ""
 
 
-class GroupTable(MeasuredView, can_focus=True, inherit_bindings=False):
-    """A list of groups with a cursor. It binds no keys: the dashboard calls its methods."""
+class GroupTable(LineTable, inherit_bindings=False):
+    """A list of groups with a cursor."""
 
-    ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"{PREFIX}{name}" for name in ("dead", "muted", "heading", "empty", "pointer", "cursor", "focus")
     }
-    DEFAULT_CSS = """
-    GroupTable {
-        background: $background;
-        color: $foreground;
-        overflow-x: hidden;
-        overflow-y: scroll;
-        scrollbar-size-vertical: 1;
-        scrollbar-background: $background;
-        scrollbar-background-hover: $background;
-        scrollbar-background-active: $background;
-        scrollbar-color: $foreground 20%;
-    }
-    """
 
     class CursorMoved(Message):
         """The cursor is on another group now, or on none."""
@@ -135,7 +119,7 @@ class GroupTable(MeasuredView, can_focus=True, inherit_bindings=False):
         total, rows = len(self.data or ()), max(1, self._rows)
         self._line = max(0, min(self._line, total - 1))
         top = min(max(self._top, self._line - rows + 1), self._line)
-        self._set_top(max(0, min(top, total - rows)))
+        self._begin_at(max(0, min(top, total - rows)))
         self._repaint()
         here = self.cursor_group
         if (before and before.fingerprint) != (here and here.fingerprint) or (before is None) is not (here is None):
@@ -153,32 +137,27 @@ class GroupTable(MeasuredView, can_focus=True, inherit_bindings=False):
 
     def take_size(self) -> None:
         """Fit the lines to the present size, and keep the cursor on screen."""
+        self._bar_extent = None
         self._lines = self.scrollable_content_region.height
         self._fit()
         rows = max(1, self._rows)
-        self._set_top(min(max(self._top, self._line - rows + 1), self._line))
+        self._begin_at(min(max(self._top, self._line - rows + 1), self._line))
         self._shown = self._looks()
 
     def _fit(self) -> None:
         self._columns = columns_for(self.scrollable_content_region.width, self.data or ())
-        size = Size(self._columns.cells, len(self.data or ()) + self._has_heading)
-        if size != self.virtual_size:
-            self.set_reactive(Widget.virtual_size, size)
+        self._set_extent(self._columns.cells, len(self.data or ()) + self._has_heading)
 
-    def _set_top(self, top: int) -> None:
+    def _begin_at(self, top: int) -> None:
         self._top = top
-        self.set_reactive(Widget.scroll_y, float(top))
-        self.set_reactive(Widget.scroll_target_y, float(top))
-        if self.show_vertical_scrollbar:
-            bar = self.vertical_scrollbar
-            bar.window_size, bar.window_virtual_size = self._lines, self.virtual_size.height
-            bar.position = top
+        self._set_top(top)
+        self._set_scrollbar(top, self.virtual_size.height, self._lines)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Follow the wheel and the scrollbar; the cursor stays where it is."""
         super().watch_scroll_y(old_value, new_value)
         if round(new_value) != self._top:
-            self._set_top(round(new_value))
+            self._begin_at(round(new_value))
             self._repaint()
 
     # --- painting
@@ -186,12 +165,6 @@ class GroupTable(MeasuredView, can_focus=True, inherit_bindings=False):
     def watch_has_focus(self, has_focus: bool) -> None:
         """Repaint the cursor's line."""
         self._repaint()
-
-    def on_focus(self, event: events.Focus) -> None:
-        take_focus(self, event)
-
-    def on_blur(self, event: events.Blur) -> None:
-        give_focus(self, event)
 
     def notify_style_update(self) -> None:
         self._colours.forget()

@@ -76,12 +76,12 @@ class LinePainter:
     ``held`` are the queues whose waiting jobs are held; ``None`` when all of them are. ``progress`` is by job id.
     """
 
-    def __init__(self, pane: Pane) -> None:
+    def __init__(self, pane: Pane, *, is_ascii: bool = False) -> None:
         self.ranked: tuple[Column, ...] = RANKED[pane]
         self.held: frozenset[str] | None = frozenset()
         self.progress: Mapping[int, RunProgress] = {}
         self._needs = Needs(self.ranked)
-        self._glyphs = UNICODE
+        self._glyphs = ASCII if is_ascii else UNICODE
         self._seen: dict[int, tuple[Job, str, RunProgress | None]] = {}
         self._heads: dict[int, tuple[tuple[object, ...], Parts]] = {}
         self._strips: dict[Look, Strip] = {}
@@ -126,11 +126,6 @@ class LinePainter:
     def is_drawn(self, column: Column) -> bool:
         """Return whether a column says more than the same in every row, so that it is drawn where it fits."""
         return self._needs.is_drawn(column)
-
-    def use_ascii(self, is_ascii: bool) -> None:
-        """Choose the set of signs."""
-        self._glyphs = ASCII if is_ascii else UNICODE
-        self.fit(self.columns.cells)
 
     def forget_styles(self) -> None:
         """Forget all that has colours in it."""

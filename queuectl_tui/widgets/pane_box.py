@@ -67,8 +67,7 @@ class PaneBox(Vertical):
         self._is_ascii = is_ascii
         self.title = Title(pane.value, pane.title, is_ascii=is_ascii)
         self.filter_bar = FilterBar()
-        self.table = JobTable(pane, id=f"table-{pane.name.lower()}")
-        self.table.is_ascii = is_ascii
+        self.table = JobTable(pane, is_ascii=is_ascii, id=f"table-{pane.name.lower()}")
 
     def compose(self) -> ComposeResult:
         yield self.title
@@ -89,7 +88,7 @@ class PaneBox(Vertical):
     @property
     def cursor_job(self) -> Job | None:
         """The job under the cursor."""
-        return self.table.cursor_job
+        return self.table.cursor.job
 
     def tick(self, now: datetime) -> None:
         """Repaint the ages and countdowns that have changed."""
@@ -104,7 +103,7 @@ class PaneBox(Vertical):
     def is_empty(self) -> bool:
         """Whether the list is known to have no job."""
         data = self._snapshot.panes[self.pane]
-        return data.is_counted and data.total == 0 and self.table.cursor_job is None
+        return data.is_counted and data.total == 0 and self.table.cursor.job is None
 
     @property
     def unseen(self) -> int:
@@ -139,7 +138,7 @@ class PaneBox(Vertical):
         plain = sum(counts.of(state) for state in self.pane.states)
         delayed = counts.delayed if self.pane is Pane.PENDING else 0
         text, more = list_words(data, plain, delayed, self.filter_text)
-        if marked := self.table.mark_count:
+        if marked := self.table.marks.count:
             more = f"· {count(marked)} marked {more}".rstrip()
         arrow = "" if self._is_ascii else (" ↑" if self.view.is_reversed else " ↓")
         if self._unseen:
@@ -168,13 +167,13 @@ class PaneBox(Vertical):
 
     def on_job_table_cursor_moved(self) -> None:
         """Keep the loaded rows at the cursor while others come and go."""
-        self._gateway.hold(self.pane, None if self.table.is_live else self.table.cursor_key)
+        self._gateway.hold(self.pane, None if self.table.cursor.is_live else self.table.cursor.key)
 
     def on_job_table_window_wanted(self, message: JobTable.WindowWanted) -> None:
         """Ask for the rows that the table needs, around its cursor if that is among them."""
-        key, line = self.table.cursor_key, self.table.cursor_line
+        key, line = self.table.cursor.key, self.table.cursor.line
         is_inside = message.start <= line < message.start + message.length
-        anchor = key if key is not None and is_inside and not self.table.is_live else None
+        anchor = key if key is not None and is_inside and not self.table.cursor.is_live else None
         self._gateway.want(self.pane, Wanted(message.start, message.length, anchor))
 
     def on_job_table_range_wanted(self, message: JobTable.RangeWanted) -> None:
@@ -266,9 +265,9 @@ class PaneBox(Vertical):
 
     def selected(self) -> list[int] | View:
         """Return what a verb acts on: the marked jobs, else the one under the cursor; a view stands for all of it."""
-        selection = self.table.selection()
+        selection = self.table.marks.selection()
         if isinstance(selection, View):
-            return without(selection, self.table.excluded)
+            return without(selection, self.table.marks.excluded)
         return selection
 
 

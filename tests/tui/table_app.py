@@ -78,9 +78,9 @@ def of_jobs(jobs: Iterable[Job], total: int | None = None, start: int = 0, view:
 class Table(JobTable):
     """A table that notes what it refreshes."""
 
-    def __init__(self, pane: Pane) -> None:
+    def __init__(self, pane: Pane, *, is_ascii: bool = False) -> None:
         self.refreshed: list[Region | None] = []
-        super().__init__(pane, id="table")
+        super().__init__(pane, is_ascii=is_ascii, id="table")
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Table:
         self.refreshed.extend(regions or [None])
@@ -92,9 +92,9 @@ class TableApp(App[None]):
 
     CSS = "JobTable { height: 10; }"
 
-    def __init__(self, pane: Pane) -> None:
+    def __init__(self, pane: Pane, *, is_ascii: bool = False) -> None:
         super().__init__()
-        self.table = Table(pane)
+        self.table = Table(pane, is_ascii=is_ascii)
         self.said: list[Message] = []
         self.confirmed = 0
 
@@ -141,8 +141,10 @@ class TableApp(App[None]):
 
 
 @asynccontextmanager
-async def running(pane: Pane = Pane.PENDING) -> AsyncIterator[tuple[TableApp, Table, Pilot[None]]]:
-    app = TableApp(pane)
+async def running(
+    pane: Pane = Pane.PENDING, *, is_ascii: bool = False
+) -> AsyncIterator[tuple[TableApp, Table, Pilot[None]]]:
+    app = TableApp(pane, is_ascii=is_ascii)
     async with app.run_test(size=(80, 14)) as pilot:
         app.table.focus()
         await pilot.pause()

@@ -96,7 +96,7 @@ async def test_a_question_is_answered_by_keys(keys: list[str], confirmed: int) -
         ]
         assert not bar.is_open
         assert app.focused is table
-        assert table.cursor_line == 0
+        assert table.cursor.line == 0
 
 
 @pytest.mark.parametrize(

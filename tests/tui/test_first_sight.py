@@ -37,7 +37,7 @@ async def test_dead_jobs_that_were_looked_at_need_nobody_in_the_next_run(tmp_pat
     async with staged(busy_snapshot(), preferences=Preferences(), preferences_path=str(path)) as stage:
         assert stage.dashboard.panes.box.pane is Pane.DLQ
         assert stage.dashboard.focused is stage.dashboard.panes.boxes[Pane.DLQ].table
-        assert stage.dashboard.panes.shown.job == stage.dashboard.panes.boxes[Pane.DLQ].table.cursor_job
+        assert stage.dashboard.panes.shown.job == stage.dashboard.panes.boxes[Pane.DLQ].table.cursor.job
     seen = json.loads(path.read_text())["dead_seen"]
     assert list(seen) == ["/home/ada/jobs.db"]
     async with staged(busy_snapshot(), preferences=Preferences(dead_seen=seen)) as stage:

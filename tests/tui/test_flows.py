@@ -57,7 +57,7 @@ async def test_thirty_marked_jobs_are_retried_with_three_more_keys() -> None:
         assert stage.asked("retry") == []
         await stage.press("y")
         assert stage.asked("retry") == [(sorted(9981 - 3 * index for index in range(10)),)]
-        assert stage.dashboard.table.mark_count == 0
+        assert stage.dashboard.table.marks.count == 0
 
 
 async def test_purge_asks_and_no_leaves_everything_as_it_is() -> None:
@@ -87,7 +87,7 @@ async def test_all_that_match_are_marked_at_once_and_one_can_be_left_out() -> No
     """A view, not a list of ids, stands for half a million jobs; what was unmarked stays out of it."""
     async with staged(busy_snapshot()) as stage:
         await stage.press("3", "ctrl+a")
-        assert stage.dashboard.table.mark_count == BUSY_TOTALS[Pane.COMPLETED]
+        assert stage.dashboard.table.marks.count == BUSY_TOTALS[Pane.COMPLETED]
         await stage.press("space", "r", *"98200", "enter")
         [(selected,)] = stage.asked("retry")
         assert isinstance(selected, View)
@@ -219,13 +219,13 @@ async def test_a_filter_is_live_and_esc_drops_it() -> None:
         await stage.press("3", "/")
         await stage.type("restic")
         assert stage.dashboard.panes.box.filter_text == "restic"
-        assert {row.job.command.split()[0] for row in stage.dashboard.table.data.rows} == {"restic"}
+        assert {row.job.command.split()[0] for row in stage.dashboard.table.cursor.data.rows} == {"restic"}
         await stage.press("enter")
         assert stage.dashboard.context == "lists"
         assert "/restic" in stage.dashboard.panes.box.title.text
         await stage.press("escape")
         assert stage.dashboard.panes.box.filter_text == ""
-        assert stage.dashboard.table.data.total == BUSY_TOTALS[Pane.COMPLETED]
+        assert stage.dashboard.table.cursor.data.total == BUSY_TOTALS[Pane.COMPLETED]
 
 
 async def test_what_is_typed_after_a_slash_is_never_a_command() -> None:
@@ -241,7 +241,7 @@ async def test_a_filter_that_cannot_be_read_leaves_the_list_as_it_is() -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.press("3", "/")
         await stage.type("exit:lots")
-        assert stage.dashboard.table.data.total == BUSY_TOTALS[Pane.COMPLETED]
+        assert stage.dashboard.table.cursor.data.total == BUSY_TOTALS[Pane.COMPLETED]
         await stage.press("enter")
         assert stage.dashboard.context == "typing"
 
@@ -398,7 +398,7 @@ async def test_an_error_keeps_the_last_good_data_and_tells_its_age() -> None:
         await stage.pilot.pause()
         assert "data 0s old" in stage.dashboard.bars.header.text
         assert "queue.db was deleted or moved" in stage.dashboard.bars.trouble.text
-        assert stage.dashboard.table.data.total == BUSY_TOTALS[Pane.PENDING]
+        assert stage.dashboard.table.cursor.data.total == BUSY_TOTALS[Pane.PENDING]
         assert "queue.db was deleted or moved" in stage.toasts()
 
 

@@ -113,8 +113,8 @@ async def test_rows_above_a_cursor_in_the_middle_repaint_nothing() -> None:
         app.said.clear()
         table.show(window(range(98, 200)), NOW)
         assert table.refreshed == []
-        assert table.cursor_job is not None
-        assert (table.cursor_job.id, table.cursor_line, table.scroll_offset.y) == (105, 7, 2)
+        assert table.cursor.job is not None
+        assert (table.cursor.job.id, table.cursor.line, table.scroll_offset.y) == (105, 7, 2)
         await pilot.pause()
         assert app.said == []
 
@@ -125,17 +125,17 @@ async def test_the_newest_first_list_is_live_at_its_top_and_others_follow_the_jo
         table.move(3)
         table.home()
         table.show(window(range(9, 30)), NOW)
-        assert table.selection() == [9]
+        assert table.marks.selection() == [9]
         table.show(window(range(8, 30), view=View(sort=Sort.COMMAND)), NOW)
-        assert table.selection() == [9]
+        assert table.marks.selection() == [9]
     async with running(Pane.PENDING) as (_, table, _):
         table.show(window(range(10, 30)), NOW)
         table.show(window(range(9, 30)), NOW)
-        assert table.selection() == [9]
+        assert table.marks.selection() == [9]
         table.move(1)
         table.move(-1)
         table.show(window(range(8, 30)), NOW)
-        assert table.selection() == [9]
+        assert table.marks.selection() == [9]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -147,9 +147,9 @@ async def test_random_transitions_around_the_cursor(seed: int) -> None:
         table.show(window(ids, 0, 30), NOW)
         table.move(40)
         for step in range(150):
-            start, length = table.window_wanted()
+            start, length = table.cursor.window_wanted()
             table.show(window(ids, start, length), NOW)
-            before = table.cursor_job
+            before = table.cursor.job
             assert before is not None
             for _ in range(dice.randrange(4)):
                 if dice.random() < 0.5:
@@ -157,15 +157,15 @@ async def test_random_transitions_around_the_cursor(seed: int) -> None:
                 else:
                     del ids[dice.randrange(len(ids))]
             ids = list(dict.fromkeys(ids))
-            start, length = table.window_wanted()
+            start, length = table.cursor.window_wanted()
             table.show(window(ids, start, length), NOW)
-            assert table.cursor_job is not None
+            assert table.cursor.job is not None
             if before.id in ids:
-                assert table.cursor_job.id == before.id
-            assert ids[table.cursor_line] == table.cursor_job.id
-            shown = lines(table)[table.cursor_line - table.scroll_offset.y]
+                assert table.cursor.job.id == before.id
+            assert ids[table.cursor.line] == table.cursor.job.id
+            shown = lines(table)[table.cursor.line - table.scroll_offset.y]
             assert shown.startswith("▶")
-            assert str(table.cursor_job.id) in shown
+            assert str(table.cursor.job.id) in shown
             dice.choice([table.move, table.page, table.half_page])(dice.choice([-1, 1, 2]))
         await pilot.pause()
 
@@ -174,20 +174,20 @@ async def test_keys_of_a_list() -> None:
     async with running() as (_, table, _):
         table.show(window(range(100)), NOW)
         table.move(9)
-        assert (table.cursor_line, table.scroll_offset.y) == (9, 0)
+        assert (table.cursor.line, table.scroll_offset.y) == (9, 0)
         table.move(1)
-        assert (table.cursor_line, table.scroll_offset.y) == (10, 1)
+        assert (table.cursor.line, table.scroll_offset.y) == (10, 1)
         table.page(1)
-        assert (table.cursor_line, table.scroll_offset.y) == (20, 11)
+        assert (table.cursor.line, table.scroll_offset.y) == (20, 11)
         table.half_page(-1)
-        assert (table.cursor_line, table.scroll_offset.y) == (15, 6)
+        assert (table.cursor.line, table.scroll_offset.y) == (15, 6)
         table.end()
-        assert (table.cursor_line, table.scroll_offset.y) == (99, 90)
+        assert (table.cursor.line, table.scroll_offset.y) == (99, 90)
         table.move(5)
-        assert table.cursor_line == 99
+        assert table.cursor.line == 99
         table.home()
         table.page(-1)
-        assert (table.cursor_line, table.scroll_offset.y) == (0, 0)
+        assert (table.cursor.line, table.scroll_offset.y) == (0, 0)
 
 
 async def test_a_far_jump_asks_for_a_window_and_then_knows_its_job() -> None:
@@ -196,37 +196,37 @@ async def test_a_far_jump_asks_for_a_window_and_then_knows_its_job() -> None:
         await pilot.pause()
         app.said.clear()
         table.end()
-        assert table.cursor_job is None
-        assert table.selection() == []
+        assert table.cursor.job is None
+        assert table.marks.selection() == []
         await pilot.pause()
         (wanted,) = app.of(JobTable.WindowWanted)
         assert isinstance(wanted, JobTable.WindowWanted)
         assert (wanted.start, wanted.length) == (9970, 50)
         table.show(window(range(10_000), wanted.start, 30), NOW)
-        assert table.selection() == [9999]
+        assert table.marks.selection() == [9999]
 
 
 async def test_marks_and_what_a_verb_acts_on() -> None:
     async with running() as (app, table, pilot):
         view = View(states=(State.PENDING,))
         table.show(window(range(100), 0, 30, view), NOW)
-        assert table.selection() == [0]
-        table.toggle_mark()
-        table.toggle_mark()
-        assert (table.selection(), table.cursor_line) == ([0, 1], 2)
+        assert table.marks.selection() == [0]
+        table.marks.toggle()
+        table.marks.toggle()
+        assert (table.marks.selection(), table.cursor.line) == ([0, 1], 2)
         assert lines(table)[1].startswith(" ✓")
-        table.start_range()
+        table.marks.start_range()
         table.move(2)
-        assert table.marks == {0, 1, 2, 3, 4}
-        table.start_range()
+        assert table.marks.ids == {0, 1, 2, 3, 4}
+        table.marks.start_range()
         table.move(3)
-        assert table.mark_count == 5
-        table.mark_all()
-        assert (table.selection(), table.is_all_marked, table.mark_count) == (view, True, 100)
-        table.toggle_mark()
-        assert (table.excluded, table.mark_count) == (frozenset({7}), 99)
-        assert table.clear_marks()
-        assert table.selection() == [8]
+        assert table.marks.count == 5
+        table.marks.mark_all()
+        assert (table.marks.selection(), table.marks.is_all, table.marks.count) == (view, True, 100)
+        table.marks.toggle()
+        assert (table.marks.excluded, table.marks.count) == (frozenset({7}), 99)
+        assert table.marks.clear()
+        assert table.marks.selection() == [8]
         await pilot.pause()
         assert [message.count for message in app.said if isinstance(message, JobTable.Marked)] == [
             1,
@@ -242,20 +242,20 @@ async def test_marks_and_what_a_verb_acts_on() -> None:
 async def test_all_that_match_is_over_when_the_filter_changes() -> None:
     async with running() as (_, table, _):
         table.show(window(range(100), 0, 30), NOW)
-        table.mark_all()
+        table.marks.mark_all()
         table.show(window(range(100), 0, 30, View(sort=Sort.COMMAND)), NOW)
-        assert table.is_all_marked
+        assert table.marks.is_all
         table.show(window(range(50), 0, 30, View(terms=(Term("text", "x"),))), NOW)
-        assert table.selection() == [0]
+        assert table.marks.selection() == [0]
 
 
 async def test_marks_leave_with_their_jobs() -> None:
     async with running() as (_, table, _):
         table.show(window(range(5)), NOW)
-        table.toggle_mark()
-        table.toggle_mark()
+        table.marks.toggle()
+        table.marks.toggle()
         table.show(window([1, 2, 3]), NOW)
-        assert table.marks == {1}
+        assert table.marks.ids == {1}
 
 
 async def test_the_mouse_selects_scrolls_opens_and_sorts() -> None:
@@ -264,10 +264,10 @@ async def test_the_mouse_selects_scrolls_opens_and_sorts() -> None:
         table.show(window(range(100)), NOW)
         app.screen.set_focus(None)
         await pilot.click(table, offset=(20, 4))
-        assert (table.cursor_line, table.has_focus) == (3, True)
+        assert (table.cursor.line, table.has_focus) == (3, True)
         table.post_message(_wheel(table))
         await pilot.pause()
-        assert (table.cursor_line, table.scroll_offset.y) == (3, 2)
+        assert (table.cursor.line, table.scroll_offset.y) == (3, 2)
         await pilot.click(table, offset=(20, 2), times=2)
         await pilot.click(table, offset=(35, 0))
         await pilot.pause()
@@ -287,9 +287,9 @@ async def test_a_cursor_that_is_scrolled_away_comes_back_into_view() -> None:
     async with running() as (_, table, _):
         table.show(window(range(100)), NOW)
         table.scroll_to(y=50, animate=False)
-        assert (table.cursor_line, table.scroll_offset.y) == (0, 50)
+        assert (table.cursor.line, table.scroll_offset.y) == (0, 50)
         table.move(1)
-        assert (table.cursor_line, table.scroll_offset.y) == (1, 1)
+        assert (table.cursor.line, table.scroll_offset.y) == (1, 1)
 
 
 async def test_a_smaller_pane_keeps_its_cursor_on_screen() -> None:
@@ -307,8 +307,8 @@ async def test_an_empty_list_says_what_to_do() -> None:
         table.empty_text = "Nothing queued. Press e to enqueue a job."
         table.show(of_jobs([]), NOW)
         assert lines(table)[4].strip() == table.empty_text
-        assert (table.cursor_job, table.selection()) == (None, [])
-        for act in (table.toggle_mark, table.start_range, table.home, table.end):
+        assert (table.cursor.job, table.marks.selection()) == (None, [])
+        for act in (table.marks.toggle, table.marks.start_range, table.home, table.end):
             act()
         table.move(1)
 
@@ -326,10 +326,9 @@ async def test_hostile_and_wide_commands_neither_break_the_line_nor_reach_the_te
 
 
 async def test_signs_can_be_ascii() -> None:
-    async with running() as (_, table, _):
+    async with running(is_ascii=True) as (_, table, _):
         table.show(of_jobs([a_job(1), a_job(2, run_at=NOW + timedelta(hours=1))]), NOW)
-        table.is_ascii = True
-        table.toggle_mark()
+        table.marks.toggle()
         assert [line[:12] for line in lines(table)[:2]] == [" #  1 o true", ">   2 ~ true"]
 
 

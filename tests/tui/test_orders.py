@@ -141,15 +141,15 @@ async def test_what_was_marked_is_marked_again_when_the_order_is_refused(
             with closing(sqlite3.connect(queue.path)) as other:
                 other.execute("BEGIN IMMEDIATE")
                 await pilot.press(*marking)
-                assert board.table.mark_count == 2
+                assert board.table.marks.count == 2
                 await pilot.press("c", "y")
                 await until(pilot, lambda: any("locked" in toast.text for toast in toasts_of(pilot)))
                 other.rollback()
-            assert board.table.mark_count == 2
+            assert board.table.marks.count == 2
             await pilot.press("c", "y")
             await until(pilot, lambda: not queue.jobs(View(states=(State.PENDING,))))
             await until(pilot, lambda: not board.jobs._on_refusal)
-            assert board.table.mark_count == 0
+            assert board.table.marks.count == 0
 
 
 async def test_while_an_order_waits_escape_leaves_and_no_key_is_typed(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ async def test_the_arrows_choose_and_the_choice_is_done_where_the_focus_was() ->
         assert getattr(listed.current, "name", None) == "Mark all"
         await stage.press("up", "enter")
         assert stage.app.screen is stage.dashboard
-        assert stage.dashboard.table.mark_count == 1
+        assert stage.dashboard.table.marks.count == 1
 
 
 async def test_enter_does_nothing_while_nothing_is_found() -> None:

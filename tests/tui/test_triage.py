@@ -111,7 +111,7 @@ async def test_marks_in_the_list_are_no_part_of_what_is_done_to_a_group() -> Non
     async with staged(busy_snapshot()) as stage:
         await stage.press("4", "space", "t", "r", "y", "t")
         assert stage.asked("retry") == [(GROUP,)]
-        assert stage.dashboard.panes.dead_box.table.mark_count == 1
+        assert stage.dashboard.panes.dead_box.table.marks.count == 1
 
 
 async def test_a_form_edits_one_job_and_not_a_group_of_several() -> None:

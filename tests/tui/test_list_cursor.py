@@ -1,12 +1,13 @@
-"""The cursor and the marks follow their jobs, whatever happens to the list; without a terminal."""
+"""The cursor follows its job, whatever happens to the list; without a terminal."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.model import Term, View
-from queuectl_tui.widgets.selection import CursorPosition, Marks, follow, id_at
+from core.model import Sort, Term, View
+from queuectl_tui.snapshot import Pane
+from queuectl_tui.widgets.list_cursor import CursorPosition, ListCursor, follow, id_at
 from tests.tui.table_app import window
 
 HEIGHT = 10
@@ -118,50 +119,91 @@ def test_a_cursor_beyond_the_window_keeps_its_line_and_job() -> None:
     assert new == CursorPosition(20, 20, 500)
 
 
-# --- marks
-
-
-def test_a_range_grows_and_shrinks_with_the_cursor() -> None:
-    marks, data = Marks(ids={40}), window(range(50))
-    marks.start_range(10, 10)
-    assert marks.stretch(13, data) is None
-    assert marks.listed() == {10, 11, 12, 13, 40}
-    marks.stretch(9, data)
-    assert marks.listed() == {9, 10, 40}
-    marks.end_range()
-    marks.stretch(30, data)
-    assert marks.listed() == {9, 10, 40}
-
-
-def test_a_range_over_rows_that_were_never_loaded_asks_for_them() -> None:
-    ids = list(range(1000))
-    marks = Marks()
-    marks.start_range(10, 10)
-    assert marks.stretch(990, window(ids, 960, 40)) == (11, 959)
-    marks.learn(11, range(11, 960))
-    assert marks.stretch(990, window(ids, 960, 40)) is None
-    assert marks.listed() == set(range(10, 991))
-
-
-def test_a_range_follows_its_jobs_when_the_list_moves() -> None:
-    marks = Marks()
-    marks.start_range(10, 10)
-    marks.stretch(12, window(range(50)))
-    marks.stretch(14, window([90, 91, *range(50)]), shift=2)
-    assert marks.listed() == {10, 11, 12}
-
-
-def test_all_but_some() -> None:
-    marks = Marks(ids={3})
-    marks.mark_all()
-    marks.toggle(7)
-    assert 7 not in marks
-    assert 8 in marks
-    assert marks.count(500_000) == 499_999
-    assert marks.clear()
-    assert not marks.clear()
-
-
 def test_id_at_knows_only_what_is_loaded() -> None:
     data = window(range(100), 10, 5)
     assert [id_at(data, line) for line in (9, 10, 14, 15)] == [None, 10, 14, None]
+
+
+# --- a cursor that moves
+
+
+def a_cursor(pane: Pane = Pane.PENDING, length: int = 30, total: int = 100) -> ListCursor:
+    cursor = ListCursor(pane, window([]))
+    cursor.resize(HEIGHT)
+    cursor.show(window(range(total), 0, length))
+    return cursor
+
+
+def test_the_screen_moves_as_little_as_needed_and_a_page_keeps_the_line_of_the_screen() -> None:
+    cursor = a_cursor()
+    cursor.go(10)
+    assert cursor.position == CursorPosition(10, 10, 1)
+    cursor.go_with_screen(10)
+    assert cursor.position == CursorPosition(20, 20, 11)
+    cursor.go(1000)
+    assert cursor.position == CursorPosition(99, None, 90)
+    cursor.go(-5)
+    assert cursor.position == CursorPosition(0, 0, 0)
+
+
+def test_the_job_is_known_from_its_row_and_as_long_as_it_may_be_there() -> None:
+    cursor = a_cursor()
+    cursor.go(20)
+    assert (cursor.job and cursor.job.id, cursor.key) == (20, (20,))
+    cursor.scroll_to(80)
+    cursor.show(window(range(100), 70, 30))
+    assert (cursor.line, cursor.job and cursor.job.id) == (20, 20)
+    cursor.go(50)
+    assert (cursor.job, cursor.key) == (None, None)
+    cursor.show(window(range(100), 30, 30))
+    assert cursor.job is not None
+    assert cursor.job.id == 50
+
+
+def test_it_says_by_how_much_the_screen_moved_with_the_list() -> None:
+    cursor = a_cursor()
+    cursor.go(5)
+    assert cursor.show(window([200, 201, *range(100)], 0, 30)) == 2
+    assert cursor.position == CursorPosition(7, 5, 2)
+
+
+def test_it_is_live_at_the_very_top_of_the_newest_and_elsewhere_until_it_was_moved() -> None:
+    newest, oldest = a_cursor(Pane.COMPLETED), a_cursor(Pane.PENDING)
+    assert newest.is_live
+    assert oldest.is_live
+    for cursor in (newest, oldest):
+        cursor.go(3)
+        assert not cursor.is_live
+        cursor.go(0)
+    assert (newest.is_live, oldest.is_live) == (True, False)
+    sorted_by_command = window([200, *range(100)], 0, 30, View(sort=Sort.COMMAND))
+    assert newest.show(sorted_by_command) == 1, "by the order that it comes in, not by the one before"
+
+
+def test_a_lower_screen_keeps_the_cursor_unless_it_was_scrolled_away() -> None:
+    cursor = a_cursor()
+    cursor.go(9)
+    cursor.resize(3)
+    assert cursor.position == CursorPosition(9, 9, 7)
+    cursor.scroll_to(50)
+    cursor.resize(2)
+    assert cursor.position == CursorPosition(9, 9, 50)
+
+
+def test_it_wants_a_window_when_less_than_a_screen_either_way_is_loaded() -> None:
+    cursor = a_cursor(length=20)
+    assert (cursor.is_window_short, cursor.window_wanted()) == (False, (0, 20))
+    cursor.go(15)
+    assert (cursor.is_window_short, cursor.window_wanted()) == (True, (0, 36))
+    cursor.go(99)
+    assert (cursor.is_window_short, cursor.window_wanted()) == (True, (70, 50))
+    cursor.show(window(range(100), 70, 30))
+    assert not cursor.is_window_short, "there are no more lines than the last"
+
+
+def test_an_empty_list_and_a_screen_without_lines_want_nothing() -> None:
+    cursor = ListCursor(Pane.DLQ, window([]))
+    cursor.go(3)
+    assert (cursor.position, cursor.job, cursor.is_window_short) == (CursorPosition(), None, False)
+    cursor.show(window(range(5), 0, 1))
+    assert not cursor.is_window_short
