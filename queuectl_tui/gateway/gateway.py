@@ -8,7 +8,7 @@ from typing import Any
 
 from textual.message import Message
 
-from core.model import Act, Key, NewJob, State, View
+from core.model import Act, NewJob, State
 from core.queue import Progress, Queue
 from core.rules.job_input import MAX_LIMIT
 from core.wording import count
@@ -62,6 +62,11 @@ class Gateway:
         return self._queue.is_read_only
 
     @property
+    def reader(self) -> Reader:
+        """Return what reads the snapshots: which rows, detail and groups they have is asked of it."""
+        return self._reader
+
+    @property
     def host(self) -> WorkerHost:
         """Return the worker of this process."""
         return self._host
@@ -107,30 +112,6 @@ class Gateway:
     def refresh(self) -> None:
         """Make the reader look at the database now."""
         self._reader.wake()
-
-    def show_view(self, pane: Pane, view: View) -> None:
-        """Show another selection or order in a pane."""
-        self._reader.show_view(pane, view)
-
-    def want(self, pane: Pane, wanted: Wanted) -> None:
-        """Show other rows of a pane."""
-        self._reader.want(pane, wanted)
-
-    def hold(self, pane: Pane, key: Key | None) -> None:
-        """Keep the pane's window at the row of this key while others come and go; ``None`` stays at the top."""
-        self._reader.hold(pane, key)
-
-    def show_detail(self, request: DetailRequest | None) -> None:
-        """Show this job's detail and output."""
-        self._reader.show_detail(request)
-
-    def show_groups(self, is_shown: bool) -> None:
-        """Read the groups of dead jobs from now on, or no longer."""
-        self._reader.show_groups(is_shown)
-
-    def show_queue_rates(self, is_shown: bool) -> None:
-        """Have the rates of the queues in the snapshots, read anew now, or no more."""
-        self._reader.show_queue_rates(is_shown)
 
     def read_range(self, pane: Pane, start: int, length: int) -> None:
         """Read the ids of rows that are not loaded; ``RangeRead`` brings them."""

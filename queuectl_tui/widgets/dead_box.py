@@ -141,7 +141,7 @@ class DeadBox(PaneBox):
         self.is_grouped = is_grouped
         self.table.display = not is_grouped
         self.groups.display = is_grouped
-        self._gateway.show_groups(is_grouped)
+        self._gateway.reader.show_groups(is_grouped)
         self.write_title()
 
     def clear_filter(self) -> bool:

@@ -167,14 +167,14 @@ class PaneBox(Vertical):
 
     def on_job_table_cursor_moved(self) -> None:
         """Keep the loaded rows at the cursor while others come and go."""
-        self._gateway.hold(self.pane, None if self.table.cursor.is_live else self.table.cursor.key)
+        self._gateway.reader.hold(self.pane, None if self.table.cursor.is_live else self.table.cursor.key)
 
     def on_job_table_window_wanted(self, message: JobTable.WindowWanted) -> None:
         """Ask for the rows that the table needs, around its cursor if that is among them."""
         key, line = self.table.cursor.key, self.table.cursor.line
         is_inside = message.start <= line < message.start + message.length
         anchor = key if key is not None and is_inside and not self.table.cursor.is_live else None
-        self._gateway.want(self.pane, Wanted(message.start, message.length, anchor))
+        self._gateway.reader.want(self.pane, Wanted(message.start, message.length, anchor))
 
     def on_job_table_range_wanted(self, message: JobTable.RangeWanted) -> None:
         """Ask for the ids that a range of marks covers."""
@@ -258,7 +258,7 @@ class PaneBox(Vertical):
     def _set_view(self, view: View) -> None:
         if view != self.view:
             self.view = view
-            self._gateway.show_view(self.pane, view)
+            self._gateway.reader.show_view(self.pane, view)
             self.write_title()
 
     # --- what is selected

@@ -47,7 +47,7 @@ class ShownJob:
         request = DetailRequest(job_id, number, is_compared)
         if request != self.request:
             self.request = request
-            self._gateway.show_detail(request)
+            self._gateway.reader.show_detail(request)
 
     def pin(self, job_id: int) -> None:
         """Show a job, and keep it until ``is_pinned`` is taken back."""
@@ -63,7 +63,7 @@ class ShownJob:
             self.show(job.id)
         elif self.request is not None and is_list_empty:
             self._listed = self.request = None
-            self._gateway.show_detail(None)
+            self._gateway.reader.show_detail(None)
 
     def receive(self, newest: JobDetail | None) -> None:
         """Note the detail in the newest snapshot; it may still be that of the job shown before."""

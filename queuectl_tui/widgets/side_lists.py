@@ -116,13 +116,13 @@ class QueuesBox(SideList):
     def set_shown(self, is_shown: bool) -> None:
         """Begin or end to show the queues and to have their rates read."""
         if is_shown is not self.is_shown:
-            self.gateway.show_queue_rates(is_shown)
+            self.gateway.reader.show_queue_rates(is_shown)
         super().set_shown(is_shown)
 
     def tick(self, now: datetime) -> None:
         """Have the rates read again: they fall with time alone."""
         if self.is_shown and self.snapshot is not None and self.snapshot.queue_rates:
-            self.gateway.show_queue_rates(True)
+            self.gateway.reader.show_queue_rates(True)
 
     def rows_of(self, snapshot: Snapshot, now: datetime) -> list[RowOfCells]:
         """Return a row for each queue, by name."""

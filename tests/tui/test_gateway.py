@@ -205,7 +205,7 @@ def test_a_view_is_acted_on_as_a_whole(idle: Listener, queue: Queue) -> None:
 def test_a_filtered_pane_shows_and_counts_what_matches(idle: Listener, queue: Queue) -> None:
     queue.enqueue_many(NewJob(f"echo {number}") for number in range(300))
     view = View(states=(State.PENDING,), terms=parse_filter('"echo 1"'))
-    idle.gateway.show_view(Pane.PENDING, view)
+    idle.gateway.reader.show_view(Pane.PENDING, view)
     idle.until(lambda: idle.last.panes[Pane.PENDING].view == view and idle.last.panes[Pane.PENDING].is_counted)
     assert idle.last.panes[Pane.PENDING].total == 111
 
@@ -216,7 +216,7 @@ def test_detail_and_output_follow_a_job_through_its_life(queue: Queue, tmp_path:
     listener = Listener(gateway)
     try:
         job_id = queue.add(NewJob(f"echo one; while ! test -e {tmp_path}/go; do sleep 0.02; done; echo two"))
-        gateway.show_detail(DetailRequest(job_id))
+        gateway.reader.show_detail(DetailRequest(job_id))
         listener.until(lambda: bool(listener.snapshots))
         listener.until(lambda: listener.last.detail is not None and listener.last.detail.job.state is State.RUNNING)
         detail = listener.last.detail
@@ -398,18 +398,18 @@ def test_a_slow_filter_is_given_up_for_the_next_one(idle: Listener, queue: Queue
     slow = View(states=(State.PENDING,), terms=(*slow_terms, Term("text", "nowhere")))
     idle.until(lambda: bool(idle.snapshots) and idle.last.panes[Pane.PENDING].total == 10_000)
     seen = len(idle.snapshots)
-    idle.gateway.show_view(Pane.PENDING, slow)
+    idle.gateway.reader.show_view(Pane.PENDING, slow)
     time.sleep(0.1)  # the scan has begun, on a machine that has time
     quick = View(states=(State.PENDING,), terms=parse_filter("id:7"))
-    idle.gateway.show_view(Pane.PENDING, quick)
+    idle.gateway.reader.show_view(Pane.PENDING, quick)
     idle.until(lambda: idle.last.panes[Pane.PENDING].view == quick)
     assert [row.job.id for row in idle.last.panes[Pane.PENDING].rows] == [7]
     assert not any(snapshot.panes[Pane.PENDING].view == slow for snapshot in idle.snapshots[seen:])
     assert idle.last.error is None
     new = queue.add(NewJob("true"))
-    idle.gateway.show_view(Pane.PENDING, View(states=(State.PENDING,)))
+    idle.gateway.reader.show_view(Pane.PENDING, View(states=(State.PENDING,)))
     idle.until(lambda: idle.last.panes[Pane.PENDING].total == 10_001)
-    idle.gateway.show_detail(DetailRequest(new))
+    idle.gateway.reader.show_detail(DetailRequest(new))
     idle.until(lambda: idle.last.detail is not None)
 
 
@@ -418,11 +418,11 @@ def test_moving_about_does_not_keep_a_slow_list_away_for_ever(idle: Listener, qu
     queue.enqueue_many(NewJob(f"echo {number}") for number in range(5_000))
     terms = tuple(Term("text", f"no{number}such word", is_negated=True) for number in range(100))
     slow = View(states=(State.PENDING,), terms=(*terms, Term("text", "4999")))
-    idle.gateway.show_view(Pane.PENDING, slow)
+    idle.gateway.reader.show_view(Pane.PENDING, slow)
     numbers = iter(range(1, 5_000))
 
     def is_there() -> bool:
-        idle.gateway.show_detail(DetailRequest(next(numbers)))
+        idle.gateway.reader.show_detail(DetailRequest(next(numbers)))
         return idle.last.panes[Pane.PENDING].view == slow
 
     idle.until(is_there)
@@ -445,7 +445,7 @@ def test_what_did_not_change_is_the_same_object_again(idle: Listener, queue: Que
 def test_why_the_shown_job_waits_is_always_the_newest_reason(idle: Listener, queue: Queue) -> None:
     """It is asked again when a pause, a limit or the workers change, though the job itself does not."""
     job_id = queue.add(NewJob("true", queue="mail"))
-    idle.gateway.show_detail(DetailRequest(job_id))
+    idle.gateway.reader.show_detail(DetailRequest(job_id))
 
     def reason() -> str:
         detail = idle.last.detail
@@ -475,7 +475,7 @@ def test_why_a_job_waits_is_not_asked_again_without_need(
 ) -> None:
     shown = queue.add(NewJob("true"))
     other = queue.add(NewJob("true"))
-    idle.gateway.show_detail(DetailRequest(shown))
+    idle.gateway.reader.show_detail(DetailRequest(shown))
     idle.until(lambda: idle.last.detail is not None and len(ids(idle, Pane.PENDING)) == 2)
     asked: list[str] = []
     for name in ("waiting", "oldest_pending_at", "job"):
@@ -510,7 +510,7 @@ def test_a_reason_that_was_gone_before_the_next_picture_is_not_kept(
 ) -> None:
     """Paused, another job shown, resumed, all between two pictures of the whole: to both of them nothing is paused."""
     first, second = queue.add(NewJob("true")), queue.add(NewJob("true"))
-    idle.gateway.show_detail(DetailRequest(first))
+    idle.gateway.reader.show_detail(DetailRequest(first))
 
     def reason_of(job_id: int) -> str:
         detail = idle.last.detail
@@ -523,7 +523,7 @@ def test_a_reason_that_was_gone_before_the_next_picture_is_not_kept(
     queue.edit(first, command="echo changed")
     idle.until(lambda: any(row.job.command == "echo changed" for row in idle.last.panes[Pane.PENDING].rows))
     queue.pause()
-    idle.gateway.show_detail(DetailRequest(second))
+    idle.gateway.reader.show_detail(DetailRequest(second))
     idle.until(lambda: reason_of(second).startswith("everything is paused"))
     queue.resume()
     idle.until(lambda: reason_of(second) == usual)
@@ -545,7 +545,7 @@ def test_a_comparison_is_read_again_when_an_output_grows(idle: Listener, queue: 
             return detail.output.read(0, 1000)
 
         file.write_bytes(b"first\n")
-        idle.gateway.show_detail(DetailRequest(job_id, None, True))
+        idle.gateway.reader.show_detail(DetailRequest(job_id, None, True))
         idle.until(lambda: b"+first" in output())
         shown = idle.last.detail
         queue.add("echo other")
@@ -567,7 +567,7 @@ def test_a_filter_on_outputs_shows_what_was_printed(idle: Listener, queue: Queue
         ending = Ending(Outcome.FAILED, exit_code=1, run_ms=1, output=b"enospc", output_bytes=6)
         first = hand.claim()[0]
         hand.step([(first, ending)])
-        idle.gateway.show_view(Pane.DLQ, view)
+        idle.gateway.reader.show_view(Pane.DLQ, view)
         idle.until(lambda: ids(idle, Pane.DLQ) == [first.job.id])
         idle.until(lambda: (idle.last.panes[Pane.DLQ].view, idle.last.panes[Pane.DLQ].searched) == (view, 1))
         second = hand.claim()[0]
