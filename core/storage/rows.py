@@ -67,15 +67,16 @@ _OF_JOB: Mapping[str, tuple[str, Callable[[Any], Any] | None]] = {
     "cpu_s": ("cpu_ms", _seconds),
 }
 _JOB = [_OF_JOB.get(name, (name, None)) for name in Job._fields if name != "unwatched"]
-_JOB_MAKERS = [make for _, make in _JOB]
+_JOB_MAKERS = [(index, make) for index, (_, make) in enumerate(_JOB) if make is not None]
 JOB_COLUMNS = ", ".join(column for column, _ in _JOB)
 
 
 def job_of(row: SqlRow) -> Job:
     """Return the job in a row of ``JOB_COLUMNS``; raise ``DatabaseCorrupt`` for one that no queue has written."""
     try:
-        # a row may have more columns behind these
-        values = [value if make is None else make(value) for make, value in zip(_JOB_MAKERS, row, strict=False)]
+        values = list(row[: len(_JOB)])  # a row may have more columns behind these
+        for index, make in _JOB_MAKERS:
+            values[index] = make(values[index])
         return Job(*values)
     except (TypeError, ValueError, KeyError) as error:
         raise DatabaseCorrupt(f"the row of job {row[0]} is damaged; run 'queuectl doctor', restore a backup") from error

@@ -12,11 +12,16 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from core.errors import DatabaseClosed, DatabaseError, DatabaseReplaced
 from core.locks import WriteLock
 from core.storage.sqlite.output_search import OutputSearch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from types import TracebackType
 
 #: How long a fork waits for a transaction of another thread, in seconds; most take milliseconds.
 FORK_WAIT_S = 10.0
@@ -47,6 +52,32 @@ class Held:
         self.cache_kib: int | None = None
         self.is_full_sync: bool | None = None
         self.output_search = output_search
+
+
+class _Use:
+    """One use of a thread's connection, as a ``with`` block."""
+
+    # no generator: a worker enters this at every step, and a class costs half
+    __slots__ = ("_connections", "_held")
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def __enter__(self) -> sqlite3.Connection:
+        held = self._held = self._connections.enter()
+        try:
+            return self._connections.acquire(held)
+        except BaseException:
+            self._connections.leave(held)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._connections.release(self._held)
+        finally:
+            self._connections.leave(self._held)
 
 
 class _Local(threading.local):
@@ -126,18 +157,9 @@ class Connections:
         held.uses -= 1
         held.guard.release()
 
-    @contextlib.contextmanager
-    def using(self) -> Iterator[sqlite3.Connection]:
-        """Yield this thread's connection, opened if need be; begins no transaction."""
-        held = self.enter()
-        try:
-            connection = self.acquire(held)
-            try:
-                yield connection
-            finally:
-                self.release(held)
-        finally:
-            self.leave(held)
+    def using(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Return a ``with`` block that yields this thread's connection, opened if need be; begins no transaction."""
+        return _Use(self)
 
     def _open(self, held: Held) -> None:
         with self.opening:
