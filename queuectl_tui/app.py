@@ -310,7 +310,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
         loop = asyncio.get_running_loop()
         if self._watch is not None:
             self._watch.catch_signals()
-            self._watch.tell(partial(self._end_on_signal, loop))
+            self._watch.call_at_end(partial(self._end_on_signal, loop))
         with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
             loop.add_signal_handler(signal.SIGINT, self.action_stay)
 

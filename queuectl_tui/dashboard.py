@@ -18,7 +18,6 @@ from queuectl_tui.application import Program
 from queuectl_tui.dead_job_alert import DeadJobAlert
 from queuectl_tui.first_sight import first_pane, newest_death
 from queuectl_tui.gateway.gateway import Gateway
-from queuectl_tui.held_keys import HeldKeys
 from queuectl_tui.job_actions import JobActions
 from queuectl_tui.keymap import ALIVE_TOGETHER, Action, Keymap, key_name, palette_actions
 from queuectl_tui.layout import HEIGHTS, WIDTHS, classes_for, has_chart, mode_of
@@ -37,6 +36,7 @@ from queuectl_tui.removed_widgets import PastRemovedWidgets
 from queuectl_tui.snapshot import Pane, Snapshot, empty_snapshot
 from queuectl_tui.toasts import Toast, toast
 from queuectl_tui.troubles import Trouble, troubles_of
+from queuectl_tui.type_ahead import TypeAhead
 from queuectl_tui.widgets.columns import chosen
 from queuectl_tui.widgets.confirm_bar import MAX_BY_KEY, ConfirmBar
 from queuectl_tui.widgets.detail import Detail
@@ -119,8 +119,8 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
                 box.table.use_columns(chosen(pane, names))
         self.confirm_bar: ConfirmBar = ConfirmBar(id="confirm")
         self.footer = Footer(keymap.actions, is_read_only=is_read_only, is_ascii=is_ascii, id="footer")
-        self.held_keys = HeldKeys()
-        self.jobs: JobActions = JobActions(self, gateway, program, self.held_keys, self.ask)
+        self.type_ahead = TypeAhead()
+        self.jobs: JobActions = JobActions(self, gateway, program, self.type_ahead, self.ask)
         self._has_bell = has_bell
         self._reported_errors: set[str] = set()
         self._dead_job_alert = DeadJobAlert()
@@ -225,11 +225,11 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
 
     def queue_names(self) -> list[str]:
         """Return the names of the queues, for the forms to suggest."""
-        return [lane.name for lane in self.snapshot.lanes] or ["default"]
+        return [queue.name for queue in self.snapshot.queues] or ["default"]
 
     def holds_back(self, event: events.Key) -> bool:
         """Return whether a key has to wait for an answer that decides what it means; it is then handled later."""
-        return self.held_keys.is_holding and self.held_keys.take(event)
+        return self.type_ahead.is_holding and self.type_ahead.take(event)
 
     def act_on_key(self, event: events.Key) -> bool:
         """Do what a key means where the focus is; return whether it means anything."""
@@ -240,7 +240,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
             self._unpin_for(action)
         action.handler(self)
         if self._is_row_opening or (self.panes.side_lists.name and self.panes.side_lists.is_awaited):
-            self.held_keys.hold()  # they are meant for what is still being made
+            self.type_ahead.hold()  # they are meant for what is still being made
         return True
 
     @property
@@ -251,8 +251,8 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
     @on(FilterBar.Opened)
     def _give_keys_to_row(self) -> None:
         """Type the keys again that were typed while the row was being made."""
-        if self.held_keys.is_holding:
-            self.held_keys.give_back(self.app)
+        if self.type_ahead.is_holding:
+            self.type_ahead.give_back(self.app)
 
     def _unpin_for(self, action: Action) -> None:
         """Follow the cursor again before an action that goes elsewhere or acts on a list's job."""
@@ -276,10 +276,10 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         for action in palette_actions(self.keymap.actions, context):
             keys = " ".join(key_name(key) for key in action.keys)
             yield Command(action.name, action.help, keys, partial(action.handler, self))
-        for lane in self.snapshot.lanes:
-            verb = "Resume" if lane.is_paused else "Pause"
-            pause = partial(self.gateway.pause, lane.name, not lane.is_paused)
-            yield Command(f"{verb} queue {clean_line(lane.name)}", f"{verb} only this queue.", "", pause)
+        for queue in self.snapshot.queues:
+            verb = "Resume" if queue.is_paused else "Pause"
+            pause = partial(self.gateway.pause, queue.name, not queue.is_paused)
+            yield Command(f"{verb} queue {clean_line(queue.name)}", f"{verb} only this queue.", "", pause)
         for worker in self.snapshot.workers:
             if worker.is_alive:
                 what = f"Once its running jobs have ended ({clean_line(worker.host)}, pid {worker.pid})."
@@ -307,7 +307,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         """Show the groups of dead jobs; keys that are typed ahead are meant for them."""
         self.panes.show_groups()
         if self.panes.dead_box.is_awaited:
-            self.held_keys.hold()
+            self.type_ahead.hold()
 
     def go_back(self) -> None:
         """Leave the zoom, then what stands beside the lists, then the program."""
@@ -403,7 +403,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         is_group_awaited = self.panes.dead_box.is_awaited
         self.panes.show(snapshot, now, is_changed=is_changed)
         if is_group_awaited and (snapshot.error or not self.panes.dead_box.is_awaited):
-            self.held_keys.give_back(self.app)
+            self.type_ahead.give_back(self.app)
         self._report_deaths(snapshot, now)
         if is_changed:
             self._show_status(now)
@@ -530,7 +530,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         side_lists = self.panes.side_lists
         if side_lists.name not in ("", self.panes.context) and not side_lists.is_awaited:
             self.panes.go_to_side_list(side_lists.name)
-            self.held_keys.give_back(self.app)
+            self.type_ahead.give_back(self.app)
 
     @on(StripBar.Clicked)
     def _go_to_clicked(self, message: StripBar.Clicked) -> None:

@@ -18,10 +18,10 @@ from core.wording import count, span
 from queuectl_tui.application import Program
 from queuectl_tui.cells import clip
 from queuectl_tui.gateway.gateway import Gateway, Selected
-from queuectl_tui.held_keys import HeldKeys
 from queuectl_tui.messages import ActDone, ActRefused
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.toasts import refuse_in_read_only, toast
+from queuectl_tui.type_ahead import TypeAhead
 from queuectl_tui.widgets.group_line import words_of
 from queuectl_tui.widgets.pane_box import PaneBox
 
@@ -59,13 +59,13 @@ class JobActions:
         screen: Screen[None],
         gateway: Gateway,
         program: Program,
-        held_keys: HeldKeys,
+        type_ahead: TypeAhead,
         ask: Ask,
     ) -> None:
         self._screen = screen
         self._gateway = gateway
         self._program = program
-        self._held_keys = held_keys
+        self._type_ahead = type_ahead
         self._ask = ask
         self._on_refusal: dict[int, Callable[[], None]] = {}
         self._awaiting: tuple[int, EnqueueScreen] | None = None
@@ -162,7 +162,7 @@ class JobActions:
     def undo(self) -> None:
         """Look for the last act that can be undone; ``undo_offered`` asks about it."""
         if not self.is_read_only("z"):
-            self._held_keys.hold()
+            self._type_ahead.hold()
             self._gateway.offer_undo()
 
     def is_read_only(self, key: str) -> bool:
@@ -180,7 +180,7 @@ class JobActions:
         else:
             ago, act = span((self._gateway.now() - last.at).total_seconds()), last.act
             self._ask(f"Undo {last.title}, {ago} ago?", last.sample, act.count, partial(self._gateway.undo, act.id))
-        self._held_keys.give_back(self._screen.app)
+        self._type_ahead.give_back(self._screen.app)
 
     def act_done(self, message: ActDone) -> None:
         """Report what was done, and close the form that ordered it."""
@@ -192,7 +192,7 @@ class JobActions:
     def act_refused(self, message: ActRefused) -> None:
         """Report why something was not done, in the form that ordered it if there is one; give marks back."""
         if message.verb == "undo":
-            self._held_keys.give_back(self._screen.app)
+            self._type_ahead.give_back(self._screen.app)
         if (give_back := self._on_refusal.pop(message.ticket, None)) is not None:
             give_back()
         if not self._answer_form(message.ticket, message.reason, message.field_id):
@@ -286,7 +286,7 @@ class JobActions:
 
         last = self._program.last_directory
         new = NewJob("", cwd=last if last and os.path.isdir(last) else os.getcwd())
-        form = EnqueueScreen(new, queues, submit, self._held_keys, edit=edited, now=self._gateway.now)
+        form = EnqueueScreen(new, queues, submit, self._type_ahead, edit=edited, now=self._gateway.now)
         self._screen.app.push_screen(form, closed)
 
     def _answer_form(self, ticket: int, reason: str | None, field_id: str | None = None) -> bool:

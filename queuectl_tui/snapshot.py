@@ -130,7 +130,7 @@ class Snapshot(NamedTuple):
 
     taken_at: datetime
     counts: Counts
-    lanes: tuple[QueueInfo, ...]
+    queues: tuple[QueueInfo, ...]
     is_paused: bool
     workers: tuple[WorkerInfo, ...]
     minutes: tuple[Minute, ...]
@@ -150,7 +150,7 @@ class Snapshot(NamedTuple):
     def frame(self) -> tuple[object, ...]:
         """Return all but the lists and the detail: while it stays equal, only time moves what stands around them."""
         return (
-            *(self.counts, self.lanes, self.is_paused, self.workers, self.minutes),
+            *(self.counts, self.queues, self.is_paused, self.workers, self.minutes),
             *(self.rates, self.oldest_pending_at, self.pulses, self.error, self.write_error),
             self.own_worker_id,
         )

@@ -67,7 +67,7 @@ class TerminalWatch:
         if callable(resume):
             signal.signal(signal.SIGCONT, partial(self._resume, resume))
 
-    def tell(self, on_end: Callable[[int], None]) -> None:
+    def call_at_end(self, on_end: Callable[[int], None]) -> None:
         """Call ``on_end(signal_number)`` on a thread of its own once the process has to end, which may be now."""
         with self._lock:
             self._on_end = on_end

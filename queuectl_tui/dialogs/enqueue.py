@@ -21,7 +21,7 @@ from core.text import clean_line
 from queuectl_tui.dialogs.dialog import Dialog, dialog_css
 from queuectl_tui.dialogs.form_widgets import CommandArea, DirectorySuggester, FieldBox, FieldRow, queue_box
 from queuectl_tui.dialogs.job_form import QUESTIONS, as_new, error_of, new_job_of_texts, texts_of_new
-from queuectl_tui.held_keys import HeldKeys
+from queuectl_tui.type_ahead import TypeAhead
 
 _ONE_LINE = "⏎ {verb} · ^j new line · Esc cancels"
 _MORE_LINES = "^s {verb} · ⏎ new line · Esc cancels"
@@ -89,7 +89,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
         defaults: NewJob,
         queues: Sequence[str],
         submit: Callable[[NewJob], None],
-        held_keys: HeldKeys,
+        type_ahead: TypeAhead,
         *,
         edit: Job | None = None,
         now: Callable[[], datetime],
@@ -104,7 +104,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
         self._submit = submit
         self._submitted: NewJob | None = None
         self._refused_texts: dict[str, str] | None = None
-        self._held_keys = held_keys
+        self._type_ahead = type_ahead
         self._was_warned = False
         self._has_tried = False
         self._refusal = Static("", id="refusal", classes="note", markup=False)
@@ -195,7 +195,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
         if event.key == "escape":
             self.action_cancel()
         elif self._submitted is not None:
-            self._held_keys.keep(event)
+            self._type_ahead.keep(event)
         elif self._command.has_focus and self._command.breaks_line(event.key):
             return False
         elif event.key in ("enter", "ctrl+s", "ctrl+enter"):
@@ -259,11 +259,11 @@ class EnqueueScreen(Dialog[NewJob | None]):
             if reason is not None:  # left meanwhile
                 self.app.notify(clean_line(reason), severity="error", markup=False)
         elif reason is None:
-            self._held_keys.hold()
+            self._type_ahead.hold()
             self.dismiss(job)
-            self._held_keys.give_back(self.app)
+            self._type_ahead.give_back(self.app)
         else:
-            self._held_keys.drop()
+            self._type_ahead.drop()
             self._refused_texts = self.texts()
             if name in self._refused_texts:
                 self.query_one(f"#{name}").focus()
@@ -285,5 +285,5 @@ class EnqueueScreen(Dialog[NewJob | None]):
         self._check()
 
     def _give_up(self) -> None:
-        self._held_keys.drop()
+        self._type_ahead.drop()
         self.dismiss(None)

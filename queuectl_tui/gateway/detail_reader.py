@@ -114,8 +114,8 @@ class DetailReader:
             return None
         question: tuple[object, ...] | None = None  # there is none when the time or a full queue can change the answer
         if fresh is not None and job.run_at is None:
-            question = (job, fresh.is_paused, fresh.lanes, fresh.workers)
-            if any(lane.name == job.queue and lane.limit is not None for lane in fresh.lanes):
+            question = (job, fresh.is_paused, fresh.queues, fresh.workers)
+            if any(queue.name == job.queue and queue.limit is not None for queue in fresh.queues):
                 question = None
         if question is None or question != self._waits[0]:
             self._waits = (question, self._queue.waiting(job.id))

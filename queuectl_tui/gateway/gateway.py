@@ -176,16 +176,16 @@ class Gateway:
         """Undo an act."""
         self._writer.submit(Write("undo", lambda progress: self._queue.undo(act_id, progress=progress), result_of_undo))
 
-    def pause(self, lane: str | None, is_paused: bool) -> None:
-        """Pause or resume a lane; ``None`` means everything."""
+    def pause(self, queue: str | None, is_paused: bool) -> None:
+        """Pause or resume a queue; ``None`` means everything."""
 
         def switch(_: Progress) -> None:
             if is_paused:
-                self._queue.pause(lane)
+                self._queue.pause(queue)
             else:
-                self._queue.resume(lane)
+                self._queue.resume(queue)
 
-        what = "Everything" if lane is None else f"Queue {lane}"
+        what = "Everything" if queue is None else f"Queue {queue}"
         result = f"{what} paused; running jobs go on." if is_paused else f"{what} resumed."
         self._writer.submit(Write("pause", switch, result))
 

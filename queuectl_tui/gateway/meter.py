@@ -13,15 +13,15 @@ from queuectl_tui.snapshot import PULSES_KEPT_S, Pulse, Rates
 RATE_WINDOW_S = 10
 
 
-def may_estimate(lanes: Iterable[QueueInfo], is_paused: bool, workers: Iterable[WorkerInfo]) -> bool:
+def may_estimate(queues: Iterable[QueueInfo], is_paused: bool, workers: Iterable[WorkerInfo]) -> bool:
     """Return whether the rate of all jobs says when none waits: no pause, limit or want of a worker holds some of them.
 
     A queue with a limit empties at a rate of its own, and so does one that only some workers serve.
     """
     serving = [worker for worker in workers if worker.is_alive and worker.slots and not worker.stop_requested]
-    waiting = [lane for lane in lanes if lane.counts.get(State.PENDING, 0) > lane.delayed]
-    is_served = all(all(not worker.queues or lane.name in worker.queues for worker in serving) for lane in waiting)
-    is_held = is_paused or any(lane.is_paused or lane.limit is not None for lane in waiting)
+    waiting = [queue for queue in queues if queue.counts.get(State.PENDING, 0) > queue.delayed]
+    is_served = all(all(not worker.queues or queue.name in worker.queues for worker in serving) for queue in waiting)
+    is_held = is_paused or any(queue.is_paused or queue.limit is not None for queue in waiting)
     return bool(serving) and is_served and not is_held
 
 

@@ -170,7 +170,7 @@ class SnapshotReader:
         snapshot = Snapshot(
             taken_at=now,
             counts=counts,
-            lanes=tuple(queue.queues(counts)),
+            queues=tuple(queue.queues(counts)),
             is_paused=queue.is_paused(),
             workers=tuple(queue.workers()),
             minutes=minutes,
@@ -185,7 +185,7 @@ class SnapshotReader:
             queue_rates=self._read_rates(),
         )
         self._stale_panes.clear()
-        if not may_estimate(snapshot.lanes, snapshot.is_paused, snapshot.workers):
+        if not may_estimate(snapshot.queues, snapshot.is_paused, snapshot.workers):
             snapshot = snapshot._replace(rates=snapshot.rates._replace(eta_s=None))
         return snapshot._replace(detail=self._detail.read(last.detail, snapshot))
 

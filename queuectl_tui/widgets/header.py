@@ -102,7 +102,7 @@ class Header(Bar):
         if snapshot.is_paused:
             alarms.append(Part(" PAUSED " if self.is_ascii else " ⏸ PAUSED ", "alarm"))
         else:
-            paused = sum(lane.is_paused for lane in snapshot.lanes)
+            paused = sum(queue.is_paused for queue in snapshot.queues)
             if paused:
                 alarms.append(Part(f" {paused} queue{'s' if paused > 1 else ''} paused ", "warning", 1))
         return alarms

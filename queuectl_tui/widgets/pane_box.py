@@ -281,9 +281,9 @@ def held_queues(snapshot: Snapshot) -> frozenset[str] | None:
     if snapshot.is_paused:
         return None
     return frozenset(
-        lane.name
-        for lane in snapshot.lanes
-        if lane.is_paused or (lane.limit is not None and lane.counts.get(State.RUNNING, 0) >= lane.limit)
+        queue.name
+        for queue in snapshot.queues
+        if queue.is_paused or (queue.limit is not None and queue.counts.get(State.RUNNING, 0) >= queue.limit)
     )
 
 

@@ -130,7 +130,7 @@ class QueuesBox(SideList):
 
     def write_title(self, snapshot: Snapshot) -> None:
         """Write how many queues there are, and that all of them are paused."""
-        queues = snapshot.lanes
+        queues = snapshot.queues
         paused = sum(queue.is_paused for queue in queues)
         more = f"· {count(paused)} paused" if paused else ""
         right = "everything is paused" if snapshot.is_paused else ""
@@ -139,7 +139,7 @@ class QueuesBox(SideList):
     @property
     def current(self) -> QueueInfo | None:
         """Return the queue under the cursor."""
-        queues = self.snapshot.lanes if self.snapshot is not None else ()
+        queues = self.snapshot.queues if self.snapshot is not None else ()
         return next((queue for queue in queues if queue.name == self.rows.cursor_key), None)
 
     def _target(self, key: str) -> QueueInfo | None:
@@ -262,7 +262,7 @@ class SideLists:
 def queue_rows(snapshot: Snapshot) -> list[RowOfCells]:
     """Return a row for each queue with a cell for each of ``QUEUE_COLUMNS``; zeros are muted."""
     rows = []
-    for queue in snapshot.lanes:
+    for queue in snapshot.queues:
         running = queue.counts.get(State.RUNNING, 0)
         limit = Cell("-", "muted") if queue.limit is None else Cell(count(queue.limit))
         per_s = snapshot.queue_rates.get(queue.name, 0.0)

@@ -162,8 +162,8 @@ class FakeGateway(Gateway):
     def undo(self, act_id: int) -> None:
         self.asked.append(("undo", act_id))
 
-    def pause(self, lane: str | None, is_paused: bool) -> None:
-        self.asked.append(("pause", lane, is_paused))
+    def pause(self, queue: str | None, is_paused: bool) -> None:
+        self.asked.append(("pause", queue, is_paused))
 
     def show_queue_rates(self, is_shown: bool) -> None:
         self.asked.append(("queue_rates", is_shown))

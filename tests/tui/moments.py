@@ -36,12 +36,12 @@ class Moment:
 
 
 def paused_snapshot() -> Snapshot:
-    """Return a paused queue with one lane paused on its own."""
+    """Return everything paused, and one queue paused besides."""
     busy = busy_snapshot()
-    lanes = tuple(
-        QueueInfo(lane.name, lane.name == "media", lane.limit, lane.counts, lane.delayed) for lane in busy.lanes
+    queues = tuple(
+        QueueInfo(queue.name, queue.name == "media", queue.limit, queue.counts, queue.delayed) for queue in busy.queues
     )
-    return busy._replace(is_paused=True, lanes=lanes)
+    return busy._replace(is_paused=True, queues=queues)
 
 
 def progress_snapshot() -> Snapshot:
@@ -62,7 +62,7 @@ def broken_snapshot() -> Snapshot:
 def queues_snapshot() -> Snapshot:
     """Return queues that are open, full and paused, with their rates, and workers that live, stop and died."""
     busy = busy_snapshot()
-    full, *others = busy.lanes
+    full, *others = busy.queues
     queues = (
         full._replace(limit=full.counts.get(State.RUNNING, 0)),
         *others,
@@ -75,7 +75,7 @@ def queues_snapshot() -> Snapshot:
         first._replace(id=9, pid=4711, host="render-3", running=0, is_alive=False, presence=Presence.DEAD),
     )
     rates = {full.name: 12.5, "nightly": 0.05}
-    return busy._replace(lanes=queues, workers=workers, queue_rates=rates, own_worker_id=first.id)
+    return busy._replace(queues=queues, workers=workers, queue_rates=rates, own_worker_id=first.id)
 
 
 MOMENTS: Mapping[str, Moment] = {

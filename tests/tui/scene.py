@@ -213,7 +213,7 @@ def busy_snapshot() -> Snapshot:
         "media": {State.PENDING: 2_000, State.RUNNING: 2, State.COMPLETED: 18_000, State.CANCELLED: 101, State.DEAD: 5},
         "backup": {State.PENDING: 1_000, State.COMPLETED: 100},
     }
-    lanes = (
+    queues = (
         QueueInfo("backup", False, None, by_queue["backup"], 0),
         QueueInfo("default", False, None, by_queue["default"], 31),
         QueueInfo("media", False, 2, by_queue["media"], 0),
@@ -222,7 +222,7 @@ def busy_snapshot() -> Snapshot:
     return Snapshot(
         taken_at=NOW,
         counts=Counts(by_queue, {"default": 31}),
-        lanes=lanes,
+        queues=queues,
         is_paused=False,
         workers=(worker,),
         minutes=minutes,
@@ -238,8 +238,8 @@ def idle_snapshot() -> Snapshot:
     """Return a queue with nothing in it and a worker that waits."""
     worker = WorkerInfo(1, 4711, "workstation", 4, (), NOW, True, None, 0)
     panes = {pane: PaneData(0, 0, (), View(states=pane.states)) for pane in Pane}
-    lane = QueueInfo("default", False, None, {}, 0)
-    return empty_snapshot(NOW)._replace(workers=(worker,), lanes=(lane,), panes=panes, own_worker_id=1)
+    queue = QueueInfo("default", False, None, {}, 0)
+    return empty_snapshot(NOW)._replace(workers=(worker,), queues=(queue,), panes=panes, own_worker_id=1)
 
 
 class FixedOutput:

@@ -23,8 +23,8 @@ from queuectl_tui.dialogs.form_widgets import CommandArea, DirectorySuggester, F
 from queuectl_tui.dialogs.help import HelpScreen
 from queuectl_tui.dialogs.job_form import QUESTIONS, as_new, error_of, inert, meaning_of, new_job_of_texts, texts_of_new
 from queuectl_tui.dialogs.quit_dialog import QuitScreen
-from queuectl_tui.held_keys import HeldKeys
 from queuectl_tui.keymap import ACTIONS, CONTEXTS
+from queuectl_tui.type_ahead import TypeAhead
 from tests.tui.harness import screen_text
 from tests.tui.scene import make_job
 
@@ -64,7 +64,7 @@ async def asking(
 def form(edit: Job | None = None, **defaults: object) -> ModalScreen[Any]:
     new = NewJob("", cwd="/")._replace(**defaults)  # type: ignore[arg-type]
     screen = EnqueueScreen(
-        new, ["default", "media"], lambda _: screen.answer(None), HeldKeys(), edit=edit, now=lambda: NOW
+        new, ["default", "media"], lambda _: screen.answer(None), TypeAhead(), edit=edit, now=lambda: NOW
     )
     return screen
 

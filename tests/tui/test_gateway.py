@@ -492,7 +492,7 @@ def test_why_a_job_waits_is_not_asked_again_without_need(
     assert asked == []
     with Queue(queue.path) as elsewhere:
         elsewhere.limit("default", 5)  # what uses it up may change though no number does
-    idle.until(lambda: idle.last.lanes[0].limit == 5)
+    idle.until(lambda: idle.last.queues[0].limit == 5)
     asked.clear()
     change("echo 3")
     assert asked == ["waiting"]

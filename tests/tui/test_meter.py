@@ -72,7 +72,7 @@ def test_when_nothing_waits_any_more_is_estimated_where_nothing_holds_what_waits
 
 
 @pytest.mark.parametrize(
-    ("lane", "is_paused", "worker"),
+    ("queue", "is_paused", "worker"),
     [
         (OPEN, True, WORKER),
         (OPEN._replace(is_paused=True), False, WORKER),
@@ -83,8 +83,8 @@ def test_when_nothing_waits_any_more_is_estimated_where_nothing_holds_what_waits
         (OPEN, False, WORKER._replace(queues=("mail",))),
     ],
 )
-def test_nothing_is_estimated_of_what_is_held(lane: QueueInfo, is_paused: bool, worker: WorkerInfo) -> None:
-    assert not may_estimate([lane], is_paused, [worker])
+def test_nothing_is_estimated_of_what_is_held(queue: QueueInfo, is_paused: bool, worker: WorkerInfo) -> None:
+    assert not may_estimate([queue], is_paused, [worker])
 
 
 def test_a_snapshot_has_no_estimate_while_a_queue_with_waiting_jobs_has_a_limit(tmp_path: Path) -> None:

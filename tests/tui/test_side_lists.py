@@ -101,7 +101,7 @@ async def test_the_cursor_stays_with_its_queue_when_others_come() -> None:
         await stage.press("7", "G")
         scene = stage.gateway.scene
         new = QueueInfo("aaa", False, None, {State.PENDING: 1}, 0)
-        stage.gateway.show(scene._replace(lanes=(new, *scene.lanes, QueueInfo("zzz", True, None, {}, 0))))
+        stage.gateway.show(scene._replace(queues=(new, *scene.queues, QueueInfo("zzz", True, None, {}, 0))))
         await stage.press()
         current = stage.dashboard.panes.side_lists.queues.current
         assert current is not None
@@ -132,7 +132,7 @@ async def test_a_read_only_dashboard_changes_neither_queues_nor_workers() -> Non
 
 
 async def test_lists_without_rows_say_what_to_do() -> None:
-    async with staged(idle_snapshot()._replace(lanes=(), workers=())) as stage:
+    async with staged(idle_snapshot()._replace(queues=(), workers=())) as stage:
         await stage.press("7", "p", "enter")
         assert "No queues yet; the first job makes one." in screen_text(stage.app)
         assert "p: there is no queue under the cursor" in stage.toasts()
@@ -198,7 +198,7 @@ def test_presses_of_the_limit_keys_add_up(tmp_path: Path) -> None:
         while len(reported) < 3 and time.monotonic() < until:
             time.sleep(0.01)
         gateway.close()
-        assert [lane.limit for lane in queue.queues()] == [3]
+        assert [each.limit for each in queue.queues()] == [3]
         expected = ["at most 1 job", "at most 2 jobs", "at most 3 jobs"]
         assert reported == [f"Queue media: {words} at once." for words in expected]
 

@@ -77,7 +77,7 @@ def test_what_is_due_is_due_by_the_clock(queue: Queue, clock: FakeClock) -> None
 
 
 def test_lanes_come_and_go_with_what_they_hold(queue: Queue) -> None:
-    """A lane that has neither jobs nor a flag nor a limit is not kept."""
+    """A queue that has neither jobs nor a flag nor a limit is not kept."""
     with pytest.raises(QueueNotFound):
         queue.resume("media")
     queue.limit("media", 2)

@@ -1,4 +1,4 @@
-"""Keeps the keys that are typed while an answer is awaited which decides what they mean."""
+"""Keep the keys that are typed ahead of an answer which decides what they mean."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _App(Protocol):
     def post_message(self, message: Message) -> bool: ...
 
 
-class HeldKeys:
+class TypeAhead:
     """Keys typed behind one whose effect comes by way of another thread, to be typed again once it is there.
 
     ``z y`` in one burst is the answer to the question that ``z`` asks, and what follows the Enter of a form is meant
