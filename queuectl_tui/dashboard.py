@@ -47,7 +47,7 @@ from queuectl_tui.widgets.header import Header
 from queuectl_tui.widgets.job_table import JobTable
 from queuectl_tui.widgets.output_view import OutputView
 from queuectl_tui.widgets.pane_box import PaneBox
-from queuectl_tui.widgets.panes import Panes
+from queuectl_tui.widgets.panes import Panes, key_target_of
 from queuectl_tui.widgets.row_list import RowList
 from queuectl_tui.widgets.strip_bar import StripBar
 from queuectl_tui.widgets.throughput import Throughput
@@ -391,6 +391,12 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
 
         self.app.push_screen(HelpScreen(self.keymap.actions, self.context))
 
+    def _show_keys(self) -> None:
+        """Have the footer name the keys that can act now; what has not changed since costs nothing."""
+        context = self.context
+        if context != "typing":
+            self.footer.show_keys(context, key_target_of(self.panes, context, self.target_job(), self.snapshot))
+
     # --- showing snapshots
 
     @on(SnapshotTaken)
@@ -417,6 +423,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         self._has_loaded = True
         if is_first and self.panes.box.pane is Pane.PENDING and self.context == "lists":
             self.panes.go_to_pane(self._first_pane(snapshot))
+        self._show_keys()
 
     def _report_error(self, error: str | None) -> None:
         """Report each error once, however often others come between, until all is well again."""
@@ -445,6 +452,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         now = self.gateway.now()
         self.panes.tick(now)
         self._show_status(now)
+        self._show_keys()
         self.gateway.host.check()
 
     def _report_deaths(self, snapshot: Snapshot, now: datetime) -> None:
@@ -513,17 +521,20 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         """Show the job under the cursor, unless the focus is in another one's output."""
         if message.pane is self.panes.box.pane and self.context in ("lists", "typing"):
             self.panes.follow_cursor()
+            self._show_keys()
 
     @on(GroupTable.CursorMoved)
     def _follow_group(self) -> None:
         """Show the newest job of the group under the cursor."""
         if self.context == "groups":
             self.panes.follow_cursor()
+            self._show_keys()
 
     @on(JobTable.Marked)
     def _show_marked(self, message: JobTable.Marked) -> None:
         if message.pane is self.panes.box.pane:
             self.footer.show_marked(message.count)
+            self._show_keys()
 
     @on(RowList.Mounted)
     def _go_to_mounted(self) -> None:
@@ -531,6 +542,10 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         if side_lists.name not in ("", self.panes.context) and not side_lists.is_awaited:
             self.panes.go_to_side_list(side_lists.name)
             self.type_ahead.give_back(self.app)
+
+    @on(RowList.CursorMoved)
+    def _show_keys_of_row(self) -> None:
+        self._show_keys()
 
     @on(StripBar.Clicked)
     def _go_to_clicked(self, message: StripBar.Clicked) -> None:
@@ -553,7 +568,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
                 panes.follow_cursor()
         context = self.context
         if context != "typing":
-            self.footer.show_context(context)
+            self._show_keys()
             place = "lists" if context in _LISTS else context
             panes.highlight(place)
             if context != "confirm":

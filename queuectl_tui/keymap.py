@@ -5,6 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from core.model import Verb
+from queuectl_tui.key_target import (
+    Condition,
+    KeyTarget,
+    always,
+    can,
+    can_edit,
+    has_job,
+    has_output,
+    has_row,
+    has_started,
+    pause_word,
+    retry_word,
+)
 from queuectl_tui.snapshot import Pane
 
 if TYPE_CHECKING:
@@ -23,7 +37,8 @@ class Action(NamedTuple):
     ``id`` is the name by which the preferences remap it. ``keys`` are written as they are typed: ``"e"``, ``"?"``,
     ``"ctrl+u"``, ``"pageup"``. ``context`` is a key of ``CONTEXTS``. ``short`` is the word in the footer; "" keeps the
     action out of it. ``help`` is one sentence. ``is_write`` is true when it changes the queue: a dashboard that only
-    looks does not name it in its footer.
+    looks does not name it in its footer. ``when`` says on which targets it can act; for others the footer leaves it
+    out. ``word`` is the word in the footer where that depends on the target.
     """
 
     id: str
@@ -33,6 +48,8 @@ class Action(NamedTuple):
     help: str
     handler: Handler
     is_write: bool = False
+    when: Condition = always
+    word: Callable[[KeyTarget], str] | None = None
 
     @property
     def name(self) -> str:
@@ -68,7 +85,7 @@ ALIVE_TOGETHER: Mapping[str, tuple[str, ...]] = {
 }
 
 #: Contexts whose actions work in most places.
-GENERAL = frozenset({"everywhere", "outside_queues"})
+GENERAL = ("everywhere", "outside_queues")
 
 # fmt: off
 ACTIONS: tuple[Action, ...] = (
@@ -99,7 +116,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("enqueue", ("e",), "everywhere", "enqueue", "Enqueue a job.",
            lambda screen: screen.jobs.enqueue(screen.queue_names()), is_write=True),
     Action("pause", ("p",), "outside_queues", "pause", "Pause or resume the whole queue; running jobs go on.",
-           lambda screen: screen.pause(), is_write=True),
+           lambda screen: screen.pause(), is_write=True, word=pause_word),
     Action("fewer_slots", ("(",), "outside_queues", "", "Run one job less at the same time.",
            lambda screen: screen.change_slots(-1, "("), is_write=True),
     Action("more_slots", (")",), "outside_queues", "", "Run one job more at the same time.",
@@ -122,31 +139,37 @@ ACTIONS: tuple[Action, ...] = (
            lambda screen: screen.explain_quitting()),
     # jobs
     Action("retry", ("r",), "jobs", "retry", "Replay a finished job; run a delayed one now.",
-           lambda screen: screen.jobs.retry(screen.panes.box, screen.target_job()), is_write=True),
+           lambda screen: screen.jobs.retry(screen.panes.box, screen.target_job()), is_write=True,
+           when=can(Verb.RETRY), word=retry_word),
     Action("retry_all", ("R",), "jobs", "", "Retry all jobs of the pane that match its filter.",
            lambda screen: screen.jobs.retry_all(screen.panes.box), is_write=True),
     Action("edit", ("E",), "jobs", "edit", "Edit the job, then retry it.",
-           lambda screen: screen.jobs.edit(screen.target_job(), screen.queue_names()), is_write=True),
+           lambda screen: screen.jobs.edit(screen.target_job(), screen.queue_names()), is_write=True, when=can_edit),
     Action("cancel", ("c",), "jobs", "cancel", "Cancel a waiting or running job.",
-           lambda screen: screen.jobs.cancel(screen.panes.box, screen.target_job()), is_write=True),
+           lambda screen: screen.jobs.cancel(screen.panes.box, screen.target_job()), is_write=True,
+           when=can(Verb.CANCEL)),
     Action("kill", ("K",), "jobs", "", "Kill a running job at once.",
            lambda screen: screen.jobs.kill(screen.panes.box, screen.target_job()), is_write=True),
     Action("purge", ("d",), "jobs", "purge", "Purge a finished job; can be undone.",
-           lambda screen: screen.jobs.purge(screen.panes.box, screen.target_job()), is_write=True),
+           lambda screen: screen.jobs.purge(screen.panes.box, screen.target_job()), is_write=True,
+           when=can(Verb.PURGE)),
     Action("purge_all", ("D",), "jobs", "", "Purge all jobs of the pane that match its filter.",
            lambda screen: screen.jobs.purge_all(screen.panes.box), is_write=True),
     # lists
+    Action("groups", ("t",), "lists", "group", "Group the dead jobs by what they died of.",
+           lambda screen: screen.show_groups(), when=lambda target: target.has_dead),
     Action("filter", ("/",), "lists", "filter",
            "Filter the pane: words match the command; queue:media exit:1 >5m !not.",
-           lambda screen: screen.panes.box.open_filter(screen.program.filters.past())),
+           lambda screen: screen.panes.box.open_filter(screen.program.filters.past()),
+           when=lambda target: target.has_list),
     Action("name_filter", ("&",), "lists", "", "Save the filter of the pane by a name; ↑ in a filter brings back.",
            lambda screen: screen.name_filter()),
     Action("open", ("enter",), "lists", "detail", "Show the detail of the job under the cursor.",
-           lambda screen: screen.open_detail()),
+           lambda screen: screen.open_detail(), when=has_job),
     Action("show_output", ("l", "right"), "lists", "output", "Go to the output of the job under the cursor.",
-           lambda screen: screen.panes.go_to_output()),
+           lambda screen: screen.panes.go_to_output(), when=has_started),
     Action("mark", ("space",), "lists", "mark", "Mark the job and move on.",
-           lambda screen: screen.table.marks.toggle()),
+           lambda screen: screen.table.marks.toggle(), when=has_job),
     Action("down", ("j", "down"), "lists", "", "Move down.", lambda screen: screen.table.move(1)),
     Action("up", ("k", "up"), "lists", "", "Move up.", lambda screen: screen.table.move(-1)),
     Action("top", ("g", "home"), "lists", "", "Go to the first job and stay with the newest.",
@@ -164,8 +187,6 @@ ACTIONS: tuple[Action, ...] = (
            lambda screen: (
                screen.panes.leave_group() or screen.panes.box.clear_filter() or screen.table.marks.clear()
            )),
-    Action("groups", ("t",), "lists", "group", "Group the dead jobs by what they died of.",
-           lambda screen: screen.show_groups()),
     Action("sort", ("s",), "lists", "", "Sort by the next order: default, id, command, duration, cpu, memory.",
            lambda screen: screen.panes.box.sort_by_next()),
     Action("reverse", ("S",), "lists", "", "Reverse the order.", lambda screen: screen.panes.box.reverse()),
@@ -175,16 +196,18 @@ ACTIONS: tuple[Action, ...] = (
            lambda screen: screen.copy_job()),
     # groups
     Action("open_group", ("enter",), "groups", "open", "Show the jobs of the group.",
-           lambda screen: screen.panes.open_group()),
-    Action("retry_group", ("r", "R"), "groups", "retry", "Replay all jobs of the group.",
-           lambda screen: screen.jobs.retry_group(screen.panes.dead_box.groups.cursor_group), is_write=True),
+           lambda screen: screen.panes.open_group(), when=has_row),
+    Action("retry_group", ("r", "R"), "groups", "replay", "Replay all jobs of the group.",
+           lambda screen: screen.jobs.retry_group(screen.panes.dead_box.groups.cursor_group), is_write=True,
+           when=has_row),
     Action("purge_group", ("d", "D"), "groups", "purge", "Purge all jobs of the group; can be undone.",
-           lambda screen: screen.jobs.purge_group(screen.panes.dead_box.groups.cursor_group), is_write=True),
+           lambda screen: screen.jobs.purge_group(screen.panes.dead_box.groups.cursor_group), is_write=True,
+           when=has_row),
     Action("edit_group", ("E",), "groups", "", "Edit the job of a group of one, then retry it.",
            lambda screen: screen.jobs.edit_group(screen.panes.dead_box.groups.cursor_group, screen.queue_names()),
            is_write=True),
     Action("group_output", ("l", "right"), "groups", "output", "Go to the output of the newest job of the group.",
-           lambda screen: screen.panes.go_to_output()),
+           lambda screen: screen.panes.go_to_output(), when=has_row),
     Action("leave_groups", ("t", "escape"), "groups", "list", "Show the list of dead jobs again.",
            lambda screen: screen.panes.leave_groups()),
     Action("group_down", ("j", "down"), "groups", "", "Move down.",
@@ -200,21 +223,21 @@ ACTIONS: tuple[Action, ...] = (
            lambda screen: screen.panes.dead_box.groups.page(-1)),
     # output
     Action("follow", ("f",), "output", "follow", "Follow the end of the output, or stop following.",
-           lambda screen: screen.output.toggle_follow()),
+           lambda screen: screen.output.toggle_follow(), when=has_output),
     Action("wrap", ("w",), "output", "wrap", "Wrap long lines, or cut them.",
-           lambda screen: screen.panes.output_box.toggle_wrap()),
+           lambda screen: screen.panes.output_box.toggle_wrap(), when=has_output),
     Action("search", ("/",), "output", "search", "Search in the output.",
-           lambda screen: screen.panes.output_box.open_search()),
+           lambda screen: screen.panes.output_box.open_search(), when=has_output),
     Action("find_next", ("n",), "output", "", "Go to the next match.",
            lambda screen: screen.panes.output_box.find("n", 1)),
     Action("find_previous", ("N",), "output", "", "Go to the previous match.",
            lambda screen: screen.panes.output_box.find("N", -1)),
     Action("previous_attempt", ("[",), "output", "attempt", "Show the output of the attempt before.",
-           lambda screen: screen.panes.step_attempt(-1)),
+           lambda screen: screen.panes.step_attempt(-1), when=lambda target: target.has_others),
     Action("next_attempt", ("]",), "output", "", "Show the output of the attempt after.",
            lambda screen: screen.panes.step_attempt(1)),
     Action("compare", ("=",), "output", "compare", "Compare with the attempt before, or show the attempt alone again.",
-           lambda screen: screen.panes.compare_attempts()),
+           lambda screen: screen.panes.compare_attempts(), when=lambda target: target.has_earlier),
     Action("output_down", ("j", "down"), "output", "", "Scroll down.", lambda screen: screen.output.step(1)),
     Action("output_up", ("k", "up"), "output", "", "Scroll up.", lambda screen: screen.output.step(-1)),
     Action("output_page_down", ("pagedown", "ctrl+d", "space"), "output", "", "Scroll down one page.",
@@ -230,9 +253,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("output_right", ("right", "l"), "output", "", "Scroll right.",
            lambda screen: screen.output.sideways(SIDE_STEP)),
     Action("copy_output", ("y",), "output", "copy", "Copy the output, the id or the command.",
-           lambda screen: screen.copy_job()),
-    Action("pager", ("o",), "output", "pager", "Open the output in $PAGER.", lambda screen: screen.page_output()),
-    Action("save", ("ctrl+s",), "output", "save", "Save the output to a file.", lambda screen: screen.save_output()),
+           lambda screen: screen.copy_job(), when=has_job),
+    Action("pager", ("o",), "output", "pager", "Open the output in $PAGER.", lambda screen: screen.page_output(),
+           when=has_output),
+    Action("save", ("ctrl+s",), "output", "save", "Save the output to a file.", lambda screen: screen.save_output(),
+           when=has_output),
     Action("leave_output", ("escape",), "output", "", "Go back to the list.",
            lambda screen: screen.panes.go_to_list()),
     # detail
@@ -243,28 +268,33 @@ ACTIONS: tuple[Action, ...] = (
     Action("detail_down", ("j", "down"), "detail", "", "Scroll down.", lambda screen: screen.detail.step(1)),
     Action("detail_up", ("k", "up"), "detail", "", "Scroll up.", lambda screen: screen.detail.step(-1)),
     Action("detail_output", ("enter",), "detail", "output", "Go to the output.",
-           lambda screen: screen.panes.go_to_output()),
+           lambda screen: screen.panes.go_to_output(), when=has_started),
     Action("copy_detail", ("y",), "detail", "copy", "Copy the id, the command or the output.",
-           lambda screen: screen.copy_job()),
+           lambda screen: screen.copy_job(), when=has_job),
     Action("leave_detail", ("escape",), "detail", "", "Go back to the list.",
            lambda screen: screen.panes.go_to_list()),
     # queues
     Action("pause_queue", ("p",), "queues", "pause", "Pause or resume the queue; its running jobs go on.",
-           lambda screen: screen.panes.side_lists.queues.toggle_pause(), is_write=True),
+           lambda screen: screen.panes.side_lists.queues.toggle_pause(), is_write=True,
+           when=has_row, word=pause_word),
     Action("lower_limit", ("(",), "queues", "limit", "Lower the limit of the queue, or set one.",
-           lambda screen: screen.panes.side_lists.queues.change_limit(-1, "("), is_write=True),
+           lambda screen: screen.panes.side_lists.queues.change_limit(-1, "("), is_write=True,
+           when=has_row),
     Action("raise_limit", (")",), "queues", "", "Raise the limit of the queue.",
            lambda screen: screen.panes.side_lists.queues.change_limit(1, ")"), is_write=True),
     Action("lift_limit", ("u",), "queues", "no limit", "Lift the limit of the queue.",
-           lambda screen: screen.panes.side_lists.queues.lift_limit(), is_write=True),
+           lambda screen: screen.panes.side_lists.queues.lift_limit(), is_write=True,
+           when=lambda target: target.has_limit),
     Action("filter_by_queue", ("enter",), "queues", "filter by it",
            "Show only the jobs of the queue in all panes; once more: all jobs.",
-           lambda screen: screen.panes.side_lists.queues.filter_panes()),
+           lambda screen: screen.panes.side_lists.queues.filter_panes(), when=has_row),
     # workers
     Action("stop_worker", ("s",), "workers", "stop", "Stop the worker once its running jobs have ended.",
-           lambda screen: screen.panes.side_lists.workers.stop(screen.ask, now=False), is_write=True),
+           lambda screen: screen.panes.side_lists.workers.stop(screen.ask, now=False), is_write=True,
+           when=has_row),
     Action("stop_worker_now", ("S",), "workers", "stop now", "Stop the worker now; its jobs end and run again later.",
-           lambda screen: screen.panes.side_lists.workers.stop(screen.ask, now=True), is_write=True),
+           lambda screen: screen.panes.side_lists.workers.stop(screen.ask, now=True), is_write=True,
+           when=has_row),
     # queues and workers
     Action("rows_down", ("j", "down"), "rows", "", "Move down.", lambda screen: screen.panes.side_lists.rows.move(1)),
     Action("rows_up", ("k", "up"), "rows", "", "Move up.", lambda screen: screen.panes.side_lists.rows.move(-1)),
@@ -376,15 +406,23 @@ def alive(actions: Iterable[Action], context: str) -> list[Action]:
     return [action for action in actions if action.context in contexts]
 
 
-def footer_actions(actions: Iterable[Action], context: str, *, is_read_only: bool = False) -> list[Action]:
-    """Return the actions that the footer names in a context, the most useful first, the help last.
+#: Which contexts the footer names first.
+_NEAREST = ("confirm", "groups", "output", "detail", "queues", "workers", "rows", "jobs", "lists", *GENERAL)
 
-    Elsewhere than in the lists those come first that only work there.
+
+def footer_actions(
+    actions: Iterable[Action], context: str, target: KeyTarget | None = None, *, is_read_only: bool = False
+) -> list[Action]:
+    """Return the actions that the footer names in a context, the nearest first, the help last.
+
+    Those that cannot act on ``target`` are left out; ``None`` stands for any.
     """
-    named = [action for action in alive(actions, context) if action.short and not (is_read_only and action.is_write)]
-    if context != "lists":
-        named.sort(key=lambda action: (action.id == "help", action.context not in (context, "rows")))
-    return named
+    named = [
+        action
+        for action in alive(actions, context)
+        if action.short and not (is_read_only and action.is_write) and (target is None or action.when(target))
+    ]
+    return sorted(named, key=lambda action: (action.id == "help", _NEAREST.index(action.context)))
 
 
 def palette_actions(actions: Iterable[Action], context: str) -> list[Action]:

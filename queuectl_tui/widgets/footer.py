@@ -9,6 +9,7 @@ from textual.message import Message
 
 from core.wording import count
 from queuectl_tui.cells import clip, width
+from queuectl_tui.key_target import KeyTarget
 from queuectl_tui.keymap import Action, footer_actions, key_name
 from queuectl_tui.toasts import Toast
 from queuectl_tui.widgets.bar import Bar, Part
@@ -35,6 +36,7 @@ class Footer(Bar):
         #: Whether the question that stands takes a typed count for a yes; set it before the context changes.
         self.asks_for_count = False
         self._shown_context = "lists"
+        self._target = KeyTarget()
         self._marked = 0
         self._progress: tuple[str, int, int] | None = None
         self._toast: Toast | None = None
@@ -44,10 +46,11 @@ class Footer(Bar):
         self._toast = toast
         self._write()
 
-    def show_context(self, context: str) -> None:
-        """Show the keys of another context (a key of ``ALIVE_TOGETHER``)."""
-        self._shown_context = context
-        self._write()
+    def show_keys(self, context: str, target: KeyTarget) -> None:
+        """Show the keys that act on a target in a context (a key of ``ALIVE_TOGETHER``)."""
+        if (context, target) != (self._shown_context, self._target) or context == "confirm":
+            self._shown_context, self._target = context, target
+            self._write()
 
     def show_marked(self, marked: int) -> None:
         """Show how many jobs are marked."""
@@ -80,7 +83,8 @@ class Footer(Bar):
                 continue
             rank = 0 if action.id in ("help", "confirm_yes", "confirm_no") else rank + 1
             left.append(Part(f"{key_name(action.keys[0])} ", "key", rank, action.id))
-            left.append(Part(f"{action.short}  ", "muted", rank, action.id))
+            word = action.word(self._target) if action.word else action.short
+            left.append(Part(f"{word}  ", "muted", rank, action.id))
         right = self._toast_parts()
         taken = sum(width(part.text) for part in (*left, *right) if part.rank == 0)
         if right and taken > self.size.width and self._shown_context != "confirm":
@@ -88,7 +92,7 @@ class Footer(Bar):
         self.show_parts(left, right)
 
     def _named(self) -> list[Action]:
-        return footer_actions(self._actions, self._shown_context, is_read_only=self._is_read_only)
+        return footer_actions(self._actions, self._shown_context, self._target, is_read_only=self._is_read_only)
 
     def _toast_parts(self) -> list[Part]:
         """Return the toast; where it is too long for the row, its start and the key that shows all of it."""

@@ -10,6 +10,8 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.widget import Widget
 
+from core.model import Job, State
+from queuectl_tui.key_target import KeyTarget
 from queuectl_tui.layout import SIDE_LISTS, arranged, has_headings, mode_of
 from queuectl_tui.snapshot import Pane, Snapshot
 from queuectl_tui.toasts import toast
@@ -285,6 +287,33 @@ class Panes(Container):
     def on_title_clicked(self, message: Title.Clicked) -> None:
         """Go to the pane whose title was clicked."""
         self._go_to_digit(message.title.digit)
+
+
+def key_target_of(panes: Panes, context: str, job: Job | None, snapshot: Snapshot) -> KeyTarget:
+    """Return what keys act on in a context, where ``job`` is the one job that they act on."""
+    box, detail, queues = panes.box, panes.shown.detail, panes.side_lists.queues
+    attempts = detail.attempts if detail is not None and job is not None and detail.job.id == job.id else ()
+    target = KeyTarget(
+        state=None if job is None else job.state,
+        is_delayed=job is not None and job.run_at is not None,
+        marked=box.pane.states if box.table.marks.count else (),
+        has_list=not box.is_empty or bool(box.filter_text),
+        has_dead=box is panes.dead_box and snapshot.counts.of(State.DEAD) > 0,
+        has_started=job is not None and job.started_at is not None,
+        has_others=len(attempts) > 1,
+        has_earlier=bool(attempts) and detail is not None and detail.number != attempts[0].number,
+        has_output=panes.output_box.view.line_count > 0,
+        is_paused=snapshot.is_paused,
+    )
+    if context == "groups":
+        group = panes.dead_box.groups.cursor_group
+        return target._replace(has_row=group is not None and group.fingerprint is not None)
+    if context == "queues" and queues.current is not None:
+        queue = queues.current
+        return target._replace(has_row=True, has_limit=queue.limit is not None, is_paused=queue.is_paused)
+    if context == "workers" and (worker := panes.side_lists.workers.current) is not None:
+        return target._replace(has_row=worker.is_alive)
+    return target
 
 
 def _set_rule(widget: Widget, name: str, value: int | str | None) -> None:

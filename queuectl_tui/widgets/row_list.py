@@ -63,6 +63,9 @@ class RowList(Widget, can_focus=True, inherit_bindings=False):
     class Mounted(Message):
         """The list is there and can have the focus."""
 
+    class CursorMoved(Message):
+        """The cursor was moved to another row."""
+
     def __init__(self, columns: Sequence[Column], empty_text: str, *, is_ascii: bool = False, id: str) -> None:
         super().__init__(id=id)
         self._columns = tuple(columns)
@@ -97,6 +100,7 @@ class RowList(Widget, can_focus=True, inherit_bindings=False):
         self._cursor = min(max(0, self._cursor + rows), max(0, len(self._rows) - 1))
         self._keep_in_view()
         self.refresh()
+        self.post_message(self.CursorMoved())
 
     def page(self, direction: int) -> None:
         """Move the cursor a page down, or up when ``direction`` is negative."""

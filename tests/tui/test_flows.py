@@ -408,7 +408,7 @@ async def test_remapped_keys_work_and_the_old_ones_do_not() -> None:
         assert stage.asked("retry") == []
         await stage.press("x")
         assert stage.asked("retry") == [([9981],)]
-        assert "x retry" in stage.dashboard.footer.text
+        assert "x replay" in stage.dashboard.footer.text
 
 
 async def test_the_mouse_goes_to_a_pane_by_its_title_and_does_what_the_footer_says() -> None:
@@ -416,7 +416,7 @@ async def test_the_mouse_goes_to_a_pane_by_its_title_and_does_what_the_footer_sa
         await stage.pilot.click(stage.dashboard.panes.boxes[Pane.DLQ].title)
         await stage.pilot.pause()
         assert stage.dashboard.panes.box.pane is Pane.DLQ
-        offset = stage.dashboard.footer.text.index("retry")
+        offset = stage.dashboard.footer.text.index("replay")
         await stage.pilot.click(stage.dashboard.footer, offset=(offset, 0))
         await stage.pilot.pause()
         assert stage.asked("retry") == [([9981],)]

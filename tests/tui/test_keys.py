@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from core.model import State
 from core.rules.filters import FIELDS
 from queuectl_tui.dialogs.help import contexts_from, filter_terms
+from queuectl_tui.key_target import KeyTarget
 from queuectl_tui.keymap import (
     ACTIONS,
     ALIVE_TOGETHER,
@@ -21,7 +23,9 @@ from queuectl_tui.keymap import (
     footer_actions,
     remapped,
 )
-from tests.tui.harness import screen_text, staged
+from queuectl_tui.snapshot import Pane
+from tests.tui.harness import counted_layouts, screen_text, staged
+from tests.tui.moments import queues_snapshot
 from tests.tui.scene import busy_snapshot, idle_snapshot
 
 
@@ -143,3 +147,89 @@ async def test_the_help_opens_at_the_focused_pane_without_names_for_the_settings
         await stage.type("exit:1")
         assert "In a filter" in screen_text(stage.app)
         assert "exit:1 signal:9" in screen_text(stage.app)
+
+
+def _named(place: str, target: KeyTarget) -> list[str]:
+    return [action.id for action in footer_actions(ACTIONS, place, target)]
+
+
+@pytest.mark.parametrize(
+    ("target", "verbs"),
+    [
+        (KeyTarget(State.PENDING), {"edit", "cancel"}),
+        (KeyTarget(State.PENDING, is_delayed=True), {"retry", "edit", "cancel"}),
+        (KeyTarget(State.RUNNING), {"cancel"}),
+        (KeyTarget(State.COMPLETED), {"retry", "purge"}),
+        (KeyTarget(State.CANCELLED), {"retry", "purge"}),
+        (KeyTarget(State.DEAD), {"retry", "edit", "purge"}),
+        (KeyTarget(), set()),
+        (KeyTarget(State.RUNNING, marked=(State.RUNNING,)), {"cancel"}),
+        (KeyTarget(State.PENDING, marked=(State.PENDING,)), {"retry", "edit", "cancel"}),
+        (KeyTarget(State.DEAD, marked=(State.DEAD,)), {"retry", "edit", "purge"}),
+    ],
+)
+def test_the_footer_names_the_verbs_that_work_on_the_job_or_on_the_marked_ones(
+    target: KeyTarget, verbs: set[str]
+) -> None:
+    assert set(_named("lists", target)) & {"retry", "edit", "cancel", "purge"} == verbs
+
+
+def test_the_footer_of_an_empty_list_names_nothing_that_needs_a_job() -> None:
+    assert _named("lists", KeyTarget()) == ["enqueue", "pause", "help"]
+    assert "groups" in _named("lists", KeyTarget(State.DEAD, has_list=True, has_dead=True))
+    assert "groups" not in _named("lists", KeyTarget(State.PENDING, has_list=True))
+
+
+def test_the_footer_of_an_empty_output_names_no_key_of_the_output() -> None:
+    keys = {"follow", "wrap", "search", "previous_attempt", "compare", "pager", "save"}
+    assert not keys & set(_named("output", KeyTarget(State.RUNNING)))
+    assert keys <= set(_named("output", KeyTarget(State.DEAD, has_others=True, has_earlier=True, has_output=True)))
+
+
+def test_the_nearest_keys_come_first_in_a_list_too() -> None:
+    named = _named("lists", KeyTarget(State.DEAD, has_list=True, has_dead=True, has_started=True))
+    assert named[:4] == ["retry", "edit", "purge", "groups"]
+    assert named[-3:] == ["enqueue", "pause", "help"]
+
+
+async def test_the_footer_follows_the_cursor_without_a_layout_or_a_question_to_the_queue() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.be_whole()
+        await stage.press("4")
+        footer = stage.dashboard.footer
+        assert footer.text.startswith(" r replay  E edit  d purge  t group  ")
+        await stage.press("1")
+        texts = []
+        asked = [verb for verb, *_ in stage.gateway.asked]
+        with counted_layouts(stage.dashboard) as layouts:
+            for _ in range(5):
+                await stage.press("j")
+                texts.append(footer.text)
+        job_states = [row.job.run_at is not None for row in stage.dashboard.snapshot.panes[Pane.PENDING].rows[1:6]]
+        assert [text.startswith(" r retry  ") for text in texts] == job_states
+        assert len(set(job_states)) == 2
+        assert layouts == []
+        assert {verb for verb, *_ in stage.gateway.asked[len(asked) :]} <= {"detail", "hold", "want"}
+
+
+async def test_the_footer_says_resume_while_all_is_paused_and_retry_only_for_what_waits() -> None:
+    async with staged(busy_snapshot()._replace(is_paused=True)) as stage:
+        assert "p resume" in stage.dashboard.footer.text
+        await stage.press("2")
+        assert "c cancel" in stage.dashboard.footer.text
+        assert "retry" not in stage.dashboard.footer.text
+        assert "replay" not in stage.dashboard.footer.text
+
+
+async def test_the_footer_of_the_queues_follows_their_cursor() -> None:
+    async with staged(queues_snapshot()) as stage:
+        await stage.be_whole()
+        await stage.press("7", "g")
+        assert "u no limit" in stage.dashboard.footer.text
+        assert "p pause" in stage.dashboard.footer.text
+        await stage.press("j")
+        assert "u no limit" not in stage.dashboard.footer.text
+        await stage.press("G")
+        assert "p resume" in stage.dashboard.footer.text
+        await stage.press("8", "G")
+        assert "s stop" not in stage.dashboard.footer.text
