@@ -55,7 +55,7 @@ class OutputBox(Vertical):
     def on_filter_bar_submitted(self, message: FilterBar.Submitted) -> None:
         """Keep the matches highlighted."""
         message.stop()
-        if message.text != self.view.query_text:
+        if message.text != self.view.matches.text:
             self.view.search(message.text)
 
     def on_filter_bar_closed(self, message: FilterBar.Closed) -> None:
@@ -79,7 +79,7 @@ class OutputBox(Vertical):
 
     def _show_match_words(self) -> None:
         if self.search_bar.is_open:
-            self.search_bar.show_note(self.view.match_words)
+            self.search_bar.show_note(self.view.matches.words)
         self.write_title()
 
     # --- what it shows
@@ -137,8 +137,8 @@ class OutputBox(Vertical):
         right = "FOLLOW" if is_live else count(self.view.line_count, "line")
         if not self.view.is_following:
             right = f"line {count(self.view.top_line + 1)} of {count(self.view.line_count)}"
-        if self.view.match_words:
-            right = f"match {self.view.match_words}"
+        if self.view.matches.words:
+            right = f"match {self.view.matches.words}"
         if self.view.is_wrapped:
             right = f"wrap · {right}"
         self.title.set_text(job_id, more=more, right=right, right_style="accent" if is_live else "muted")
@@ -152,7 +152,7 @@ class OutputBox(Vertical):
 
     def find(self, key: str, direction: int) -> None:
         """Go to the next match of the search, or the one before when ``direction`` is negative, for a key."""
-        if not self.view.query_text:
+        if not self.view.matches.text:
             toast(self, f"{key}: search first, with /", "warning")
         elif direction > 0:
             self.view.find_next()
@@ -163,7 +163,7 @@ class OutputBox(Vertical):
         """Open the row for the text to look for, at once or as soon as the row is there."""
         self.is_opening = not self.search_bar.is_ready
         if self.search_bar.is_ready:
-            self.search_bar.open(self.view.query_text)
+            self.search_bar.open(self.view.matches.text)
             self.post_message(FilterBar.Opened())
         elif self.is_attached:  # while the program ends there will be none
             self.add_row()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -14,9 +15,9 @@ from textual.widget import Widget
 
 from core.text import clean_line
 from queuectl_tui.snapshot import Readable
-from queuectl_tui.widgets.line_search import LineSearch, MatchCount
 from queuectl_tui.widgets.measured_view import MeasuredView
 from queuectl_tui.widgets.output_lines import OutputLines, OutputStyles, Row
+from queuectl_tui.widgets.text_search import TextSearch
 
 #: How much of a new output is indexed before the first paint; the rest follows in slices between key presses.
 _FIRST_SLICE_BYTES = 2 << 20
@@ -33,7 +34,7 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
     """Lines of output with a footer line after the last one.
 
     ``scroll_y`` counts lines; while lines are folded its fraction says how far into a line the first row is. The view
-    has no keys of its own: the dashboard's table of keys calls its methods.
+    has no keys of its own: the dashboard's table of keys calls its methods. ``matches`` is what is searched for.
     """
 
     ALLOW_SELECT = True
@@ -62,23 +63,21 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
     OutputView > .output-view--current-match { background: $warning; color: $background; text-style: bold; }
     """
 
+    @dataclass
     class FollowChanged(Message):
         """The view began or ceased to follow the end of its output."""
 
-        def __init__(self, view: OutputView, is_following: bool) -> None:
-            super().__init__()
-            self.view = view
-            self.is_following = is_following
+        view: OutputView
+        is_following: bool
 
+    @dataclass
     class SearchEnded(Message):
         """A search ended at a line (from 0), or found none; ``has_wrapped`` says that it went round the end."""
 
-        def __init__(self, view: OutputView, text: str, line: int | None, has_wrapped: bool) -> None:
-            super().__init__()
-            self.view = view
-            self.text = text
-            self.line = line
-            self.has_wrapped = has_wrapped
+        view: OutputView
+        text: str
+        line: int | None
+        has_wrapped: bool
 
     class MatchesCounted(Message):
         """All lines that show the text are counted, or more are since the output has grown."""
@@ -88,11 +87,9 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
         self.is_following = True
         self.is_wrapped = False
         self._lines = OutputLines()
+        self.matches = TextSearch(self._lines, self.call_later, self._search_ended, self._matches_counted)
         self._attempt_id: int | None = None
         self._is_extending = False
-        self._search: LineSearch | None = None
-        self._count: MatchCount | None = None
-        self._is_counted = False
         self._output_styles: OutputStyles | None = None
         self._visible: list[RowPosition] | None = None
         self._widest = 0
@@ -110,8 +107,7 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
         self._attempt_id = attempt_id
         self._lines.open(output, is_same=is_same)
         if not is_same:
-            self._search = None
-            self._begin_count()
+            self.matches.restart()
             self._widest = 0
             self._lines.is_reading = not self._lines.extend(_FIRST_SLICE_BYTES)
             self.scroll_x = 0
@@ -132,10 +128,8 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
         if self._is_extending:
             self.call_later(self._extend, _SLICE_BYTES)
         lines.is_reading = was_reading and self._is_extending
-        if self._is_counted and self._count is not None and lines.total != old_total:
-            self._count.grown()
-            self._is_counted = False
-            self.call_later(self._count_further, self._count)
+        if lines.total != old_total:
+            self.matches.grown()
         if was_reading:
             lines.clear()
             first_changed = 0
@@ -324,80 +318,28 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
 
     # --- searching
 
-    @property
-    def query_text(self) -> str:
-        """Return the text that is searched for and marked; "" is none."""
-        return self._lines.query_text
-
-    @property
-    def match_line(self) -> int | None:
-        """Return the line, from 0, that the last search found."""
-        return self._lines.match_line
-
-    @property
-    def match_words(self) -> str:
-        """Return which of the matches the current one is, as ``3 of 17``; "" without one, or while it is not known."""
-        line = self._lines.match_line
-        return "" if line is None or self._count is None else self._count.words(line, is_complete=self._is_counted)
-
-    def _begin_count(self) -> None:
-        text, lines = self._lines.query_text, self._lines
-        self._is_counted = False
-        self._count = MatchCount(lines.index, text, shown=lines.plain) if text else None
-        if self._count is not None:
-            self.call_later(self._count_further, self._count)
-
-    def _count_further(self, count: MatchCount) -> None:
-        if count is not self._count or self._is_counted:
-            return
-        if self._lines.is_reading or not count.step():
-            self.call_later(self._count_further, count)  # keys that were pressed meanwhile come first
-            return
-        self._is_counted = True
-        self.post_message(self.MatchesCounted())
-
     def search(self, text: str) -> None:
         """Mark a text everywhere and go to the next line, from the top of the screen on, that shows it; "" ends it."""
-        self._lines.query_text = text
-        self._lines.match_line = None
-        self._lines.clear()
+        self.matches.begin(text, self.top_line)
         self._repaint()
-        self._search = None
-        self._begin_count()
-        if text:
-            self._begin_search(self._top()[0], is_upwards=False)
 
     def find_next(self) -> None:
         """Go to the next line that shows the text, going on at the start after the end."""
-        found = self._lines.match_line
-        self._begin_search(self._top()[0] if found is None else found + 1, is_upwards=False)
+        self.matches.find_next(self.top_line)
 
     def find_previous(self) -> None:
         """Go to the line before that shows the text, going on at the end after the start."""
-        found = self._lines.match_line
-        self._begin_search(self._top()[0] if found is None else found, is_upwards=True)
+        self.matches.find_previous(self.top_line)
 
-    def _begin_search(self, start: int, *, is_upwards: bool) -> None:
-        if not self.query_text:
-            return
-        lines = self._lines
-        self._search = LineSearch(lines.index, lines.query_text, start, is_upwards=is_upwards, shown=lines.plain)
-        self.call_later(self._search_further, self._search)
+    def _matches_counted(self) -> None:
+        self.post_message(self.MatchesCounted())
 
-    def _search_further(self, search: LineSearch) -> None:
-        if search is not self._search:  # a newer one took its place
-            return
-        if self._lines.is_reading or not search.step():
-            self.call_later(self._search_further, search)  # keys that were pressed meanwhile come first
-            return
-        self._search = None
-        if search.found is not None:
-            self._show_match(search.found)
-        self.post_message(self.SearchEnded(self, self.query_text, search.found, search.has_wrapped))
+    def _search_ended(self, line: int | None, has_wrapped: bool) -> None:
+        if line is not None:
+            self._show_match(line)
+        self.post_message(self.SearchEnded(self, self.matches.text, line, has_wrapped))
 
     def _show_match(self, line: int) -> None:
-        self._lines.match_line = line
-        self._lines.clear()
         self._set_following(False)
         if (line, 0) not in self._visible_places():
             self._move_to(min((max(0, line - self._height // 3), 0), self._end_place()))
@@ -406,7 +348,7 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
 
     def _show_column(self, column: int) -> None:
         x = round(self.scroll_x)
-        if not self.is_wrapped and not x <= column < x + self._width - len(self.query_text):
+        if not self.is_wrapped and not x <= column < x + self._width - len(self.matches.text):
             self.set_reactive(Widget.scroll_x, 0 if column < self._width // 2 else column - self._width // 2)
 
     # --- painting

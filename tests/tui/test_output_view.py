@@ -150,10 +150,10 @@ async def test_a_search_goes_to_the_match_and_on_round_the_end() -> None:
         view.home()
         view.search("line 7")
         await pilot.pause()
-        assert view.match_line == 7
+        assert view.matches.line == 7
         view.find_next()
         await pilot.pause()
-        assert view.match_line == 70
+        assert view.matches.line == 70
         assert "line 70" in screen_of(view)
         view.find_previous()
         await pilot.pause()

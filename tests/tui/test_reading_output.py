@@ -75,13 +75,13 @@ async def test_matches_are_counted_as_the_output_grows() -> None:
         view.home()
         view.search("line 3")
         await pilot.pause()
-        assert (view.match_line, view.match_words) == (3, "1 of 12")
+        assert (view.matches.line, view.matches.words) == (3, "1 of 12")
         output.data += b"00\nno match\nline 31 again\n"
         view.refresh_tail()
         await pilot.pause()
-        assert view.match_words == "1 of 13"
+        assert view.matches.words == "1 of 13"
         view.search("")
-        assert view.match_words == ""
+        assert view.matches.words == ""
 
 
 async def test_only_so_many_matches_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ async def test_only_so_many_matches_are_counted(monkeypatch: pytest.MonkeyPatch)
         view.home()
         view.search("line")
         await pilot.pause()
-        assert view.match_words == "1 of 150+"
+        assert view.matches.words == "1 of 150+"
         view.find_previous()
         await pilot.pause()
-        assert (view.match_line, view.match_words) == (499, "")
+        assert (view.matches.line, view.matches.words) == (499, "")
