@@ -1,4 +1,4 @@
-"""Adopt or record the commands of dead workers, as ``rules.states.fate_of`` decides; remove their files and rows."""
+"""Adopt or record the commands of dead workers, as ``rules.orphans.fate_of`` decides; remove their files and rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.execution.shim import own_pids
 from core.execution.unwatched import see
 from core.model import Presence
 from core.process_place import here
-from core.rules.states import Fate
+from core.rules.orphans import Fate
 from core.storage.contract import Attempts, Storage
 from core.storage.values import Claim, OpenAttempt
 

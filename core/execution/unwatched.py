@@ -12,7 +12,7 @@ from core.execution.run_file import read_status
 from core.locks import Lock, look_at
 from core.model import Job, Phase, Presence, Unwatched, WorkerInfo
 from core.process_place import here
-from core.rules.states import Fate, fate_of
+from core.rules.orphans import Fate, fate_of
 from core.storage.contract import Storage
 from core.storage.values import OpenAttempt
 

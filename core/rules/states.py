@@ -17,8 +17,7 @@
     restore     purged                        -> the state it came from
 
 ``decide`` holds what follows an outcome, ``VERBS`` what each verb does: an engine renders its statements from it. Every
-other move is refused with ``InvalidTransition`` and changes nothing. ``fate_of`` holds what becomes of the command of a
-worker that died.
+other move is refused with ``InvalidTransition`` and changes nothing.
 """
 
 # annotations are evaluated here: put off, typing compiles the text of each field of a named tuple at every start
@@ -28,7 +27,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from core.errors import InvalidTransition
-from core.model import Decision, Ending, Outcome, Presence, State, Verb
+from core.model import Decision, Ending, Outcome, State, Verb
 from core.rules.backoff import Backoff, delay_ms
 from core.rules.units import exit_code_matches
 from core.wording import ending_words
@@ -180,55 +179,6 @@ def check(verb: Verb, job_id: int, state: State) -> None:
     """Raise ``InvalidTransition`` unless the verb works on a job in this state."""
     if state not in states_of(verb):
         raise InvalidTransition(job_id, state.value, verb.value, VERBS[verb].hints.get(state, ""))
-
-
-class Fate(Enum):
-    """What becomes of the command of an open attempt, by ``fate_of``.
-
-    ``WATCHED``: its worker sees to it. ``RUNNING``, ``ENDED``, ``LOST``: another worker adopts it, and watches it,
-    records its end, or records that there is none. The others: it may run under a worker that lives, and is left alone
-    until the files are back or a user cancels it.
-    """
-
-    WATCHED = "watched"
-    RUNNING = "running"
-    ENDED = "ended"
-    LOST = "lost"
-    WORKER_ELSEWHERE = "worker elsewhere"
-    WORKER_HIDDEN = "worker hidden"
-    RUN_FILE_GONE = "run file gone"
-
-    @property
-    def is_in_doubt(self) -> bool:
-        """Whether the worker or the command may live: no file says that it is dead."""
-        return self in (Fate.WORKER_ELSEWHERE, Fate.WORKER_HIDDEN, Fate.RUN_FILE_GONE)
-
-
-def fate_of(
-    owner: Presence,
-    *,
-    is_of_this_boot: bool = False,
-    is_locked: bool | None = None,
-    has_ended: bool = False,
-    has_processes: bool = False,
-) -> Fate:
-    """Return what becomes of the command of an open attempt, from what is seen of its worker and its run file.
-
-    ``is_of_this_boot``: it was started since the system was. ``is_locked``: the lock of its run file is held, ``None``
-    without a file. ``has_ended``: an exit status is in the file. ``has_processes``: its session has living members.
-    A file that is missing proves nothing within one boot; what is in the file is only asked for if the worker is dead.
-    """
-    if owner is Presence.ALIVE:
-        return Fate.WATCHED
-    if owner is Presence.ELSEWHERE:
-        return Fate.WORKER_ELSEWHERE
-    if owner is Presence.HIDDEN:
-        return Fate.WORKER_HIDDEN
-    if has_ended:
-        return Fate.ENDED
-    if is_locked or has_processes:
-        return Fate.RUNNING
-    return Fate.RUN_FILE_GONE if is_locked is None and is_of_this_boot else Fate.LOST
 
 
 def outcome_of_exit(exit_code: int, signal: int | None, ok_exit: str | None) -> Outcome:

@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from core.errors import InvalidTransition
 from core.model import FAILURES, Decision, Ending, Job, Outcome, Phase, Presence, State, Verb
 from core.rules.backoff import Backoff, delay_ms
+from core.rules.orphans import Fate, fate_of
 from core.rules.states import (
     MAX_INTERRUPTS,
     VERBS,
-    Fate,
     check,
     decide,
-    fate_of,
     outcome_of_exit,
     states_of,
     undoable_moves,
