@@ -26,6 +26,7 @@ from queuectl_tui.messages import (
     ActProgressed,
     ActRefused,
     JobEnqueued,
+    OutputsFollowed,
     RangeRead,
     SnapshotTaken,
     UndoOffered,
@@ -41,6 +42,7 @@ from queuectl_tui.widgets.columns import chosen
 from queuectl_tui.widgets.confirm_bar import MAX_BY_KEY, ConfirmBar
 from queuectl_tui.widgets.detail import Detail
 from queuectl_tui.widgets.filter_bar import FilterBar
+from queuectl_tui.widgets.follow_box import FollowBox
 from queuectl_tui.widgets.footer import Footer
 from queuectl_tui.widgets.group_table import GroupTable
 from queuectl_tui.widgets.header import Header
@@ -62,10 +64,8 @@ TICK_S = 1.0
 HIDDEN_PARTS_S = 0.15
 #: The contexts in which the keys go to a list.
 _LISTS = ("lists", "groups")
-
-
 #: Contexts whose actions act on what a list shows.
-_OF_LISTS = ("lists", "jobs", "groups", "output", "detail")
+_OF_LISTS = ("lists", "jobs", "groups", "reading", "output", "detail")
 
 
 class StatusBars(NamedTuple):
@@ -188,8 +188,8 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
 
     @property
     def output(self) -> OutputView:
-        """The lines of the output."""
-        return self.panes.output_box.view
+        """The lines of output that the keys for reading go to."""
+        return self.panes.reading_box.view
 
     @property
     def detail(self) -> Detail:
@@ -210,8 +210,8 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
             return "groups"
         if focused is self.confirm_bar:
             return "confirm"
-        if focused is self.output:
-            return "output"
+        if isinstance(focused, OutputView):
+            return "output" if focused is panes.output_box.view else panes.side_lists.follow.NAME
         if focused is self.detail:
             return "detail"
         return "typing" if isinstance(focused.parent, FilterBar) else "lists"
@@ -246,7 +246,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
     @property
     def _is_row_opening(self) -> bool:
         """Whether a row for text was asked for that is still being made, so early after the start."""
-        return self.panes.output_box.is_opening or any(box.is_opening for box in self.panes.boxes.values())
+        return self.panes.reading_box.is_opening or any(box.is_opening for box in self.panes.boxes.values())
 
     @on(FilterBar.Opened)
     def _give_keys_to_row(self) -> None:
@@ -501,6 +501,10 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
     def _report_progress(self, message: ActProgressed) -> None:
         self.footer.show_progress(message.verb, message.done, message.total)
 
+    @on(OutputsFollowed)
+    def _take_followed(self) -> None:
+        self.panes.side_lists.follow.take()
+
     @on(RangeRead)
     def _pass_on_range(self, message: RangeRead) -> None:
         self.panes.boxes[message.pane].table.marks.learn(message.start, message.ids)
@@ -536,6 +540,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
             self.footer.show_marked(message.count)
             self._show_keys()
 
+    @on(FollowBox.Mounted)
     @on(RowList.Mounted)
     def _go_to_mounted(self) -> None:
         side_lists = self.panes.side_lists

@@ -65,7 +65,9 @@ CONTEXTS: Mapping[str, str] = {
     "lists": "Lists",
     "jobs": "Jobs (the marked ones, else the one under the cursor)",
     "groups": "Groups of dead jobs",
-    "output": "Output",
+    "reading": "Output, and all running outputs",
+    "output": "Output of a job",
+    "follow": "All running outputs",
     "detail": "Detail",
     "rows": "Queues and workers",
     "queues": "Queues",
@@ -77,7 +79,8 @@ CONTEXTS: Mapping[str, str] = {
 ALIVE_TOGETHER: Mapping[str, tuple[str, ...]] = {
     "lists": ("everywhere", "outside_queues", "lists", "jobs"),
     "groups": ("everywhere", "outside_queues", "groups"),
-    "output": ("everywhere", "outside_queues", "output", "jobs"),
+    "output": ("everywhere", "outside_queues", "reading", "output", "jobs"),
+    "follow": ("everywhere", "outside_queues", "reading", "follow"),
     "detail": ("everywhere", "outside_queues", "detail", "jobs"),
     "queues": ("everywhere", "rows", "queues"),
     "workers": ("everywhere", "outside_queues", "rows", "workers"),
@@ -86,6 +89,8 @@ ALIVE_TOGETHER: Mapping[str, tuple[str, ...]] = {
 
 #: Contexts whose actions work in most places.
 GENERAL = ("everywhere", "outside_queues")
+#: Contexts whose actions two panes of one kind have in common.
+SHARED = ("rows", "reading")
 
 # fmt: off
 ACTIONS: tuple[Action, ...] = (
@@ -106,6 +111,8 @@ ACTIONS: tuple[Action, ...] = (
            lambda screen: screen.panes.go_to_side_list("queues")),
     Action("go_workers", ("8",), "everywhere", "", "Show the workers in the place of detail and output, or go back.",
            lambda screen: screen.panes.go_to_side_list("workers")),
+    Action("follow_all", ("F",), "everywhere", "", "Follow the outputs of all running jobs together, or go back.",
+           lambda screen: screen.panes.go_to_side_list("follow")),
     Action("next_pane", ("tab",), "everywhere", "", "Go to the next pane.", lambda screen: screen.panes.go_round(1)),
     Action("previous_pane", ("shift+tab",), "everywhere", "", "Go to the previous pane.",
            lambda screen: screen.panes.go_round(-1)),
@@ -221,37 +228,38 @@ ACTIONS: tuple[Action, ...] = (
            lambda screen: screen.panes.dead_box.groups.page(1)),
     Action("group_page_up", ("pageup", "ctrl+u"), "groups", "", "Move up one page.",
            lambda screen: screen.panes.dead_box.groups.page(-1)),
-    # output
-    Action("follow", ("f",), "output", "follow", "Follow the end of the output, or stop following.",
+    # output, and all running outputs
+    Action("follow", ("f",), "reading", "follow", "Follow the end of the output, or stop following.",
            lambda screen: screen.output.toggle_follow(), when=has_output),
-    Action("wrap", ("w",), "output", "wrap", "Wrap long lines, or cut them.",
-           lambda screen: screen.panes.output_box.toggle_wrap(), when=has_output),
-    Action("search", ("/",), "output", "search", "Search in the output.",
-           lambda screen: screen.panes.output_box.open_search(), when=has_output),
-    Action("find_next", ("n",), "output", "", "Go to the next match.",
-           lambda screen: screen.panes.output_box.find("n", 1)),
-    Action("find_previous", ("N",), "output", "", "Go to the previous match.",
-           lambda screen: screen.panes.output_box.find("N", -1)),
+    Action("wrap", ("w",), "reading", "wrap", "Wrap long lines, or cut them.",
+           lambda screen: screen.panes.reading_box.toggle_wrap(), when=has_output),
+    Action("search", ("/",), "reading", "search", "Search in the output.",
+           lambda screen: screen.panes.reading_box.open_search(), when=has_output),
+    Action("find_next", ("n",), "reading", "", "Go to the next match.",
+           lambda screen: screen.panes.reading_box.find("n", 1)),
+    Action("find_previous", ("N",), "reading", "", "Go to the previous match.",
+           lambda screen: screen.panes.reading_box.find("N", -1)),
+    Action("output_down", ("j", "down"), "reading", "", "Scroll down.", lambda screen: screen.output.step(1)),
+    Action("output_up", ("k", "up"), "reading", "", "Scroll up.", lambda screen: screen.output.step(-1)),
+    Action("output_page_down", ("pagedown", "ctrl+d", "space"), "reading", "", "Scroll down one page.",
+           lambda screen: screen.output.page(1)),
+    Action("output_page_up", ("pageup", "ctrl+u"), "reading", "", "Scroll up one page.",
+           lambda screen: screen.output.page(-1)),
+    Action("output_top", ("g", "home"), "reading", "", "Go to the start of the output.",
+           lambda screen: screen.output.home()),
+    Action("output_bottom", ("G", "end"), "reading", "", "Go to the end of the output and follow it.",
+           lambda screen: screen.output.end()),
+    Action("output_left", ("left", "h"), "reading", "", "Scroll left; at the margin, go back to the list.",
+           lambda screen: None if screen.output.sideways(-SIDE_STEP) else screen.panes.go_to_list()),
+    Action("output_right", ("right", "l"), "reading", "", "Scroll right.",
+           lambda screen: screen.output.sideways(SIDE_STEP)),
+    # output
     Action("previous_attempt", ("[",), "output", "attempt", "Show the output of the attempt before.",
            lambda screen: screen.panes.step_attempt(-1), when=lambda target: target.has_others),
     Action("next_attempt", ("]",), "output", "", "Show the output of the attempt after.",
            lambda screen: screen.panes.step_attempt(1)),
     Action("compare", ("=",), "output", "compare", "Compare with the attempt before, or show the attempt alone again.",
            lambda screen: screen.panes.compare_attempts(), when=lambda target: target.has_earlier),
-    Action("output_down", ("j", "down"), "output", "", "Scroll down.", lambda screen: screen.output.step(1)),
-    Action("output_up", ("k", "up"), "output", "", "Scroll up.", lambda screen: screen.output.step(-1)),
-    Action("output_page_down", ("pagedown", "ctrl+d", "space"), "output", "", "Scroll down one page.",
-           lambda screen: screen.output.page(1)),
-    Action("output_page_up", ("pageup", "ctrl+u"), "output", "", "Scroll up one page.",
-           lambda screen: screen.output.page(-1)),
-    Action("output_top", ("g", "home"), "output", "", "Go to the start of the output.",
-           lambda screen: screen.output.home()),
-    Action("output_bottom", ("G", "end"), "output", "", "Go to the end of the output and follow it.",
-           lambda screen: screen.output.end()),
-    Action("output_left", ("left", "h"), "output", "", "Scroll left; at the margin, go back to the list.",
-           lambda screen: screen.panes.scroll_output_left(SIDE_STEP)),
-    Action("output_right", ("right", "l"), "output", "", "Scroll right.",
-           lambda screen: screen.output.sideways(SIDE_STEP)),
     Action("copy_output", ("y",), "output", "copy", "Copy the output, the id or the command.",
            lambda screen: screen.copy_job(), when=has_job),
     Action("pager", ("o",), "output", "pager", "Open the output in $PAGER.", lambda screen: screen.page_output(),
@@ -260,6 +268,9 @@ ACTIONS: tuple[Action, ...] = (
            when=has_output),
     Action("leave_output", ("escape",), "output", "", "Go back to the list.",
            lambda screen: screen.panes.go_to_list()),
+    # all running outputs
+    Action("leave_follow", ("escape",), "follow", "back", "Show detail and output again.",
+           lambda screen: screen.panes.go_to_side_list("")),
     # detail
     Action("previous_tab", ("[", "left", "h"), "detail", "tab", "Show the tab before.",
            lambda screen: screen.detail.previous_tab()),
@@ -407,7 +418,20 @@ def alive(actions: Iterable[Action], context: str) -> list[Action]:
 
 
 #: Which contexts the footer names first.
-_NEAREST = ("confirm", "groups", "output", "detail", "queues", "workers", "rows", "jobs", "lists", *GENERAL)
+_NEAREST = (
+    "confirm",
+    "groups",
+    "reading",
+    "output",
+    "follow",
+    "detail",
+    "queues",
+    "workers",
+    "rows",
+    "jobs",
+    "lists",
+    *GENERAL,
+)
 
 
 def footer_actions(

@@ -14,8 +14,8 @@ from queuectl_tui.snapshot import Pane
 #: From so many columns and rows on the screen has these classes.
 WIDTHS = [(0, "-w0"), (80, "-w80"), (110, "-w110"), (160, "-w160")]
 HEIGHTS = [(0, "-h0"), (20, "-h20"), (28, "-h28"), (48, "-h48")]
-#: The lists that may stand in the place of detail and output.
-SIDE_LISTS = ("queues", "workers")
+#: What may stand in the place of detail and output.
+SIDE_LISTS = ("queues", "workers", "follow")
 #: What a pane that does not have the focus keeps in the accordion: its title and two rows.
 _SMALL = 3
 
@@ -71,7 +71,7 @@ class Arrangement(NamedTuple):
 def arranged(mode: Mode, current: Pane, context: str, *, side_list: str = "", is_zoomed: bool) -> Arrangement:
     """Return what is shown when the keys go to ``context``: ``lists``, ``output``, ``detail``, or a side list.
 
-    ``side_list`` names what stands in the place of detail and output: ``queues``, ``workers``, or "" for neither.
+    ``side_list`` names what stands in the place of detail and output, one of ``SIDE_LISTS``, or "" for none.
     """
     is_aside, is_detail, is_job = context in ("output", "detail", *SIDE_LISTS), context == "detail", not side_list
     everything = frozenset(Pane)

@@ -18,6 +18,10 @@ class SnapshotTaken(Message, bubble=False):
     """A new snapshot waits in the gateway: the latest one, with one message in flight at most."""
 
 
+class OutputsFollowed(Message, bubble=False):
+    """New lines of the running outputs wait in the gateway; no more of these come until they are taken."""
+
+
 class JobEnqueued(Message):
     """The job that the form asked for is on disk."""
 

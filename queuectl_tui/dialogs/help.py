@@ -17,7 +17,7 @@ from textual.widgets import Input, Static
 
 from core.rules import filters
 from queuectl_tui.dialogs.dialog import Dialog, dialog_css, offer_key
-from queuectl_tui.keymap import ALIVE_TOGETHER, CONTEXTS, GENERAL, Action, key_name
+from queuectl_tui.keymap import ALIVE_TOGETHER, CONTEXTS, GENERAL, SHARED, Action, key_name
 
 
 class _Search(Input):
@@ -133,7 +133,9 @@ class HelpScreen(Dialog[None]):
 def contexts_from(context: str) -> list[str]:
     """Return all contexts in the order of the help: the one that has the keys, those alive with it, the others."""
     together = ALIVE_TOGETHER.get(context, ())
-    return sorted(CONTEXTS, key=lambda name: (name != context, name not in together or name in GENERAL))
+    return sorted(
+        CONTEXTS, key=lambda name: (name != context, name not in together or name in GENERAL, name not in SHARED)
+    )
 
 
 def filter_terms() -> list[tuple[str, str]]:

@@ -14,11 +14,12 @@ from core.rules.job_input import MAX_LIMIT
 from core.wording import count
 from queuectl_tui.gateway.detail_reader import DetailRequest
 from queuectl_tui.gateway.host import WorkerHost
+from queuectl_tui.gateway.output_follower import OutputFollower
 from queuectl_tui.gateway.reader import Reader
 from queuectl_tui.gateway.results import Selected, result_of, result_of_cancel, result_of_undo
 from queuectl_tui.gateway.window import Wanted
 from queuectl_tui.gateway.writer import Write, Writer
-from queuectl_tui.messages import JobEnqueued, RangeRead, SnapshotTaken, UndoOffered
+from queuectl_tui.messages import JobEnqueued, OutputsFollowed, RangeRead, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, Snapshot
 
 __all__ = ["DetailRequest", "Gateway", "Selected", "Wanted"]
@@ -36,12 +37,14 @@ class Gateway:
     """Joins the reader, the writer and the worker of one database for one dashboard.
 
     All methods return at once; results are posted as messages through the ``post`` given to ``connect``.
+    ``follower`` has the lines of all running outputs; ``OutputsFollowed`` says that some wait.
     """
 
     def __init__(self, queue: Queue, *, slots: int = 1, reader: Reader | None = None) -> None:
         self._queue = queue
         self._target: Callable[[Message], bool] | None = None
         self._reader = reader or Reader(queue)
+        self.follower = OutputFollower(queue, lambda: self._post(OutputsFollowed()))
         self._writer = Writer(self._post, self._committed)
         self._host = WorkerHost(queue, 0 if queue.is_read_only else slots, self._post, self._reader.wake)
         self._is_open = False
@@ -94,6 +97,7 @@ class Gateway:
         if self._is_open:
             self._is_open = False
             self._writer.stop()
+            self.follower.stop()
             self._reader.stop()
 
     def _post(self, message: Message) -> bool:

@@ -1,88 +1,36 @@
-"""The output pane: its title, its search row and the view of the attempt's output."""
+"""The output pane: the output of one attempt of the shown job, and what its title and its last line say."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.timer import Timer
 
 from core.errors import QueueError
 from core.model import Attempt, Phase, State
-from core.wording import count, duration, ending_words, size, until
+from core.wording import duration, ending_words, size, until
 from queuectl_tui.snapshot import JobDetail
-from queuectl_tui.toasts import toast
-from queuectl_tui.widgets.filter_bar import FilterBar
 from queuectl_tui.widgets.output_view import OutputView
+from queuectl_tui.widgets.reading_box import ReadingBox
 from queuectl_tui.widgets.title import Title
 
 #: How often the output of a running job is looked at, in seconds.
 TAIL_S = 0.1
 
 
-class OutputBox(Vertical):
-    """Joins title, search row and output view, and follows the output of a running job."""
+class OutputBox(ReadingBox):
+    """Shows the output of one attempt of the shown job, and follows it while it runs."""
 
     def __init__(self, *, is_ascii: bool = False) -> None:
-        super().__init__(id="output-box", classes="box side-box")
-        self.title = Title(5, "Output", is_ascii=is_ascii)
-        self.search_bar = FilterBar(placeholder="text to look for in the output")
-        self.view = OutputView(id="output")
-        self.is_opening = False
+        title = Title(5, "Output", is_ascii=is_ascii)
+        super().__init__(title, OutputView(id="output"), id="output-box", classes="box side-box")
         self._shown: tuple[JobDetail | None, str] | None = None
         self._tail: tuple[int, int] | None = None
         self._tail_timer: Timer | None = None
         self._is_ascii = is_ascii
 
-    def compose(self) -> ComposeResult:
-        yield self.title
-        yield self.view
-
     def on_mount(self) -> None:
         self._tail_timer = self.set_interval(TAIL_S, self._follow_tail, pause=True)
-
-    def add_row(self) -> None:
-        """Add the hidden search row."""
-        if self.is_attached and not self.search_bar.is_attached:
-            self.mount(self.search_bar, after=self.title)
-
-    def on_filter_bar_changed(self, message: FilterBar.Changed) -> None:
-        """Look for what was typed so far."""
-        message.stop()
-        self.view.search(message.text)
-
-    def on_filter_bar_submitted(self, message: FilterBar.Submitted) -> None:
-        """Keep the matches highlighted."""
-        message.stop()
-        if message.text != self.view.matches.text:
-            self.view.search(message.text)
-
-    def on_filter_bar_closed(self, message: FilterBar.Closed) -> None:
-        """Look for nothing any more."""
-        message.stop()
-        self.view.search("")
-
-    def on_output_view_follow_changed(self) -> None:
-        """Write into the title whether the end is followed."""
-        self.write_title()
-
-    def on_output_view_search_ended(self, message: OutputView.SearchEnded) -> None:
-        """Report that there is no match, and write where the view is into the title."""
-        if message.line is None:
-            toast(self, f"No match for {message.text}", "warning")
-        self._show_match_words()
-
-    def on_output_view_matches_counted(self) -> None:
-        """Write which of the matches is shown, now that they are counted."""
-        self._show_match_words()
-
-    def _show_match_words(self) -> None:
-        if self.search_bar.is_open:
-            self.search_bar.show_note(self.view.matches.words)
-        self.write_title()
-
-    # --- what it shows
 
     def show(self, detail: JobDetail | None, now: datetime) -> None:
         """Show the output of an attempt; the view stays where it is while that is the same attempt."""
@@ -134,40 +82,8 @@ class OutputBox(Vertical):
         attempt = shown_attempt(detail)
         is_live = attempt is not None and attempt.ended_at is None and self.view.is_following
         is_live = is_live and detail.compared_with is None
-        right = "FOLLOW" if is_live else count(self.view.line_count, "line")
-        if not self.view.is_following:
-            right = f"line {count(self.view.top_line + 1)} of {count(self.view.line_count)}"
-        if self.view.matches.words:
-            right = f"match {self.view.matches.words}"
-        if self.view.is_wrapped:
-            right = f"wrap · {right}"
-        self.title.set_text(job_id, more=more, right=right, right_style="accent" if is_live else "muted")
-
-    # --- keys
-
-    def toggle_wrap(self) -> None:
-        """Fold long lines, or cut them."""
-        self.view.toggle_wrap()
-        self.write_title()
-
-    def find(self, key: str, direction: int) -> None:
-        """Go to the next match of the search, or the one before when ``direction`` is negative, for a key."""
-        if not self.view.matches.text:
-            toast(self, f"{key}: search first, with /", "warning")
-        elif direction > 0:
-            self.view.find_next()
-        else:
-            self.view.find_previous()
-
-    def open_search(self) -> None:
-        """Open the row for the text to look for, at once or as soon as the row is there."""
-        self.is_opening = not self.search_bar.is_ready
-        if self.search_bar.is_ready:
-            self.search_bar.open(self.view.matches.text)
-            self.post_message(FilterBar.Opened())
-        elif self.is_attached:  # while the program ends there will be none
-            self.add_row()
-            self.call_later(self.open_search)
+        right, style = self.title_end(is_live=is_live)
+        self.title.set_text(job_id, more=more, right=right, right_style=style)
 
 
 def shown_attempt(detail: JobDetail | None) -> Attempt | None:

@@ -1,4 +1,4 @@
-"""The panes: four lists, detail and output, or queues or workers in their place; which is shown and has the focus."""
+"""The panes: four lists, detail and output or one of ``SIDE_LISTS``; which is shown, and which has the focus."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from queuectl_tui.widgets.job_table import JobTable
 from queuectl_tui.widgets.measured_view import MeasuredView
 from queuectl_tui.widgets.output_box import OutputBox
 from queuectl_tui.widgets.pane_box import PaneBox
+from queuectl_tui.widgets.reading_box import ReadingBox
 from queuectl_tui.widgets.shown_job import ShownJob
 from queuectl_tui.widgets.side_lists import QueuesBox, SideLists
 from queuectl_tui.widgets.title import Title
@@ -38,8 +39,8 @@ class Panes(Container):
     """Holds the panes, and moves the focus and the shown job between them.
 
     ``box`` is the list that has the focus, or had it before output or detail got it. ``context`` names what has the
-    focus, or had it before a question or a row of text got it: ``lists``, ``output``, ``detail``, ``queues`` or
-    ``workers``. ``side_lists`` knows which of the last two stands in the place of detail and output, if any.
+    focus, or had it before a question or a row of text got it: ``lists``, ``output``, ``detail`` or one of
+    ``SIDE_LISTS``. ``side_lists`` knows which of those stands in the place of detail and output, if any.
     """
 
     def __init__(self, gateway: Gateway, *, is_ascii: bool = False) -> None:
@@ -79,6 +80,11 @@ class Panes(Container):
         self.side_lists.add_to(self._side)
         for view in self._views():
             view.show_bar()
+
+    @property
+    def reading_box(self) -> ReadingBox:
+        """What the keys for reading go to: all running outputs while they have the focus, else the output."""
+        return self.side_lists.follow if self.context == self.side_lists.follow.NAME else self.output_box
 
     # --- what they show
 
@@ -138,7 +144,7 @@ class Panes(Container):
         self.side_lists.show("")
 
     def go_to_side_list(self, name: str) -> None:
-        """Put the focus into the queues or the workers; from there, or with "", back into the list."""
+        """Put the focus into what ``SIDE_LISTS`` names; from there, or with "", back into the list."""
         self.side_lists.show("" if self.context == name else name)
         if not self.side_lists.name:
             self.go_to_list()
@@ -148,7 +154,7 @@ class Panes(Container):
             self._focus_side_list()
 
     def _focus_side_list(self) -> None:
-        self._go(self.side_lists.rows, self.side_lists.name)
+        self._go(self.side_lists.focus_target, self.side_lists.name)
 
     @on(QueuesBox.FilterWanted)
     def _filter_by_queue(self, message: QueuesBox.FilterWanted) -> None:
@@ -176,7 +182,7 @@ class Panes(Container):
         here = side.get(self.context, self.box.pane.value)
         self._go_to_digit(digits[(digits.index(here) + step) % len(digits)])
 
-    def _go_to_digit(self, digit: int) -> None:
+    def _go_to_digit(self, digit: int | str) -> None:
         if digit == OUTPUT_DIGIT:
             self.go_to_output()
         elif digit == DETAIL_DIGIT:
@@ -228,11 +234,6 @@ class Panes(Container):
         refusal = self.shown.toggle_comparison()
         if refusal is not None:
             toast(self, refusal, "warning")
-
-    def scroll_output_left(self, cells: int) -> None:
-        """Scroll the output left; at its margin, go back to the list."""
-        if not self.output_box.view.sideways(-cells):
-            self.go_to_list()
 
     # --- how they are laid out
 
@@ -302,7 +303,7 @@ def key_target_of(panes: Panes, context: str, job: Job | None, snapshot: Snapsho
         has_started=job is not None and job.started_at is not None,
         has_others=len(attempts) > 1,
         has_earlier=bool(attempts) and detail is not None and detail.number != attempts[0].number,
-        has_output=panes.output_box.view.line_count > 0,
+        has_output=context == panes.side_lists.follow.NAME or panes.output_box.view.line_count > 0,
         is_paused=snapshot.is_paused,
     )
     if context == "groups":

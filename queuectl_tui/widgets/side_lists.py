@@ -1,4 +1,4 @@
-"""The lists of queues and of workers, which stand in the place of detail and output, and what their keys do."""
+"""What may stand in the place of detail and output: queues and workers with their keys, all running outputs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.message import Message
+from textual.widget import Widget
 
 from core.model import Presence, QueueInfo, State, WorkerInfo
 from core.text import clean_line
 from core.wording import ago, count, rate
 from queuectl_tui.snapshot import Snapshot
 from queuectl_tui.toasts import refuse_in_read_only, toast
+from queuectl_tui.widgets.follow_box import FollowBox
 from queuectl_tui.widgets.row_list import Cell, Column, RowList, RowOfCells
 from queuectl_tui.widgets.title import Title
 
@@ -224,22 +226,23 @@ class WorkersBox(SideList):
 
 
 class SideLists:
-    """The queues and the workers; ``name`` says which stands in the place of detail and output, "" for none."""
+    """The queues, the workers and all running outputs; ``name`` says which is shown, "" for detail and output."""
 
     def __init__(self, gateway: Gateway, *, is_ascii: bool = False) -> None:
         self.queues = QueuesBox(gateway, is_ascii=is_ascii)
         self.workers = WorkersBox(gateway, is_ascii=is_ascii)
-        self.boxes: tuple[SideList, ...] = (self.queues, self.workers)
+        self.follow = FollowBox(gateway, is_ascii=is_ascii)
+        self.boxes: tuple[SideList | FollowBox, ...] = (self.queues, self.workers, self.follow)
         self.name = ""
 
     def show(self, name: str) -> None:
-        """Show one of them, or with "" neither."""
+        """Show one of them, or with "" none."""
         self.name = name
         for box in self.boxes:
             box.set_shown(name == box.NAME)
 
     def add_to(self, container: Container) -> None:
-        """Add both, hidden, to the container of detail and output, unless they are there."""
+        """Add all, hidden, to the container of detail and output, unless they are there."""
         if container.is_attached and not self.queues.is_attached:
             container.mount(*self.boxes)
 
@@ -249,13 +252,18 @@ class SideLists:
         return (self.workers if self.name == self.workers.NAME else self.queues).rows
 
     @property
-    def is_awaited(self) -> bool:
-        """Whether one is to be shown that is still being made."""
-        return bool(self.name) and not self.rows.is_attached
+    def focus_target(self) -> Widget:
+        """What has the focus in the one that is shown."""
+        return self.follow.view if self.name == self.follow.NAME else self.rows
 
     @property
-    def digits(self) -> dict[str, int]:
-        """The digit of the one that is shown, by its name."""
+    def is_awaited(self) -> bool:
+        """Whether one is to be shown that is still being made."""
+        return bool(self.name) and not self.focus_target.is_attached
+
+    @property
+    def digits(self) -> dict[str, int | str]:
+        """The key of the one that is shown, by its name."""
         return {box.NAME: box.DIGIT for box in self.boxes if self.name == box.NAME}
 
 

@@ -22,7 +22,7 @@ class Title(Bar):
             super().__init__()
             self.title = title
 
-    def __init__(self, digit: int, name: str, *, is_ascii: bool = False, id: str | None = None) -> None:
+    def __init__(self, digit: int | str, name: str, *, is_ascii: bool = False, id: str | None = None) -> None:
         super().__init__(id=id, classes="title")
         self.digit = digit
         self._word = name

@@ -11,9 +11,10 @@ from textual.message import Message
 from core.model import Act, Job, Key, LastAct, NewJob, View
 from queuectl_tui.gateway.gateway import DetailRequest, Gateway, Selected, Wanted
 from queuectl_tui.gateway.host import Leaving
-from queuectl_tui.messages import ActDone, ActRefused, RangeRead, SnapshotTaken, UndoOffered
+from queuectl_tui.gateway.output_follower import OutputFollower
+from queuectl_tui.messages import ActDone, ActRefused, OutputsFollowed, RangeRead, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot
-from tests.tui.scene import MAKERS, NOW, compared, dead_groups, detail_of, rows
+from tests.tui.scene import MAKERS, NOW, compared, dead_groups, detail_of, followed_lines, rows
 
 
 class FakeHost:
@@ -36,6 +37,31 @@ class FakeHost:
         return
 
 
+class FakeFollower(OutputFollower):
+    """Brings lines of a scene, and more when a test adds them; ``wanted`` holds what it was asked, in order."""
+
+    def __init__(self, on_lines: Callable[[], object]) -> None:
+        self.wanted: list[bool] = []
+        self.waiting = b""
+        self.scene = followed_lines()
+        self._on_lines = on_lines
+
+    def follow(self, is_wanted: bool) -> None:
+        self.wanted.append(is_wanted)
+        self.waiting = b""
+        if is_wanted:
+            self.add(self.scene)
+
+    def add(self, lines: bytes) -> None:
+        """Let lines wait, and say so."""
+        self.waiting += lines
+        self._on_lines()
+
+    def take(self) -> bytes:
+        taken, self.waiting = self.waiting, b""
+        return taken
+
+
 class FakeGateway(Gateway):
     """Shows one scene; ``asked`` holds (method, arguments) in order."""
 
@@ -48,6 +74,7 @@ class FakeGateway(Gateway):
         self._shown_name = name
         self._fake_host = FakeHost()
         self._tell: Callable[[Message], bool] = lambda _: False
+        self.follower: FakeFollower = FakeFollower(lambda: self._tell(OutputsFollowed()))
         self.last_act: LastAct | None = LastAct(Act(7, "purge", 17), NOW, "python etl.py", None)
         self.detail_maker: Callable[[Job], Any] = detail_of
 

@@ -94,6 +94,7 @@ MOMENTS: Mapping[str, Moment] = {
     "error": Moment(broken_snapshot),
     "queues": Moment(queues_snapshot, ("7", "j")),
     "workers": Moment(queues_snapshot, ("8",)),
+    "follow": Moment(busy_snapshot, ("2", "F")),
 }
 
 #: What the pictures show beside the moments that tests compare.

@@ -285,6 +285,22 @@ snapshot \x1b[32mc2d4e6f8\x1b[0m saved
 """
 
 
+def followed_lines() -> bytes:
+    """Return what running jobs wrote, as it is followed, and how one that ran with them ended."""
+    written = (
+        (36, "10408", ("checked 4,200 of 14,203", "checked 4,400 of 14,203")),
+        (
+            33,
+            "10409 nightly-import",
+            ("frame=  812 fps= 61 q=28.0 size=    2304KiB", "\x1b[31mwarning:\x1b[0m no audio"),
+        ),
+        (35, "10407", ("snapshot c2d4e6f8 saved", "\x1b[1;32mended: exit 0 after 41s")),
+        (36, "10408", ("\x1b[2m... 812 KB left out", "checked 9,800 of 14,203")),
+    )
+    lines = [f"\x1b[{colour}m{label:<20} |\x1b[0m {line}" for colour, label, each in written for line in each]
+    return "".join(f"{line}\x1b[0m\n" for line in lines).encode()
+
+
 def detail_of(job: Job) -> JobDetail:
     """Return what is shown of a job: an attempt for each it spent, and an output."""
     ended = job.state is not State.RUNNING

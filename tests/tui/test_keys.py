@@ -101,7 +101,7 @@ def test_the_footer_shows_only_keys_that_work_here(place: str) -> None:
 def test_the_footer_of_the_output_begins_with_what_works_only_there() -> None:
     """A narrow terminal shows follow and search, not enqueue and pause; the help is never left out."""
     named = footer_actions(ACTIONS, "output")
-    assert named[0].context == "output"
+    assert [action.id for action in named[:5]] == ["follow", "wrap", "search", "previous_attempt", "compare"]
     assert named[-1].id == "help"
 
 
@@ -121,7 +121,8 @@ async def test_a_dashboard_that_only_looks_offers_no_enqueue() -> None:
 
 
 def test_the_help_begins_with_the_pane_that_has_the_keys_and_has_all_others() -> None:
-    assert contexts_from("output")[:2] == ["output", "jobs"]
+    assert contexts_from("output")[:3] == ["output", "reading", "jobs"]
+    assert contexts_from("follow")[:2] == ["follow", "reading"]
     assert contexts_from("queues")[:2] == ["queues", "rows"]
     for context in ALIVE_TOGETHER:
         assert sorted(contexts_from(context)) == sorted(CONTEXTS)

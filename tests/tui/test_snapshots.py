@@ -20,7 +20,7 @@ from tests.tui.moments import CALM, MOMENTS, OTHER_SIZES, SIZES
 
 PICTURED = [
     *((moment, size) for moment in MOMENTS for size in SIZES),
-    *((moment, size) for moment in ("busy", "empty") for size in OTHER_SIZES),
+    *((moment, size) for moment in ("busy", "empty", "follow") for size in OTHER_SIZES),
 ]
 
 
