@@ -89,20 +89,6 @@ def test_a_command_that_ended_by_itself_has_its_result_and_its_output_is_cut(
     assert queue.output(job_id).size() == 100 << 10
 
 
-def test_a_timeout_goes_on_counting_over_a_change_of_workers(queue: Queue) -> None:
-    """The time that passed before the adoption is part of it: a worker that comes after it does not begin again."""
-    job_id = queue.enqueue("echo begun; sleep 60", timeout_s=5, max_attempts=1).id
-    with WorkerProcess(queue.path) as doomed:
-        started(queue, job_id, b"begun")
-        doomed.kill()
-    time.sleep(5)
-    drain(queue)
-    (attempt,) = queue.attempts(job_id)
-    assert attempt.outcome is Outcome.TIMED_OUT
-    assert attempt.ended_at is not None
-    assert (attempt.ended_at - attempt.started_at).total_seconds() < 10
-
-
 def test_a_killed_shim_is_running_until_its_command_is_gone(queue: Queue, tmp_path: Path) -> None:
     """The lock in the command's tree says so; then nobody knows how it ended: lost, and started again for free."""
     job_id = queue.enqueue(

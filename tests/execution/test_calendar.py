@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.clock import since_boot_s, to_ms
-from core.execution import command, recovery
+from core.execution import command, recovery, running_attempts
 from core.execution.events import AttemptAdopted, AttemptEnded
 from core.model import Outcome, State
 from core.process_place import Place, here
@@ -119,8 +119,9 @@ def test_an_adopted_command_is_not_timed_out_by_a_jump(
 
 
 def start_two_hours_ago(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every process be two hours older than it is; the calendar knows nothing of it."""
-    monkeypatch.setattr(command, "since_boot_s", lambda: since_boot_s() + 7200)
+    """Let every process, and the system, be two hours older than it is; the calendar knows nothing of it."""
+    for module in (command, running_attempts):
+        monkeypatch.setattr(module, "since_boot_s", lambda: since_boot_s() + 7200)
 
 
 @needs_start_times
@@ -135,6 +136,18 @@ def test_an_adopted_command_that_has_run_for_too_long_is_timed_out_whatever_the_
     assert ending.outcome is Outcome.TIMED_OUT
     assert ending.run_ms is not None
     assert ending.run_ms >= 7_200_000
+
+
+def test_the_stored_instant_counts_where_a_process_has_no_start_time(
+    queue: Queue, clock: JumpingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time that passed before the adoption is part of the timeout, as far as the calendar can say."""
+    left_running(queue)
+    start_two_hours_ago(monkeypatch)
+    monkeypatch.setattr(running_attempts, "age_of_leader_s", lambda pid: None)
+    clock.jump(7200)
+    with working(queue) as (_, told):
+        assert told.wait_for(AttemptEnded).ending.outcome is Outcome.TIMED_OUT
 
 
 @needs_start_times
