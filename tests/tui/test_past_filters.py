@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from queuectl_tui.preferences import Preferences
 from queuectl_tui.snapshot import Pane
 from tests.tui.harness import screen_text, staged
@@ -57,8 +59,11 @@ async def test_a_filter_is_saved_by_a_name_and_loses_it_with_an_empty_one(tmp_pa
         assert json.loads(path.read_text())["saved_filters"] == {"films": "ffmpeg"}
 
 
-async def test_what_is_typed_behind_the_slash_before_the_row_is_made_stands_in_it(tmp_path: Path) -> None:
+async def test_what_is_typed_behind_the_slash_before_the_row_is_made_stands_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The row is made a moment after the first picture; a key that is no text, too, waits for it."""
+    monkeypatch.setattr("queuectl_tui.dashboard.HIDDEN_PARTS_S", 60.0)
     preferences = Preferences(first_pane="pending", recent_filters=["rsync"])
     async with staged(busy_snapshot(), preferences=preferences) as stage:
         bar = stage.dashboard.panes.box.filter_bar
