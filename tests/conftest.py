@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,12 @@ hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
+# The default thresholds make a tenth of the work of the tests: most of what they make lives to their end.
+gc.set_threshold(50_000, 10, 10)
+
+# Some set it for good; each of the many processes that the tests start would compile all that it loads.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Whoever runs the tests behind "nohup" or "&" ignores these, and so would all that the tests start: a command that is
 # to be interrupted would not be.
@@ -36,6 +44,11 @@ def pytest_xdist_auto_num_workers() -> int:
     """Return how many processes ``-n auto`` starts: tests wait for other processes a third of their time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(3, 2 * cores)
+
+
+def pytest_collection_finish() -> None:
+    """Exempt the tests themselves, thousands of objects that live to the end, from each garbage collection."""
+    gc.freeze()
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

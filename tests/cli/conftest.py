@@ -198,19 +198,11 @@ def open_queue(database: Path) -> Iterator[Queue]:
         yield queue
 
 
-@pytest.fixture(scope="session")
-def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a place for compiled modules, so that each of the many processes starts as fast as an installed one."""
-    return tmp_path_factory.mktemp("bytecode")
-
-
 @pytest.fixture
-def terminal(database: Path, bytecode: Path) -> Iterator[Terminal]:
+def terminal(database: Path) -> Iterator[Terminal]:
     """Return the program as processes; all of them, and what they left running, are gone after the test."""
-    environment = {
-        name: value for name, value in os.environ.items() if name not in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
-    }
-    opened = Terminal({**environment, "PYTHONPYCACHEPREFIX": str(bytecode), "QUEUECTL_DB": str(database)})
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    opened = Terminal({**environment, "QUEUECTL_DB": str(database)})
     try:
         yield opened
     finally:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import ROOT, Cli, Result, Terminal, wait_for
+from core.queue import Queue
+from tests.cli.conftest import ROOT, Cli, Result, Terminal, drain, wait_for
 
 _PROGRAM = f"{shlex.quote(sys.executable)} -m core"
 #: Bytes of a word that is no UTF-8, as Python hands it over.
@@ -89,13 +90,17 @@ _CHANGES = {
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 @pytest.mark.parametrize("what", _CHANGES)
-def test_what_was_done_is_said_though_it_cannot_be_printed(terminal: Terminal, tmp_path: Path, what: str) -> None:
+def test_what_was_done_is_said_though_it_cannot_be_printed(
+    terminal: Terminal, cli: Cli, open_queue: Queue, tmp_path: Path, what: str
+) -> None:
     """A script that sees nothing but a failure would do it again."""
-    _shell(
-        terminal,
-        "queuectl enqueue true; queuectl enqueue --max-attempts 1 false; queuectl enqueue --delay 1h true;"
-        " queuectl enqueue true; queuectl worker --drain; queuectl enqueue --delay 1h true; queuectl purge 4 --yes",
-    )
+    cli.ok("enqueue", "true")
+    cli.ok("enqueue", "--max-attempts", "1", "false")
+    cli.ok("enqueue", "--delay", "1h", "true")
+    cli.ok("enqueue", "true")
+    drain(open_queue)
+    cli.ok("enqueue", "--delay", "1h", "true")
+    cli.ok("purge", "4", "--yes")
     line, said = _CHANGES[what]
     result = _shell(terminal, f"queuectl {line.format(copy=f'{tmp_path}/copy.db')} >/dev/full")
     assert result.code == 1, result

@@ -42,20 +42,22 @@ SIZES = [(60, 18), (80, 24), (120, 40), (200, 60)]
 async def test_two_closing_keys_close_once(
     opening: tuple[str, ...], burst: tuple[str, ...], size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever was opened is closed, once, and the dashboard stays; with a pause before the burst and without one."""
+    """Whatever was opened is closed, once, and the dashboard stays; without a pause before the burst and with one."""
     monkeypatch.setattr("os.path.isdir", lambda _: True)  # the scene's jobs run in a directory that is not here
-    for is_apart in (True, False):
+    ways = [(*opening, *burst)], [opening, burst]
+    played = 0
+    while played < len(ways):
         async with staged(busy_snapshot(), size=size) as stage:
             stage.gateway.host.running_count = 1  # so that ctrl+q asks
-            if is_apart:
-                await stage.press(*opening)
-                await stage.press(*burst)
-            else:
-                await stage.press(*opening, *burst)
-            await _settled(stage)
-            assert len(stage.asked("enqueue")) == (opening[0] == "e")
-            assert len(stage.asked("edit")) == (opening[-1] == "E" and burst[0] != "escape")
-            assert len(stage.asked("purge")) == (burst[0] == "y")
+            while played < len(ways) and stage.app.return_code is None:
+                stage.gateway.asked.clear()
+                for keys in ways[played]:
+                    await stage.press(*keys)
+                played += 1
+                await _settled(stage)
+                assert len(stage.asked("enqueue")) == (opening[0] == "e")
+                assert len(stage.asked("edit")) == (opening[-1] == "E" and burst[0] != "escape")
+                assert len(stage.asked("purge")) == (burst[0] == "y")
 
 
 async def _settled(stage: Stage) -> None:
