@@ -16,6 +16,7 @@ from core.model import Job
 from core.text import clean_line
 from queuectl_tui.application import Program
 from queuectl_tui.dead_job_alert import DeadJobAlert
+from queuectl_tui.dialog_actions import DialogActions
 from queuectl_tui.first_sight import first_pane, newest_death
 from queuectl_tui.gateway.gateway import Gateway
 from queuectl_tui.job_actions import JobActions
@@ -121,9 +122,9 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         self.footer = Footer(keymap.actions, is_read_only=is_read_only, is_ascii=is_ascii, id="footer")
         self.type_ahead = TypeAhead()
         self.jobs: JobActions = JobActions(self, gateway, program, self.type_ahead, self.ask)
-        self._has_bell = has_bell
+        self.dialogs: DialogActions = DialogActions(self, program, self.panes, self.target_job)
         self._reported_errors: set[str] = set()
-        self._dead_job_alert = DeadJobAlert()
+        self._dead_job_alert = DeadJobAlert(has_bell=has_bell)
         self._has_loaded = self._has_resumed = False
 
     def compose(self) -> ComposeResult:
@@ -343,40 +344,6 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         else:
             toast(self, f"{after} {'slot' if after == 1 else 'slots'} in this dashboard.")
 
-    def copy_job(self) -> None:
-        """Ask what to copy of the job that keys act on."""
-        from queuectl_tui.dialogs.copy_job import offer_copy
-
-        job, detail = self.target_job(), self.panes.shown.detail
-        if job is None:
-            toast(self, "y: there is no job under the cursor", "warning")
-        else:
-            offer_copy(self.app, job, detail.output if detail is not None and detail.job.id == job.id else None)
-
-    def page_output(self) -> None:
-        """Open the shown output in ``$PAGER``."""
-        from queuectl_tui.dialogs.export_output import page_output
-
-        page_output(self.app, self.panes.shown.detail)
-
-    def save_output(self) -> None:
-        """Save the shown output to a file."""
-        from queuectl_tui.dialogs.export_output import save_output
-
-        save_output(self.app, self.panes.shown.detail)
-
-    def choose_columns(self) -> None:
-        """Choose and order the columns of the current list."""
-        from queuectl_tui.dialogs.column_choice import choose_columns
-
-        choose_columns(self.app, self.program, self.panes.box)
-
-    def name_filter(self) -> None:
-        """Ask for a name of the current list's filter, and save it."""
-        from queuectl_tui.dialogs.filter_name import ask_filter_name
-
-        ask_filter_name(self.app, self.program, self.panes.box.filter_text)
-
     @on(PaneBox.FilterKept)
     def _remember_filter(self, message: PaneBox.FilterKept) -> None:
         self.program.filters.remember(message.text)
@@ -469,7 +436,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
             return
         if self.is_active:  # a dialog is not covered: the number in the DLQ's title stays until it is looked at
             toast(self, text, "warning")
-        if self._has_bell:
+        if self._dead_job_alert.has_bell:
             self.app.bell()
 
     def _set_unseen(self, number: int) -> None:

@@ -15,10 +15,12 @@ SPACING_S = 6.0
 class DeadJobAlert:
     """Counts new dead jobs in the minutes' totals; those that were there at the start are not new.
 
-    The number of dead jobs would not do: it grows when a purge is undone, too.
+    The number of dead jobs would not do: it grows when a purge is undone, too. With ``has_bell`` the terminal's bell is
+    to ring with each toast.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_bell: bool = False) -> None:
+        self.has_bell = has_bell
         self._seen: dict[datetime, int] | None = None
         self._unreported = 0
         self._reported_at: datetime | None = None

@@ -1,0 +1,62 @@
+"""What the keys do that ask in a dialog about what is shown, or hand an output to a file or another program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.screen import Screen
+
+from core.model import Job
+from queuectl_tui.application import Program
+from queuectl_tui.toasts import toast
+from queuectl_tui.widgets.panes import Panes
+
+
+class DialogActions:
+    """Opens the dialogs about the job, the output and the list that the panes show.
+
+    ``target_job`` returns the job that keys act on. Each dialog is loaded when it is first asked for.
+    """
+
+    def __init__(
+        self, screen: Screen[None], program: Program, panes: Panes, target_job: Callable[[], Job | None]
+    ) -> None:
+        self._screen = screen
+        self._program = program
+        self._panes = panes
+        self._target_job = target_job
+
+    def copy_job(self) -> None:
+        """Ask what to copy of the job that keys act on."""
+        from queuectl_tui.dialogs.copy_job import offer_copy
+
+        job, detail = self._target_job(), self._panes.shown.detail
+        if job is None:
+            toast(self._screen, "y: there is no job under the cursor", "warning")
+        else:
+            output = detail.output if detail is not None and detail.job.id == job.id else None
+            offer_copy(self._screen.app, job, output)
+
+    def page_output(self) -> None:
+        """Open the shown output in ``$PAGER``."""
+        from queuectl_tui.dialogs.export_output import page_output
+
+        page_output(self._screen.app, self._panes.shown.detail)
+
+    def save_output(self) -> None:
+        """Save the shown output to a file."""
+        from queuectl_tui.dialogs.export_output import save_output
+
+        save_output(self._screen.app, self._panes.shown.detail)
+
+    def choose_columns(self) -> None:
+        """Choose and order the columns of the current list."""
+        from queuectl_tui.dialogs.column_choice import choose_columns
+
+        choose_columns(self._screen.app, self._program, self._panes.box)
+
+    def name_filter(self) -> None:
+        """Ask for a name of the current list's filter, and save it."""
+        from queuectl_tui.dialogs.filter_name import ask_filter_name
+
+        ask_filter_name(self._screen.app, self._program, self._panes.box.filter_text)
