@@ -133,9 +133,8 @@ class HelpScreen(Dialog[None]):
 def contexts_from(context: str) -> list[str]:
     """Return all contexts in the order of the help: the one that has the keys, those alive with it, the others."""
     together = ALIVE_TOGETHER.get(context, ())
-    return sorted(
-        CONTEXTS, key=lambda name: (name != context, name not in together or name in GENERAL, name not in SHARED)
-    )
+    alive = {name for name in together if name not in GENERAL}
+    return sorted(CONTEXTS, key=lambda name: (name != context, name not in alive, name in alive - {*SHARED}))
 
 
 def filter_terms() -> list[tuple[str, str]]:
