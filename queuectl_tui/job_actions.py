@@ -46,6 +46,11 @@ class Targets(NamedTuple):
     sample: str
     noun: str
 
+    @property
+    def word_for_again(self) -> str:
+        """What another try of them is: of waiting jobs a retry, of ended ones a replay."""
+        return "Retry" if self.noun == _NOUNS[Pane.PENDING] else "Replay"
+
 
 class JobActions:
     """Orders what becomes of jobs: of the marked ones of a list, else of the one under the cursor.
@@ -78,9 +83,9 @@ class JobActions:
         if targets is None:
             return
         if targets.number == 1:
-            self._order(targets, self._gateway.retry)
+            self._order(targets, self._again(targets))
         else:
-            self._ask_about("Retry", targets, self._gateway.retry)
+            self._ask_about(targets.word_for_again, targets, self._again(targets))
 
     def retry_all(self, box: PaneBox) -> None:
         """Retry all jobs that match in a pane, after a question."""
@@ -89,7 +94,7 @@ class JobActions:
         if not works_on_any(Verb.RETRY, box.pane.states):
             toast(self._screen, "R: running jobs are being tried now", "warning")
         elif (targets := self._all(box, "R")) is not None:
-            self._ask_about("Retry all", targets, self._gateway.retry)
+            self._ask_about(f"{targets.word_for_again} all", targets, self._again(targets))
 
     def cancel(self, box: PaneBox, job: Job | None) -> None:
         """Cancel one waiting job at once; ask about more, and before running ones are stopped."""
@@ -128,7 +133,7 @@ class JobActions:
 
     def retry_group(self, group: DeadGroup | None) -> None:
         """Replay all jobs of a group, after a question."""
-        self._ask_about_group("Replay", "r", group, self._gateway.retry)
+        self._ask_about_group("Replay", "r", group, self._gateway.replay)
 
     def purge_group(self, group: DeadGroup | None) -> None:
         """Purge all jobs of a group, after a question."""
@@ -246,6 +251,9 @@ class JobActions:
         return group is None or group.fingerprint is None
 
     # --- ordering
+
+    def _again(self, targets: Targets) -> Callable[[Selected], int]:
+        return self._gateway.retry if targets.word_for_again == "Retry" else self._gateway.replay
 
     def _ask_about_group(self, verb: str, key: str, group: DeadGroup | None, order: Callable[[Selected], int]) -> None:
         """Ask about all jobs of a group, those that died of the same until the answer included."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 
+from core.cli.context import Session
 from core.cli.number_options import whole_number
 from core.cli.parser import Parser
+from core.cli.progress import ProgressBar
 from core.errors import Refused, UsageError
 from core.model import Job, State, Term, View
 from core.queue import Queue
 from core.rules.filters import parse_filter, parse_state
 
 _PAGE = 500
+#: How many jobs' outputs are searched between two looks at the progress bar.
+_SEARCHED = 1000
 #: Reads ``--limit``: a number of jobs, 0 for all.
 limit_of = whole_number("--limit", 100)
 
@@ -39,6 +44,27 @@ def parse_states(text: str | None) -> tuple[State, ...]:
     if text is None:
         return ()
     return tuple(dict.fromkeys(parse_state(word.strip()) for word in text.split(",")))
+
+
+def searched(session: Session, queue: Queue, view: View) -> View:
+    """Return the view with the jobs that its ``output`` terms find in their place, and show the search as it goes on.
+
+    Where nothing shows it, or there is no such term, the view itself: one statement then finds the same.
+    """
+    wanted = tuple(term for term in view.terms if term.field == "output")
+    if not wanted:
+        return view
+    with ProgressBar(session, "searching outputs") as progress:
+        if progress is None:
+            return view
+        rest = tuple(term for term in view.terms if term.field != "output")
+        candidates = queue.ids(View(view.states, rest))
+        found: list[int] = []
+        for begin in range(0, len(candidates), _SEARCHED):
+            progress(begin, len(candidates))
+            chunk = Term("ids", json.dumps(candidates[begin : begin + _SEARCHED]))
+            found += queue.ids(View(view.states, (chunk, *wanted)))
+    return view._replace(terms=(*rest, Term("ids", json.dumps(found))))
 
 
 def take_state_word(options: Namespace) -> None:
@@ -77,7 +103,7 @@ def selection_of(options: Namespace, *, states: Sequence[State]) -> View:
     return view_of(options, states=states)
 
 
-def selected_ids(queue: Queue, options: Namespace, verb: str, states: Sequence[State]) -> list[int]:
+def selected_ids(session: Session, queue: Queue, options: Namespace, verb: str, states: Sequence[State]) -> list[int]:
     """Return the ids of the jobs that a command is for, each once: those listed, or the group that it selects now.
 
     A group is of ``states`` unless ``--state`` names others. Raises ``UsageError`` when there is neither or both, and
@@ -93,7 +119,7 @@ def selected_ids(queue: Queue, options: Namespace, verb: str, states: Sequence[S
         raise UsageError(f"{verb} which job? {hint}")
     if not is_group:
         return list(dict.fromkeys(queue.job(reference).id for reference in options.words))
-    ids = queue.ids(selection_of(options, states=states))
+    ids = queue.ids(searched(session, queue, selection_of(options, states=states)))
     if not ids:
         raise Refused(f"no job to {verb} matches; nothing was changed")
     return list(ids)

@@ -9,9 +9,11 @@ from textual.widget import Widget
 
 from core.model import DeadGroup, Job
 from core.rules.units import fingerprint_text
+from core.text import clean_line
 from core.wording import count
 from queuectl_tui.snapshot import Pane, Snapshot
 from queuectl_tui.widgets.filter_bar import FilterBar
+from queuectl_tui.widgets.group_line import words_of
 from queuectl_tui.widgets.group_table import GroupTable
 from queuectl_tui.widgets.pane_box import PaneBox
 
@@ -86,6 +88,18 @@ class DeadBox(PaneBox):
             right_style="accent",
         )
 
+    @property
+    def filter_words(self) -> str:
+        """What the title says of the filter: for an open group what its jobs died of, and what filters them besides."""
+        if self._opened is None:
+            return super().filter_words
+        group, _ = self._opened
+        whole = _term_of(group)
+        if not self.filter_text.startswith(whole):
+            return super().filter_words
+        more = clean_line(self.filter_text.removeprefix(whole).strip())
+        return f"{words_of(group)} · /{more}" if more else words_of(group)
+
     def _empty_text(self, snapshot: Snapshot) -> str:
         if self._opened is not None:
             return "No dead job of this group is left. Esc goes back to the groups."
@@ -118,7 +132,7 @@ class DeadBox(PaneBox):
         group = self.groups.cursor_group
         if group is not None and group.fingerprint is not None:
             self._opened = group, self.filter_text
-            self.set_filter(f"group:{fingerprint_text(group.fingerprint)}")
+            self.set_filter(_term_of(group))
             self._turn(is_grouped=False)
 
     def leave_group(self) -> bool:
@@ -150,7 +164,7 @@ class DeadBox(PaneBox):
             return super().clear_filter()
         self.filter_bar.close()
         group, _ = self._opened
-        whole = f"group:{fingerprint_text(group.fingerprint or 0)}"
+        whole = _term_of(group)
         had_more = self.filter_text != whole
         self.set_filter(whole)
         return had_more
@@ -159,3 +173,8 @@ class DeadBox(PaneBox):
         """Drop what the filter says beside the group."""
         message.stop()
         self.clear_filter()
+
+
+def _term_of(group: DeadGroup) -> str:
+    """Return the filter that leaves only the jobs of a group; 0 stands for one that was not read."""
+    return f"group:{fingerprint_text(group.fingerprint or 0)}"

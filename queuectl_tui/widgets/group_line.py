@@ -24,8 +24,11 @@ _ASCII_BARS = " .:-=+*##"
 _POINTER_CELLS = 2
 _AGE_CELLS = 8
 _QUEUES_MOST = 20
-#: The last words keep at least so many cells, and half of the line.
+#: The last words keep at least so many cells, and as many as the longest needs, up to so many tenths of the line.
 _LEAST_WORDS = 20
+_WORDS_SHARE = 7
+#: Of how many groups the last words are measured.
+_MEASURED = 50
 
 
 class Columns(NamedTuple):
@@ -41,12 +44,16 @@ class Columns(NamedTuple):
 
 
 def columns_for(cells: int, groups: Iterable[DeadGroup]) -> Columns:
-    """Return the columns that fit: behind the last words the last, the first, the queues and the hours, by rank."""
+    """Return the columns that fit: behind the last words the last, the first, the queues and the hours, by rank.
+
+    The last words have room first: a column stands only where it cuts none of them, or leaves them most of the line.
+    """
     shown = tuple(groups)
+    longest = max((width(words_of(group)) for group in shown[:_MEASURED]), default=0)
     number = max([4, *(len(_number(group)) for group in shown)])
     queues = min(_QUEUES_MOST, max([6, *(width(_queues(group)) for group in shown)]))
     room = cells - _POINTER_CELLS - number - 2 - 1
-    spare = room - max(_LEAST_WORDS, cells // 2)
+    spare = room - max(_LEAST_WORDS, min(longest, cells * _WORDS_SHARE // 10))
     found: dict[str, int] = {}
     for name, wanted in (("last", _AGE_CELLS), ("first", _AGE_CELLS), ("queues", queues), ("hours", 12), ("hours", 24)):
         more = wanted - found[name] if name in found else wanted + 2

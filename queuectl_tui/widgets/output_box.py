@@ -118,6 +118,6 @@ def footer_text(detail: JobDetail | None, now: datetime, *, is_ascii: bool = Fal
     if is_newest and job.state is State.PENDING and job.run_at is not None and job.phase(now) is Phase.RETRYING:
         parts.append(f"next attempt {until(job.run_at, now)} ({job.attempts + 1} of {job.max_attempts})")
     elif is_newest and job.state is State.DEAD:
-        parts.append("dead: r retries, E edits")
+        parts.append("dead: r replays, E edits")
     dash = "--" if is_ascii else "—"
     return f"{dash} {(' - ' if is_ascii else ' · ').join(parts)} {dash}"

@@ -6,7 +6,6 @@ from textual import events
 from textual.message import Message
 
 from core.model import Sort
-from core.text import clean_line
 from core.wording import count
 from queuectl_tui.snapshot import Pane, PaneData
 from queuectl_tui.widgets.bar import Bar, Part
@@ -79,10 +78,10 @@ def order_words(pane: Pane, sort: Sort, is_reversed: bool) -> str:
     return f"by {sort.value}, reversed" if is_reversed else f"by {sort.value}"
 
 
-def list_words(data: PaneData, plain_total: int, delayed: int, filter_text: str) -> tuple[str, str]:
-    """Return what a list's title says: its count, and what is filtered or delayed."""
-    if filter_text:
+def list_words(data: PaneData, plain_total: int, delayed: int, filter_words: str) -> tuple[str, str]:
+    """Return what a list's title says: its count, and what is filtered, in these words, or delayed."""
+    if filter_words:
         found = count(data.total) + ("" if data.is_counted else "+")
         searched = "" if data.searched >= 1 else f" · searched {data.searched:.0%}"
-        return found, f"of {count(plain_total)} · /{clean_line(filter_text)}{searched}"
+        return found, f"of {count(plain_total)} · {filter_words}{searched}"
     return count(plain_total), f"· {count(delayed)} delayed" if delayed else ""

@@ -167,6 +167,10 @@ class FakeGateway(Gateway):
         self._tell(ActDone(verb, "", ticket) if refusal is None else ActRefused(verb, refusal, ticket))
         return ticket
 
+    def replay(self, jobs: Selected) -> int:
+        self.asked.append(("replay", jobs))
+        return self._answer("replay")
+
     def retry(self, jobs: Selected) -> int:
         self.asked.append(("retry", jobs))
         return self._answer("retry")

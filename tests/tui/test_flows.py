@@ -46,7 +46,7 @@ async def test_going_to_a_pane_shows_the_job_under_its_cursor() -> None:
 async def test_retry_replays_the_dead_job_under_the_cursor_at_once() -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.press("4", "j", "r")
-        assert stage.asked("retry") == [([9978],)]
+        assert stage.asked("replay") == [([9978],)]
 
 
 async def test_thirty_marked_jobs_are_retried_with_three_more_keys() -> None:
@@ -54,9 +54,9 @@ async def test_thirty_marked_jobs_are_retried_with_three_more_keys() -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.press("4", *["space"] * 10, "r")
         assert stage.dashboard.context == "confirm"
-        assert stage.asked("retry") == []
+        assert stage.asked("replay") == []
         await stage.press("y")
-        assert stage.asked("retry") == [(sorted(9981 - 3 * index for index in range(10)),)]
+        assert stage.asked("replay") == [(sorted(9981 - 3 * index for index in range(10)),)]
         assert stage.dashboard.table.marks.count == 0
 
 
@@ -89,7 +89,7 @@ async def test_all_that_match_are_marked_at_once_and_one_can_be_left_out() -> No
         await stage.press("3", "ctrl+a")
         assert stage.dashboard.table.marks.count == BUSY_TOTALS[Pane.COMPLETED]
         await stage.press("space", "r", *"98200", "enter")
-        [(selected,)] = stage.asked("retry")
+        [(selected,)] = stage.asked("replay")
         assert isinstance(selected, View)
         assert selected.terms == (Term("id", 10407, is_negated=True),)
 
@@ -110,7 +110,9 @@ async def test_a_key_that_cannot_act_says_why(keys: tuple[str, ...], said: str) 
     async with staged(busy_snapshot()) as stage:
         await stage.press(*keys)
         assert said in stage.toasts()
-        assert not [asked for asked in stage.gateway.asked if asked[0] in ("retry", "cancel", "purge", "edit")]
+        assert not [
+            asked for asked in stage.gateway.asked if asked[0] in ("retry", "replay", "cancel", "purge", "edit")
+        ]
 
 
 async def test_a_waiting_job_is_cancelled_at_once_and_a_running_one_after_asking() -> None:
@@ -161,7 +163,7 @@ async def test_a_dashboard_that_only_looks_changes_nothing() -> None:
     """Every key that would write says why it does not."""
     async with staged(busy_snapshot(), is_read_only=True) as stage:
         await stage.press("4", "r", "d", "E", "D", "R", "e", "p", "z", "1", "c", "K")
-        written = {"retry", "purge", "edit", "enqueue", "pause", "undo", "cancel", "kill"}
+        written = {"retry", "replay", "purge", "edit", "enqueue", "pause", "undo", "cancel", "kill"}
         assert not [asked for asked in stage.gateway.asked if asked[0] in written]
         assert all("only looks" in said for said in stage.toasts())
 
@@ -232,7 +234,7 @@ async def test_what_is_typed_after_a_slash_is_never_a_command() -> None:
     """The filter row may not be there yet in the first moments: d and y typed then must not purge anything."""
     async with staged(busy_snapshot()) as stage:
         await stage.press("4", "/", "d", "y", "r", "K", "y")
-        written = {"retry", "purge", "cancel", "kill"}
+        written = {"retry", "replay", "purge", "cancel", "kill"}
         assert not [asked for asked in stage.gateway.asked if asked[0] in written]
         assert stage.dashboard.context == "typing"
 
@@ -285,7 +287,7 @@ async def test_job_keys_work_while_reading_the_output() -> None:
     """Read why it died, then retry it, without going back to the list."""
     async with staged(busy_snapshot()) as stage:
         await stage.press("4", "j", "l", "r")
-        assert stage.asked("retry") == [([9978],)]
+        assert stage.asked("replay") == [([9978],)]
 
 
 async def test_saving_the_output_makes_a_new_file_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -405,9 +407,9 @@ async def test_an_error_keeps_the_last_good_data_and_tells_its_age() -> None:
 async def test_remapped_keys_work_and_the_old_ones_do_not() -> None:
     async with staged(busy_snapshot(), actions=remapped({"retry": "x"})) as stage:
         await stage.press("4", "r")
-        assert stage.asked("retry") == []
+        assert stage.asked("replay") == []
         await stage.press("x")
-        assert stage.asked("retry") == [([9981],)]
+        assert stage.asked("replay") == [([9981],)]
         assert "x replay" in stage.dashboard.footer.text
 
 
@@ -419,7 +421,7 @@ async def test_the_mouse_goes_to_a_pane_by_its_title_and_does_what_the_footer_sa
         offset = stage.dashboard.footer.text.index("replay")
         await stage.pilot.click(stage.dashboard.footer, offset=(offset, 0))
         await stage.pilot.pause()
-        assert stage.asked("retry") == [([9981],)]
+        assert stage.asked("replay") == [([9981],)]
 
 
 @pytest.mark.parametrize(("word", "is_done"), [("yes", True), ("no", False)])

@@ -8,7 +8,7 @@ import pytest
 
 from core.model import State, Term, View
 from queuectl_tui.snapshot import Pane
-from queuectl_tui.widgets.group_line import Columns, bar, columns_for, heading, line
+from queuectl_tui.widgets.group_line import Columns, bar, columns_for, heading, line, words_of
 from queuectl_tui.widgets.group_table import GroupTable
 from tests.tui.harness import Stage, screen_text, staged
 from tests.tui.scene import NOW, busy_snapshot, dead_groups, idle_snapshot
@@ -84,7 +84,36 @@ async def test_a_filter_in_an_open_group_is_dropped_before_the_group_is_left() -
         assert box.filter_text == ""
 
 
-@pytest.mark.parametrize(("key", "verb", "word"), [("r", "retry", "Replay"), ("R", "retry", "Replay")])
+async def test_the_title_of_an_open_group_says_what_its_jobs_died_of() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "t", "enter")
+        title = stage.dashboard.panes.dead_box.title
+        assert "of 17 · ConnectionError: [Errno 111] Connection refused" in title.text
+        assert "group:" not in title.text
+        stage.dashboard.panes.dead_box.set_filter("group:9f86d081884c7d65 etl")
+        stage.dashboard.panes.dead_box.write_title()
+        assert "Connection refused · /etl" in title.text
+        stage.dashboard.panes.dead_box.set_filter("exit:1")
+        stage.dashboard.panes.dead_box.write_title()
+        assert "· /exit:1" in title.text
+
+
+async def test_jobs_and_groups_are_replayed_and_what_waits_is_retried() -> None:
+    """One word for one act, in the footer and in the question."""
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "space", "space", "r")
+        assert stage.dashboard.confirm_bar.text.startswith(" Replay 2 dead jobs?")
+        await stage.press("y")
+        assert [len(ids) for (ids,) in stage.asked("replay") if isinstance(ids, list)] == [2]
+        await stage.press("1", "R")
+        assert stage.dashboard.confirm_bar.text.startswith(" Retry all 12,482 waiting jobs?")
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("3", "R")
+        assert stage.dashboard.confirm_bar.text.startswith(" Replay all 98,201 finished jobs?")
+        assert stage.asked("retry") == []
+
+
+@pytest.mark.parametrize(("key", "verb", "word"), [("r", "replay", "Replay"), ("R", "replay", "Replay")])
 async def test_a_group_is_replayed_after_its_count_was_read(key: str, verb: str, word: str) -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.press("4", "t", key)
@@ -110,7 +139,7 @@ async def test_a_group_is_purged_after_its_count_was_read(key: str) -> None:
 async def test_marks_in_the_list_are_no_part_of_what_is_done_to_a_group() -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.press("4", "space", "t", "r", "y", "t")
-        assert stage.asked("retry") == [(GROUP,)]
+        assert stage.asked("replay") == [(GROUP,)]
         assert stage.dashboard.panes.dead_box.table.marks.count == 1
 
 
@@ -193,9 +222,10 @@ def test_columns_come_by_rank_and_leave_the_words_half_of_the_line() -> None:
     before: set[str] = set()
     for cells in range(260):
         columns = columns_for(cells, dead_groups())
+        longest = max(len(words_of(group)) for group in dead_groups())
         drawn = {name for name in ("last", "first", "queues", "hours") if getattr(columns, name)}
         assert before <= drawn
-        assert not drawn or columns.words >= cells // 2
+        assert not drawn or columns.words >= min(longest, cells * 7 // 10)
         before = drawn
     assert before == {"last", "first", "queues", "hours"}
 

@@ -41,7 +41,7 @@ def configure(parser: Parser, name: str) -> None:
 def run(session: Session, options: Namespace) -> int:
     """Cancel the jobs and report what became of each."""
     queue = session.queue()
-    ids = selected_ids(queue, options, "cancel", states_of(Verb.CANCEL))
+    ids = selected_ids(session, queue, options, "cancel", states_of(Verb.CANCEL))
     before = {job_id: queue.job(job_id).state for job_id in ids}
     act = queue.cancel(ids, kill=options.kill)
     note_done(session, act, "cancelled or asked to stop")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from core.cli import export_lines
 from core.cli.context import Session
 from core.cli.exit_codes import DONE
-from core.cli.job_selection import add_filter_options, pages_of, take_state_word, view_of
+from core.cli.job_selection import add_filter_options, pages_of, searched, take_state_word, view_of
 from core.cli.json_output import print_object
 from core.cli.parser import Parser
 from core.errors import UsageError
@@ -48,9 +48,10 @@ def run(session: Session, options: Namespace) -> int:
     """Write the jobs that were asked for, all as they stood at one moment."""
     take_state_word(options)
     most = _size_of(options.outputs)
-    view = view_of(options)._replace(sort=Sort.ID)
+    selected = view_of(options)._replace(sort=Sort.ID)
     queue = session.queue()
     with queue.snapshot():
+        view = searched(session, queue, selected)
         if options.csv:
             _check_csv(session, options)
             _write_csv(queue, view)

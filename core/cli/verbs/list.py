@@ -8,7 +8,7 @@ from datetime import datetime
 
 from core.cli.context import Session
 from core.cli.exit_codes import DONE
-from core.cli.job_selection import add_filter_options, limit_of, pages_of, take_state_word, view_of
+from core.cli.job_selection import add_filter_options, limit_of, pages_of, searched, take_state_word, view_of
 from core.cli.parser import Parser
 from core.cli.tables import COLOURS, Cell, Column, show_table
 from core.model import Job, Sort, State, View
@@ -47,7 +47,9 @@ def run(session: Session, options: Namespace) -> int:
     """Print the jobs that were asked for."""
     take_state_word(options)
     queue = session.queue()
-    view = view_of(options)._replace(sort=Sort(options.sort or "default"), is_reversed=options.reverse)
+    view = searched(session, queue, view_of(options))._replace(
+        sort=Sort(options.sort or "default"), is_reversed=options.reverse
+    )
     if options.after is not None:
         view = view._replace(sort=Sort.ID)
     if session.is_json:

@@ -60,7 +60,7 @@ def run(session: Session, options: Namespace) -> int:
     if not options.follow and (len(options.words) != 1 or is_selecting(options)):
         raise UsageError("logs which job? give its number or name; with -f several can be followed")
     queue = session.queue()
-    ids = selected_ids(queue, options, "follow", (State.PENDING, State.RUNNING))
+    ids = selected_ids(session, queue, options, "follow", (State.PENDING, State.RUNNING))
     if options.follow:
         return _follow(session, queue, ids[0], options) if len(ids) == 1 else _follow_all(session, queue, ids, options)
     output = queue.output(ids[0], options.attempt)

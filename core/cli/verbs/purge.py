@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from core.cli.context import Session
 from core.cli.exit_codes import DONE, REFUSED, Refused
-from core.cli.job_selection import add_filter_options, is_selecting, pages_of, selection_of
+from core.cli.job_selection import add_filter_options, is_selecting, pages_of, searched, selection_of
 from core.cli.parser import Parser
 from core.cli.progress import ProgressBar
 from core.cli.report import report
@@ -55,7 +55,9 @@ def run(session: Session, options: Namespace) -> int:
         if state not in states_of(Verb.PURGE):
             hint = "; cancel them first" if state is not State.PURGED else "; see 'queuectl prune'"
             raise UsageError(f"{state.value} jobs cannot be purged{hint}")
-    return purge_jobs(session, session.queue(), options.words or view, options, older_than_s)
+    queue = session.queue()
+    jobs = options.words or searched(session, queue, view)
+    return purge_jobs(session, queue, jobs, options, older_than_s)
 
 
 def purge_jobs(

@@ -26,7 +26,7 @@ def configure(parser: Parser, name: str) -> None:
 def run(session: Session, options: Namespace) -> int:
     """Replay finished jobs, make delayed ones due, and report which."""
     queue = session.queue()
-    jobs = selected_ids(queue, options, "retry", (State.DEAD, State.PENDING))
+    jobs = selected_ids(session, queue, options, "retry", (State.DEAD, State.PENDING))
     with ProgressBar(session, "retrying") as progress:
         act = queue.retry(jobs, progress=progress)
     if not options.words:

@@ -95,7 +95,7 @@ def run(session: Session, options: Namespace) -> int:
         raise UsageError("--exit-code is that of one job; give its number or name")
     limit_s = None if options.timeout is None else parse_duration(options.timeout, "timeout")
     queue = session.queue()
-    ids = queue.ids(View(_OPEN)) if options.all else selected_ids(queue, options, "wait for", _OPEN)
+    ids = queue.ids(View(_OPEN)) if options.all else selected_ids(session, queue, options, "wait for", _OPEN)
     waited = AwaitedJobs(ids)
     is_in_time = _wait(session, queue, waited, limit_s)
     _report(session, waited)
