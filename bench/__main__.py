@@ -22,11 +22,24 @@ from bench import (
     report,
     startup,
     throughput,
+    triage,
 )
 from bench.lines import FULL, QUICK, Line, Scale
 
 _RESULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "RESULTS.md")
-_NAMES = ("throughput", "batch", "startup", "latency", "claim", "list", "memory", "idle", "peers", "dashboard")
+_NAMES = (
+    "throughput",
+    "batch",
+    "startup",
+    "latency",
+    "claim",
+    "list",
+    "memory",
+    "idle",
+    "peers",
+    "dashboard",
+    "triage",
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -79,6 +92,8 @@ def _measured(scale: Scale, wanted: Iterable[str], venv: str | None) -> Iterator
         yield from peer_calls.run(scale, venv)
     if "dashboard" in names:
         yield from dashboard.run(scale)
+    if "triage" in names:
+        yield from triage.run(scale)
 
 
 def _say(text: str) -> None:

@@ -133,7 +133,7 @@ class JobActions:
 
     def retry_group(self, group: DeadGroup | None) -> None:
         """Replay all jobs of a group, after a question."""
-        self._ask_about_group("Replay", "r", group, self._gateway.replay)
+        self._ask_about_group("Replay", "r", group, partial(self._gateway.retry, is_replay=True))
 
     def purge_group(self, group: DeadGroup | None) -> None:
         """Purge all jobs of a group, after a question."""
@@ -253,7 +253,7 @@ class JobActions:
     # --- ordering
 
     def _again(self, targets: Targets) -> Callable[[Selected], int]:
-        return self._gateway.retry if targets.word_for_again == "Retry" else self._gateway.replay
+        return partial(self._gateway.retry, is_replay=targets.word_for_again == "Replay")
 
     def _ask_about_group(self, verb: str, key: str, group: DeadGroup | None, order: Callable[[Selected], int]) -> None:
         """Ask about all jobs of a group, those that died of the same until the answer included."""

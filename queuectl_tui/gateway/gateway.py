@@ -131,12 +131,13 @@ class Gateway:
 
         return self._writer.submit(Write("enqueue", add))
 
-    def replay(self, jobs: Selected) -> int:
-        """Send finished jobs back to pending; return the ticket as ``enqueue`` does."""
-        return self._act("replay", lambda progress: self._queue.replay(jobs, progress=progress))
+    def retry(self, jobs: Selected, *, is_replay: bool = False) -> int:
+        """Replay finished jobs, make delayed ones due now; return the ticket as ``enqueue`` does.
 
-    def retry(self, jobs: Selected) -> int:
-        """Replay finished jobs, make delayed ones due now; return the ticket as ``enqueue`` does."""
+        With ``is_replay`` all of them are finished ones, and the act is called a replay.
+        """
+        if is_replay:
+            return self._act("replay", lambda progress: self._queue.replay(jobs, progress=progress))
         return self._act("retry", lambda progress: self._queue.retry(jobs, progress=progress))
 
     def cancel(self, jobs: Selected, *, kill: bool = False) -> int:

@@ -89,14 +89,14 @@ class DeadBox(PaneBox):
         )
 
     @property
-    def filter_words(self) -> str:
+    def _filter_words(self) -> str:
         """What the title says of the filter: for an open group what its jobs died of, and what filters them besides."""
         if self._opened is None:
-            return super().filter_words
+            return super()._filter_words
         group, _ = self._opened
         whole = _term_of(group)
         if not self.filter_text.startswith(whole):
-            return super().filter_words
+            return super()._filter_words
         more = clean_line(self.filter_text.removeprefix(whole).strip())
         return f"{words_of(group)} · /{more}" if more else words_of(group)
 

@@ -26,7 +26,7 @@ _AGE_CELLS = 8
 _QUEUES_MOST = 20
 #: The last words keep at least so many cells, and as many as the longest needs, up to so many tenths of the line.
 _LEAST_WORDS = 20
-_WORDS_SHARE = 7
+_WORDS_SHARE = 6
 #: Of how many groups the last words are measured.
 _MEASURED = 50
 

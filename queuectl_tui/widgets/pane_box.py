@@ -137,7 +137,7 @@ class PaneBox(Vertical):
         data, counts = self._snapshot.panes[self.pane], self._snapshot.counts
         plain = sum(counts.of(state) for state in self.pane.states)
         delayed = counts.delayed if self.pane is Pane.PENDING else 0
-        text, more = list_words(data, plain, delayed, self.filter_words)
+        text, more = list_words(data, plain, delayed, self._filter_words)
         if marked := self.table.marks.count:
             more = f"· {count(marked)} marked {more}".rstrip()
         arrow = "" if self._is_ascii else (" ↑" if self.view.is_reversed else " ↓")
@@ -149,7 +149,7 @@ class PaneBox(Vertical):
             self.title.set_text(text, more=more, right=right, right_style="muted" if is_plain else "accent")
 
     @property
-    def filter_words(self) -> str:
+    def _filter_words(self) -> str:
         """What the title says of the filter, ``""`` without one."""
         return f"/{clean_line(self.filter_text)}" if self.filter_text else ""
 

@@ -167,13 +167,10 @@ class FakeGateway(Gateway):
         self._tell(ActDone(verb, "", ticket) if refusal is None else ActRefused(verb, refusal, ticket))
         return ticket
 
-    def replay(self, jobs: Selected) -> int:
-        self.asked.append(("replay", jobs))
-        return self._answer("replay")
-
-    def retry(self, jobs: Selected) -> int:
-        self.asked.append(("retry", jobs))
-        return self._answer("retry")
+    def retry(self, jobs: Selected, *, is_replay: bool = False) -> int:
+        verb = "replay" if is_replay else "retry"
+        self.asked.append((verb, jobs))
+        return self._answer(verb)
 
     def cancel(self, jobs: Selected, *, kill: bool = False) -> int:
         self.asked.append(("kill" if kill else "cancel", jobs))

@@ -225,7 +225,7 @@ def test_columns_come_by_rank_and_leave_the_words_half_of_the_line() -> None:
         longest = max(len(words_of(group)) for group in dead_groups())
         drawn = {name for name in ("last", "first", "queues", "hours") if getattr(columns, name)}
         assert before <= drawn
-        assert not drawn or columns.words >= min(longest, cells * 7 // 10)
+        assert not drawn or columns.words >= min(longest, cells * 6 // 10)
         before = drawn
     assert before == {"last", "first", "queues", "hours"}
 
