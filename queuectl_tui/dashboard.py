@@ -247,7 +247,9 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
     @property
     def _is_row_opening(self) -> bool:
         """Whether a row for text was asked for that is still being made, so early after the start."""
-        return self.panes.reading_box.is_opening or any(box.is_opening for box in self.panes.boxes.values())
+        panes = self.panes
+        is_reading_row = panes.output_box.is_opening or panes.side_lists.follow.is_opening
+        return is_reading_row or any(box.is_opening for box in panes.boxes.values())
 
     @on(FilterBar.Opened)
     def _give_keys_to_row(self) -> None:
