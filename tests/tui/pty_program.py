@@ -24,7 +24,9 @@ class PtyProgram:
         self.started_s = time.monotonic()
         self.pid, self.descriptor = pty.fork()
         if self.pid == 0:
-            variables = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})}
+            # a size that is set outside would be believed instead of the terminal's
+            outside = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+            variables = {**outside, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})}
             variables.pop("NO_COLOR", None)
             os.execvpe(command[0], list(command), variables)
         fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
