@@ -1,9 +1,10 @@
-"""Paths: the default database, and the files of the spool beside a database."""
+"""Paths: the default database, and the files of a spool."""
 
 from __future__ import annotations
 
 import os
 
+from core.addresses import absolute_address
 from core.user_directories import user_directory
 
 
@@ -11,15 +12,15 @@ def default_database() -> str:
     """Return ``$QUEUECTL_DB``, else ``queue.db`` in the user's data directory for queuectl."""
     given = os.environ.get("QUEUECTL_DB")
     if given:
-        return os.path.abspath(os.path.expanduser(given))
+        return absolute_address(given)
     return os.path.join(user_directory("XDG_DATA_HOME", "~/.local/share"), "queue.db")
 
 
 class Spool:
-    """The directory beside a database that holds lock files, run files and long outputs."""
+    """The directory ``root`` with a database's lock files, run files and long outputs, of what runs on this host."""
 
-    def __init__(self, database: str) -> None:
-        self.root = database + ".spool"
+    def __init__(self, root: str) -> None:
+        self.root = root
         self.write_lock = os.path.join(self.root, "write.lock")
         self.reserve = os.path.join(self.root, "reserve")
         self.identity = os.path.join(self.root, "database")

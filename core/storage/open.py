@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from core.addresses import is_on_server
+from core.errors import DatabaseError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from core.clock import Clock
@@ -16,11 +19,25 @@ def open_storage(
     clock: Clock | None = None,
     busy_timeout_s: float | None = None,
 ) -> Storage:
-    """Open the database at an address, the path of an SQLite file; with ``create`` it is made if it is missing.
+    """Open the database at an address: the path of an SQLite file, or the URL of a database on a PostgreSQL server.
+
+    With ``create`` the file is made if it is missing, and so are the tables in a database on a server.
 
     ``busy_timeout_s`` is how long other writers are waited for, 5 s by default. Raises ``DatabaseError`` of some kind
     when the database cannot be used, and leaves it unchanged.
     """
+    if is_on_server(address):
+        try:
+            from core.storage.postgres.engine import PostgresStorage
+        except ModuleNotFoundError as error:
+            if error.name != "psycopg":
+                raise
+            raise DatabaseError(
+                "a queue on a PostgreSQL server needs psycopg; install it with: pip install 'queuectl-tui[postgres]'"
+            ) from error
+        return PostgresStorage(  # type: ignore[return-value]
+            address, create=create, is_read_only=is_read_only, clock=clock, busy_timeout_s=busy_timeout_s
+        )
     from core.storage.sqlite.engine import SqliteStorage
 
     return SqliteStorage(address, create=create, is_read_only=is_read_only, clock=clock, busy_timeout_s=busy_timeout_s)

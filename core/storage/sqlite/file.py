@@ -73,7 +73,7 @@ class Database:
             raise DatabaseError(f"SQLite {sqlite3.sqlite_version} is too old; queuectl needs 3.37 or newer")
         # one file has one name: locks and run files of a database reached through a symlink are the same ones
         self.path = os.path.realpath(path)
-        self.spool = Spool(self.path)
+        self.spool = Spool(self.path + ".spool")
         self.clock: Clock = clock or SystemClock()
         self.busy_timeout_s = 5.0 if busy_timeout_s is None else busy_timeout_s
         self.is_read_only = is_read_only

@@ -49,7 +49,7 @@ def claim_spool(path: str, status: os.stat_result) -> None:
     if status.st_nlink > 1 or _written_identity(path) == identity:
         return
     with contextlib.suppress(OSError):  # a full disk, or a spool of another user's: only hard links need it
-        descriptor = create_private(Spool(path).identity, os.O_WRONLY, is_new=False)
+        descriptor = create_private(Spool(path + ".spool").identity, os.O_WRONLY, is_new=False)
         try:
             os.ftruncate(descriptor, 0)
             os.write(descriptor, identity)
@@ -60,14 +60,14 @@ def claim_spool(path: str, status: os.stat_result) -> None:
 def _identity(path: str, status: os.stat_result) -> bytes:
     """Return the inode numbers of file and spool as text; a copy of both, also one made of hard links, has others."""
     try:
-        return b"%d %d\n" % (status.st_ino, os.lstat(Spool(path).root).st_ino)
+        return b"%d %d\n" % (status.st_ino, os.lstat(Spool(path + ".spool").root).st_ino)
     except OSError:
         return b"no spool\n"
 
 
 def _written_identity(path: str) -> bytes | None:
     try:
-        descriptor = os.open(Spool(path).identity, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(Spool(path + ".spool").identity, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
     try:

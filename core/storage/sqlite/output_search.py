@@ -24,7 +24,7 @@ class OutputSearch:
 
     def __init__(self, database: str) -> None:
         self.give_up: Callable[[], bool] | None = None
-        self._spool = Spool(database)
+        self._spool = Spool(database + ".spool")
         self._raised: BaseException | None = None
         self._unasked_bytes = 0
         self._pattern = ""

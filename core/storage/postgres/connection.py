@@ -1,0 +1,273 @@
+"""The connections to one database on a server, one a thread, and what is done on them: reads and transactions."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import pq
+
+from core.addresses import without_password
+from core.clock import Clock, SystemClock
+from core.errors import DatabaseClosed, DatabaseError, DatabaseReadOnly, DatabaseReplaced
+from core.storage.postgres.errors import REPEATABLE, translated, translating_errors
+
+_T = TypeVar("_T")
+Connection = psycopg.Connection[tuple[Any, ...]]
+Parameters = Sequence[Any] | Mapping[str, Any] | None
+
+#: How often a transaction is done again that the server or the network ended before its commit.
+REPEATS = 3
+#: How long the server may be silent in a handshake, in seconds.
+CONNECT_TIMEOUT_S = 10
+#: How long a statement of a snapshot may take, in milliseconds.
+SNAPSHOT_TIMEOUT_MS = 2000
+#: How old a reading of the server's clock may be, in seconds.
+CLOCK_AGE_S = 10.0
+#: How often a read that can be given up asks whether it is, in seconds.
+GIVE_UP_LOOK_S = 0.02
+
+# A connection that dies silently is found within 10 s; a transaction that its client forgot ends.
+_SETTINGS = {
+    "application_name": "queuectl",
+    "client_encoding": "utf8",
+    "target_session_attrs": "read-write",
+    "keepalives": 1,
+    "keepalives_idle": 4,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "options": (
+        "-c search_path=queuectl -c timezone=UTC -c synchronous_commit=on"
+        " -c default_transaction_isolation=read\\ committed -c idle_in_transaction_session_timeout=60s -c jit=off"
+    ),
+}
+
+
+class _Local(threading.local):
+    connection: Connection | None = None
+    pid = 0
+    is_in_snapshot = False
+
+
+class Connections:
+    """The connections to the database at ``address``; a forked child opens its own and closes none of the parent's."""
+
+    def __init__(self, address: str, *, is_read_only: bool, clock: Clock | None, busy_timeout_s: float) -> None:
+        self._conninfo = address
+        self.address = without_password(address)
+        self.is_read_only = is_read_only
+        self.clock: Clock = clock or SystemClock()
+        self._has_own_time = clock is not None
+        self.busy_timeout_s = busy_timeout_s
+        self.database_id: int | None = None
+        self.is_closed = False
+        self._local = _Local()
+        self._guard = threading.Lock()
+        self._all: list[tuple[threading.Thread, Connection]] = []
+        self._server_ahead_ms: tuple[float, float] | None = None
+
+    # --- connections
+
+    def connection(self) -> Connection:
+        """Return this thread's connection, opened if there is none or the one there was is broken."""
+        found = self._local.connection
+        if found is not None and not found.closed and self._local.pid == os.getpid():
+            return found
+        if self.is_closed:
+            raise DatabaseClosed(self.address)
+        with translating_errors(self.address):
+            opened = self.connect()
+        self._local.connection, self._local.pid = opened, os.getpid()
+        with self._guard:
+            if self._all and not self._all[0][0].is_alive():
+                self._close_ended()
+            self._all.append((threading.current_thread(), opened))
+        return opened
+
+    def connect(self, **more: Any) -> Connection:
+        """Return a new connection in autocommit mode, for the caller to close; raises psycopg's errors."""
+        settings = {**_SETTINGS, **more}
+        if self.is_read_only:
+            settings["target_session_attrs"] = "any"
+            settings["options"] = f"{settings['options']} -c default_transaction_read_only=on"
+        settings["options"] = f"{settings['options']} -c lock_timeout={round(self.busy_timeout_s * 1000)}"
+        opened: Connection = psycopg.connect(
+            self._conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, **settings
+        )
+        if self.database_id is not None:
+            row = opened.execute("SELECT value FROM facts WHERE key = 'database_id'").fetchone()
+            if row is None or row[0] != self.database_id:
+                opened.close()
+                raise DatabaseReplaced(f"{self.address} is another database than it was; start again")
+        return opened
+
+    def set_busy_timeout(self, seconds: float) -> None:
+        """Set how long this thread's connection, and those opened later, wait for what other writers hold."""
+        self.busy_timeout_s = seconds
+        self.query(f"SET lock_timeout = {round(seconds * 1000)}")
+
+    def close_thread(self) -> None:
+        """Close this thread's connection; a later use opens another."""
+        found, self._local.connection = self._local.connection, None
+        if found is not None and self._local.pid == os.getpid():
+            with self._guard:
+                self._all = [(thread, other) for thread, other in self._all if other is not found]
+            found.close()
+
+    def close(self) -> None:
+        """Close the connections of all threads; every later use raises ``DatabaseClosed``.
+
+        A transaction of another thread is finished first: closing waits for it.
+        """
+        self.is_closed = True
+        with self._guard:
+            found, self._all = self._all, []
+        for _, connection in found:
+            if self._local.pid in (0, os.getpid()):
+                with connection.lock, contextlib.suppress(psycopg.Error):
+                    connection.close()
+
+    def _close_ended(self) -> None:
+        for thread, connection in self._all:
+            if not thread.is_alive():
+                connection.close()
+        self._all = [(thread, connection) for thread, connection in self._all if thread.is_alive()]
+
+    # --- time
+
+    def now_ms(self) -> int:
+        """Return the server's time in unix milliseconds, from a reading at most ``CLOCK_AGE_S`` old and the stopwatch.
+
+        With a clock given at the opening, its time.
+        """
+        if self._has_own_time:
+            return self.clock.now_ms()
+        before = self.clock.monotonic_s()
+        ahead = self._server_ahead_ms
+        if ahead is None or not 0 <= before - ahead[0] < CLOCK_AGE_S:
+            server = self.query("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")[0][0]
+            after = self.clock.monotonic_s()
+            ahead = self._server_ahead_ms = (after, server - (before + after) * 500)
+            before = after
+        return round(before * 1000 + ahead[1])
+
+    # --- reads
+
+    def query(self, statement: str, parameters: Parameters = None) -> list[tuple[Any, ...]]:
+        """Return the rows of one statement, in a transaction of its own, or of the one that runs in this thread."""
+        for repeat in range(REPEATS + 1):
+            connection = self.connection()
+            is_alone = connection.info.transaction_status == pq.TransactionStatus.IDLE
+            try:
+                cursor = connection.execute(statement, parameters)
+                return cursor.fetchall() if cursor.description is not None else []
+            except psycopg.Error as error:
+                if is_alone and repeat < REPEATS and (connection.closed or isinstance(error, REPEATABLE)):
+                    continue
+                raise translated(self.address, error) from error
+        raise AssertionError
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield this thread's connection for reads that all see the same moment; keep it short."""
+        connection = self.connection()
+        with translating_errors(self.address):
+            if connection.info.transaction_status != pq.TransactionStatus.IDLE:
+                yield connection
+                return
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            try:
+                yield connection
+            finally:
+                if not connection.closed:
+                    connection.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def snapshot(self, give_up: Callable[[], bool]) -> Iterator[None]:
+        """Let all reads of this thread in the block see one moment; raise ``Interrupted`` soon after ``give_up()``."""
+        with self.read() as connection:
+            connection.execute(f"SET LOCAL statement_timeout = {SNAPSHOT_TIMEOUT_MS}")
+            over = threading.Event()
+
+            def watch() -> None:
+                while not over.wait(GIVE_UP_LOOK_S):
+                    if give_up():
+                        with contextlib.suppress(psycopg.Error):
+                            connection.cancel_safe(timeout=1.0)
+
+            watcher = threading.Thread(target=watch, name="queuectl-give-up", daemon=True)
+            watcher.start()
+            try:
+                yield
+            finally:
+                over.set()
+                watcher.join()
+
+    # --- writes
+
+    def transact(self, work: Callable[[Connection], _T], *, wakes_workers: bool = False) -> _T:
+        """Return what ``work(connection)`` returns, done in one transaction that is on disk when this returns.
+
+        ``work`` is done again, up to three times, after a deadlock or when the connection broke before the commit: it
+        must have no other effects. A commit whose answer was lost is looked for on the server; if that cannot say,
+        the error says so. ``wakes_workers`` rings after the commit.
+        """
+        if self.is_read_only:
+            raise DatabaseReadOnly(f"{self.address} is open read-only; nothing was changed")
+        for repeat in range(REPEATS + 1):
+            try:
+                done = self._once(work)
+                break
+            except psycopg.Error as error:
+                lost = self._local.connection is None or self._local.connection.closed
+                if repeat < REPEATS and (lost or isinstance(error, REPEATABLE)):
+                    continue
+                raise translated(self.address, error) from error
+        if wakes_workers:
+            self.ring()
+        return done
+
+    def _once(self, work: Callable[[Connection], _T]) -> _T:
+        connection = self.connection()
+        if connection.info.transaction_status != pq.TransactionStatus.IDLE:
+            raise DatabaseReadOnly(f"{self.address} is read as of one moment now; nothing was changed")
+        # one round trip for both: the number is what a lost answer is asked by
+        cursor = connection.execute("BEGIN; SELECT pg_current_xact_id()::text")
+        cursor.nextset()
+        row = cursor.fetchone()
+        assert row is not None
+        try:
+            done = work(connection)
+        except BaseException:
+            with contextlib.suppress(psycopg.Error):
+                connection.execute("ROLLBACK")
+            raise
+        try:
+            connection.execute("COMMIT")
+        except psycopg.Error:
+            if not connection.closed:
+                raise
+            if not self._is_committed(row[0]):
+                raise
+        return done
+
+    def _is_committed(self, transaction: str) -> bool:
+        """Return whether a transaction, whose commit was not answered, was committed; ask on a new connection."""
+        try:
+            found = self.query("SELECT pg_xact_status(%s::text::xid8)", (transaction,))
+        except DatabaseError as error:
+            raise DatabaseError(
+                f"the connection to {self.address} broke during a commit, which may or may not have happened;"
+                " look before you repeat it"
+            ) from error
+        return bool(found[0][0] == "committed")
+
+    def ring(self) -> None:
+        """Wake all sleeping workers. It saves time and decides nothing: failures are ignored."""
+        with contextlib.suppress(psycopg.Error, DatabaseError):
+            self.connection().execute("BEGIN; SET LOCAL synchronous_commit = off; NOTIFY queuectl; COMMIT")

@@ -1,0 +1,71 @@
+"""The PostgreSQL engine: one database on a server with the roles of ``core.storage.contract``."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from core.clock import Clock
+from core.loading import loaded_once
+from core.locks import make_private_directories, make_private_directory
+from core.spool import Spool
+from core.storage.postgres import migrations
+from core.storage.postgres.connection import Connections
+from core.user_directories import user_directory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from core.storage import contract
+
+
+class PostgresStorage(Connections):
+    """A database on a server in its roles; mypy checks each role, and the whole, against the contract."""
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        create: bool = True,
+        is_read_only: bool = False,
+        clock: Clock | None = None,
+        busy_timeout_s: float | None = None,
+    ) -> None:
+        super().__init__(
+            address,
+            is_read_only=is_read_only,
+            clock=clock,
+            busy_timeout_s=5.0 if busy_timeout_s is None else busy_timeout_s,
+        )
+        try:
+            self.database_id = migrations.prepare(self, create=create)
+            self.spool = Spool(_spool_of(self.identity()))
+            if not is_read_only:
+                make_private_directories(os.path.dirname(self.spool.root))
+                for directory in (self.spool.root, self.spool.workers, self.spool.attempts):
+                    make_private_directory(directory, owner=(os.geteuid(), os.getegid()))
+        except BaseException:
+            self.close()
+            raise
+
+    def identity(self) -> str:
+        """Return what distinguishes this database from all others, its own copies on other servers included."""
+        found = self.query("SELECT system_identifier::text || ' ' || current_database() FROM pg_control_system()")
+        return f"{found[0][0]} {self.database_id}"
+
+    def check_identity(self) -> None:
+        """Do nothing: each new connection looks whether the database is the one that was opened."""
+
+    def limit_cache(self, kib: int) -> None:
+        """Do nothing: what of the database is kept in memory is the server's to decide."""
+
+    @loaded_once
+    def settings(self) -> contract.StoredSettings:
+        """The settings that were set."""
+        from core.storage.postgres.settings import StoredSettings
+
+        return StoredSettings(self)
+
+
+def _spool_of(identity: str) -> str:
+    directory = user_directory("XDG_STATE_HOME", "~/.local/state")
+    return os.path.join(directory, hashlib.sha256(identity.encode()).hexdigest()[:16])

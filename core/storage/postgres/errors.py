@@ -1,0 +1,79 @@
+"""Errors of the server and of the connection to it translated into ``QueueError``s that say what to do."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from types import TracebackType
+
+import psycopg
+from psycopg import errors
+
+from core.errors import (
+    DatabaseBusy,
+    DatabaseCorrupt,
+    DatabaseError,
+    DatabaseMissing,
+    DatabaseReadOnly,
+    DiskFull,
+    Interrupted,
+    QueueError,
+)
+from core.text import clean_line
+
+#: What ends a transaction that may as well be done again: nothing of it was written.
+REPEATABLE = (errors.DeadlockDetected, errors.SerializationFailure)
+
+_MESSAGES: tuple[tuple[type[psycopg.Error], type[QueueError], str], ...] = (
+    (errors.QueryCanceled, Interrupted, "reading {address} was given up"),
+    (errors.LockNotAvailable, DatabaseBusy, "another program holds {address} locked; nothing was changed; try again"),
+    (errors.DiskFull, DiskFull, "the disk of the server of {address} is full; nothing was changed; make room there"),
+    (errors.ReadOnlySqlTransaction, DatabaseReadOnly, "{address} is open read-only; nothing was changed"),
+    (
+        errors.InsufficientPrivilege,
+        DatabaseReadOnly,
+        "{address}: {reason}; let an owner of the database run 'queuectl init', or ask for the role queuectl_work",
+    ),
+    (errors.InvalidPassword, DatabaseError, "{address}: the server refused the password; see ~/.pgpass or PGPASSWORD"),
+    (errors.InvalidAuthorizationSpecification, DatabaseError, "{address}: the server refused the user ({reason})"),
+    (
+        errors.InvalidCatalogName,
+        DatabaseMissing,
+        "the server has no such database: {address}; make it with 'createdb', or pass another --db",
+    ),
+    (errors.TooManyConnections, DatabaseBusy, "{address}: the server takes no more connections now; try again"),
+    (errors.UndefinedTable, DatabaseMissing, "no queue in {address}; make one with 'queuectl init {address}'"),
+    (errors.InvalidSchemaName, DatabaseMissing, "no queue in {address}; make one with 'queuectl init {address}'"),
+    (
+        errors.IntegrityError,
+        DatabaseCorrupt,
+        "{address} holds rows that break its rules ({reason}); run 'queuectl doctor'",
+    ),
+)
+
+
+class translating_errors(AbstractContextManager[None]):  # noqa: N801  (it reads as a verb)
+    """Raise errors of psycopg in a ``with`` block as ``QueueError``s; ``address`` is named in them."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, psycopg.Error):
+            raise translated(self._address, error) from error
+
+
+def translated(address: str, error: psycopg.Error) -> QueueError:
+    """Return the error to raise for one of psycopg's."""
+    reason = clean_line(str(error.diag.message_primary or error).strip().splitlines()[0] if str(error) else repr(error))
+    for kind, ours, message in _MESSAGES:
+        if isinstance(error, kind):
+            return ours(message.format(address=address, reason=reason))
+    if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
+        if "password authentication failed" in str(error) or "no password supplied" in str(error):
+            return DatabaseError(f"{address}: the server refused the password; see ~/.pgpass or PGPASSWORD")
+        if "does not exist" in str(error) and "database" in str(error):
+            return DatabaseMissing(f"the server has no such database: {address}; make it with 'createdb'")
+        return DatabaseError(f"no answer from the server of {address} ({reason}); is it up, is the address right?")
+    return DatabaseError(f"{address}: {reason}")

@@ -1,0 +1,79 @@
+"""The schema ``queuectl`` in a database: the version that this program writes, and the scripts that lead there."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+
+from core.errors import DatabaseError, DatabaseMissing, DatabaseReadOnly, DatabaseTooNew
+from core.storage.postgres.connection import Connection, Connections
+
+#: The schema that this program writes; one numbered file in ``schema`` for each step.
+SCHEMA_VERSION = 1
+#: The oldest server that has all that the statements use, as it numbers itself.
+OLDEST_SERVER = 140_000
+
+_MIGRATIONS = os.path.join(os.path.dirname(__file__), "schema")
+# of the advisory lock that is held while the schema is made or changed: "QCTL"
+_CHORE_LOCK = 0x5143544C
+
+
+def migrations() -> Iterator[tuple[int, str]]:
+    """Yield the number and the script of every migration, in order."""
+    for name in sorted(os.listdir(_MIGRATIONS)):
+        if name.endswith(".sql"):
+            with open(os.path.join(_MIGRATIONS, name), encoding="utf-8") as file:
+                yield int(name[:4]), file.read()
+
+
+def prepare(db: Connections, *, create: bool) -> int:
+    """Make or migrate the schema if need be; return the number that identifies this database.
+
+    Raises ``DatabaseMissing`` without ``create`` where there is none, ``DatabaseTooNew``, ``DatabaseReadOnly`` and
+    ``DatabaseError`` for a server that is too old.
+    """
+    connection = db.connection()
+    if connection.info.server_version < OLDEST_SERVER:
+        raise DatabaseError(
+            f"the server of {db.address} is PostgreSQL {connection.info.server_version // 10_000}; queuectl needs 14"
+        )
+    version = _version(db)
+    if version > SCHEMA_VERSION:
+        raise DatabaseTooNew(
+            f"{db.address} was written by a newer queuectl (schema {version}, this one knows {SCHEMA_VERSION});"
+            " upgrade queuectl"
+        )
+    if version == 0 and (not create or db.is_read_only):
+        raise DatabaseMissing(f"no queue in {db.address}; make one with 'queuectl init {db.address}'")
+    if version < SCHEMA_VERSION:
+        if db.is_read_only:
+            raise DatabaseReadOnly(f"{db.address} has an older schema and cannot be migrated read-only")
+        db.transact(_migrate)
+    return int(db.query("SELECT value FROM facts WHERE key = 'database_id'")[0][0])
+
+
+def _version(db: Connections) -> int:
+    if db.query("SELECT to_regclass('queuectl.facts') IS NULL")[0][0]:
+        return 0
+    found = db.query("SELECT value FROM facts WHERE key = 'schema_version'")
+    return int(found[0][0]) if found else 0
+
+
+def _migrate(connection: Connection) -> None:
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_CHORE_LOCK,))
+    connection.execute("CREATE SCHEMA IF NOT EXISTS queuectl")
+    is_new = connection.execute("SELECT to_regclass('queuectl.facts') IS NULL").fetchone() == (True,)
+    version = 0
+    if not is_new:
+        row = connection.execute("SELECT value FROM facts WHERE key = 'schema_version'").fetchone()
+        version = 0 if row is None else int(row[0])
+    for number, script in migrations():
+        if number > version:
+            connection.execute(script)
+    if is_new:
+        connection.execute("INSERT INTO facts VALUES ('database_id', %s)", (secrets.randbits(62),))
+    connection.execute(
+        "INSERT INTO facts VALUES ('schema_version', %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (SCHEMA_VERSION,),
+    )
