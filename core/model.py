@@ -304,6 +304,25 @@ class WorkerInfo(NamedTuple):
     presence: Presence = Presence.DEAD
 
 
+class HostInfo(NamedTuple):
+    """A host that shares the database with others: since when, how long its lease is, and what it has to do with jobs.
+
+    ``is_live`` is false for one that was given up and still has open attempts; ``is_here`` marks the caller's own.
+    ``silent_s`` is for how long it has not renewed its lease, by the clock of the server: it decides nothing.
+    """
+
+    id: int
+    name: str
+    joined_at: datetime
+    version: str
+    lease_s: float
+    silent_s: float
+    is_live: bool
+    is_here: bool
+    workers: int
+    running: int
+
+
 class Sort(str, Enum):
     """Orders a list can have. ``DEFAULT`` is claim order for pending jobs, start for running, newest end first else."""
 

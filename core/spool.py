@@ -24,6 +24,9 @@ class Spool:
         self.write_lock = os.path.join(self.root, "write.lock")
         self.reserve = os.path.join(self.root, "reserve")
         self.identity = os.path.join(self.root, "database")
+        self.lease = os.path.join(self.root, "lease")
+        self.gate = os.path.join(self.root, "gate")
+        self.host_token = os.path.join(self.root, "host")
         self.workers = os.path.join(self.root, "workers")
         self.attempts = os.path.join(self.root, "attempts")
 

@@ -46,6 +46,12 @@ class WorkerLines:
             events.StorageRecovered: lambda event: ["The database takes writes again"],
             events.LockFileRemoved: lambda event: [self._warning(_lock_file_removed(event))],
             events.RecoveryBlocked: lambda event: [self._warning(event.message)],
+            events.HostGivenUp: lambda event: [
+                self._warning("This host was given up by others: its commands were ended")
+            ],
+            events.OtherHostGivenUp: lambda event: [
+                self._warning(f"Host {event.name} ({event.host_id}) is silent: its running jobs are started again")
+            ],
             events.RecoveryUnblocked: lambda event: ["No running jobs are in doubt any more"],
             events.LoopFailed: lambda event: [self._warning(f"Internal error: {event.error!r}; going on")],
             events.WorkerStopping: self._stopping,

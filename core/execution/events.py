@@ -91,6 +91,17 @@ class RecoveryUnblocked(NamedTuple):
     """No attempts are in doubt any more."""
 
 
+class HostGivenUp(NamedTuple):
+    """Other hosts gave this one up, since it had not renewed its lease: its commands were ended, their jobs run again."""
+
+
+class OtherHostGivenUp(NamedTuple):
+    """Another host had not renewed its lease for as long as that is: its running jobs are lost, and run again."""
+
+    name: str
+    host_id: int
+
+
 class LoopFailed(NamedTuple):
     """An error inside one step of the loop; the loop goes on."""
 
@@ -123,6 +134,8 @@ WorkerEvent = Union[  # noqa: UP007 - an alias that 3.10 evaluates at import
     LockFileRemoved,
     RecoveryBlocked,
     RecoveryUnblocked,
+    HostGivenUp,
+    OtherHostGivenUp,
     LoopFailed,
     WorkerStopping,
     WorkerStopped,

@@ -1,4 +1,4 @@
-"""A worker's own entry in the register, the lock that proves that it lives, and the pipe that wakes it."""
+"""A worker's own entry in the register: the lock that proves it alive, its host's lease, what wakes it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import contextlib
 import os
 from collections.abc import Sequence
 
+from core.execution.host_keeping import HostKeeping
 from core.execution.selector import Selector
 from core.execution.shim import release, withhold
+from core.rules.settings import Settings
 from core.storage.contract import Storage, Wakeup
 
 
@@ -17,17 +19,19 @@ class OwnRegistration:
     It belongs to the process that registered: in one that was forked off the lock is not held, and nothing is done.
     """
 
-    def __init__(self, storage: Storage, selector: Selector) -> None:
+    def __init__(self, storage: Storage, selector: Selector, host: HostKeeping) -> None:
         self._storage = storage
         self._selector = selector
+        self.host = host
         self.id = 0
         self._pid = 0
         self._lock = -1
         self._wakeup: Wakeup | None = None
 
-    def register(self, slots: int, queues: Sequence[str]) -> None:
-        """Enter the worker into the register, its lock held before its row can be seen."""
+    def register(self, slots: int, queues: Sequence[str], settings: Settings) -> None:
+        """Enter the worker, and its host, into the register; its lock is held before its row can be seen."""
         self._pid = os.getpid()
+        self.host.join(settings)
         self.id, self._lock = self._storage.workers.register(slots=slots, queues=queues)
         withhold(self._lock)
         self._listen()
@@ -69,7 +73,8 @@ class OwnRegistration:
         return True
 
     def close(self) -> None:
-        """Let go of the lock, and remove the pipe."""
+        """Let go of the lock, and remove the pipe; the host leaves with its last worker."""
+        self.host.leave()
         release(self._lock)
         os.close(self._lock)
         if self._wakeup is not None:

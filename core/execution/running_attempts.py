@@ -112,13 +112,17 @@ class RunningAttempts:
             run.discard()
         self._opened.clear()
 
-    def start(self, claims: Sequence[Claim]) -> OSError | None:
+    def start(self, claims: Sequence[Claim], *, may_start: bool = True) -> OSError | None:
         """Start the commands of opened attempts; what the system refuses is given back: return its last refusal.
 
-        The files of those that wait may be all that there is room for, so half of them go before the next try.
+        The files of those that wait may be all that there is room for, so half of them go before the next try. Without
+        ``may_start`` all are given back.
         """
         waiting, refusal = list(claims), None
         try:
+            if not may_start:
+                self.give_back(waiting)
+                waiting = []
             while waiting:
                 claim = waiting[0]
                 error = self._start(claim, self._opened[claim.attempt_id])

@@ -19,6 +19,7 @@ from core.clock import CalendarWatch
 from core.errors import DatabaseClosed, DatabaseCorrupt, DatabaseReplaced, QueueError, UsageError
 from core.execution import events
 from core.execution.command import check_descriptors, keep_descriptors_from_commands
+from core.execution.host_keeping import HostKeeping
 from core.execution.own_registration import OwnRegistration
 from core.execution.recovery import Recovery, reap_if_init
 from core.execution.running_attempts import RunningAttempts
@@ -141,9 +142,10 @@ class Worker:
         self._changes = _Changes()
         self._timers = Timers()
         self._selector = Selector()
-        self._registration = OwnRegistration(storage, self._selector)
         self._attempts = storage.attempts()
         self._running = RunningAttempts(storage, self._attempts, self._selector, self._emit)
+        host = HostKeeping(storage, lambda: self._running.settings.kill_grace_s, self._emit)
+        self._registration = OwnRegistration(storage, self._selector, host)
         self._recovery = Recovery(storage, self._attempts, self._emit)
         self._storage_state = StorageState(self._emit)
         self._thread: threading.Thread | None = None
@@ -232,7 +234,7 @@ class Worker:
             raise UsageError("this worker was started already; make another one")
         check_descriptors()
         keep_descriptors_from_commands()
-        self._registration.register(self._slots.registered, self._slots.queues)
+        self._registration.register(self._slots.registered, self._slots.queues, self._queue.settings())
 
     def _run_registered(self) -> None:
         self._emit(events.WorkerStarted(self.id, self._slots.count))
@@ -269,8 +271,11 @@ class Worker:
         self._announce_stop()
         if self._stopping.mode is StopMode.DETACH:
             return True
-        self._running.collect(is_stopping=self._stopping.mode is not None)
+        host = self._registration.host
+        self._running.collect(is_stopping=self._stopping.mode is not None or host.has_fenced)
         now_s = self._now_s()
+        if now_s >= host.next_look_s:
+            self._running.endings.update({ended[0].attempt_id: ended for ended in host.keep(self._running.settings)})
         due = self._timers.due(now_s, self._queue.storage.now_ms())
         if due.look or self._changes.must_look:
             self._look_for_changes(now_s)
@@ -341,7 +346,7 @@ class Worker:
 
     def _free_slots(self, now_s: float, *, is_job_due: bool = False) -> int:
         """Return how many jobs to claim in this step."""
-        if self._stopping.mode is not None:
+        if self._stopping.mode is not None or not self._registration.host.allows_start:
             return 0
         if self._storage_state.is_full and self._running.endings:
             return 0  # the room that is left is for what is known
@@ -375,7 +380,8 @@ class Worker:
             slots.may_find_jobs = len(done.claimed) == free
         slots.limit.ended(len(done.recorded), running.live_count())
         try:
-            refusal = running.start(done.claimed) or done.refusal
+            with self._registration.host.starting() as may_start:
+                refusal = running.start(done.claimed, may_start=may_start) or done.refusal
         finally:
             running.forget_recorded(endings, done.recorded)
         if refusal is not None:
@@ -441,7 +447,7 @@ class Worker:
             now_s,
             self._queue.storage.now_ms(),
             is_idle=not self._running.live_count(),
-            command_s=self._running.next_look_s(now_s),
+            command_s=min(self._running.next_look_s(now_s), self._registration.host.next_look_s - now_s),
         )
 
     def _leave(self) -> None:

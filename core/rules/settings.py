@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Value = int | float | str
 
+#: The shortest lease of a host, in seconds, with which no two commands run at once: see ``core.rules.lease``.
+SHORTEST_LEASE_S = 6.0
+
 
 class Setting:
     """One setting of kind ``integer``, ``number``, ``duration`` (seconds), ``size`` (bytes), ``text`` or ``choice``."""
@@ -119,6 +122,14 @@ SETTINGS: Mapping[str, Setting] = {
             "normal",
             "normal syncs a worker's results once a second, full syncs each",
             choices=("normal", "full"),
+        ),
+        Setting(
+            "host-lease",
+            "duration",
+            300.0,
+            "how long a host may be silent before others run its jobs; on a server, for hosts that join from now on",
+            SHORTEST_LEASE_S,
+            86400,
         ),
         Setting("busy-timeout", "duration", 5.0, "longest wait for another writer", 0.01, 3600),
     )

@@ -36,6 +36,7 @@ from core.model import (
     Ending,
     Event,
     Finding,
+    HostInfo,
     Job,
     Key,
     LastAct,
@@ -56,9 +57,19 @@ from core.records import JobRecord, StoredEnvironment
 from core.rules.environment import Captured
 from core.rules.holds import Hold
 from core.rules.job_fields import JobRow
+from core.rules.lease import LeaseTerms
 from core.rules.settings import Settings
 from core.spool import Spool
-from core.storage.values import Claim, ClaimCapacity, OpenAttempt, Registration, Selection, StepResult, StepTerms
+from core.storage.values import (
+    Claim,
+    ClaimCapacity,
+    HostLook,
+    OpenAttempt,
+    Registration,
+    Selection,
+    StepResult,
+    StepTerms,
+)
 
 #: A job is asked for by id or by name.
 JobRef = int | str
@@ -134,6 +145,10 @@ class Storage(Protocol):
     def statistics(self) -> Statistics: ...
     @property
     def workers(self) -> Workers: ...
+    @property
+    def hosts(self) -> Hosts | None:
+        """The register of hosts; ``None`` where the database is used by one host alone and locks say who lives."""
+
     @property
     def changes(self) -> Changes: ...
     @property
@@ -428,6 +443,47 @@ class Workers(Protocol):
 
     def jobs_out_of_reach(self) -> set[int]:
         """Return the running jobs that were started in another pid namespace or boot than their worker's, by id."""
+
+
+class Hosts(Protocol):
+    """The register of hosts that share a database. One *life* of a host lasts until it leaves or is given up.
+
+    No clock decides who lives: a life's ``renewals`` count up, and whoever sees them stand still for its whole lease
+    may give it up. Renewing and giving up write the same row: after one, the other finds none.
+    """
+
+    def join(self, terms: LeaseTerms) -> int:
+        """Return the id of this host's life, a new one with these terms if it has none that lives."""
+
+    def terms(self, life_id: int) -> LeaseTerms:
+        """Return the terms that a life stated when it joined."""
+
+    def renew(self, life_id: int) -> bool:
+        """Count a life's renewals up by one; return ``False``, and change nothing, if it was given up or has left."""
+
+    def look(self, life_id: int) -> HostLook:
+        """Return the other lives that are not over."""
+
+    def give_up(self, host_id: int, renewals: int) -> bool:
+        """End another host's life if its renewals still are what they were seen to be; return whether that was so."""
+
+    def replace_own(self, host_id: int, renewals: int) -> bool:
+        """End an earlier life of this host, as ``give_up``; its open attempts are decided by their run files here."""
+
+    def become_another(self, life_id: int) -> None:
+        """Make this host another one than that whose spool it has a copy of."""
+
+    def abandoned(self, limit: int) -> list[Claim]:
+        """Return up to ``limit`` open attempts of hosts that were given up, to be recorded as lost."""
+
+    def leave(self, life_id: int) -> None:
+        """End this host's life if none of its attempts is open and none of its workers is in the register."""
+
+    def hosts(self) -> list[HostInfo]:
+        """Return the hosts that live, and those that were given up and still have open attempts, the oldest first."""
+
+    def forget(self, host_id: int) -> None:
+        """End a host's life because a user says that nothing of it runs any more; raises ``Refused`` for none."""
 
 
 class Wakeup(Protocol):

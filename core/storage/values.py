@@ -90,3 +90,23 @@ class OpenAttempt(NamedTuple):
     job_id: int
     stop_requested: str | None
     place: Place | None
+
+
+class HostSeen(NamedTuple):
+    """Another host as one look at the register found it: its ``renewals`` count up for as long as it lives."""
+
+    id: int
+    name: str
+    renewals: int
+    lease_s: float
+    is_own_spool: bool
+
+
+class HostLook(NamedTuple):
+    """One look at the register of hosts: those that live, but for the one that looks.
+
+    ``server_life`` changes whenever the server was started again: what was seen before that proves nothing.
+    """
+
+    others: Sequence[HostSeen]
+    server_life: str

@@ -65,6 +65,13 @@ class PostgresStorage(Connections):
 
         return StoredSettings(self)
 
+    @loaded_once
+    def hosts(self) -> contract.Hosts | None:
+        """The hosts that share the database."""
+        from core.storage.postgres.hosts import Hosts
+
+        return Hosts(self, self.spool)
+
 
 def _spool_of(identity: str) -> str:
     directory = user_directory("XDG_STATE_HOME", "~/.local/state")

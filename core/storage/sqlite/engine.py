@@ -86,6 +86,11 @@ class SqliteStorage(Database):
 
         return Workers(self)
 
+    @property
+    def hosts(self) -> contract.Hosts | None:
+        """``None``: a file is used by one host, and who lives is told by locks."""
+        return None
+
     @loaded_once
     def changes(self) -> contract.Changes:
         """How commits are noticed."""

@@ -1,0 +1,173 @@
+"""What a worker does for its host on a database that several hosts share: renew its lease, and watch the others.
+
+Where a file is the database nothing is to be done: locks say there who lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+from core.clock import since_boot_s
+from core.errors import QueueError
+from core.execution import events
+from core.execution.lease import Fence, Gate, Lease
+from core.model import Ending, Outcome
+from core.rules.lease import LeaseTerms
+from core.rules.settings import Settings
+from core.storage.contract import Hosts, Storage
+from core.storage.values import Claim, HostLook, HostSeen
+
+#: How many open attempts of hosts that were given up one look takes over.
+ABANDONED_AT_ONCE = 500
+#: An earlier life of this host is over once its renewals stood still for so many intervals between renewals.
+OWN_STILL_RENEWALS = 2
+
+
+class _Counter(NamedTuple):
+    """A host's counter as it was seen first at ``since_s``, and whether it was seen to move."""
+
+    renewals: int
+    since_s: float
+    has_moved: bool
+
+
+class _Watched:
+    """What is known of the other hosts' counters: since when each stands where it was seen, on this host's stopwatch."""
+
+    def __init__(self) -> None:
+        self._server_life = ""
+        self._known: dict[int, _Counter] = {}
+
+    def look(self, look: HostLook, now_s: float) -> list[tuple[HostSeen, _Counter]]:
+        """Return the other hosts of a look, each with what is known of its counter.
+
+        All waits begin anew with a new life of the server: while it was away no host could renew.
+        """
+        if look.server_life != self._server_life:
+            self._server_life = look.server_life
+            self._known.clear()
+        before, self._known = self._known, {}
+        for host in look.others:
+            known = before.get(host.id, _Counter(host.renewals, now_s, False))
+            if known.renewals != host.renewals:
+                known = _Counter(host.renewals, now_s, True)
+            self._known[host.id] = known
+        return [(host, self._known[host.id]) for host in look.others]
+
+
+class HostKeeping:
+    """One worker's share in keeping its host's lease; ``grace_s`` returns the time between TERM and KILL.
+
+    The lease is one for the host: any worker renews it, and each has a fence of its own, which ends all commands of the
+    host when no renewal was confirmed for too long.
+    """
+
+    def __init__(
+        self, storage: Storage, grace_s: Callable[[], float], emit: Callable[[events.WorkerEvent], None]
+    ) -> None:
+        self._storage = storage
+        self._hosts: Hosts | None = storage.hosts
+        self._grace_s = grace_s
+        self._emit = emit
+        self._life_id = 0
+        self._lease = Lease(storage.spool, LeaseTerms(0.0))
+        self._gate = Gate(storage.spool)
+        self._fence: Fence | None = None
+        self._watched = _Watched()
+        self._renew_at_s = self._look_at_s = 0.0
+
+    def join(self, settings: Settings) -> None:
+        """Enter this host into the register unless it is there, and begin to keep its lease."""
+        if self._hosts is None:
+            return
+        self._life_id = self._hosts.join(LeaseTerms(settings.number("host-lease")))
+        self._lease.terms = self._hosts.terms(self._life_id)
+        self._renew()
+        if self._fence is None:
+            self._fence = Fence(self._storage.spool, self._lease, self._grace_s)
+            self._fence.start()
+
+    @property
+    def has_fenced(self) -> bool:
+        """Whether commands of this host were ended since the last confirmed renewal of its lease."""
+        return self._fence is not None and self._fence.has_acted
+
+    @property
+    def next_look_s(self) -> float:
+        """When to call ``keep`` next, on the stopwatch; infinite where there is nothing to keep."""
+        return float("inf") if self._hosts is None else min(self._renew_at_s, self._look_at_s)
+
+    def keep(self, settings: Settings) -> list[tuple[Claim, Ending]]:
+        """Renew the lease and look at the other hosts, as far as that is due.
+
+        Return the endings to record of attempts whose host was given up. If this host was, its commands are ended, and
+        it joins again: then the attempts that others closed are none of its own any more.
+        """
+        if self._hosts is None:
+            return []
+        now_s = self._storage.clock.monotonic_s()
+        if now_s >= self._renew_at_s and not self._renew():
+            self._emit(events.HostGivenUp())
+            if self._fence is not None:
+                self._fence.end_all()
+            self.join(settings)
+        if now_s < self._look_at_s:
+            return []
+        self._look_at_s = now_s + self._lease.terms.renew_s
+        return self._look(now_s)
+
+    def _renew(self) -> bool:
+        assert self._hosts is not None
+        self._renew_at_s = self._storage.clock.monotonic_s() + self._lease.terms.renew_s
+        sent_s = since_boot_s()
+        if not self._hosts.renew(self._life_id):
+            return False
+        self._lease.renewed(sent_s)
+        return True
+
+    def _look(self, now_s: float) -> list[tuple[Claim, Ending]]:
+        assert self._hosts is not None
+        for host, counter in self._watched.look(self._hosts.look(self._life_id), now_s):
+            still_s = now_s - counter.since_s
+            if not host.is_own_spool:
+                if still_s >= host.lease_s and self._hosts.give_up(host.id, host.renewals):
+                    self._emit(events.OtherHostGivenUp(host.name, host.id))
+            elif counter.has_moved:
+                # it lives, and has the token of this spool: this disk is a copy of its disk
+                self._hosts.become_another(self._life_id)
+            elif still_s >= OWN_STILL_RENEWALS * self._lease.terms.renew_s:
+                self._hosts.replace_own(host.id, host.renewals)
+        return [(claim, _LOST) for claim in self._hosts.abandoned(ABANDONED_AT_ONCE)]
+
+    # --- starts
+
+    @property
+    def allows_start(self) -> bool:
+        """Whether commands may be started now, as far as the host's lease goes."""
+        return self._hosts is None or self._lease.allows_start()
+
+    def starting(self) -> AbstractContextManager[bool]:
+        """Return a ``with`` block for starts, which yields whether commands may be started in it."""
+        return self._starting()
+
+    @contextlib.contextmanager
+    def _starting(self) -> Iterator[bool]:
+        if self._hosts is None:
+            yield True
+            return
+        with self._gate.starting():
+            yield self._lease.allows_start()
+
+    def leave(self) -> None:
+        """End the fence and, if nothing of this host is open any more, its life."""
+        if self._fence is not None:
+            self._fence.stop()
+        if self._hosts is not None and self._life_id:
+            with contextlib.suppress(QueueError):
+                self._hosts.leave(self._life_id)
+
+
+_LOST = Ending(Outcome.LOST, error="its host was given up: it had not renewed its lease for too long")

@@ -1,0 +1,176 @@
+"""The register of hosts: one row for each life of a host, whose counter of renewals is the only heartbeat."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+
+from core.clock import to_datetime
+from core.errors import Refused
+from core.locks import create_private
+from core.model import HostInfo
+from core.process_place import here
+from core.rules.arguments import check_whole
+from core.rules.lease import LeaseTerms
+from core.spool import Spool
+from core.storage.postgres.connection import Connection, Connections
+from core.storage.rows import JOB_COLUMNS, job_of
+from core.storage.values import Claim, HostLook, HostSeen
+from core.version import __version__
+
+_SERVER_MS = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+_FIND = "SELECT id FROM hosts WHERE token = %s AND boot_id = %s AND state = 'live'"
+_END = "UPDATE hosts SET state = %s WHERE id = %s AND renewals = %s AND state = 'live' RETURNING id"
+_ABANDONED = (
+    "SELECT r.attempt_id, r.number, r.started_at, r.stop_requested, j.environment_id, "
+    + ", ".join(f"j.{column.strip()}" for column in JOB_COLUMNS.split(","))
+    + " FROM running AS r JOIN hosts AS h ON h.id = r.host_id AND h.state = 'given_up'"
+    " JOIN job_rows AS j ON j.id = r.job_id ORDER BY r.attempt_id LIMIT %s"
+)
+_HOSTS = (
+    "SELECT h.id, h.name, h.joined_at, h.version, h.lease_ms, h.renewed_at, h.state = 'live', h.token,"
+    " (SELECT count(*) FROM workers AS w WHERE w.host_id = h.id),"
+    " (SELECT count(*) FROM running AS r WHERE r.host_id = h.id)"
+    " FROM hosts AS h WHERE h.state = 'live' OR h.id IN (SELECT host_id FROM running) ORDER BY h.id"
+)
+
+
+class Hosts:
+    """The hosts of one database; see ``core.storage.contract.Hosts``."""
+
+    def __init__(self, db: Connections, spool: Spool) -> None:
+        self._db = db
+        self._spool = spool
+
+    def join(self, terms: LeaseTerms) -> int:
+        """Return the id of this host's life, a new one with these terms if it has none that lives."""
+        token, boot_id = host_token(self._spool), here().boot_id
+        now = self._db.now_ms()
+
+        def work(connection: Connection) -> int:
+            row = connection.execute(_FIND, (token, boot_id)).fetchone()
+            if row is None:
+                row = connection.execute(
+                    "INSERT INTO hosts (token, boot_id, name, version, lease_ms, joined_at, renewed_at)"
+                    " VALUES (%s, %s, %s, %s, %s, %s, %s)"
+                    " ON CONFLICT (token, boot_id) WHERE state = 'live' DO NOTHING RETURNING id",
+                    (token, boot_id, os.uname().nodename, __version__, round(terms.lease_s * 1000), now, now),
+                ).fetchone()
+            if row is None:  # another process of this host was faster
+                row = connection.execute(_FIND, (token, boot_id)).fetchone()
+            assert row is not None
+            return int(row[0])
+
+        return self._db.transact(work)
+
+    def terms(self, life_id: int) -> LeaseTerms:
+        """Return the terms that a life stated when it joined."""
+        return LeaseTerms(self._db.query("SELECT lease_ms FROM hosts WHERE id = %s", (life_id,))[0][0] / 1000)
+
+    def renew(self, life_id: int) -> bool:
+        """Count a life's renewals up by one; return whether it still lives."""
+        found = self._db.query(
+            f"UPDATE hosts SET renewals = renewals + 1, renewed_at = {_SERVER_MS}"
+            " WHERE id = %s AND state = 'live' RETURNING id",
+            (life_id,),
+        )
+        return bool(found)
+
+    def look(self, life_id: int) -> HostLook:
+        """Return the other lives that are not over, and which life of the server says so."""
+        token = host_token(self._spool)
+        with self._db.read() as connection:
+            row = connection.execute(
+                "SELECT s.system_identifier::text || ' ' || c.timeline_id || ' ' || pg_postmaster_start_time()"
+                " FROM pg_control_system() AS s, pg_control_checkpoint() AS c"
+            ).fetchone()
+            found = connection.execute(
+                "SELECT id, name, renewals, lease_ms, token FROM hosts WHERE state = 'live' AND id <> %s", (life_id,)
+            ).fetchall()
+        assert row is not None
+        others = [
+            HostSeen(host_id, name, renewals, lease_ms / 1000, other == token)
+            for host_id, name, renewals, lease_ms, other in found
+        ]
+        return HostLook(others, str(row[0]))
+
+    def give_up(self, host_id: int, renewals: int) -> bool:
+        """End another host's life if its renewals still are what they were seen to be; return whether that was so."""
+        return bool(self._db.query(_END, ("given_up", host_id, renewals)))
+
+    def replace_own(self, host_id: int, renewals: int) -> bool:
+        """End an earlier life of this host, as ``give_up``; its open attempts are decided by their run files here."""
+        return bool(self._db.query(_END, ("left", host_id, renewals)))
+
+    def become_another(self, life_id: int) -> None:
+        """Make this host another one than that whose spool it has a copy of."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._spool.host_token)
+        self._db.query("UPDATE hosts SET token = %s WHERE id = %s", (host_token(self._spool), life_id))
+
+    def abandoned(self, limit: int) -> list[Claim]:
+        """Return up to ``limit`` open attempts of hosts that were given up, the oldest first."""
+        return [
+            Claim(job_of(tuple(job)), attempt_id, number, environment_id, started_at, stop)
+            for attempt_id, number, started_at, stop, environment_id, *job in self._db.query(_ABANDONED, (limit,))
+        ]
+
+    def leave(self, life_id: int) -> None:
+        """End this host's life if none of its attempts is open and none of its workers is in the register."""
+        self._db.query(
+            "UPDATE hosts SET state = 'left' WHERE id = %(id)s AND state = 'live'"
+            " AND NOT EXISTS (SELECT 1 FROM running WHERE host_id = %(id)s)"
+            " AND NOT EXISTS (SELECT 1 FROM workers WHERE host_id = %(id)s)",
+            {"id": life_id},
+        )
+
+    def hosts(self) -> list[HostInfo]:
+        """Return the hosts that live, and those that were given up and still have open attempts, the oldest first."""
+        token, now = host_token(self._spool, create=False), self._db.now_ms()
+        return [
+            HostInfo(
+                host_id,
+                name,
+                to_datetime(joined_at),
+                version,
+                lease_ms / 1000,
+                max(0.0, (now - renewed_at) / 1000),
+                bool(is_live),
+                other == token,
+                workers,
+                running,
+            )
+            for host_id, name, joined_at, version, lease_ms, renewed_at, is_live, other, workers, running in (
+                self._db.query(_HOSTS)
+            )
+        ]
+
+    def forget(self, host_id: int) -> None:
+        """End a host's life because a user says that nothing of it runs any more."""
+        check_whole(host_id, "the number of a host")
+        if not self._db.query(
+            "UPDATE hosts SET state = 'given_up' WHERE id = %s AND state = 'live' RETURNING id", (host_id,)
+        ):
+            raise Refused(f"no living host {host_id}; see 'queuectl host list'")
+
+
+def host_token(spool: Spool, *, create: bool = True) -> str:
+    """Return the token of the host whose spool this is, drawn and kept there at first; empty without ``create``."""
+    while True:
+        with contextlib.suppress(FileNotFoundError), open(spool.host_token, encoding="ascii") as file:
+            token = file.read().strip()
+            if token:
+                return token
+        if not create:
+            return ""
+        beside = f"{spool.host_token}.{os.getpid()}.{secrets.token_hex(4)}"
+        descriptor = create_private(beside, os.O_WRONLY, is_new=True)
+        try:
+            os.write(descriptor, secrets.token_hex(16).encode() + b"\n")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        with contextlib.suppress(FileExistsError):
+            os.link(beside, spool.host_token)  # the first one counts
+        os.unlink(beside)
