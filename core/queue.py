@@ -135,7 +135,7 @@ class Queue:
         settings = self.settings()
         return self.storage.new_jobs.add(submission.row_of(job, fields, settings), self._captured(settings))
 
-    def enqueue_many(self, jobs: Iterable[NewJob | str], *, progress: Progress | None = None) -> range:
+    def enqueue_many(self, jobs: Iterable[NewJob | str], *, progress: Progress | None = None) -> Sequence[int]:
         """Add jobs, or commands alone, in one transaction, all or none; return their ids, in the order given.
 
         ``progress`` is called with the number staged so far (of an unknown total: 0). A refused job raises

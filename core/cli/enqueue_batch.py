@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
 from core.cli.batch_input import JobLines
@@ -62,7 +62,7 @@ def add_array(session: Session, options: Namespace) -> int:
     return _finish(session, ids, directories, is_quiet=options.quiet)
 
 
-def _finish(session: Session, ids: range, directories: Iterable[str], *, is_quiet: bool) -> int:
+def _finish(session: Session, ids: Sequence[int], directories: Iterable[str], *, is_quiet: bool) -> int:
     if ids:
         session.done = f"{count(len(ids), 'job')} added (IDs: {ids[0]}-{ids[-1]})"
     _report(session, ids, is_quiet=is_quiet)
@@ -81,7 +81,7 @@ def _opened(path: str | None) -> BinaryIO:
     return sys.stdin.buffer
 
 
-def _report(session: Session, ids: range, *, is_quiet: bool) -> None:
+def _report(session: Session, ids: Sequence[int], *, is_quiet: bool) -> None:
     if session.is_json:
         first, last = (ids[0], ids[-1]) if ids else (None, None)
         print_object({"added": len(ids), "first_id": first, "last_id": last})

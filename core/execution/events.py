@@ -92,7 +92,7 @@ class RecoveryUnblocked(NamedTuple):
 
 
 class HostGivenUp(NamedTuple):
-    """Other hosts gave this one up, since it had not renewed its lease: its commands were ended, their jobs run again."""
+    """Other hosts gave this one up, since its lease was not renewed: its commands were ended, their jobs run again."""
 
 
 class OtherHostGivenUp(NamedTuple):

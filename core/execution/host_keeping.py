@@ -35,7 +35,7 @@ class _Counter(NamedTuple):
 
 
 class _Watched:
-    """What is known of the other hosts' counters: since when each stands where it was seen, on this host's stopwatch."""
+    """What is known of the other hosts' counters: since when each stands where it does, on this host's stopwatch."""
 
     def __init__(self) -> None:
         self._server_life = ""

@@ -1,7 +1,7 @@
-"""This host's lease: kept in the spool for all processes of the host, enforced by a fence that needs no database.
+"""The lease of a host: kept in the spool for all processes of the host, enforced by a fence that needs no database.
 
-``Lease`` is the file with the last confirmed renewal, ``Gate`` the lock under which commands are started, and ``Fence``
-the thread that ends all commands of the host when the lease has run down.
+``Lease`` is the file with the last confirmed renewal, ``Gate`` the lock under which commands are started, ``Fence`` the
+thread that ends all commands of the host when the lease has run down.
 """
 
 from __future__ import annotations

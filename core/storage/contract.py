@@ -170,8 +170,8 @@ class NewJobs(Protocol):
         Raises ``NameTaken`` if a job that is not purged has its name; of a purged one the name is taken away.
         """
 
-    def add_many(self, rows: Iterable[JobRow], captured: Captured) -> range:
-        """Store jobs in one transaction, all or none; return their ids, which follow each other in the order given.
+    def add_many(self, rows: Iterable[JobRow], captured: Captured) -> Sequence[int]:
+        """Store jobs in one transaction, all or none; return their ids in the order given, each larger than the last.
 
         Other writers wait for the storing, not for ``rows``. Raises ``NameTaken``, also for a name given twice.
         """

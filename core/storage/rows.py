@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from core.clock import to_datetime
-from core.errors import DatabaseCorrupt
+from core.errors import DatabaseCorrupt, JobNotFound
 from core.model import Attempt, Job, Outcome, State
+from core.rules.arguments import check_kind, shown
 from core.rules.job_fields import FIELDS
 
 #: A row as SQLite hands it over.
@@ -133,3 +134,36 @@ def names_of(text: str | None) -> tuple[str, ...] | None:
     except ValueError:
         return None
     return tuple(map(str, value)) if isinstance(value, list) else None
+
+
+#: Columns of a job's row that hold unix milliseconds; those that end in _ms hold durations.
+_HISTORY_INSTANTS = frozenset({"since", "run_at", "due_at"})
+
+
+def before_of(text: str) -> dict[str, object]:
+    """Return the columns that history keeps of a job as a program reads them: instants, and durations in seconds."""
+    before: dict[str, object] = {}
+    kept: Mapping[str, object] = variables_of(text)
+    for column, value in kept.items():
+        if column in _HISTORY_INSTANTS and isinstance(value, int):
+            before[column] = to_datetime(value)
+        elif column.endswith("_ms"):
+            before[column.removesuffix("_ms") + "_s"] = value / 1000 if isinstance(value, int) else value
+        else:
+            before[column] = value
+    return before
+
+
+def id_or_name(reference: int | str) -> tuple[int | None, str]:
+    """Return the id that refers to a job, or ``None`` and its name; raise ``JobNotFound`` for what no job can have."""
+    check_kind(reference, "a job", (int, str), "given by its number or name")
+    try:
+        text = str(reference)
+        text.encode()
+        if "\0" in text:
+            raise JobNotFound(reference)
+    except UnicodeEncodeError:  # bytes that are no UTF-8: no name has them
+        raise JobNotFound(reference) from None
+    except ValueError:  # a number with thousands of digits
+        raise JobNotFound(shown(reference)) from None
+    return (int(text), "") if text.isascii() and text.isdigit() and len(text) <= 18 else (None, text)

@@ -15,6 +15,8 @@ from core.user_directories import user_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from core.storage import contract
 
 
@@ -57,6 +59,19 @@ class PostgresStorage(Connections):
 
     def limit_cache(self, kib: int) -> None:
         """Do nothing: what of the database is kept in memory is the server's to decide."""
+
+    @loaded_once
+    def new_jobs(self) -> contract.NewJobs:
+        """The way in for jobs."""
+        from core.storage.postgres.enqueue import NewJobs
+
+        return NewJobs(self)
+
+    def attempts(self, jitter: Callable[[], float] | None = None) -> contract.Attempts:
+        """Return the attempts for one worker."""
+        from core.storage.postgres.attempts import Attempts, drawn_jitter
+
+        return Attempts(self, jitter or drawn_jitter)
 
     @loaded_once
     def settings(self) -> contract.StoredSettings:

@@ -11,9 +11,10 @@ from core.model import Decision, Ending, Job, State
 from core.process_place import Place
 from core.rules.settings import Settings
 from core.rules.states import decide
+from core.storage.rollups import Rollups
 from core.storage.rows import JOB_COLUMNS, SqlRow, claimed_job_of, job_of, names_of, variables_of
+from core.storage.sqlite import rollups
 from core.storage.sqlite.file import Database
-from core.storage.sqlite.rollups import Rollups
 from core.storage.values import Claim, ClaimCapacity, OpenAttempt, Recorded, StepResult, StepTerms
 
 #: Delayed jobs made due in one transaction; more follow in the next.
@@ -64,10 +65,10 @@ class Attempts:
                 next_due = _next_due(connection)
             claimed, waits_ms, refusal = _claim(connection, capacity, before_commit, now)
             if terms.is_rolled_up:
-                self._rollups.write(connection)
+                rollups.write(connection, self._rollups)
                 this_step = Rollups()
                 this_step.count(ended, waits_ms, now)
-                this_step.write(connection)
+                rollups.write(connection, this_step)
         if terms.is_rolled_up:
             self._rollups.clear()
         else:
@@ -77,7 +78,7 @@ class Attempts:
     def make_durable(self) -> None:
         """Sync all commits so far to the disk, and add what was counted to the totals by minute."""
         with self._db.write(is_durable=True) as connection:
-            self._rollups.write(connection)
+            rollups.write(connection, self._rollups)
             connection.execute(
                 "INSERT INTO facts (key, value) VALUES ('synced_at', :now) ON CONFLICT DO UPDATE SET value = :now",
                 {"now": self._db.now_ms()},

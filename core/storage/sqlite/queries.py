@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from core.clock import to_datetime
 from core.errors import JobNotFound
 from core.model import Attempt, Event, Job, State
-from core.rules.arguments import check_kind, check_whole, shown
+from core.rules.arguments import check_whole
 from core.rules.holds import Hold
-from core.storage.rows import ATTEMPT_COLUMNS, JOB_COLUMNS, attempt_of, instant, job_of, names_of, variables_of
+from core.storage.rows import (
+    ATTEMPT_COLUMNS,
+    JOB_COLUMNS,
+    attempt_of,
+    before_of,
+    id_or_name,
+    instant,
+    job_of,
+    names_of,
+    variables_of,
+)
 from core.storage.sqlite.file import Database
-
-#: Columns of a job's row that hold unix milliseconds; those that end in _ms hold durations.
-_INSTANTS = frozenset({"since", "run_at", "due_at"})
 
 _JOB = f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?"
 _ATTEMPTS = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE job_id = ? ORDER BY number"
@@ -33,18 +40,11 @@ _HOLD = (
 
 def find(connection: sqlite3.Connection, reference: int | str) -> int:
     """Return the id of a job given by id or name; raise ``JobNotFound``."""
-    check_kind(reference, "a job", (int, str), "given by its number or name")
-    try:
-        text = str(reference)
-    except ValueError:  # a number with thousands of digits
-        raise JobNotFound(shown(reference)) from None
-    if text.isascii() and text.isdigit() and len(text) <= 18:
-        row = connection.execute("SELECT id FROM jobs WHERE id = ?", (int(text),)).fetchone()
+    number, name = id_or_name(reference)
+    if number is not None:
+        row = connection.execute("SELECT id FROM jobs WHERE id = ?", (number,)).fetchone()
     else:
-        try:
-            row = connection.execute("SELECT id FROM jobs WHERE name = ?", (text,)).fetchone()
-        except UnicodeEncodeError:  # bytes that are no UTF-8: no name has them
-            row = None
+        row = connection.execute("SELECT id FROM jobs WHERE name = ?", (name,)).fetchone()
     if row is None:
         raise JobNotFound(reference)
     return int(row[0])
@@ -107,7 +107,7 @@ class Jobs:
                 " WHERE job_id = ? ORDER BY act_id",
                 (job_id,),
             ).fetchall()
-        return [Event(row[0], row[1], to_datetime(row[2]), row[3], _before(row[4]), instant(row[5])) for row in found]
+        return [Event(row[0], row[1], to_datetime(row[2]), row[3], before_of(row[4]), instant(row[5])) for row in found]
 
     def environment(self, reference: int | str) -> tuple[dict[str, str], Sequence[str]]:
         """Return the variables that are stored for a job, its own ones included, and the names left to the worker."""
@@ -152,17 +152,3 @@ class Jobs:
 def job_in(connection: sqlite3.Connection, reference: int | str) -> Job:
     """Return a job given by id or name, read in a transaction that is open."""
     return job_of(connection.execute(_JOB, (find(connection, reference),)).fetchone())
-
-
-def _before(text: str) -> dict[str, object]:
-    """Return the columns that history keeps of a job as a program reads them: instants, and durations in seconds."""
-    before: dict[str, object] = {}
-    kept: Mapping[str, object] = variables_of(text)
-    for column, value in kept.items():
-        if column in _INSTANTS and isinstance(value, int):
-            before[column] = to_datetime(value)
-        elif column.endswith("_ms"):
-            before[column.removesuffix("_ms") + "_s"] = value / 1000 if isinstance(value, int) else value
-        else:
-            before[column] = value
-    return before

@@ -214,13 +214,15 @@ CREATE INDEX history_by_job ON history (job_id, act_id);
 
 -- Per-minute totals and duration histograms feed throughput and metrics without scans.
 CREATE TABLE minutes (
-    minute    bigint PRIMARY KEY,                       -- unix minutes
+    minute    bigint NOT NULL,                          -- unix minutes
+    shard     smallint NOT NULL DEFAULT 0,              -- as in counts: those who enqueue do not wait for each other
     enqueued  bigint NOT NULL DEFAULT 0,
     succeeded bigint NOT NULL DEFAULT 0,
     failed    bigint NOT NULL DEFAULT 0,
     dead      bigint NOT NULL DEFAULT 0,
     run_ms    bigint NOT NULL DEFAULT 0,
-    wait_ms   bigint NOT NULL DEFAULT 0
+    wait_ms   bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (minute, shard)
 );
 
 CREATE TABLE durations (

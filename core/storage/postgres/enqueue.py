@@ -1,0 +1,123 @@
+"""New jobs: checked rows go in, all or nothing, durable when the call returns."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Iterable, Sequence
+
+from psycopg import errors
+
+from core.errors import DatabaseReadOnly, NameTaken, Refused
+from core.rules.environment import Captured
+from core.rules.job_fields import JobRow
+from core.storage.postgres import job_names
+from core.storage.postgres.connection import Connection, Connections
+from core.storage.postgres.counting import CountChanges
+
+_COLUMNS = ", ".join(column for column in JobRow._fields if column != "run_at")
+_ALL = f"id, {_COLUMNS}, environment_id, enqueued_at, due_at, since"
+_NAME = JobRow._fields.index("name")
+_RUN_AT = JobRow._fields.index("run_at")
+_QUEUE = JobRow._fields.index("queue")
+_PRIORITY = JobRow._fields.index("priority")
+#: Up to so many jobs are inserted by a statement each; more are copied.
+_FEW = 20
+
+
+class NewJobs:
+    """The way of new jobs into one database; see ``core.storage.contract.NewJobs``."""
+
+    def __init__(self, db: Connections) -> None:
+        self._db = db
+
+    def add(self, row: JobRow, captured: Captured) -> int:
+        """Store one job and return its id; raise ``NameTaken`` and store nothing if its name exists."""
+        return self.add_many([row], captured)[0]
+
+    def add_many(self, rows: Iterable[JobRow], captured: Captured) -> Sequence[int]:
+        """Store jobs in one transaction and return their ids, larger than any before and in the order given."""
+        if self._db.is_read_only:
+            raise DatabaseReadOnly(f"{self._db.address} is open read-only; nothing was added")
+        staged = list(rows)
+        if not staged:
+            return range(0)
+        now = self._db.now_ms()
+        return self._db.transact(lambda connection: _store(connection, staged, captured, now), wakes_workers=True)
+
+
+def _store(connection: Connection, rows: Sequence[JobRow], captured: Captured, now: int) -> Sequence[int]:
+    names = [row.name for row in rows if row.name is not None]
+    job_names.free(connection, names)
+    environment = _environment(connection, captured)
+    ids = _ids(connection, len(rows))
+    try:
+        _insert(connection, rows, ids, environment, now)
+    except errors.UniqueViolation as error:
+        raise NameTaken(_taken_name(str(error.diag.message_detail or ""), names)) from error
+    except errors.CheckViolation as error:
+        raise Refused(f"a job was refused: {error.diag.message_primary}") from error
+    changes = CountChanges()
+    for row in rows:
+        changes.add(row.queue, "ready" if row.run_at is None else "delayed")
+    connection.execute(
+        "INSERT INTO minutes AS m (minute, shard, enqueued) VALUES (%s, %s, %s)"
+        " ON CONFLICT (minute, shard) DO UPDATE SET enqueued = m.enqueued + excluded.enqueued",
+        (now // 60_000, os.getpid() % 64, len(rows)),
+    )
+    changes.write(connection)
+    return ids
+
+
+def _ids(connection: Connection, count: int) -> Sequence[int]:
+    """Return so many new ids, ascending; others may take some in between."""
+    found = connection.execute(
+        "SELECT nextval(pg_get_serial_sequence('jobs', 'id')) FROM generate_series(1, %s)", (count,)
+    ).fetchall()
+    ids = [row[0] for row in found]
+    is_gapless = ids[-1] - ids[0] == count - 1
+    return range(ids[0], ids[-1] + 1) if is_gapless else ids
+
+
+def _insert(connection: Connection, rows: Sequence[JobRow], ids: Sequence[int], environment: int, now: int) -> None:
+    jobs, ready, delayed = [], [], []
+    for job_id, row in zip(ids, rows, strict=True):
+        due_at = now if row.run_at is None else max(row.run_at, now)
+        jobs.append((job_id, *row[:_RUN_AT], *row[_RUN_AT + 1 :], environment, now, due_at, now))
+        if row.run_at is None:
+            ready.append((job_id, row.queue, row.priority, now))
+        else:
+            delayed.append((job_id, row.queue, row.priority, row.run_at))
+    for table, columns, values in (
+        ("jobs", _ALL, jobs),
+        ("ready", "job_id, queue, priority, due_at", ready),
+        ("delayed", "job_id, queue, priority, run_at", delayed),
+    ):
+        if len(values) <= _FEW:
+            marks = ", ".join(["%s"] * len(columns.split(", ")))
+            for value in values:
+                connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", value)
+        else:
+            with connection.cursor().copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+                for value in values:
+                    copy.write_row(value)
+
+
+def _taken_name(detail: str, names: Sequence[str]) -> str:
+    """Return which of the names a violation speaks of, given its detail: ``Key (name)=(a) already exists``."""
+    return next((name for name in names if f"=({name})" in detail), names[0] if names else "")
+
+
+def _environment(connection: Connection, captured: Captured) -> int:
+    values = (zlib.crc32(captured.variables.encode()), captured.mode, captured.variables, json.dumps(captured.left_out))
+    row = connection.execute(
+        "SELECT id FROM environments WHERE digest = %s AND mode = %s AND variables = %s AND left_out = %s LIMIT 1",
+        values,
+    ).fetchone()
+    if row is None:
+        row = connection.execute(
+            "INSERT INTO environments (digest, mode, variables, left_out) VALUES (%s, %s, %s, %s) RETURNING id", values
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
