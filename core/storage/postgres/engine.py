@@ -67,6 +67,20 @@ class PostgresStorage(Connections):
 
         return NewJobs(self)
 
+    @loaded_once
+    def jobs(self) -> contract.Jobs:
+        """Single jobs."""
+        from core.storage.postgres.queries import Jobs
+
+        return Jobs(self)
+
+    @loaded_once
+    def operations(self) -> contract.Operations:
+        """What users do to jobs."""
+        from core.storage.postgres.operations import Operations
+
+        return Operations(self)
+
     def attempts(self, jitter: Callable[[], float] | None = None) -> contract.Attempts:
         """Return the attempts for one worker."""
         from core.storage.postgres.attempts import Attempts, drawn_jitter

@@ -14,10 +14,11 @@ from functools import partial
 from typing import NamedTuple
 
 from core.clock import to_datetime
-from core.errors import InvalidTransition, NameTaken, Refused
+from core.errors import NameTaken, Refused
 from core.model import Act, LastAct, State, Verb
 from core.rules.arguments import check_whole
 from core.rules.job_fields import JobRow
+from core.rules.operations import CLEARED, EDITABLE, RESTORABLE, UNDOABLE, changes_of_edit, explain_refusal, obstacle_of
 from core.rules.states import VERBS, Condition, Move, Value, check, undoable_moves
 from core.storage.sqlite import job_names
 from core.storage.sqlite.file import Database, retry_on_full_disk
@@ -191,7 +192,7 @@ class Operations:
         try:
             with self._db.write(wakes_workers=True) as connection:
                 found = connection.execute(
-                    f"SELECT state, attempts, run_at, {', '.join(_EDITABLE)} FROM jobs WHERE id = ?", (job_id,)
+                    f"SELECT state, attempts, run_at, {', '.join(EDITABLE)} FROM jobs WHERE id = ?", (job_id,)
                 ).fetchone()
                 if found is None:
                     find(connection, job_id)
@@ -199,7 +200,7 @@ class Operations:
                 check(Verb.EDIT, job_id, state)
                 if row.max_attempts < found[1] and not (then_retry and state is State.DEAD):
                     raise Refused(f"job {job_id} has spent {found[1]} attempts; max-attempts cannot be less")
-                changes, before = _changes(row, found[3:])
+                changes, before = changes_of_edit(row, found[3:])
                 if run_at_given and state is State.PENDING and not then_retry and row.run_at != found[2]:
                     changes.update(run_at=row.run_at, due_at=max(row.run_at or now, now), backoff_ms=None)
                 if not changes and not then_retry:
@@ -250,11 +251,11 @@ class Operations:
         check_whole(act_id, "the number of the act")
         with self._db.read() as connection:
             row = connection.execute("SELECT verb, undone_at FROM acts WHERE id = ?", (act_id,)).fetchone()
-            if row is None or row[0] not in _UNDOABLE:
+            if row is None or row[0] not in UNDOABLE:
                 raise Refused(f"act {act_id} cannot be undone")
             if row[1] is not None:
                 raise Refused(f"act {act_id} was undone already")
-            verb = _UNDOABLE[row[0]]
+            verb = UNDOABLE[row[0]]
             ids = [
                 found[0]
                 for found in connection.execute(
@@ -291,39 +292,17 @@ def _explain(connection: sqlite3.Connection, verb: Verb, job_id: int) -> None:
     row = connection.execute("SELECT state FROM jobs WHERE id = ?", (job_id,)).fetchone()
     if row is None:
         find(connection, job_id)
-    state = State(row[0])
-    check(verb, job_id, state)
-    for move in VERBS[verb].moves:
-        if move.hint and state in move.from_states:
-            raise InvalidTransition(job_id, state.value, verb.value, move.hint)
+    explain_refusal(verb, job_id, State(row[0]))
 
 
 # --- edit
 
-#: ``run_at`` is another matter: only a pending job has it, and a retry writes it too.
-_EDITABLE = tuple(column for column in JobRow._fields if column != "run_at")
-#: Columns that a verb sets and does not keep: they were NULL before.
-_CLEARED = {
-    verb: {column: None for move in undoable_moves(verb) for column in move.sets if column not in move.keeps}
-    for verb in Verb
-}
-_RESTORABLE = {*_EDITABLE}.union(*_CLEARED.values(), *(move.keeps for verb in Verb for move in undoable_moves(verb)))
 _KEPT_BY_EDIT = f"SELECT {_json_of(VERBS[Verb.EDIT].moves[0].keeps)} FROM jobs WHERE id = ?"
-
-
-def _changes(row: JobRow, old: Sequence[object]) -> tuple[dict[str, object], dict[str, object]]:
-    changes: dict[str, object] = {}
-    before: dict[str, object] = {}
-    for column, value in zip(_EDITABLE, old, strict=True):
-        if getattr(row, column) != value:
-            changes[column] = getattr(row, column)
-            before[column] = value
-    return changes, before
 
 
 def _set_columns(connection: sqlite3.Connection, job_id: int, columns: Mapping[str, object]) -> None:
     """Set columns of the fixed list that edits and undo know."""
-    unknown = set(columns) - _RESTORABLE
+    unknown = set(columns) - set(RESTORABLE)
     if unknown:
         raise ValueError(f"not columns of an edit: {sorted(unknown)}")
     if columns:
@@ -333,21 +312,13 @@ def _set_columns(connection: sqlite3.Connection, job_id: int, columns: Mapping[s
 
 # --- undo
 
-_UNDOABLE = {verb.value: verb for verb in Verb if undoable_moves(verb)}
-
 
 def _obstacle(connection: sqlite3.Connection, act_id: int, verb: str) -> str | None:
     """Return why an act cannot be undone, ``None`` when it can, for one of its jobs at least."""
-    final = [move for known in Verb if known.value == verb for move in VERBS[known].moves if move.obstacle is not None]
-    if verb not in _UNDOABLE:
-        return final[0].obstacle if final else "there is no way back"
     kept_states = connection.execute(
         "SELECT DISTINCT json_extract(before, '$.state') FROM history WHERE act_id = ?", (act_id,)
     ).fetchall()
-    if not kept_states:
-        return "its jobs were removed for good"
-    obstacles = [next((move.obstacle for move in final if state in move.from_states), None) for (state,) in kept_states]
-    return None if None in obstacles else obstacles[0]
+    return obstacle_of(verb, [row[0] for row in kept_states])
 
 
 _UNTOUCHED = (
@@ -356,13 +327,13 @@ _UNTOUCHED = (
     " AND NOT EXISTS (SELECT 1 FROM history AS later JOIN acts ON acts.id = later.act_id"
     " WHERE later.job_id = history.job_id AND later.act_id > :act AND acts.undone_at IS NULL)"
 )
-_TO_UNDO = {verb: f"{_UNTOUCHED} AND ({_unmoved(verb)})" for verb in _UNDOABLE.values()}
+_TO_UNDO = {verb: f"{_UNTOUCHED} AND ({_unmoved(verb)})" for verb in UNDOABLE.values()}
 
 
 def _undo_chunk(connection: sqlite3.Connection, verb: Verb, act_id: int, chunk: Sequence[int]) -> int:
     found = connection.execute(_TO_UNDO[verb], {"act": act_id, "ids": json.dumps(chunk)}).fetchall()
     for job_id, before in found:
-        columns = {**_CLEARED[verb], **json.loads(before)}
+        columns = {**CLEARED[verb], **json.loads(before)}
         columns.pop("starts", None)
         job_names.free(connection, columns.get("name"))
         try:

@@ -75,6 +75,7 @@ CREATE TABLE ready (
     due_at   bigint NOT NULL                            -- when the wait for a slot began
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX ready_claim ON ready (queue, priority DESC, job_id);
+CREATE INDEX ready_order ON ready (priority DESC, job_id);
 
 CREATE TABLE delayed (
     job_id   bigint PRIMARY KEY,

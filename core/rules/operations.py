@@ -1,0 +1,65 @@
+"""What follows from ``VERBS`` for operations on stored jobs: what an edit changes, and whether an undo may go back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from core.errors import InvalidTransition
+from core.model import State, Verb
+from core.rules.job_fields import JobRow
+from core.rules.states import VERBS, Move, check, undoable_moves
+
+#: The fields that an edit compares; ``run_at`` is another matter: only a pending job has it, and a retry writes it too.
+EDITABLE = tuple(column for column in JobRow._fields if column != "run_at")
+#: By verb, fields that it sets and does not keep: they were empty before.
+CLEARED: Mapping[Verb, Mapping[str, None]] = {
+    verb: {column: None for move in undoable_moves(verb) for column in move.sets if column not in move.keeps}
+    for verb in Verb
+}
+#: The verbs that have an undo, by name.
+UNDOABLE: Mapping[str, Verb] = {verb.value: verb for verb in Verb if undoable_moves(verb)}
+#: All fields that an edit or an undo may set.
+RESTORABLE: Collection[str] = {*EDITABLE}.union(
+    *CLEARED.values(), *(move.keeps for verb in Verb for move in undoable_moves(verb))
+)
+
+
+def changes_of_edit(row: JobRow, old: Sequence[object]) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the fields that ``row`` changes, and what they were; ``old`` has the values of ``EDITABLE``."""
+    changes: dict[str, object] = {}
+    before: dict[str, object] = {}
+    for column, value in zip(EDITABLE, old, strict=True):
+        if getattr(row, column) != value:
+            changes[column] = getattr(row, column)
+            before[column] = value
+    return changes, before
+
+
+def explain_refusal(verb: Verb, job_id: int, state: State) -> None:
+    """Raise ``InvalidTransition`` for a single job in ``state`` that no move of a verb concerned."""
+    check(verb, job_id, state)
+    for move in VERBS[verb].moves:
+        if move.hint and state in move.from_states:
+            raise InvalidTransition(job_id, state.value, verb.value, move.hint)
+
+
+def obstacle_of(verb: str, kept_states: Collection[str]) -> str | None:
+    """Return why an operation cannot be undone, ``None`` when it can for one of its jobs; given their states before."""
+    final = [move for known in Verb if known.value == verb for move in VERBS[known].moves if move.obstacle is not None]
+    if verb not in UNDOABLE:
+        return final[0].obstacle if final else "there is no way back"
+    if not kept_states:
+        return "its jobs were removed for good"
+    obstacles = [next((move.obstacle for move in final if state in move.from_states), None) for state in kept_states]
+    return None if None in obstacles else obstacles[0]
+
+
+def is_where_left(verb: Verb, before: Mapping[str, object], state: State, starts: int) -> bool:
+    """Return whether a job, in ``state`` and started ``starts`` times by now, is where a move of a verb left it."""
+    return any(_has_left(move, before, state, starts) for move in undoable_moves(verb))
+
+
+def _has_left(move: Move, before: Mapping[str, object], state: State, starts: int) -> bool:
+    to_states = (move.to_state,) if isinstance(move.to_state, State) else move.from_states
+    is_unstarted = "starts" not in move.keeps or before.get("starts") == starts
+    return before.get("state") in move.from_states and state in to_states and is_unstarted

@@ -1,0 +1,337 @@
+"""The verbs of users on jobs that exist, as the table ``rules.states.VERBS`` says; and their undo.
+
+A bulk operation is one transaction per 1,000 jobs, so that other writers wait for no more than one of them. Jobs are
+locked with their tokens, then moved; those in other states are counted as skipped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from psycopg import errors
+
+from core.clock import to_datetime
+from core.errors import JobNotFound, NameTaken, Refused
+from core.model import Act, LastAct, State, Verb
+from core.rules.arguments import check_whole
+from core.rules.job_fields import JobRow
+from core.rules.operations import (
+    CLEARED,
+    EDITABLE,
+    RESTORABLE,
+    UNDOABLE,
+    changes_of_edit,
+    explain_refusal,
+    is_where_left,
+    obstacle_of,
+)
+from core.rules.states import VERBS, Condition, Move, Value, check
+from core.storage.postgres import job_names
+from core.storage.postgres.connection import Connection, Connections
+from core.storage.postgres.tokens import Columns, JobChanges, lock
+from core.storage.values import Selection
+
+#: Jobs per transaction of a bulk operation.
+CHUNK = 1000
+
+Progress = Callable[[int, int], None]
+
+_NO_LIMIT = 1 << 62
+_PURGED_SINCE = (
+    "SELECT DISTINCT ON (job_id) job_id, before FROM history JOIN acts ON acts.id = act_id"
+    " WHERE job_id = ANY (%s) AND verb = 'purge' ORDER BY job_id, act_id DESC"
+)
+_STOP = (
+    "UPDATE running SET stop_requested = CASE WHEN stop_requested = 'kill' THEN 'kill' ELSE %s END"
+    " WHERE job_id = ANY (%s)"
+)
+_KEEP = "INSERT INTO history (act_id, job_id, before) VALUES (%s, %s, %s)"
+_LATER = (
+    "SELECT DISTINCT job_id FROM history JOIN acts ON acts.id = act_id"
+    " WHERE job_id = ANY (%s) AND act_id > %s AND undone_at IS NULL"
+)
+
+
+class _Order(NamedTuple):
+    """What an operation does to each job: the verb, and the values that its moves may ask for."""
+
+    verb: Verb
+    is_single: bool
+    before: int
+    stop: str
+    now: int
+
+
+class Operations:
+    """The operations of one database; see ``core.storage.contract.Operations``."""
+
+    def __init__(self, db: Connections) -> None:
+        self._db = db
+
+    def apply(
+        self,
+        verb: Verb,
+        jobs: Selection,
+        *,
+        before_ms: int | None = None,
+        is_kill: bool = False,
+        progress: Progress | None = None,
+    ) -> Act:
+        """Do what ``VERBS`` says of a verb (any but EDIT) to jobs; return the operation, its id 0 if nothing changed.
+
+        ``before_ms`` limits a purge to jobs that entered their state until then; ``is_kill`` has a cancel send KILL.
+        Raises ``InvalidTransition`` for a single job that does not allow the verb; then nothing has changed.
+        """
+        ids = jobs.ids
+        limit = _NO_LIMIT if before_ms is None else before_ms
+        order = _Order(verb, jobs.is_single, limit, "kill" if is_kill else "cancel", self._db.now_ms())
+        act = Act(0, verb.value, 0)
+        for start in range(0, len(ids), CHUNK):
+            chunk, is_last = list(ids[start : start + CHUNK]), start + CHUNK >= len(ids)
+            act = self._db.transact(_chunk(order, act, chunk, is_last), wakes_workers=True)
+            if progress is not None:
+                progress(min(start + CHUNK, len(ids)), len(ids))
+        return act
+
+    def edit(self, job_id: int, row: JobRow, *, run_at_given: bool, then_retry: bool) -> Act:
+        """Give a pending or dead job the fields of ``row``; the old ones stay in its history.
+
+        ``run_at_given`` moves a pending job to ``row.run_at`` too; ``then_retry`` also makes it run now.
+        """
+        now = self._db.now_ms()
+
+        def work(connection: Connection) -> Act:
+            job = lock(connection, [job_id]).get(job_id)
+            if job is None:
+                raise JobNotFound(job_id)
+            state = State(job["state"])
+            check(Verb.EDIT, job_id, state)
+            if row.max_attempts < job["attempts"] and not (then_retry and state is State.DEAD):
+                raise Refused(f"job {job_id} has spent {job['attempts']} attempts; max-attempts cannot be less")
+            changes, before = changes_of_edit(row, [job[column] for column in EDITABLE])
+            if run_at_given and state is State.PENDING and not then_retry and row.run_at != job["run_at"]:
+                changes.update(run_at=row.run_at, due_at=max(row.run_at or now, now), backoff_ms=None)
+            if not changes and not then_retry:
+                return Act(0, Verb.EDIT.value, 0, 1)
+            job_names.free(connection, [] if row.name is None else [row.name])
+            act_id = _open_act(connection, Verb.EDIT, now)
+            kept = _kept(VERBS[Verb.EDIT].moves[0], job)
+            connection.execute(_KEEP, (act_id, job_id, json.dumps({**before, **kept})))
+            if then_retry:
+                changes = {**_retried(job, now), **changes}
+            moves = JobChanges()
+            moves.put(job, changes)
+            moves.write(connection)
+            connection.execute("UPDATE acts SET n = 1 WHERE id = %s", (act_id,))
+            return Act(act_id, Verb.EDIT.value, 1)
+
+        try:
+            return self._db.transact(_refusing_names(work, row.name), wakes_workers=True)
+        except errors.IntegrityError as error:
+            raise Refused(f"the edit was refused: {error.diag.message_primary}") from error
+
+    def last_act(self) -> LastAct | None:
+        """Return the newest act that changed something and was not undone, whether it can be undone or not."""
+        with self._db.read() as connection:
+            row = connection.execute(
+                "SELECT id, verb, n, at FROM acts WHERE undone_at IS NULL AND n > 0 ORDER BY id DESC LIMIT 1"
+            ).fetchone()
+            if row is None:
+                return None
+            sample = connection.execute(
+                "SELECT command FROM history JOIN jobs ON jobs.id = job_id WHERE act_id = %s ORDER BY job_id LIMIT 1",
+                (row[0],),
+            ).fetchone()
+            states = connection.execute(
+                "SELECT DISTINCT before::json ->> 'state' FROM history WHERE act_id = %s", (row[0],)
+            ).fetchall()
+        obstacle = obstacle_of(row[1], [state for (state,) in states])
+        return LastAct(Act(*row[:3]), to_datetime(row[3]), sample[0] if sample else "", obstacle)
+
+    def last_purge(self) -> int | None:
+        """Return the id of the newest purge that was not undone."""
+        found = self._db.query(
+            "SELECT id FROM acts WHERE verb = 'purge' AND undone_at IS NULL AND n > 0 ORDER BY id DESC LIMIT 1"
+        )
+        return int(found[0][0]) if found else None
+
+    def undo(self, act_id: int, progress: Progress | None) -> Act:
+        """Put the jobs of an act back to the state before it; jobs that moved on since are skipped."""
+        check_whole(act_id, "the number of the act")
+        found = self._db.query("SELECT verb, undone_at FROM acts WHERE id = %s", (act_id,))
+        if not found or found[0][0] not in UNDOABLE:
+            raise Refused(f"act {act_id} cannot be undone")
+        if found[0][1] is not None:
+            raise Refused(f"act {act_id} was undone already")
+        verb, now = UNDOABLE[found[0][0]], self._db.now_ms()
+        ids = [
+            row[0] for row in self._db.query("SELECT job_id FROM history WHERE act_id = %s ORDER BY job_id", (act_id,))
+        ]
+        changed = unnamed = 0
+        for start in range(0, len(ids), CHUNK):
+            chunk, is_last = ids[start : start + CHUNK], start + CHUNK >= len(ids)
+            work = _undo_chunk(verb, act_id, chunk, now if is_last else None)
+            more, without = self._db.transact(work, wakes_workers=True)
+            changed, unnamed = changed + more, unnamed + without
+            if progress is not None:
+                progress(min(start + CHUNK, len(ids)), len(ids))
+        return Act(act_id, f"undo {verb.value}", changed, len(ids) - changed, unnamed)
+
+
+# --- one chunk
+
+
+def _chunk(order: _Order, act: Act, chunk: Sequence[int], is_last: bool) -> Callable[[Connection], Act]:
+    """Return what applies an operation to some more jobs, and returns ``act`` with these jobs counted."""
+
+    def work(connection: Connection) -> Act:
+        jobs = lock(connection, chunk)
+        since = _purged_since(connection, chunk) if order.verb is Verb.RESTORE else {}
+        act_id = act.id or _open_act(connection, order.verb, order.now)
+        changes, kept, stopped = JobChanges(), [], []
+        for job_id in dict.fromkeys(chunk):
+            job = jobs.get(job_id)
+            move = None if job is None else _move_of(order, job)
+            if job is None or move is None:
+                continue
+            kept.append((act_id, job_id, json.dumps(_kept(move, job))))
+            if move.stops_command:
+                stopped.append(job_id)
+            else:
+                changes.put(job, _columns(move, job, order.now, since.get(job_id)))
+        if order.is_single and not kept:
+            _explain(order.verb, chunk[0], jobs)
+        with connection.cursor() as cursor:
+            cursor.executemany(_KEEP, kept)
+        if stopped:
+            connection.execute(_STOP, (order.stop, stopped))
+        changes.write(connection)
+        unnamed = job_names.give_back(connection, chunk) if order.verb is Verb.RESTORE else 0
+        changed = act.count + len(kept)
+        if is_last and not changed:
+            connection.execute("DELETE FROM acts WHERE id = %s", (act_id,))
+            act_id = 0
+        else:
+            connection.execute("UPDATE acts SET n = %s WHERE id = %s", (changed, act_id))
+        return Act(act_id, order.verb.value, changed, act.skipped + len(chunk) - len(kept), act.unnamed + unnamed)
+
+    return work
+
+
+def _open_act(connection: Connection, verb: Verb, now: int) -> int:
+    row = connection.execute("INSERT INTO acts (verb, at) VALUES (%s, %s) RETURNING id", (verb.value, now)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _move_of(order: _Order, job: Columns) -> Move | None:
+    """Return the move of an operation that concerns a job, ``None`` if none does."""
+    for move in VERBS[order.verb].moves:
+        if job["state"] not in move.from_states:
+            continue
+        if move.condition is Condition.IS_DELAYED and job["run_at"] is None:
+            continue
+        if move.condition is Condition.IS_OLD_ENOUGH and job["since"] > order.before:
+            continue
+        return move
+    return None
+
+
+def _kept(move: Move, job: Columns) -> dict[str, Any]:
+    return {name: job[name] for name in move.keeps}
+
+
+def _columns(move: Move, job: Columns, now: int, purged_since: int | None) -> dict[str, Any]:
+    """Return the columns that a move gives to a job."""
+    values = {
+        Value.NOW: now,
+        Value.STATE: job["state"],
+        Value.STATE_BEFORE_PURGE: job["purged_from"],
+        Value.SINCE_BEFORE_PURGE: job["since"] if purged_since is None else purged_since,
+    }
+    to = {} if move.to_state is None else {"state": move.to_state}
+    return {
+        name: values[value] if isinstance(value, Value) else value.value if isinstance(value, State) else value
+        for name, value in {**to, **move.sets}.items()
+    }
+
+
+def _retried(job: Columns, now: int) -> dict[str, Any]:
+    """Return the columns that a retry gives to a job; none if it is due already."""
+    order = _Order(Verb.RETRY, False, _NO_LIMIT, "", now)
+    move = _move_of(order, job)
+    return {} if move is None else _columns(move, job, now, None)
+
+
+def _explain(verb: Verb, job_id: int, jobs: Mapping[int, Columns]) -> None:
+    """Raise for a single job that a verb did not change; this rolls the transaction back."""
+    job = jobs.get(job_id)
+    if job is None:
+        raise JobNotFound(job_id)
+    explain_refusal(verb, job_id, State(job["state"]))
+
+
+def _purged_since(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
+    """Return since when purged jobs had the state before, as their newest purge kept it."""
+    found = connection.execute(_PURGED_SINCE, (list(ids),)).fetchall()
+    kept = {job_id: json.loads(before).get("since") for job_id, before in found}
+    return {job_id: since for job_id, since in kept.items() if since is not None}
+
+
+# --- undo
+
+
+def _undo_chunk(
+    verb: Verb, act_id: int, chunk: Sequence[int], undone_at: int | None
+) -> Callable[[Connection], tuple[int, int]]:
+    """Return what undoes an act for some of its jobs, and returns how many, and how many stay without their name."""
+
+    def work(connection: Connection) -> tuple[int, int]:
+        jobs = lock(connection, chunk)
+        moved_on = {row[0] for row in connection.execute(_LATER, (list(chunk), act_id)).fetchall()}
+        kept = connection.execute(
+            "SELECT job_id, before FROM history WHERE act_id = %s AND job_id = ANY (%s)", (act_id, list(chunk))
+        ).fetchall()
+        changes, count = JobChanges(), 0
+        for job_id, text in kept:
+            job, before = jobs.get(job_id), json.loads(text)
+            if job is None or job_id in moved_on:
+                continue
+            if not is_where_left(verb, before, State(job["state"]), job["starts"]):
+                continue
+            columns = {**CLEARED[verb], **before}
+            columns.pop("starts", None)
+            unknown = set(columns) - set(RESTORABLE)
+            if unknown:
+                raise ValueError(f"not columns of an undo: {sorted(unknown)}")
+            if columns.get("name") is not None:
+                job_names.free(connection, [columns["name"]])
+            changes.put(job, columns)
+            count += 1
+        try:
+            changes.write(connection)
+        except errors.UniqueViolation as error:
+            names = [json.loads(text).get("name") for _, text in kept]
+            raise NameTaken(next((name for name in names if name), "")) from error
+        unnamed = job_names.give_back(connection, chunk) if verb is Verb.PURGE else 0
+        if undone_at is not None:
+            connection.execute("UPDATE acts SET undone_at = %s WHERE id = %s", (undone_at, act_id))
+        return count, unnamed
+
+    return work
+
+
+def _refusing_names(work: Callable[[Connection], Act], name: str | None) -> Callable[[Connection], Act]:
+    """Return ``work`` with the violation of the one rule that a user may break raised as what it is."""
+
+    def refusing(connection: Connection) -> Act:
+        try:
+            return work(connection)
+        except errors.UniqueViolation as error:
+            raise NameTaken(name or "") from error
+        except errors.CheckViolation as error:
+            raise Refused(f"the edit was refused: {error.diag.message_primary}") from error
+
+    return refusing
