@@ -14,9 +14,11 @@ import hypothesis
 import pytest
 
 from tests.fakes import FakeClock
+from tests.postgres_server import server_of_run, stop_server_of_run
 
 if TYPE_CHECKING:  # loaded by the fixture only, so that the tests of pure modules stay independent of the rest
     from core.queue import Queue
+    from tests.postgres import Databases
 
 # No deadlines: the machine may be busy. In CI the examples are the same in each run.
 hypothesis.settings.register_profile("here", deadline=None)
@@ -74,7 +76,29 @@ def _away_from_the_users_queue(tmp_path_factory: pytest.TempPathFactory) -> Iter
             patch.delenv(name)
         patch.setenv("QUEUECTL_DB", str(home / "queue.db"))
         patch.setenv("XDG_DATA_HOME", str(home))
+        patch.setenv("XDG_STATE_HOME", str(home))
         yield
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    """Return whether this is one of the processes that pytest-xdist started."""
+    return hasattr(config, "workerinput")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the PostgreSQL server of this run, if a test has started one."""
+    if not _is_worker(config):
+        stop_server_of_run(os.getpid())
+
+
+@pytest.fixture(scope="session")
+def databases(pytestconfig: pytest.Config) -> Iterator[Databases]:
+    """Return what makes databases on the PostgreSQL server that is shared by all processes of this run."""
+    from tests.postgres import Databases
+
+    made = Databases(server_of_run(os.getppid() if _is_worker(pytestconfig) else os.getpid()))
+    yield made
+    made.close()
 
 
 @pytest.fixture

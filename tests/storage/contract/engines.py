@@ -1,13 +1,19 @@
-"""The engines that the conformance suite runs on; a second one is one more ``Engine`` in ``ENGINES``."""
+"""The engines that the conformance suite runs on; a third one is one more ``Engine`` in ``ENGINES``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
+import pytest
+
+import tests.postgres
 from core.queue import Queue
+from core.storage.postgres.engine import PostgresStorage
 from core.storage.sqlite.engine import SqliteStorage
+from tests.postgres import Databases
 from tests.storage.by_hand import dump
 
 #: All that is stored: rows by table.
@@ -17,17 +23,36 @@ Contents = dict[str, list[tuple[object, ...]]]
 class Engine(NamedTuple):
     """What the suite needs of an engine beside the contract.
 
-    ``new_address`` returns the address of a database that is not there yet, given an empty directory; ``contents`` all
-    that a queue has stored, read past the engine.
+    ``database`` yields the address of a new, empty database, and removes it afterwards; ``contents`` returns all that a
+    queue has stored, read past the engine.
     """
 
     name: str
     storage: type[object]
-    new_address: Callable[[Path], str]
+    database: Callable[[pytest.FixtureRequest], AbstractContextManager[str]]
     contents: Callable[[Queue], Contents]
 
 
-ENGINES = (Engine("sqlite", SqliteStorage, lambda directory: str(directory / "queue.db"), lambda q: dump(q.path)),)
+@contextlib.contextmanager
+def _file(request: pytest.FixtureRequest) -> Iterator[str]:
+    directory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+    yield str(directory.mktemp("database") / "queue.db")  # pytest removes it
+
+
+@contextlib.contextmanager
+def _on_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    databases: Databases = request.getfixturevalue("databases")
+    address = databases.new()
+    try:
+        yield address
+    finally:
+        databases.drop(address)
+
+
+ENGINES = (
+    Engine("sqlite", SqliteStorage, _file, lambda q: dump(q.path)),
+    Engine("postgres", PostgresStorage, _on_server, lambda q: tests.postgres.dump(q.path)),
+)
 
 
 def contents(queue: Queue) -> Contents:

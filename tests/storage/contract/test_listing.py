@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from core.rules.filters import parse_filter
 from core.rules.views import DONE
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand
+from tests.storage.contract.engines import Engine
 
 STATES: tuple[tuple[State, ...], ...] = (
     (State.COMPLETED, State.CANCELLED),
@@ -46,13 +46,12 @@ FILTERS = (
 
 
 @pytest.fixture(scope="module")
-def crowd() -> Iterator[Queue]:
+def crowd(engine: Engine, request: pytest.FixtureRequest) -> Iterator[Queue]:
     """Return a queue of 90 jobs in all states, many of which tie in priority, time, command and duration."""
-    with tempfile.TemporaryDirectory() as directory:
-        clock = FakeClock()
-        with Queue(f"{directory}/queue.db", clock=clock) as queue, Hand(queue) as hand:
-            _fill(queue, hand, clock)
-            yield queue
+    clock = FakeClock()
+    with engine.database(request) as address, Queue(address, clock=clock) as queue, Hand(queue) as hand:
+        _fill(queue, hand, clock)
+        yield queue
 
 
 def _fill(queue: Queue, hand: Hand, clock: FakeClock) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -104,10 +103,12 @@ ACTS = tuple(
 
 @given(steps=st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 50)), max_size=40))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_counts_equal_counting_after_anything(engine: Engine, steps: list[tuple[str, int]]) -> None:
+def test_counts_equal_counting_after_anything(
+    engine: Engine, request: pytest.FixtureRequest, steps: list[tuple[str, int]]
+) -> None:
     """After each random sequence of verbs and outcomes, by queue, state and delay, and the doctor finds no error."""
-    with tempfile.TemporaryDirectory() as directory:
-        bench = Bench(engine.new_address(Path(directory)))
+    with engine.database(request) as address:
+        bench = Bench(address)
         try:
             for name, number in steps:
                 getattr(bench, name)(number)
