@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import lru_cache
-
 from core.clock import to_datetime
-from core.errors import DatabaseCorrupt
 from core.model import CompletedRun, Metrics, Minute, Totals
 from core.rules.arguments import check_whole
-from core.rules.histogram import percentile_s
 from core.rules.units import MAX_DURATION_S
+from core.storage.minutes import MOST_MINUTES, filled, metrics_of
 from core.storage.sqlite.file import Database
 from core.storage.sqlite.totals import totals
-
-#: As far back as ``minutes`` looks: a year and a day.
-_MOST_MINUTES = 366 * 1440
 
 
 class Statistics:
@@ -29,7 +22,7 @@ class Statistics:
 
         Raises ``DatabaseCorrupt`` for totals that are no numbers.
         """
-        check_whole(count, "count", 1, _MOST_MINUTES)
+        check_whole(count, "count", 1, MOST_MINUTES)
         newest = self._db.now_ms() // 60_000
         with self._db.read() as connection:
             found = connection.execute(
@@ -37,7 +30,7 @@ class Statistics:
                 " WHERE minute > ? AND minute <= ?",
                 (newest - count, newest),
             ).fetchall()
-        return list(_filled(newest, count, tuple(found)))
+        return list(filled(newest, count, tuple(found)))
 
     def totals(self) -> Totals:
         """Return what happened since the database was made, as counters that never fall."""
@@ -67,56 +60,14 @@ class Statistics:
         count = max(1, -(-window_s // 60))
         newest = self._db.now_ms() // 60_000
         with self._db.read() as connection:
-            enqueued, succeeded, failed, dead = connection.execute(
+            sums = connection.execute(
                 "SELECT COALESCE(sum(enqueued), 0), COALESCE(sum(succeeded), 0), COALESCE(sum(failed), 0),"
                 " COALESCE(sum(dead), 0) FROM minutes WHERE minute > ?",
                 (newest - count,),
             ).fetchone()
-            histograms: dict[str, list[tuple[int, int]]] = {"run": [], "wait": []}
-            for kind, bucket, number in connection.execute(
+            durations = connection.execute(
                 "SELECT kind, bucket, sum(n) FROM durations WHERE minute > ?"
                 " GROUP BY kind, bucket ORDER BY kind, bucket",
                 (newest - count,),
-            ).fetchall():
-                _check((bucket, number))
-                histograms.setdefault(kind, []).append((bucket, number))
-        _check((enqueued, succeeded, failed, dead))
-        ended = succeeded + failed
-        return Metrics(
-            window_s=window_s,
-            enqueued=enqueued,
-            succeeded=succeeded,
-            failed=failed,
-            dead=dead,
-            per_s=ended / window_s if window_s else 0.0,
-            success_share=succeeded / ended if ended else None,
-            wait_p50_s=percentile_s(histograms["wait"], 0.50),
-            wait_p95_s=percentile_s(histograms["wait"], 0.95),
-            run_p50_s=percentile_s(histograms["run"], 0.50),
-            run_p95_s=percentile_s(histograms["run"], 0.95),
-        )
-
-
-# Minutes that passed do not change, nor does a calm one, and the dashboard asks ten times a second.
-
-
-@lru_cache(maxsize=2)
-def _filled(newest: int, count: int, found: tuple[tuple[int, ...], ...]) -> tuple[Minute, ...]:
-    """Return the minutes, those in which nothing happened included."""
-    for row in found:
-        _check(row)
-    rows = {row[0]: row for row in found}
-    return tuple(
-        _minute(*rows.get(minute, (minute, 0, 0, 0, 0, 0, 0))) for minute in range(newest - count + 1, newest + 1)
-    )
-
-
-@lru_cache(maxsize=256)
-def _minute(minute: int, enqueued: int, succeeded: int, failed: int, dead: int, run_ms: int, wait_ms: int) -> Minute:
-    return Minute(to_datetime(minute * 60_000), enqueued, succeeded, failed, dead, run_ms / 1000, wait_ms / 1000)
-
-
-def _check(totals: Iterable[object]) -> None:
-    """Refuse what a flipped bit has made of a number."""
-    if not all(isinstance(total, int) for total in totals):
-        raise DatabaseCorrupt("the totals of a minute are damaged; run 'queuectl doctor', restore a backup")
+            ).fetchall()
+        return metrics_of(window_s, sums, durations)

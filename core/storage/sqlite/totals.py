@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from core.errors import DatabaseCorrupt
 from core.model import Totals
+from core.storage.minutes import TOTALS, totals_of
 from core.storage.sqlite.file import Database
 
 #: A minute is summed up once it is this old, in minutes: a worker may write to one that is over, if it was suspended.
@@ -17,12 +17,11 @@ SETTLED_MINUTES = 24 * 60
 #: The most that one transaction sums up, in minutes.
 _CHUNK_MINUTES = 24 * 60
 
-_COLUMNS = ("succeeded", "failed", "dead", "run_ms", "wait_ms")
 _ADD = " ON CONFLICT DO UPDATE SET value = value + excluded.value"
 _SUM_MINUTES = tuple(
     f"INSERT INTO facts (key, value) SELECT 'total_{column}', sum({column}) FROM minutes"
     f" WHERE minute >= :start AND minute < :end{_ADD}"
-    for column in _COLUMNS
+    for column in TOTALS
 )
 _SUM_DURATIONS = (
     "INSERT INTO facts (key, value) SELECT 'total_' || kind || '_' || bucket, sum(n) FROM durations"
@@ -30,7 +29,7 @@ _SUM_DURATIONS = (
 )
 _DURATIONS_SINCE = "SELECT kind, bucket, sum(n) FROM durations WHERE minute >= ? GROUP BY kind, bucket"
 _MINUTES_SINCE = (
-    f"SELECT {', '.join(f'COALESCE(sum({column}), 0)' for column in _COLUMNS)} FROM minutes WHERE minute >= ?"
+    f"SELECT {', '.join(f'COALESCE(sum({column}), 0)' for column in TOTALS)} FROM minutes WHERE minute >= ?"
 )
 
 
@@ -76,29 +75,4 @@ def totals(db: Database) -> Totals:
         newer = connection.execute(_MINUTES_SINCE, (until,)).fetchone()
         durations = connection.execute(_DURATIONS_SINCE, (until,)).fetchall()
         last = dict(connection.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
-    for column, number in zip(_COLUMNS, newer, strict=True):
-        _add(sums, f"total_{column}", number)
-    for kind, bucket, number in durations:
-        _add(sums, f"total_{kind}_{bucket}", number)
-    return Totals(
-        enqueued=last.get("jobs", 0),
-        attempts_started=last.get("attempts", 0),
-        succeeded=sums["total_succeeded"],
-        failed=sums["total_failed"],
-        dead=sums["total_dead"],
-        run_s=sums["total_run_ms"] / 1000,
-        wait_s=sums["total_wait_ms"] / 1000,
-        run_histogram=_histogram(sums, "total_run_"),
-        wait_histogram=_histogram(sums, "total_wait_"),
-    )
-
-
-def _add(sums: dict[str, int], key: str, number: object) -> None:
-    if not isinstance(number, int):
-        raise DatabaseCorrupt("the totals of a minute are damaged; run 'queuectl doctor', restore a backup")
-    sums[key] = sums.get(key, 0) + number
-
-
-def _histogram(sums: dict[str, int], prefix: str) -> tuple[tuple[int, int], ...]:
-    buckets = [(key.removeprefix(prefix), number) for key, number in sums.items() if key.startswith(prefix)]
-    return tuple(sorted((int(bucket), number) for bucket, number in buckets if bucket.isdigit()))
+    return totals_of(sums, newer, durations, enqueued=last.get("jobs", 0), attempts_started=last.get("attempts", 0))
