@@ -27,6 +27,7 @@ class OwnRegistration:
         self._pid = 0
         self._lock = -1
         self._wakeup: Wakeup | None = None
+        self._must_listen = False
 
     def register(self, slots: int, queues: Sequence[str], settings: Settings) -> None:
         """Enter the worker, and its host, into the register; its lock is held before its row can be seen."""
@@ -45,6 +46,8 @@ class OwnRegistration:
 
         Until then others cannot see that this worker lives.
         """
+        if self._must_listen:
+            self._listen()
         again = self._storage.workers.lock_again(self.id, self._lock)
         if again is None:
             return False
@@ -60,16 +63,22 @@ class OwnRegistration:
             wakeup = self._storage.changes.wakeup_of(self.id)
             if self._wakeup is not None:
                 self._selector.remove(self._wakeup.descriptor)
-                os.close(self._wakeup.descriptor)
+                self._wakeup.forget()
             self._wakeup = wakeup
             self._selector.add(wakeup.descriptor)
+            self._must_listen = False
 
     def was_woken(self, ready: set[int]) -> bool:
         """Return whether another process woke the worker, given the ``ready`` descriptors; its own is taken out."""
         if self._wakeup is None or self._wakeup.descriptor not in ready:
             return False
         ready.discard(self._wakeup.descriptor)
-        self._wakeup.clear()
+        try:
+            self._wakeup.clear()
+        except OSError:  # a connection that broke: it would wake the worker all the time
+            self._selector.remove(self._wakeup.descriptor)
+            self._wakeup.close()
+            self._wakeup, self._must_listen = None, True
         return True
 
     def close(self) -> None:

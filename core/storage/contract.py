@@ -494,10 +494,13 @@ class Wakeup(Protocol):
         """Readable once the worker was woken, until ``clear``."""
 
     def clear(self) -> None:
-        """Forget all wake-ups so far."""
+        """Forget all wake-ups so far; raises ``OSError`` when no more will come: open another one then."""
+
+    def forget(self) -> None:
+        """Let go of the descriptor alone, which is closed with it: another one took this one's place."""
 
     def close(self) -> None:
-        """Let go of the descriptor, which is closed with it."""
+        """Let go of the descriptor, which is closed with it, and of what others ring by."""
 
 
 class Changes(Protocol):

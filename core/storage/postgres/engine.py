@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-
 from core.clock import Clock
 from core.loading import loaded_once
-from core.locks import make_private_directories, make_private_directory
-from core.spool import Spool
-from core.storage.postgres import migrations
+from core.storage.postgres import host_spool, migrations
 from core.storage.postgres.connection import Connections
-from core.user_directories import user_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,11 +34,9 @@ class PostgresStorage(Connections):
         )
         try:
             self.database_id = migrations.prepare(self, create=create)
-            self.spool = Spool(_spool_of(self.identity()))
+            self.spool = host_spool.spool_of(self.identity())
             if not is_read_only:
-                make_private_directories(os.path.dirname(self.spool.root))
-                for directory in (self.spool.root, self.spool.workers, self.spool.attempts):
-                    make_private_directory(directory, owner=(os.geteuid(), os.getegid()))
+                host_spool.make(self.spool)
         except BaseException:
             self.close()
             raise
@@ -101,7 +93,37 @@ class PostgresStorage(Connections):
 
         return Hosts(self, self.spool)
 
+    @loaded_once
+    def queues(self) -> contract.Queues:
+        """Counts, pause flags and limits."""
+        from core.storage.postgres.queues import Queues
 
-def _spool_of(identity: str) -> str:
-    directory = user_directory("XDG_STATE_HOME", "~/.local/state")
-    return os.path.join(directory, hashlib.sha256(identity.encode()).hexdigest()[:16])
+        return Queues(self)
+
+    @loaded_once
+    def statistics(self) -> contract.Statistics:
+        """Totals by minute."""
+        from core.storage.postgres.statistics import Statistics
+
+        return Statistics(self)
+
+    @loaded_once
+    def workers(self) -> contract.Workers:
+        """The register of workers."""
+        from core.storage.postgres.workers import Workers
+
+        return Workers(self, self.spool)
+
+    @loaded_once
+    def changes(self) -> contract.Changes:
+        """How commits are noticed."""
+        from core.storage.postgres.changes import Changes
+
+        return Changes(self)
+
+    @loaded_once
+    def maintenance(self) -> contract.Maintenance:
+        """Upkeep."""
+        from core.storage.postgres.maintenance import Maintenance
+
+        return Maintenance(self, self.spool)

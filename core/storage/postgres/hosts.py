@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 
 from core.clock import to_datetime
 from core.errors import Refused
-from core.locks import create_private
 from core.model import HostInfo
 from core.process_place import here
 from core.rules.arguments import check_whole
 from core.rules.lease import LeaseTerms
 from core.spool import Spool
 from core.storage.postgres.connection import Connection, Connections
+from core.storage.postgres.host_spool import host_token
 from core.storage.rows import JOB_COLUMNS, job_of
 from core.storage.values import Claim, HostLook, HostSeen
 from core.version import __version__
@@ -153,24 +152,3 @@ class Hosts:
             "UPDATE hosts SET state = 'given_up' WHERE id = %s AND state = 'live' RETURNING id", (host_id,)
         ):
             raise Refused(f"no living host {host_id}; see 'queuectl host list'")
-
-
-def host_token(spool: Spool, *, create: bool = True) -> str:
-    """Return the token of the host whose spool this is, drawn and kept there at first; empty without ``create``."""
-    while True:
-        with contextlib.suppress(FileNotFoundError), open(spool.host_token, encoding="ascii") as file:
-            token = file.read().strip()
-            if token:
-                return token
-        if not create:
-            return ""
-        beside = f"{spool.host_token}.{os.getpid()}.{secrets.token_hex(4)}"
-        descriptor = create_private(beside, os.O_WRONLY, is_new=True)
-        try:
-            os.write(descriptor, secrets.token_hex(16).encode() + b"\n")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        with contextlib.suppress(FileExistsError):
-            os.link(beside, spool.host_token)  # the first one counts
-        os.unlink(beside)

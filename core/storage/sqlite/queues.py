@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Sequence
 
 from core.errors import DatabaseCorrupt, QueueNotFound
 from core.model import Counts, QueueInfo, State
+from core.storage.queue_rates import RATE_JOBS, RATE_WINDOW_MS, rates_of
 from core.storage.sqlite.draining import Drain
 from core.storage.sqlite.file import Database
 
 _STATES = frozenset(state.value for state in State)
-#: Over how long, and over how many jobs at most, a queue's rate is taken.
-_RATE_WINDOW_MS, _RATE_JOBS = 60_000, 500
 
 
 class Queues:
@@ -51,7 +49,7 @@ class Queues:
     def rates(self) -> dict[str, float]:
         """Return how many jobs a second of each queue completed or died, of the last minute or the newest 500."""
         now_ms = self._db.now_ms()
-        start_ms = now_ms - _RATE_WINDOW_MS
+        start_ms = now_ms - RATE_WINDOW_MS
         with self._db.read() as connection:
             ended: list[tuple[int, str]] = [
                 row
@@ -59,15 +57,10 @@ class Queues:
                 for row in connection.execute(
                     "SELECT since, queue FROM jobs INDEXED BY jobs_finished WHERE state = ? AND since > ?"
                     " AND state NOT IN ('pending', 'running') ORDER BY since DESC LIMIT ?",
-                    (state.value, start_ms, _RATE_JOBS),
+                    (state.value, start_ms, RATE_JOBS),
                 ).fetchall()
             ]
-        ended.sort(reverse=True)
-        if len(ended) >= _RATE_JOBS:
-            start_ms = ended[_RATE_JOBS - 1][0]
-        window_s = max(1, now_ms - start_ms) / 1000
-        numbers = Counter(queue for _, queue in ended[:_RATE_JOBS])
-        return {queue: number / window_s for queue, number in numbers.items()}
+        return rates_of(ended, now_ms)
 
     def drain(self, queues: Sequence[str]) -> Drain:
         """Return what says whether these queues (none: all) are done."""

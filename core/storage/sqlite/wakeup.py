@@ -30,6 +30,10 @@ class Wakeup:
         with contextlib.suppress(OSError):
             os.read(self.descriptor, 65536)
 
+    def forget(self) -> None:
+        """Close the descriptor; the pipe at the path is another's."""
+        os.close(self.descriptor)
+
     def close(self) -> None:
         """Remove the pipe and close its descriptor."""
         with contextlib.suppress(OSError):

@@ -1,0 +1,178 @@
+"""Pruning by age, emptying the trash, and files of this host that nothing needs any more."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Sequence
+
+from core.errors import QueueError, Refused
+from core.locks import is_locked
+from core.model import Finding
+from core.rules.settings import Settings
+from core.spool import Spool
+from core.storage.postgres import checks
+from core.storage.postgres.connection import Connection, Connections
+from core.storage.postgres.counting import CountChanges
+from core.storage.postgres.totals import sum_up_some, summed_until
+
+#: Jobs removed for good per transaction.
+CHUNK = 500
+#: How long per-minute rollups are kept, in minutes: 90 days.
+KEEP_MINUTES = 90 * 24 * 60
+# Later than any instant: the calendar may have been set back since a job was purged.
+_EVER = 1 << 62
+
+_OLD = (
+    "SELECT id FROM jobs WHERE state = %s AND state <> 'open' AND since <= %s ORDER BY since, id LIMIT %s"
+    " FOR UPDATE SKIP LOCKED"
+)
+_ATTEMPTS = "SELECT id, output IS NOT NULL FROM attempts WHERE id = ANY (%s)"
+
+
+class Maintenance:
+    """The upkeep of one database; see ``core.storage.contract.Maintenance``."""
+
+    def __init__(self, db: Connections, spool: Spool) -> None:
+        self._db = db
+        self._spool = spool
+
+    def prune(self, settings: Settings) -> int:
+        """Remove for good the jobs older than ``keep-completed`` and ``keep-purged`` say; return how many."""
+        removed = 0
+        while found := self.prune_some(settings):
+            removed += found
+        return removed
+
+    def prune_some(self, settings: Settings) -> int:
+        """Do one transaction's worth of ``prune``; return how many jobs it removed, 0 when none is left to remove."""
+        now = self._db.now_ms()
+        for state, key in (("completed", "keep-completed"), ("purged", "keep-purged")):
+            keep_s = settings.number(key)
+            if keep_s > 0 and (removed := self._remove_some(state, now - round(keep_s * 1000))):
+                return removed
+        self._prune_rollups(now // 60_000 - KEEP_MINUTES)
+        return 0
+
+    def empty_trash(self) -> int:
+        """Remove all purged jobs for good; return how many."""
+        removed = 0
+        while found := self._remove_some("purged", _EVER):
+            removed += found
+        return removed
+
+    def _prune_rollups(self, oldest_minute: int) -> None:
+        """Remove minutes before ``oldest_minute``, but none that the totals do not have: those must not fall."""
+        sum_up_some(self._db)
+        with self._db.read() as connection:
+            row = connection.execute("SELECT min(minute) FROM minutes").fetchone()
+            end = min(oldest_minute, summed_until(connection))
+        if row is not None and row[0] is not None and row[0] < end:
+            self._db.query("DELETE FROM minutes WHERE minute < %s", (end,))
+            self._db.query("DELETE FROM durations WHERE minute < %s", (end,))
+
+    def _remove_some(self, state: str, until_ms: int) -> int:
+        """Remove up to ``CHUNK`` jobs that have been in a state since ``until_ms`` or longer; return how many."""
+        if not self._db.query(f"SELECT EXISTS ({_OLD.replace(' FOR UPDATE SKIP LOCKED', '')})", (state, until_ms, 1))[
+            0
+        ][0]:
+            return 0
+
+        def work(connection: Connection) -> tuple[int, list[int]]:
+            ids = [row[0] for row in connection.execute(_OLD, (state, until_ms, CHUNK)).fetchall()]
+            in_files = _remove(connection, ids, state)
+            return len(ids), in_files
+
+        removed, in_files = self._db.transact(work)
+        for attempt_id in in_files:
+            with contextlib.suppress(OSError):
+                os.unlink(self._spool.output_file(attempt_id))
+        return removed
+
+    def backup(self, path: str | os.PathLike[str]) -> int:
+        """Refuse: a server is backed up by its own means."""
+        raise Refused(
+            "a queue on a server is backed up with the server: 'pg_dump --schema=queuectl'; 'queuectl export' writes the"
+            " jobs as JSON lines"
+        )
+
+    def check_data(self) -> list[Finding]:
+        """Return what there is to say about the server, its rows and its counters."""
+        return checks.of_data(self._db)
+
+    def check_surroundings(self) -> list[Finding]:
+        """Return what there is to say about rights, safety and what else uses the server."""
+        return checks.of_surroundings(self._db)
+
+    def write_error(self, patience_s: float) -> QueueError | None:
+        """Return the error that a write would meet now, ``None`` if none is to be seen; writes nothing."""
+        return checks.write_error(self._db)
+
+    def network_filesystem(self) -> str | None:
+        """Return ``None``: no lock on a file decides anything between hosts."""
+        return None
+
+    def leftovers(self) -> list[str]:
+        """Return the paths of this host's lock, run and output files that nothing needs any more."""
+        found: list[tuple[str, str, int]] = []
+        for directory in (self._spool.workers, self._spool.attempts):
+            with contextlib.suppress(FileNotFoundError):
+                for name in os.listdir(directory):
+                    stem, _, kind = name.partition(".")
+                    if stem.isdigit() and kind in ("lock", "run", "out"):
+                        found.append((os.path.join(directory, name), kind, int(stem)))
+        return self._not_needed(found) if found else []
+
+    def _not_needed(self, found: Sequence[tuple[str, str, int]]) -> list[str]:
+        of_workers = [number for _, kind, number in found if kind == "lock"]
+        of_attempts = [number for _, kind, number in found if kind != "lock"]
+        with self._db.read() as connection:
+            workers = {
+                row[0] for row in connection.execute("SELECT id FROM workers WHERE id = ANY (%s)", (of_workers,))
+            }
+            open_ones = {
+                row[0]
+                for row in connection.execute(
+                    "SELECT attempt_id FROM running WHERE attempt_id = ANY (%s)", (of_attempts,)
+                )
+            }
+            is_stored = dict(connection.execute(_ATTEMPTS, (of_attempts,)).fetchall())
+        paths = []
+        for path, kind, number in found:
+            if kind == "lock":
+                is_needed = number in workers or is_locked(path)
+            elif number in open_ones or is_locked(self._spool.run_file(number)):
+                is_needed = True
+            else:
+                is_needed = kind == "out" and is_stored.get(number) is False
+            if not is_needed:
+                paths.append(path)
+        return paths
+
+    def remove_leftovers(self) -> int:
+        """Remove the files that workers left which died in mid-step; return how many.
+
+        A claim is committed before its files are made, so a file without an open attempt belongs to none under way.
+        """
+        removed = 0
+        for path in self.leftovers():
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+                removed += 1
+        return removed
+
+
+def _remove(connection: Connection, ids: Sequence[int], state: str) -> list[int]:
+    """Remove jobs with all that belongs to them; return the attempts whose outputs are in files of some host."""
+    jobs = (list(ids),)
+    removed = connection.execute("DELETE FROM attempts WHERE job_id = ANY (%s) RETURNING id, output IS NULL", jobs)
+    attempts = removed.fetchall()
+    connection.execute("DELETE FROM chunks WHERE attempt_id = ANY (%s)", ([row[0] for row in attempts],))
+    connection.execute("DELETE FROM history WHERE job_id = ANY (%s)", jobs)
+    queues = connection.execute("DELETE FROM jobs WHERE id = ANY (%s) RETURNING queue", jobs).fetchall()
+    changes = CountChanges()
+    for queue, number in Counter(row[0] for row in queues).items():
+        changes.add(queue, state, -number)
+    changes.write(connection)
+    return [attempt_id for attempt_id, is_in_file in attempts if is_in_file]

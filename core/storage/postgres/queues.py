@@ -1,0 +1,133 @@
+"""Queues: how many jobs of each stand where, their pause flags and their limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.errors import QueueNotFound
+from core.model import Counts, QueueInfo, State
+from core.storage.postgres.connection import Connection, Connections
+from core.storage.postgres.draining import Drain
+from core.storage.queue_rates import RATE_JOBS, RATE_WINDOW_MS, rates_of
+
+# shards may be negative by themselves; what is due is due by the clock, also before a worker has found it so
+_COUNTS = "SELECT queue, kind, sum(n)::bigint FROM counts GROUP BY queue, kind HAVING sum(n) > 0"
+_LATER = "SELECT queue, count(*) FROM delayed WHERE run_at > %s GROUP BY queue"
+_ENDED = (
+    "(SELECT since, queue FROM jobs WHERE state = 'completed' AND since > %(start)s AND state <> 'open'"
+    " ORDER BY since DESC LIMIT %(limit)s)"
+    " UNION ALL (SELECT since, queue FROM jobs WHERE state = 'dead' AND since > %(start)s AND state <> 'open'"
+    " ORDER BY since DESC LIMIT %(limit)s)"
+)
+
+
+class Queues:
+    """The queues of one database; see ``core.storage.contract.Queues``."""
+
+    def __init__(self, db: Connections) -> None:
+        self._db = db
+
+    def counts(self) -> Counts:
+        """Return how many jobs of each queue stand where."""
+        now = self._db.now_ms()
+        with self._db.read() as connection:
+            return _counts(connection, now)
+
+    def queues(self, counts: Counts | None = None) -> list[QueueInfo]:
+        """Return every queue that has jobs, a pause flag or a limit, by name; ``counts`` if they were read already."""
+        now = self._db.now_ms()
+        with self._db.read() as connection:
+            numbers = _counts(connection, now) if counts is None else counts
+            stored = {
+                name: (bool(is_paused), limit)
+                for name, is_paused, limit in connection.execute(
+                    "SELECT name, is_paused, running_limit FROM queues"
+                ).fetchall()
+            }
+        return [
+            QueueInfo(
+                name,
+                *stored.get(name, (False, None)),
+                numbers.by_queue.get(name, {}),
+                numbers.delayed_by_queue.get(name, 0),
+            )
+            for name in sorted({*numbers.by_queue, *stored})
+        ]
+
+    def rates(self) -> dict[str, float]:
+        """Return how many jobs a second of each queue completed or died, of the last minute or the newest 500."""
+        now_ms = self._db.now_ms()
+        found = self._db.query(_ENDED, {"start": now_ms - RATE_WINDOW_MS, "limit": RATE_JOBS})
+        return rates_of([(since, queue) for since, queue in found], now_ms)
+
+    def drain(self, queues: Sequence[str]) -> Drain:
+        """Return what says whether these queues (none: all) are done."""
+        return Drain(self._db, queues)
+
+    def is_paused(self) -> bool:
+        """Return whether everything is paused."""
+        found = self._db.query("SELECT value FROM facts WHERE key = 'is_paused'")
+        return bool(found and found[0][0])
+
+    def set_all_paused(self, is_paused: bool) -> None:
+        """Pause or resume everything."""
+        self._db.transact(
+            lambda connection: connection.execute(
+                "INSERT INTO facts (key, value) VALUES ('is_paused', %s)"
+                " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (int(is_paused),),
+            ),
+            wakes_workers=True,
+        )
+
+    def set_paused(self, name: str, is_paused: bool) -> None:
+        """Pause or resume one queue; raise ``QueueNotFound`` on resuming one that has no jobs, pause flag or limit."""
+
+        def work(connection: Connection) -> None:
+            known = connection.execute(
+                "SELECT 1 FROM queues WHERE name = %(q)s"
+                " UNION ALL SELECT 1 FROM counts WHERE queue = %(q)s GROUP BY kind HAVING sum(n) > 0 LIMIT 1",
+                {"q": name},
+            ).fetchone()
+            if known is None and not is_paused:
+                raise QueueNotFound(name)
+            connection.execute(
+                "INSERT INTO queues (name, is_paused) VALUES (%s, %s)"
+                " ON CONFLICT (name) DO UPDATE SET is_paused = excluded.is_paused",
+                (name, int(is_paused)),
+            )
+            _forget_if_plain(connection, name)
+
+        self._db.transact(work, wakes_workers=True)
+
+    def set_limit(self, name: str, limit: int | None) -> None:
+        """Limit how many of a queue's jobs run at once, over all workers; ``None`` lifts it."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(
+                "INSERT INTO queues (name, running_limit) VALUES (%s, %s)"
+                " ON CONFLICT (name) DO UPDATE SET running_limit = excluded.running_limit",
+                (name, limit),
+            )
+            _forget_if_plain(connection, name)
+
+        self._db.transact(work, wakes_workers=True)
+
+
+def _forget_if_plain(connection: Connection, name: str) -> None:
+    """Delete the row of a queue that has neither a pause flag nor a limit."""
+    connection.execute("DELETE FROM queues WHERE name = %s AND is_paused = 0 AND running_limit IS NULL", (name,))
+
+
+_STATE_OF = {"ready": State.PENDING, "delayed": State.PENDING, **{state.value: state for state in State}}
+
+
+def _counts(connection: Connection, now_ms: int) -> Counts:
+    by_queue: dict[str, dict[State, int]] = {}
+    has_delayed = False
+    for queue, kind, number in connection.execute(_COUNTS).fetchall():
+        states = by_queue.setdefault(queue, {})
+        states[_STATE_OF[kind]] = states.get(_STATE_OF[kind], 0) + number
+        has_delayed = has_delayed or kind == "delayed"
+    later: dict[str, int] = dict(connection.execute(_LATER, (now_ms,)).fetchall()) if has_delayed else {}
+    return Counts(by_queue, later)
