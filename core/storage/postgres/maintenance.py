@@ -93,7 +93,7 @@ class Maintenance:
     def backup(self, path: str | os.PathLike[str]) -> int:
         """Refuse: a server is backed up by its own means."""
         raise Refused(
-            "a queue on a server is backed up with the server: 'pg_dump --schema=queuectl'; 'queuectl export' writes the"
+            "a queue on a server is backed up with it: 'pg_dump --schema=queuectl'; 'queuectl export' writes the"
             " jobs as JSON lines"
         )
 
