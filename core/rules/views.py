@@ -1,6 +1,10 @@
-"""Views: which are valid, and a job's key in one. Pure."""
+"""Views: which are valid, of which segments one consists, and a job's key in one. Pure."""
 
 from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from core.errors import UsageError
 from core.model import Job, Key, Sort, State, Term, View
@@ -16,6 +20,85 @@ TERM_FIELDS = (
     *_TEXT_FIELDS,
     *("id", "exit", "signal", "attempts", "took_over", "took_under", "age_over", "age_under"),
 )
+
+
+class Rows(enum.Enum):
+    """Which jobs a segment of a view has."""
+
+    #: pending jobs whose time has come, by the clock: where they are claimed
+    DUE = "due"
+    DELAYED = "delayed"
+    RUNNING = "running"
+    #: those of the one state of the view, in which jobs have ended
+    ENDED = "ended"
+    DONE = "done"
+    #: those of all states of the view, in an order that only the id or a sort has
+    CHOSEN = "chosen"
+
+
+class Segment(NamedTuple):
+    """One run of rows of a view: which jobs, and by which column and id they are ordered.
+
+    A view is a few segments one after the other (due jobs, then delayed ones). Its rows are paged by key in two steps,
+    "same value, later id" and "later value", each a range of an index.
+    """
+
+    rows: Rows
+    column: str
+    is_descending: bool
+    is_id_descending: bool
+
+    def flipped(self) -> Segment:
+        """Return the same rows in the opposite order."""
+        return self._replace(is_descending=not self.is_descending, is_id_descending=not self.is_id_descending)
+
+
+#: Where the largest value stands first, the newest job of those alike.
+_LARGEST_FIRST = {Sort.DURATION: "took_ms", Sort.CPU: "cpu_ms", Sort.MEMORY: "max_rss_bytes"}
+
+
+def segments_of(view: View) -> list[Segment]:
+    """Return the segments of a view, first to last, without its terms; check the view."""
+    check_view(view)
+    segments = _in_default_order(view) if view.sort is Sort.DEFAULT else [_sorted(view)]
+    return [segment.flipped() for segment in reversed(segments)] if view.is_reversed else segments
+
+
+def _in_default_order(view: View) -> list[Segment]:
+    if view.states == (State.PENDING,):
+        return [Segment(Rows.DUE, "priority", True, False), Segment(Rows.DELAYED, "run_at", False, False)]
+    if view.states == (State.RUNNING,):
+        return [Segment(Rows.RUNNING, "started_at", False, False)]
+    if len(view.states) == 1:
+        return [Segment(Rows.ENDED, "since", True, True)]
+    if view.states == DONE:
+        return [Segment(Rows.DONE, "since", True, True)]
+    return [Segment(Rows.CHOSEN, "id", False, False)]
+
+
+def _sorted(view: View) -> Segment:
+    if view.sort is Sort.COMMAND:
+        return Segment(Rows.CHOSEN, "command", False, False)
+    if view.sort in _LARGEST_FIRST:
+        return Segment(Rows.CHOSEN, _LARGEST_FIRST[view.sort], True, True)
+    return Segment(Rows.CHOSEN, "id", False, False)
+
+
+def segment_of_key(view: View, key: Key) -> int:
+    """Return the place of a key's segment among ``segments_of(view)``.
+
+    A key names its segment by its number in the unreversed view, so it holds in both directions.
+    """
+    number = int(str(key[0]))
+    return len(segments_of(view)) - 1 - number if view.is_reversed else number
+
+
+def only_queue(terms: Sequence[Term]) -> str | None:
+    """Return the queue that a term limits a view to, if one names it in full."""
+    for term in terms:
+        if term.field == "queue" and not term.is_negated and "*" not in str(term.value):
+            return str(term.value)
+    return None
 
 
 def check_view(view: View) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -11,10 +10,11 @@ from functools import lru_cache
 from core.clock import to_ms
 from core.model import Key, Page, Row, RowCache, State, View
 from core.rules.arguments import check_kind, check_whole
-from core.rules.views import check_view
-from core.storage.rows import JOB_COLUMNS, SqlRow, job_of
+from core.rules.views import Segment, check_view, segment_of_key, segments_of
+from core.storage.paging import flipped, known_row, numbered_segments, page_of
+from core.storage.rows import JOB_COLUMNS, SqlRow
 from core.storage.sqlite.file import Database
-from core.storage.sqlite.views import Segment, filter_sql, segments_of
+from core.storage.sqlite.views import SqlSegment, filter_sql, in_sql
 
 
 class Lists:
@@ -42,33 +42,23 @@ class Lists:
             check_kind(now, "now", datetime, "a datetime")
         now_ms = None if now is None else to_ms(now)
         if before is not None:
-            # a key names its segment by its number in the unreversed view, so it holds in both directions
-            return list(reversed(self._page(_flipped(view), before, limit, known, now_ms)))
+            return list(reversed(self._page(flipped(view), before, limit, known, now_ms)))
         return self._page(view, after, limit, known, now_ms)
 
     def last_rows(self, view: View, *, limit: int, known: RowCache | None = None) -> list[Row]:
         """Return the last ``limit`` rows of a view, in view order."""
-        return list(reversed(self._page(_flipped(view), None, limit, known)))
+        return list(reversed(self._page(flipped(view), None, limit, known)))
 
     def _page(
         self, view: View, after: Key | None, limit: int, known: RowCache | None, now_ms: int | None = None
     ) -> list[Row]:
         check_whole(limit, "limit")
-        segments = segments_of(view)
-        count = len(segments)
         now_ms = self._db.now_ms() if now_ms is None else now_ms
         found: list[Row] = []
         with self._db.read() as connection:
-            for place, segment in enumerate(segments):
-                number = count - 1 - place if view.is_reversed else place
-                key = None
-                if after is not None:
-                    if _place(after, view) > place:
-                        continue
-                    if _place(after, view) == place:
-                        key = after
+            for number, segment, key in numbered_segments(view, after):
                 read = _segment_rows(connection, view, segment, key, limit - len(found), now_ms)
-                found.extend(_row_of(number, row) if known is None else _known_row(known, number, row) for row in read)
+                found.extend(known_row(known, number, row) for row in read)
                 if len(found) >= limit:
                     break
         return found
@@ -88,7 +78,7 @@ class Lists:
                     raise
                 # a value that another tool spoilt has no text; reading row by row raises for the damaged one, if any is
                 return [Page("", tuple(self._page(view, None, limit, None))) for view, limit in wanted]
-        return [page if page.text == text else _page_of(text, page) for text, page in zip(texts, before, strict=True)]
+        return [page_of(text, page) for text, page in zip(texts, before, strict=True)]
 
     def count(self, view: View) -> int:
         """Return how many rows a view has; microseconds without a filter, a scan with one."""
@@ -109,24 +99,22 @@ class Lists:
         """
         check_whole(position, "position")
         now_ms = self._db.now_ms()
-        segments = segments_of(view)
         conditions, terms = filter_sql(view.terms)
         with self._db.read() as connection:
-            for place, segment in enumerate(segments):
-                number = len(segments) - 1 - place if view.is_reversed else place
-                sql = segment.select(f"{segment.column}, id", conditions, "1", ":position")
+            for number, segment, _ in numbered_segments(view):
+                ordered = in_sql(view, segment)
+                sql = ordered.select(f"{ordered.column}, id", conditions, "1", ":position")
                 parameters = {**_parameters(now_ms, terms, None), "position": position}
                 found = connection.execute(sql, parameters).fetchone()
                 if found is not None:
                     return (number, found[0], found[1])
-                if place + 1 < len(segments):
-                    position -= _segment_count(connection, view, segment, now_ms)
+                position -= _segment_count(connection, view, segment, now_ms)
         return None
 
     def position_of(self, view: View, key: Key) -> int:
         """Return how many rows of a view come before a key."""
         now_ms = self._db.now_ms()
-        place = _place(key, view)
+        place = segment_of_key(view, key)
         conditions, terms = filter_sql(view.terms)
         total = 0
         with self._db.read() as connection:
@@ -134,38 +122,21 @@ class Lists:
                 if number < place:
                     total += _segment_count(connection, view, segment, now_ms)
                     continue
-                for beyond in segment.flipped().beyond():
-                    total += _total(
-                        connection,
-                        segment,
-                        f" AND {beyond}{conditions}",
-                        _parameters(now_ms, terms, key),
-                    )
+                before = in_sql(view, segment.flipped())
+                for beyond in before.beyond():
+                    total += _total(connection, before, f" AND {beyond}{conditions}", _parameters(now_ms, terms, key))
         return total
 
     def ids(self, view: View) -> list[int]:
         """Return the ids of all rows of a view, in its order."""
         now_ms = self._db.now_ms()
-        segments = segments_of(view)
         conditions, terms = filter_sql(view.terms)
         found: list[int] = []
         with self._db.read() as connection:
-            for segment in segments:
+            for segment in (in_sql(view, one) for one in segments_of(view)):
                 sql = segment.select(f"id, {segment.column}" if segment.has_overdue else "id", conditions)
                 found.extend(row[0] for row in connection.execute(sql, _parameters(now_ms, terms, None)).fetchall())
         return found
-
-
-def _page_of(text: str, before: Page) -> Page:
-    """Return the page of a text; rows that stood in ``before`` are the same objects."""
-    known = dict(zip(before.text.split("\n"), before.rows, strict=True)) if before.text else {}
-    lines = text.split("\n") if text else ()
-    return Page(text, tuple(known.get(line) or _row_in(line) for line in lines))
-
-
-def _row_in(line: str) -> Row:
-    *values, key, number = json.loads(line)
-    return _row_of(number, (*values, key))
 
 
 @lru_cache(maxsize=16)
@@ -178,13 +149,12 @@ def _first_page_sql(view: View, limit: int) -> str:
 
     JSON writes a line feed within a value as an escape, so that a raw one only ever ends a line.
     """
-    segments = segments_of(view)
-    numbers = reversed(range(len(segments))) if view.is_reversed else range(len(segments))
     lines = [
-        segment.select(
-            f"json_array({_TEXT_COLUMNS}, {segment.column}, {number}) AS line, priority, id", limit=f"{limit:d}"
+        ordered.select(
+            f"json_array({_TEXT_COLUMNS}, {ordered.column}, {number}) AS line, priority, id", limit=f"{limit:d}"
         )
-        for number, segment in zip(numbers, segments, strict=True)
+        for number, segment, _ in numbered_segments(view)
+        for ordered in (in_sql(view, segment),)
     ]
     page = lines[0]
     if len(lines) > 1:
@@ -194,32 +164,6 @@ def _first_page_sql(view: View, limit: int) -> str:
 
 #: A fraction in JSON has 15 digits, which may not be all of them; quoted it has, and ``job_of`` reads either.
 _TEXT_COLUMNS = JOB_COLUMNS.replace("backoff_base", "quote(backoff_base)")
-
-
-def _row_of(number: int, row: SqlRow) -> Row:
-    job = job_of(row)
-    return Row((number, row[-1], job.id), job)
-
-
-def _known_row(known: RowCache, number: int, row: SqlRow) -> Row:
-    read, job_id = (number, row), row[0]
-    old = known.get(job_id)
-    if old is not None and old[0] == read:
-        return old[1]
-    made = _row_of(number, row)
-    known[job_id] = (read, made)
-    return made
-
-
-def _place(key: Key, view: View) -> int:
-    """Return the index of a key's segment, counted in view order."""
-    number = int(str(key[0]))
-    return len(segments_of(view)) - 1 - number if view.is_reversed else number
-
-
-def _flipped(view: View) -> View:
-    check_view(view)
-    return View(view.states, view.terms, view.sort, not view.is_reversed)
 
 
 def _parameters(now_ms: int, terms: dict[str, object], key: Key | None) -> dict[str, object]:
@@ -234,9 +178,10 @@ def _segment_rows(
 ) -> Iterator[SqlRow]:
     conditions, terms = filter_sql(view.terms)
     parameters = _parameters(now_ms, terms, key)
-    for beyond in segment.beyond() if key is not None else ("",):
+    ordered = in_sql(view, segment)
+    for beyond in ordered.beyond() if key is not None else ("",):
         more = (f" AND {beyond}" if beyond else "") + conditions
-        sql = segment.select(f"{JOB_COLUMNS}, {segment.column}", more, ":limit")
+        sql = ordered.select(f"{JOB_COLUMNS}, {ordered.column}", more, ":limit")
         found = connection.execute(sql, {**parameters, "limit": limit}).fetchall()
         yield from found
         limit -= len(found)
@@ -249,10 +194,9 @@ _ALL_BUT_PURGED = tuple(state for state in State if state is not State.PURGED)
 
 def _segment_count(connection: sqlite3.Connection, view: View, segment: Segment, now_ms: int) -> int:
     conditions, terms = filter_sql(view.terms)
-    parameters = _parameters(now_ms, terms, None)
-    return _total(connection, segment, conditions, parameters)
+    return _total(connection, in_sql(view, segment), conditions, _parameters(now_ms, terms, None))
 
 
-def _total(connection: sqlite3.Connection, segment: Segment, more: str, parameters: dict[str, object]) -> int:
+def _total(connection: sqlite3.Connection, segment: SqlSegment, more: str, parameters: dict[str, object]) -> int:
     counts = (f"SELECT count(*) FROM {source}{more}" for source in segment.sources)
     return sum(int(connection.execute(sql, parameters).fetchone()[0]) for sql in counts)

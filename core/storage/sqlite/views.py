@@ -1,7 +1,5 @@
 """A view as SQL: which index its rows come from, in which order, under which conditions.
 
-A view is a few segments one after the other (ready jobs, then delayed ones). A segment is ordered by one column and
-the id; its rows are paged by key in two steps, "same value, later id" and "later value", each a range of the index.
 What is due is due by the clock: delayed jobs whose time has come stand among the ready ones, where they are claimed.
 """
 
@@ -10,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from core.model import Sort, State, Term, View
+from core.model import State, Term, View
 from core.rules.units import parse_fingerprint
-from core.rules.views import DONE, TERM_FIELDS, check_view
+from core.rules.views import TERM_FIELDS, Rows, Segment, only_queue
 
 
-class Segment(NamedTuple):
-    """One run of rows: its index (or ``""``), the conditions that select it, and its two columns of order.
+class SqlSegment(NamedTuple):
+    """A segment in SQL: its index (or ``""``), the conditions that select it, and its order.
 
     With ``has_overdue`` the delayed jobs that are due at ``:now`` are merged into it.
     """
@@ -27,10 +25,6 @@ class Segment(NamedTuple):
     is_descending: bool
     is_id_descending: bool
     has_overdue: bool = False
-
-    def flipped(self) -> Segment:
-        """Return the same rows in the opposite order."""
-        return self._replace(is_descending=not self.is_descending, is_id_descending=not self.is_id_descending)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -82,43 +76,34 @@ _READY = "state = 'pending' AND run_at IS NULL"
 _FINISHED = "state NOT IN ('pending', 'running')"
 _TOOK = "COALESCE(CASE WHEN state = 'running' THEN :now - started_at ELSE run_ms END, -1)"
 
-_LARGEST_FIRST = {
-    Sort.DURATION: _TOOK,
-    Sort.CPU: "COALESCE(cpu_ms, -1)",
-    Sort.MEMORY: "COALESCE(max_rss_bytes, -1)",
+#: Columns of an order that are worked out.
+_WORKED_OUT = {
+    "took_ms": _TOOK,
+    "cpu_ms": "COALESCE(cpu_ms, -1)",
+    "max_rss_bytes": "COALESCE(max_rss_bytes, -1)",
+}
+#: The index and the conditions of each kind of rows that has an index.
+_INDEXED = {
+    Rows.DUE: ("jobs_ready", _READY),
+    Rows.DELAYED: ("jobs_delayed", "run_at IS NOT NULL AND run_at > :now"),
+    Rows.RUNNING: ("jobs_running", "state = 'running'"),
+    Rows.DONE: ("jobs_done", "state IN ('completed', 'cancelled')"),
 }
 
 
-def segments_of(view: View) -> list[Segment]:
-    """Return the segments of a view, first to last, without its filter."""
-    check_view(view)
-    segments = _in_default_order(view) if view.sort is Sort.DEFAULT else [_sorted(view)]
-    return [segment.flipped() for segment in reversed(segments)] if view.is_reversed else segments
-
-
-def _in_default_order(view: View) -> list[Segment]:
-    if view.states == (State.PENDING,):
-        queue = _only_queue(view.terms)
-        return [
-            Segment("jobs_claim" if queue else "jobs_ready", _READY, "priority", True, False, has_overdue=True),
-            Segment("jobs_delayed", "run_at IS NOT NULL AND run_at > :now", "run_at", False, False),
-        ]
-    if view.states == (State.RUNNING,):
-        return [Segment("jobs_running", "state = 'running'", "started_at", False, False)]
-    if len(view.states) == 1:
-        return [Segment("jobs_finished", f"{_states(view.states)} AND {_FINISHED}", "since", True, True)]
-    if view.states == DONE:
-        return [Segment("jobs_done", "state IN ('completed', 'cancelled')", "since", True, True)]
-    return [Segment("", _states(view.states), "id", False, False)]
-
-
-def _sorted(view: View) -> Segment:
-    where = _states(view.states)
-    if view.sort is Sort.COMMAND:
-        return Segment("", where, "command", False, False)
-    if view.sort in _LARGEST_FIRST:
-        return Segment("", where, _LARGEST_FIRST[view.sort], True, True)
-    return Segment("", where, "id", False, False)
+def in_sql(view: View, segment: Segment) -> SqlSegment:
+    """Return a segment of a view in SQL, without the view's terms."""
+    if segment.rows is Rows.ENDED:
+        index_name, where = "jobs_finished", f"{_states(view.states)} AND {_FINISHED}"
+    elif segment.rows is Rows.CHOSEN:
+        index_name, where = "", _states(view.states)
+    else:
+        index_name, where = _INDEXED[segment.rows]
+    if segment.rows is Rows.DUE and only_queue(view.terms) is not None:
+        index_name = "jobs_claim"
+    column = _WORKED_OUT.get(segment.column, segment.column)
+    order = (column, segment.is_descending, segment.is_id_descending)
+    return SqlSegment(index_name, where, *order, has_overdue=segment.rows is Rows.DUE)
 
 
 def _states(states: Sequence[State]) -> str:
@@ -127,13 +112,6 @@ def _states(states: Sequence[State]) -> str:
     if len(states) == 1:
         return f"state = '{states[0].value}'"
     return f"state IN ({', '.join(repr(state.value) for state in states)})"
-
-
-def _only_queue(terms: Sequence[Term]) -> str | None:
-    for term in terms:
-        if term.field == "queue" and not term.is_negated and "*" not in str(term.value):
-            return str(term.value)
-    return None
 
 
 _CONDITIONS = {
