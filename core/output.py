@@ -11,7 +11,7 @@ from core.spool import Spool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from core.storage.contract import Storage
+    from core.storage.contract import SharedOutputs, Storage
 
 #: Output up to this many bytes moves into the attempt's row when it ends; longer output stays in its file.
 INLINE_BYTES = 64 * 1024
@@ -25,11 +25,12 @@ class Output:
         self._storage = storage
         self.attempt = attempt
         self._stored: bytes | None = None
+        self._shared: _Shared | None = None
 
     @property
     def path(self) -> str | None:
         """Return the file that holds the output, or ``None`` when it is kept in the database."""
-        if self._stored is not None:
+        if self._stored is not None or self._shared is not None:
             return None
         path = self._storage.spool.output_file(self.attempt.id)
         if os.path.exists(path):
@@ -39,6 +40,8 @@ class Output:
 
     def size(self) -> int:
         """Return the number of bytes so far; raise ``OutputUnavailable`` if the output is gone or another user's."""
+        if self._shared is not None:
+            return self._shared.size()
         if self._stored is None:
             try:
                 return os.stat(self._storage.spool.output_file(self.attempt.id)).st_size
@@ -46,11 +49,11 @@ class Output:
                 self._load()
             except PermissionError as error:
                 raise self._closed(error) from error
-        return len(self._stored or b"")
+        return len(self._stored or b"") if self._shared is None else self._shared.size()
 
     def read(self, offset: int, length: int) -> bytes:
         """Return up to ``length`` bytes from ``offset``, fewer at the end, none beyond it; errors as ``size``."""
-        if self._stored is None:
+        if self._stored is None and self._shared is None:
             try:
                 descriptor = os.open(
                     self._storage.spool.output_file(self.attempt.id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -64,6 +67,8 @@ class Output:
                     return os.pread(descriptor, length, offset)
                 finally:
                     os.close(descriptor)
+        if self._shared is not None:
+            return self._shared.read(offset, length)
         return (self._stored or b"")[offset : offset + length]
 
     def lines(self, last: int) -> bytes:
@@ -88,6 +93,11 @@ class Output:
     def _load(self) -> None:
         """Read the output from the database, into which the file moved when the attempt was recorded."""
         is_ended, data = self._storage.outputs.stored(self.attempt.id)
+        if data is None and self._storage.shared_outputs is not None:
+            shared = _Shared(self._storage.shared_outputs, self.attempt.id, is_ended=is_ended)
+            if shared.is_anything():
+                self._shared = shared
+                return
         if is_ended and data is None:
             raise OutputUnavailable(
                 f"the output of attempt {self.attempt.number} is gone: longer than 64 KiB it is kept in a file,"
@@ -96,6 +106,56 @@ class Output:
             )
         if is_ended:  # an attempt that was just claimed has no file yet, and will have one
             self._stored = data
+
+
+class _Shared:
+    """An output whose file is on another host: what the server keeps of it, with a line in place of each gap.
+
+    Offsets count these lines, too. While the attempt runs it only grows at its end.
+    """
+
+    def __init__(self, outputs: SharedOutputs, attempt_id: int, *, is_ended: bool) -> None:
+        self._outputs = outputs
+        self._attempt_id = attempt_id
+        self._is_ended = is_ended
+        self._parts: list[tuple[int, int] | bytes] = []
+        self._look()
+
+    def is_anything(self) -> bool:
+        """Return whether the server keeps some of it, or it may come to."""
+        return bool(self._parts) or not self._is_ended
+
+    def _look(self) -> None:
+        shared = self._outputs.shared(self._attempt_id)
+        self._parts, end = [], 0
+        for start, stop in shared.spans:
+            if start > end:
+                self._parts.append(f"\n[{start - end:,} bytes are only on host {shared.host}]\n".encode())
+            self._parts.append((start, stop))
+            end = stop
+
+    def size(self) -> int:
+        """Return the number of bytes so far, the lines for what is left out included."""
+        if not self._is_ended:
+            self._look()
+        return sum(len(part) if isinstance(part, bytes) else part[1] - part[0] for part in self._parts)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to ``length`` bytes from ``offset``."""
+        if not self._is_ended:
+            self._look()
+        found, at = b"", 0
+        for part in self._parts:
+            size = len(part) if isinstance(part, bytes) else part[1] - part[0]
+            skip = max(0, offset + len(found) - at)
+            wanted = min(size - skip, length - len(found))
+            if wanted > 0:
+                if isinstance(part, bytes):
+                    found += part[skip : skip + wanted]
+                else:
+                    found += self._outputs.read(self._attempt_id, part[0] + skip, wanted)
+            at += size
+        return found
 
 
 def _split(data: bytes) -> list[bytes]:

@@ -13,6 +13,7 @@ from core.errors import QueueError
 from core.execution import events
 from core.execution.command import Command, age_of_leader_s, start
 from core.execution.output_limit import OutputWatch
+from core.execution.output_sharing import OutputSharing
 from core.execution.output_sync import OutputSync
 from core.execution.recovery import Adopted
 from core.execution.run_file import PASSING_ERRORS, RunFile, Status, remove_files
@@ -83,6 +84,7 @@ class RunningAttempts:
         self._by_descriptor: dict[int, int] = {}
         self._environments: dict[int, Mapping[bytes, bytes]] = {}
         self._outputs = OutputSync(storage.spool, selector.wake)
+        self._sharing = OutputSharing(storage, lambda: list(self._running), lambda: self.settings)
         self._refused: dict[int, Claim] = {}
         self.endings: dict[int, tuple[Claim, Ending]] = {}
         self.settings = Settings()
@@ -223,6 +225,7 @@ class RunningAttempts:
 
     def _watch(self, running: _Running) -> None:
         self._running[running.claim.attempt_id] = running
+        self._sharing.start()
         descriptor = running.command.descriptor
         if running.is_adopted or descriptor < 0:
             running.is_announced = False
@@ -433,6 +436,7 @@ class RunningAttempts:
             # those that came since (a command that could not be started) wait for the next step
             del self.endings[claim.attempt_id]
         for done in recorded:
+            self._sharing.ended(done.claim.attempt_id, is_in_file=done.ending.output is None)
             self._remove_files(done.claim.attempt_id, done.ending.output)
         for done in recorded:
             claim = done.claim
@@ -467,6 +471,7 @@ class RunningAttempts:
 
     def detach(self) -> None:
         """Let go of all commands; they run on, for another worker to adopt."""
+        self._sharing.stop()
         for running in list(self._running.values()):
             self._detach(running)
 

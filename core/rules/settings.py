@@ -106,6 +106,9 @@ SETTINGS: Mapping[str, Setting] = {
         Setting("timeout", "duration", 0.0, "time limit of an attempt, for new jobs; 0 is none"),
         Setting("kill-grace", "duration", 5.0, "time between TERM and KILL when an attempt is stopped", 0, 3600),
         Setting("output-limit", "size", 1 << 30, "output that ends a runaway attempt; 0 is none"),
+        Setting(
+            "output-shared", "size", 8 << 20, "output of an attempt that a server keeps for other hosts, from its start"
+        ),
         Setting("keep-completed", "duration", 0.0, "age at which completed jobs are pruned; 0 keeps them"),
         Setting("keep-purged", "duration", 7 * 86400.0, "age at which purged jobs are removed for good; 0 keeps them"),
         Setting("shell", "text", "/bin/sh", "shell that runs the commands: SHELL -c COMMAND"),
@@ -183,6 +186,10 @@ class Settings:
     @property
     def output_limit_bytes(self) -> int | None:
         return int(self._values["output-limit"]) or None
+
+    @property
+    def output_shared_bytes(self) -> int:
+        return int(self._values["output-shared"])
 
     @property
     def output_limit_text(self) -> str:

@@ -67,6 +67,7 @@ from core.storage.values import (
     OpenAttempt,
     Registration,
     Selection,
+    SharedOutput,
     StepResult,
     StepTerms,
 )
@@ -153,6 +154,10 @@ class Storage(Protocol):
     def changes(self) -> Changes: ...
     @property
     def outputs(self) -> Outputs: ...
+    @property
+    def shared_outputs(self) -> SharedOutputs | None:
+        """What is kept of outputs for other hosts; ``None`` where all who read are on the host with the files."""
+
     @property
     def groups(self) -> Groups: ...
     @property
@@ -549,6 +554,22 @@ class Outputs(Protocol):
 
     def search_again(self, pattern: str, attempt_ids: Sequence[int]) -> list[SearchedOutput]:
         """Search the outputs of these attempts, as far as they are still there."""
+
+
+class SharedOutputs(Protocol):
+    """Copies of what attempts have written, for readers on other hosts. The file on the attempt's host is the truth."""
+
+    def add(self, parts: Sequence[tuple[int, int, bytes]]) -> None:
+        """Keep more of some outputs: attempt id, offset, bytes."""
+
+    def replace(self, attempt_id: int, parts: Sequence[tuple[int, bytes]]) -> None:
+        """Keep these parts, offset and bytes, of an attempt that has ended, and nothing else of it."""
+
+    def shared(self, attempt_id: int) -> SharedOutput:
+        """Return which parts of an attempt's output are kept, and the name of the host that has all of it."""
+
+    def read(self, attempt_id: int, offset: int, length: int) -> bytes:
+        """Return up to ``length`` bytes from ``offset``, up to the next byte that is not kept."""
 
 
 class Records(Protocol):

@@ -110,3 +110,10 @@ class HostLook(NamedTuple):
 
     others: Sequence[HostSeen]
     server_life: str
+
+
+class SharedOutput(NamedTuple):
+    """What readers on other hosts may read of an output: spans from start to end, in bytes; ``host`` has all of it."""
+
+    host: str
+    spans: Sequence[tuple[int, int]]

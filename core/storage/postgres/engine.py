@@ -122,6 +122,13 @@ class PostgresStorage(Connections):
         return Changes(self)
 
     @loaded_once
+    def shared_outputs(self) -> contract.SharedOutputs | None:
+        """What other hosts may read of outputs."""
+        from core.storage.postgres.shared_outputs import SharedOutputs
+
+        return SharedOutputs(self)
+
+    @loaded_once
     def maintenance(self) -> contract.Maintenance:
         """Upkeep."""
         from core.storage.postgres.maintenance import Maintenance

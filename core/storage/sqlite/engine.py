@@ -105,6 +105,11 @@ class SqliteStorage(Database):
 
         return Outputs(self)
 
+    @property
+    def shared_outputs(self) -> contract.SharedOutputs | None:
+        """``None``: all who read a file are on its host."""
+        return None
+
     @loaded_once
     def groups(self) -> contract.Groups:
         """Dead jobs by fingerprint."""
