@@ -26,6 +26,8 @@ class Spool:
         self.identity = os.path.join(self.root, "database")
         self.lease = os.path.join(self.root, "lease")
         self.gate = os.path.join(self.root, "gate")
+        self.keeper_lock = os.path.join(self.root, "keeper.lock")
+        self.alive = os.path.join(self.root, "alive")
         self.host_token = os.path.join(self.root, "host")
         self.workers = os.path.join(self.root, "workers")
         self.attempts = os.path.join(self.root, "attempts")

@@ -45,6 +45,9 @@ COMMANDS: dict[str, Command] = {
         Command("worker start", "worker_start", "[OPTIONS]", "run jobs in the foreground; also just: worker"),
         Command("worker list", "worker_list", "[OPTIONS]", "show which workers are alive", is_reading=True),
         Command("worker stop", "worker_stop", "[ID…] [OPTIONS]", "ask workers to stop and wait until they have"),
+        Command("host list", "host", "[OPTIONS]", "show which hosts work on a server; also: host", is_reading=True),
+        Command("host forget", "host", "ID [OPTIONS]", "give a host up that is gone for good: its jobs run again"),
+        Command("host keep", "host", "[OPTIONS]", "keep this host's lease while commands run; workers start it"),
         Command("service install", "service", "[OPTIONS]", "have the system start a worker, at login or at boot"),
         Command("service status", "service", "[OPTIONS]", "say whether it is installed and runs; also: service"),
         Command("service print", "service", "[OPTIONS]", "print the file that install would write"),
@@ -96,7 +99,14 @@ COMMANDS: dict[str, Command] = {
 }
 
 #: The second word that is meant when a family's name stands alone.
-DEFAULTS: dict[str, str] = {"worker": "start", "service": "status", "dlq": "list", "queue": "list", "config": "list"}
+DEFAULTS: dict[str, str] = {
+    "worker": "start",
+    "service": "status",
+    "dlq": "list",
+    "queue": "list",
+    "config": "list",
+    "host": "list",
+}
 #: Other spellings of a command.
 ALIASES: dict[str, str] = {"dlq retry": "dlq replay", "config show": "config list"}
 

@@ -13,7 +13,9 @@ from typing import NamedTuple
 from core.clock import since_boot_s
 from core.errors import QueueError
 from core.execution import events
+from core.execution.keeper_process import start_keeper
 from core.execution.lease import Fence, Gate, Lease
+from core.execution.sentinel import SentinelPipe
 from core.model import Ending, Outcome
 from core.rules.lease import LeaseTerms
 from core.rules.settings import Settings
@@ -75,6 +77,7 @@ class HostKeeping:
         self._life_id = 0
         self._lease = Lease(storage.spool, LeaseTerms(0.0))
         self._gate = Gate(storage.spool)
+        self._sentinel = SentinelPipe(storage.spool)
         self._fence: Fence | None = None
         self._watched = _Watched()
         self._renew_at_s = self._look_at_s = 0.0
@@ -159,10 +162,19 @@ class HostKeeping:
             yield True
             return
         with self._gate.starting():
-            yield self._lease.allows_start()
+            may_start = self._lease.allows_start()
+            if may_start:
+                self._sentinel.hold()
+            yield may_start
+
+    def need_keeper(self) -> None:
+        """Have a keeper on this host: a command has run for a while, and this worker may be killed."""
+        if self._hosts is not None:
+            start_keeper(self._storage.spool, self._hosts.own_address())
 
     def leave(self) -> None:
         """End the fence and, if nothing of this host is open any more, its life."""
+        self._sentinel.close()
         if self._fence is not None:
             self._fence.stop()
         if self._hosts is not None and self._life_id:

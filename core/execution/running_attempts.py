@@ -102,6 +102,10 @@ class RunningAttempts:
         """Return whether any command runs."""
         return bool(self._running)
 
+    def has_run_for(self, seconds: float, now: float) -> bool:
+        """Return whether some command has run for so long at ``now`` on the stopwatch."""
+        return any(now - running.started_s >= seconds for running in self._running.values())
+
     # --- beginning
 
     def open(self, claim: Claim) -> None:

@@ -39,6 +39,8 @@ CACHE_KIB = 1000
 CLAIMS_AT_ONCE = 64
 #: After so many failed steps in a row the worker gives up its lock, so that others adopt its commands.
 MAX_FAILED_STEPS = 20
+#: After how long a running command has its host have a keeper, in seconds; shorter ones are not worth a process.
+KEEPER_AFTER_S = 5.0
 #: How long it sleeps after a step that failed for an unforeseen reason, in seconds.
 _FAILED_STEP_S = 0.5
 
@@ -330,6 +332,8 @@ class Worker:
         self._timers.recovering(now_s)
         if self._registration.restore():
             self._emit(events.LockFileRemoved(self._queue.storage.spool.root, self._running.live_count()))
+        if self._running.has_run_for(KEEPER_AFTER_S, now_s):
+            self._registration.host.need_keeper()
         reap_if_init()
         if self._stopping.mode is None:  # one that is about to go adopts nothing more
             for adopted in self._recovery.adopt_from_the_dead(self.id):

@@ -481,6 +481,9 @@ class Hosts(Protocol):
     def abandoned(self, limit: int) -> list[Claim]:
         """Return up to ``limit`` open attempts of hosts that were given up, to be recorded as lost."""
 
+    def own_address(self) -> str:
+        """Return the address of the database with its password, for processes that this one starts."""
+
     def leave(self, life_id: int) -> None:
         """End this host's life if none of its attempts is open and none of its workers is in the register."""
 

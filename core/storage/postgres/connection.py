@@ -58,7 +58,7 @@ class Connections:
     """The connections to the database at ``address``; a forked child opens its own and closes none of the parent's."""
 
     def __init__(self, address: str, *, is_read_only: bool, clock: Clock | None, busy_timeout_s: float) -> None:
-        self._conninfo = address
+        self.conninfo = address
         self.address = without_password(address)
         self.is_read_only = is_read_only
         self.clock: Clock = clock or SystemClock()
@@ -97,7 +97,7 @@ class Connections:
             settings["options"] = f"{settings['options']} -c default_transaction_read_only=on"
         settings["options"] = f"{settings['options']} -c lock_timeout={round(self.busy_timeout_s * 1000)}"
         opened: Connection = psycopg.connect(
-            self._conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, **settings
+            self.conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, **settings
         )
         if self.database_id is not None:
             row = opened.execute("SELECT value FROM facts WHERE key = 'database_id'").fetchone()

@@ -115,6 +115,10 @@ class Hosts:
             for attempt_id, number, started_at, stop, environment_id, *job in self._db.query(_ABANDONED, (limit,))
         ]
 
+    def own_address(self) -> str:
+        """Return the address of the database with its password, for processes that this one starts."""
+        return self._db.conninfo
+
     def leave(self, life_id: int) -> None:
         """End this host's life if none of its attempts is open and none of its workers is in the register."""
         self._db.query(
