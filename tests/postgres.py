@@ -38,7 +38,10 @@ class Databases:
 
     def new(self) -> str:
         """Make a database with an empty queue in it; return its address."""
-        return self._create("CREATE DATABASE {name} TEMPLATE {template}", template=_name_in(self._template))
+        template = _name_in(self._template)
+        if self._connection.info.server_version < 150_000:  # which has no other strategy
+            return self._create("CREATE DATABASE {name} TEMPLATE {template}", template=template)
+        return self._create("CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY", template=template)
 
     def _create(self, statement: LiteralString, **more: str) -> str:
         name = f"{self._prefix}_{next(self._numbers)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import psycopg
 import pytest
 
 from tests import postgres_server
-from tests.postgres_server import PostgresServer, server_of_run, stop_server_of_run
+from tests.postgres_server import PostgresServer, directory_of_run, server_of_run, stop_server_of_run
 from tests.processes import is_alive, python, wait_for
 
 RUN = """
@@ -32,7 +31,7 @@ def test_the_server_is_gone_after_a_run_that_was_killed() -> None:
     with python(RUN) as run:
         assert run.stdout is not None
         assert run.stdout.readline().startswith("postgresql://")
-        directory = Path(f"/tmp/queuectl-test-postgres-{run.pid}")
+        directory = directory_of_run(run.pid)
         postmaster = _postmaster_in(directory)
         assert is_alive(postmaster)
         run.kill()
@@ -48,7 +47,7 @@ def test_the_processes_of_a_run_share_a_server_that_is_stopped_once() -> None:
             address = server_of_run(controller.pid)
             assert server_of_run(controller.pid) == address
             stop_server_of_run(controller.pid)
-            assert not os.path.exists(f"/tmp/queuectl-test-postgres-{controller.pid}")
+            assert not directory_of_run(controller.pid).exists()
             with pytest.raises(psycopg.OperationalError):
                 psycopg.connect(address)
         finally:
