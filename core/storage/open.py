@@ -35,7 +35,7 @@ def open_storage(
             raise DatabaseError(
                 "a queue on a PostgreSQL server needs psycopg; install it with: pip install 'queuectl-tui[postgres]'"
             ) from error
-        return PostgresStorage(  # type: ignore[return-value]
+        return PostgresStorage(
             address, create=create, is_read_only=is_read_only, clock=clock, busy_timeout_s=busy_timeout_s
         )
     from core.storage.sqlite.engine import SqliteStorage

@@ -13,7 +13,7 @@ from psycopg import pq
 
 from core.addresses import without_password
 from core.clock import Clock, SystemClock
-from core.errors import DatabaseClosed, DatabaseError, DatabaseReadOnly, DatabaseReplaced
+from core.errors import DatabaseClosed, DatabaseError, DatabaseReadOnly, DatabaseReplaced, Interrupted
 from core.storage.postgres.errors import REPEATABLE, translated, translating_errors
 
 _T = TypeVar("_T")
@@ -48,10 +48,25 @@ _SETTINGS = {
 }
 
 
+class _GiveUp:
+    """Whether a read is given up: asked until it is, by one thread at a time."""
+
+    def __init__(self, ask: Callable[[], bool]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._is_over = False
+
+    def __call__(self) -> bool:
+        with self._lock:
+            self._is_over = self._is_over or self._ask()
+            return self._is_over
+
+
 class _Local(threading.local):
     connection: Connection | None = None
     pid = 0
     is_in_snapshot = False
+    is_given_up: _GiveUp | None = None
 
 
 class Connections:
@@ -192,11 +207,12 @@ class Connections:
         """Let all reads of this thread in the block see one moment; raise ``Interrupted`` soon after ``give_up()``."""
         with self.read() as connection:
             connection.execute(f"SET LOCAL statement_timeout = {SNAPSHOT_TIMEOUT_MS}")
-            over = threading.Event()
+            over, is_given_up = threading.Event(), _GiveUp(give_up)
+            self._local.is_given_up = is_given_up
 
             def watch() -> None:
                 while not over.wait(GIVE_UP_LOOK_S):
-                    if give_up():
+                    if is_given_up():
                         with contextlib.suppress(psycopg.Error):
                             connection.cancel_safe(timeout=1.0)
 
@@ -205,8 +221,15 @@ class Connections:
             try:
                 yield
             finally:
+                self._local.is_given_up = None
                 over.set()
                 watcher.join()
+
+    def check_given_up(self) -> None:
+        """Raise ``Interrupted`` if this thread's snapshot is given up; to be asked between two statements of it."""
+        is_given_up = self._local.is_given_up
+        if is_given_up is not None and is_given_up():
+            raise Interrupted(f"reading {self.address} was given up")
 
     # --- writes
 

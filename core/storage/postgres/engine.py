@@ -67,6 +67,35 @@ class PostgresStorage(Connections):
         return Jobs(self)
 
     @loaded_once
+    def lists(self) -> contract.Lists:
+        """Lists of jobs by view."""
+        from core.storage.postgres.listing import Lists
+        from core.storage.postgres.output_search import OutputSearch
+
+        return Lists(self, OutputSearch(self, self.spool))
+
+    @loaded_once
+    def groups(self) -> contract.Groups:
+        """Dead jobs by fingerprint."""
+        from core.storage.postgres.groups import Groups
+
+        return Groups(self)
+
+    @loaded_once
+    def outputs(self) -> contract.Outputs:
+        """The outputs of ended attempts."""
+        from core.storage.postgres.outputs import Outputs
+
+        return Outputs(self, self.spool)
+
+    @loaded_once
+    def records(self) -> contract.Records:
+        """The reads of an export."""
+        from core.storage.postgres.records import Records
+
+        return Records(self)
+
+    @loaded_once
     def operations(self) -> contract.Operations:
         """What users do to jobs."""
         from core.storage.postgres.operations import Operations

@@ -137,7 +137,7 @@ class Jobs:
         ``None`` when no job is due.
         """
         found = self._db.query(
-            "SELECT least((SELECT min(due_at) FROM (SELECT due_at FROM ready ORDER BY priority DESC, job_id LIMIT 1000)"
+            "SELECT least((SELECT min(due_at) FROM (SELECT due_at FROM ready ORDER BY -priority, job_id LIMIT 1000)"
             " AS next), (SELECT min(run_at) FROM delayed WHERE run_at <= %s))",
             (self._db.now_ms(),),
         )

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from operator import attrgetter
-from typing import NamedTuple
 
-from core.clock import to_datetime
-from core.model import Attempt, DeadGroup, Job
+from core.model import Attempt, DeadGroup
+from core.storage.groups import groups_of, largest
 from core.storage.rows import ATTEMPT_COLUMNS, JOB_COLUMNS, attempt_of, job_of
 from core.storage.sqlite.file import Database
 
-_HOURS = 24
 _TOTALS = (
     "SELECT fingerprint, queue, count(*), min(since), max(since), max(id) FROM jobs INDEXED BY jobs_groups"
     " WHERE state = 'dead' GROUP BY fingerprint, queue"
@@ -39,28 +37,11 @@ class Groups:
         """Return up to ``limit`` groups of dead jobs, the largest first; of those alike the one that grew last."""
         now = self._db.now_ms()
         with self._db.read() as connection:
-            totals: dict[int | None, _Total] = {}
-            for fingerprint, queue, count, first, last, newest_id in connection.execute(_TOTALS).fetchall():
-                found = totals.get(fingerprint, _NONE)
-                totals[fingerprint] = found.plus(queue, count, first, last, newest_id)
-            hours: dict[int | None, list[int]] = {}
-            for fingerprint, ago, count in connection.execute(_BY_HOUR, {"now": now}).fetchall():
-                hours.setdefault(fingerprint, [0] * _HOURS)[_HOURS - 1 - ago] = count
-            chosen = sorted(totals.items(), key=lambda item: (-item[1].number, -item[1].last))[:limit]
+            chosen = largest(connection.execute(_TOTALS).fetchall(), limit)
+            hours = connection.execute(_BY_HOUR, {"now": now}).fetchall()
             ids = json.dumps([total.newest_id for _, total in chosen])
-            samples: Mapping[int, Job] = {row[0]: job_of(row) for row in connection.execute(_JOBS, (ids,)).fetchall()}
-        return [
-            DeadGroup(
-                fingerprint,
-                total.number,
-                to_datetime(total.first),
-                to_datetime(total.last),
-                tuple(sorted(total.queues)),
-                tuple(hours.get(fingerprint, [0] * _HOURS)),
-                samples[total.newest_id],
-            )
-            for fingerprint, total in chosen
-        ]
+            samples = {row[0]: job_of(row) for row in connection.execute(_JOBS, (ids,)).fetchall()}
+        return groups_of(chosen, hours, samples)
 
     def unread(self, limit: int) -> list[Attempt]:
         """Return the newest attempts of up to ``limit`` dead jobs that have no fingerprint."""
@@ -83,26 +64,3 @@ class Groups:
                     values,
                 ).rowcount
         return kept
-
-
-class _Total(NamedTuple):
-    """What the index knows of a group, over its queues."""
-
-    number: int
-    first: int
-    last: int
-    newest_id: int
-    queues: tuple[str, ...]
-
-    def plus(self, queue: str, count: int, first: int, last: int, newest_id: int) -> _Total:
-        """Return this with the jobs of one more queue."""
-        return _Total(
-            self.number + count,
-            min(self.first, first),
-            max(self.last, last),
-            max(self.newest_id, newest_id),
-            (*self.queues, queue),
-        )
-
-
-_NONE = _Total(0, 1 << 62, 0, 0, ())

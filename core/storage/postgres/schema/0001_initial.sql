@@ -65,7 +65,7 @@ CREATE TABLE jobs (
 CREATE UNIQUE INDEX jobs_by_name ON jobs (name) WHERE name IS NOT NULL;
 CREATE INDEX jobs_done ON jobs (since, id) WHERE state IN ('completed', 'cancelled');
 CREATE INDEX jobs_finished ON jobs (state, since, id) WHERE state <> 'open';
-CREATE INDEX jobs_groups ON jobs (fingerprint, queue, since) WHERE state = 'dead';
+CREATE INDEX jobs_groups ON jobs (fingerprint, queue, since) INCLUDE (id) WHERE state = 'dead';
 
 -- The tokens. Hot: their rows live for seconds, and a claim must not wade through the dead ones.
 CREATE TABLE ready (
@@ -75,7 +75,8 @@ CREATE TABLE ready (
     due_at   bigint NOT NULL                            -- when the wait for a slot began
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX ready_claim ON ready (queue, priority DESC, job_id);
-CREATE INDEX ready_order ON ready (priority DESC, job_id);
+-- For lists of all queues. Negated, so that no claim, which is for one queue, can be planned to walk this one.
+CREATE INDEX ready_order ON ready ((-priority), job_id);
 
 CREATE TABLE delayed (
     job_id   bigint PRIMARY KEY,
@@ -131,6 +132,8 @@ CREATE TABLE attempts (
     fingerprint    bigint,
     UNIQUE (job_id, number)
 );
+
+CREATE INDEX attempts_in_files ON attempts (id) WHERE output IS NULL;
 
 -- What attempts have written so far, of those that run for longer than a second, and of outputs too long for a row.
 CREATE TABLE chunks (
