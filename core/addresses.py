@@ -7,6 +7,9 @@ import re
 
 _SERVER = ("postgresql://", "postgres://")
 _USER_INFO = re.compile(r"^(\w+://[^/?#@:]*):[^/?#]*@")
+#: The same where a password was not encoded as it must be: all up to the last "@" may belong to it.
+_UNCLEAR_USER_INFO = re.compile(r"^(\w+://[^/?#@:]*):.*@", re.DOTALL)
+_HOST = re.compile(r"[^:@\[\]]*(?::\d*)?|\[[^@\[\]]*\](?::\d*)?")
 _PASSWORD_TERM = re.compile(r"([?&])(?:password|sslpassword)=[^&#]*(?:&|(?=#)|$)")
 
 
@@ -15,11 +18,19 @@ def is_on_server(address: str) -> bool:
     return address.startswith(_SERVER)
 
 
+def is_unclear(address: str) -> bool:
+    """Return whether the URL of a server is misread by its library, since a password in it is not encoded."""
+    place, _, database = re.split("[?#]", address.split("://", 1)[1], maxsplit=1)[0].partition("/")
+    hosts = place.split("@", 1)[-1]
+    return "@" in database or any(_HOST.fullmatch(host) is None for host in hosts.split(","))
+
+
 def without_password(address: str) -> str:
     """Return an address without the passwords in it; a path as it is."""
     if not is_on_server(address):
         return address
-    return _PASSWORD_TERM.sub(r"\1", _USER_INFO.sub(r"\1@", address)).rstrip("?&")
+    user_info = _UNCLEAR_USER_INFO if is_unclear(address) else _USER_INFO
+    return _PASSWORD_TERM.sub(r"\1", user_info.sub(r"\1@", address)).rstrip("?&")
 
 
 def absolute_address(address: str) -> str:

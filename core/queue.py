@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 
+from core.addresses import short_name
 from core.clock import Clock, to_datetime, to_ms
 from core.errors import OutputUnavailable, QueueError, Refused, UsageError
 from core.loading import LOADING
@@ -66,12 +67,13 @@ Progress = Callable[[int, int], None]
 
 
 class Queue:
-    """A queue of shell commands in one SQLite file; any number of these may be open on it, in any processes.
+    """A queue of shell commands in one database; any number of these may be open on it, in any processes.
 
     Every method may be called from any thread and is one transaction (bulk verbs: one a thousand jobs). Reads see the
-    newest commit; writes are on disk when they return. ``path`` is created with ``create``, private to the user.
+    newest commit; writes are on disk when they return. ``path`` is that of an SQLite file, or the URL of a database on
+    a PostgreSQL server. With ``create`` a file is made, private to the user, and in a database the tables.
 
-    Raises ``DatabaseError`` of some kind when the file cannot be used, and leaves the file unchanged.
+    Raises ``DatabaseError`` of some kind when the database cannot be used, and leaves it unchanged.
     """
 
     def __init__(
@@ -98,13 +100,13 @@ class Queue:
 
     @property
     def path(self) -> str:
-        """The absolute path of the database."""
+        """The absolute path of the database, or its URL without a password."""
         return self.storage.address
 
     @property
     def display_name(self) -> str:
-        """The database's name where a line has little room: that of its file, without the directories."""
-        return os.path.basename(self.path)
+        """The database's name where a line has little room: that of its file, or ``database@host``."""
+        return short_name(self.path)
 
     @property
     def is_read_only(self) -> bool:

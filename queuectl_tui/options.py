@@ -34,7 +34,11 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     parser = argparse.ArgumentParser(
         prog="queuectl-tui", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--db", metavar="PATH", help="the database (default: $QUEUECTL_DB, else the user's own queue)")
+    parser.add_argument(
+        "--db",
+        metavar="ADDRESS",
+        help="the database, a path or postgresql://… (default: $QUEUECTL_DB, else the user's own queue)",
+    )
     parser.add_argument(
         "-c",
         "--concurrency",

@@ -45,6 +45,7 @@ COMMANDS: dict[str, Command] = {
         Command("worker start", "worker_start", "[OPTIONS]", "run jobs in the foreground; also just: worker"),
         Command("worker list", "worker_list", "[OPTIONS]", "show which workers are alive", is_reading=True),
         Command("worker stop", "worker_stop", "[ID…] [OPTIONS]", "ask workers to stop and wait until they have"),
+        Command("init", "init", "[ADDRESS] [OPTIONS]", "make the database, a file or on a PostgreSQL server"),
         Command("host list", "host", "[OPTIONS]", "show which hosts work on a server; also: host", is_reading=True),
         Command("host forget", "host", "ID [OPTIONS]", "give a host up that is gone for good: its jobs run again"),
         Command("host keep", "host", "[OPTIONS]", "keep this host's lease while commands run; workers start it"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from core.addresses import is_on_server, without_password
 from core.cli.exit_codes import Refused
 from core.cli.standard_streams import forget
 from core.clock import SystemClock, to_datetime
@@ -70,7 +71,7 @@ class Session:
     def queue(self, *, create: bool = False) -> Queue:
         """Return the queue, opened once. Without ``create`` a database that was named must exist.
 
-        To a command that only reads, one that does not exist is an empty queue, which is noted if it was named.
+        To a command that only reads, a file that does not exist is an empty queue, which is noted if it was named.
         """
         if self._queue is None:
             from core.interrupt import has_started
@@ -78,12 +79,12 @@ class Session:
 
             has_started()
             is_named = self._database is not None or bool(os.environ.get("QUEUECTL_DB"))
-            path = self.named_path()
-            if self._is_reading and not create and not os.path.lexists(path):
+            address = self.named_address()
+            if self._is_reading and not create and not is_on_server(address) and not os.path.lexists(address):
                 if is_named:
-                    self.note(f"queuectl: note: there is no database at {path}; it reads as an empty queue")
-                path, is_named = self._empty_database(), False
-            self._queue = Queue(path, create=create or not is_named)
+                    self.note(f"queuectl: note: there is no database at {address}; it reads as an empty queue")
+                address, is_named = self._empty_database(), False
+            self._queue = Queue(address, create=create or not is_named)
         return self._queue
 
     def _empty_database(self) -> str:
@@ -92,14 +93,22 @@ class Session:
         self._empty = TemporaryDirectory(prefix="queuectl-", ignore_cleanup_errors=True)
         return os.path.join(self._empty.name, "queue.db")
 
-    def database_path(self) -> str:
-        """Return the absolute path of the database, whether it is there or not."""
-        return os.path.abspath(self.named_path())
+    def use_database(self, address: str) -> None:
+        """Use this database instead, as if it had been given as an option."""
+        self._database = address
 
-    def named_path(self) -> str:
-        """Return the path that was given as an option or by ``QUEUECTL_DB``, else the user's own database."""
+    def database_name(self) -> str:
+        """Return the absolute path of the database or its URL without a password, whether it is there or not."""
+        address = self.named_address()
+        return without_password(address) if is_on_server(address) else os.path.abspath(address)
+
+    def named_address(self) -> str:
+        """Return what was given as an option or by ``QUEUECTL_DB``, else the path of the user's own database.
+
+        A path may be relative. A URL may hold a password, and is not to be shown.
+        """
         if self._database is not None:
-            return os.path.expanduser(self._database)
+            return self._database if is_on_server(self._database) else os.path.expanduser(self._database)
         from core.spool import default_database
 
         return default_database()

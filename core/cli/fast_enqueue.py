@@ -31,7 +31,7 @@ def enqueue(arguments: Sequence[str]) -> int:
     from core.cli.context import Session
 
     with Session(None, is_json=False, color="auto") as session:
-        job_id, left_out = _add(session.named_path(), arguments[-1])
+        job_id, left_out = _add(session.named_address(), arguments[-1])
         session.done = f"job {job_id} was added"
         if len(arguments) == 3:
             session.say(str(job_id))
@@ -42,7 +42,7 @@ def enqueue(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _add(path: str, command: str) -> tuple[int, Sequence[str]]:
+def _add(address: str, command: str) -> tuple[int, Sequence[str]]:
     """Store a job that is a command and nothing else; return its id, and the names of variables left to its worker.
 
     As ``Queue.add`` does it, with one reading of the settings, and without loading what the other verbs need.
@@ -54,7 +54,7 @@ def _add(path: str, command: str) -> tuple[int, Sequence[str]]:
     from core.storage.open import open_storage
 
     has_started()
-    storage = open_storage(path)
+    storage = open_storage(address)
     try:
         settings = Settings(storage.settings.stored())
         storage.set_busy_timeout(settings.number("busy-timeout"))

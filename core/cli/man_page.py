@@ -35,7 +35,7 @@ def man_page(date: str) -> str:
 def _lines(date: str) -> Iterator[str]:
     yield f'.TH QUEUECTL 1 {date} "queuectl {__version__}" "User Commands"'
     yield from (".SH NAME", r"queuectl \- durable queue for shell commands")
-    yield from (".SH SYNOPSIS", ".B queuectl", escaped("[--db PATH] [--color WHEN] [--json] COMMAND [ARGUMENT…]"))
+    yield from (".SH SYNOPSIS", ".B queuectl", escaped("[--db ADDRESS] [--color WHEN] [--json] COMMAND [ARGUMENT…]"))
     yield ".SH DESCRIPTION"
     yield from _filled(
         "A durable queue for shell commands in one SQLite file: retries with back-off, a dead letter queue (DLQ), kept "

@@ -154,7 +154,9 @@ def build_parser(command: Command, width: int | None = None) -> Parser:
     parser = Parser(prog, f"{prog} {command.usage}", f"{summary}.", width)
     import_module(f"core.cli.verbs.{command.module}").configure(parser, command.name)
     shared = parser.add_group("common options")
-    shared.add_argument("--db", metavar="PATH", default=argparse.SUPPRESS, help="the database to use")
+    shared.add_argument(
+        "--db", metavar="ADDRESS", default=argparse.SUPPRESS, help="the database to use: a path or postgresql://…"
+    )
     # added to every command, so that one without JSON refuses it in the same words before and after its name
     json_help = "print JSON and nothing else" if command.has_json else argparse.SUPPRESS
     shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=json_help)
@@ -281,7 +283,7 @@ def overview() -> str:
     lines = [f"  {command.name:{width}}  {command.summary}" for command in COMMANDS.values()]
     return "\n".join(
         [
-            "usage: queuectl [--db PATH] [--color auto|always|never] [--json] COMMAND …",
+            "usage: queuectl [--db ADDRESS] [--color auto|always|never] [--json] COMMAND …",
             "",
             "A durable queue for shell commands: retries with back-off, a dead letter queue, kept output.",
             "",
@@ -289,7 +291,7 @@ def overview() -> str:
             *lines,
             "",
             "options, before or after the command:",
-            "  --db PATH      the database (default: $QUEUECTL_DB, else the user's own queue)",
+            "  --db ADDRESS   the database: a path or postgresql://… (default: $QUEUECTL_DB, else your own queue)",
             "  --color WHEN   auto (default), always or never",
             "  --json         print JSON and nothing else",
             "  --version      print the version",

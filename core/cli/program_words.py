@@ -98,7 +98,7 @@ def _ours_among(parser: Parser, program: list[str]) -> tuple[list[str], list[str
 
 
 def _shared_at_end(words: list[str]) -> int:
-    """Return how many words at the end are ``--json`` or ``--db PATH``; 0 for none."""
+    """Return how many words at the end are ``--json`` or ``--db ADDRESS``; 0 for none."""
     if words[-1] == "--json" or words[-1].startswith("--db="):
         return 1
     return 2 if len(words) > 2 and words[-2] == "--db" else 0

@@ -29,8 +29,8 @@ def open_storage(
     if is_on_server(address):
         try:
             from core.storage.postgres.engine import PostgresStorage
-        except ModuleNotFoundError as error:
-            if error.name != "psycopg":
+        except ImportError as error:
+            if error.name != "psycopg" and "pq wrapper" not in str(error):  # without the library behind psycopg
                 raise
             raise DatabaseError(
                 "a queue on a PostgreSQL server needs psycopg; install it with: pip install 'queuectl-tui[postgres]'"

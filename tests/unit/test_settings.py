@@ -27,11 +27,13 @@ DEFAULTS: dict[str, Value] = {
     "timeout": 0.0,
     "kill-grace": 5.0,
     "output-limit": 1 << 30,
+    "output-shared": 8 << 20,
     "keep-completed": 0.0,
     "keep-purged": 604800.0,
     "shell": "/bin/sh",
     "capture-env": "safe",
     "durability": "normal",
+    "host-lease": 300.0,
     "busy-timeout": 5.0,
 }
 

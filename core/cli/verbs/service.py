@@ -117,7 +117,7 @@ class _Launchd:
 
 def run(session: Session, options: Namespace) -> int:
     """Install, print, describe or remove the service of the database."""
-    database = session.database_path()
+    database = session.database_name()
     manager: _Manager = _Launchd(database) if sys.platform == "darwin" else _Systemd(database)
     verb = options.command_name.partition(" ")[2]
     if verb == "status":

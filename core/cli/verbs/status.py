@@ -56,7 +56,7 @@ def run(session: Session, options: Namespace) -> int:
                 "oldest_pending_at": plain(oldest),
                 "oldest_pending_s": None if oldest is None else max(0.0, (now - oldest).total_seconds()),
                 "write_error": None if write_error is None else str(write_error),
-                "database": session.database_path(),
+                "database": session.database_name(),
             }
         )
         return DONE
@@ -74,7 +74,7 @@ def run(session: Session, options: Namespace) -> int:
         ("oldest waiting", None if oldest is None else f"due {ago(oldest, now)}"),
         ("workers", f"{len(alive)} alive, {count(slots, 'slot')}" if alive else Cell("none alive", "yellow")),
         ("paused", Cell("everything; 'queuectl queue resume' goes on", "yellow") if is_paused else None),
-        ("database", session.database_path()),
+        ("database", session.database_name()),
         ("trouble", None if write_error is None else Cell(str(write_error), "red")),
     ]
     show_pairs(session, pairs)

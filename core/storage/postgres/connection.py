@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import pq
 
-from core.addresses import without_password
+from core.addresses import is_unclear, without_password
 from core.clock import Clock, SystemClock
-from core.errors import DatabaseClosed, DatabaseError, DatabaseReadOnly, DatabaseReplaced, Interrupted
+from core.errors import DatabaseClosed, DatabaseError, DatabaseReadOnly, DatabaseReplaced, Interrupted, UsageError
 from core.storage.postgres.errors import REPEATABLE, translated, translating_errors
 
 _T = TypeVar("_T")
@@ -73,6 +73,11 @@ class Connections:
     """The connections to the database at ``address``; a forked child opens its own and closes none of the parent's."""
 
     def __init__(self, address: str, *, is_read_only: bool, clock: Clock | None, busy_timeout_s: float) -> None:
+        if is_unclear(address):
+            raise UsageError(
+                f"{without_password(address)}: write special characters of a password as %40 (@), %2F (/), %3A (:),"
+                " %3F (?) or %23 (#), or leave it out: it may stand in ~/.pgpass"
+            )
         self.conninfo = address
         self.address = without_password(address)
         self.is_read_only = is_read_only

@@ -17,6 +17,7 @@ from core.errors import (
     DiskFull,
     Interrupted,
     QueueError,
+    UsageError,
 )
 from core.text import clean_line
 
@@ -41,8 +42,8 @@ _MESSAGES: tuple[tuple[type[psycopg.Error], type[QueueError], str], ...] = (
         "the server has no such database: {address}; make it with 'createdb', or pass another --db",
     ),
     (errors.TooManyConnections, DatabaseBusy, "{address}: the server takes no more connections now; try again"),
-    (errors.UndefinedTable, DatabaseMissing, "no queue in {address}; make one with 'queuectl init {address}'"),
-    (errors.InvalidSchemaName, DatabaseMissing, "no queue in {address}; make one with 'queuectl init {address}'"),
+    (errors.UndefinedTable, DatabaseMissing, "no queue in {address}; make one with: queuectl init '{address}'"),
+    (errors.InvalidSchemaName, DatabaseMissing, "no queue in {address}; make one with: queuectl init '{address}'"),
     (
         errors.IntegrityError,
         DatabaseCorrupt,
@@ -70,6 +71,8 @@ def translated(address: str, error: psycopg.Error) -> QueueError:
     for kind, ours, message in _MESSAGES:
         if isinstance(error, kind):
             return ours(message.format(address=address, reason=reason))
+    if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:
+        return UsageError(f"{address} is no URL that PostgreSQL's library reads; it has percent-encoded words")
     if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
         if "password authentication failed" in str(error) or "no password supplied" in str(error):
             return DatabaseError(f"{address}: the server refused the password; see ~/.pgpass or PGPASSWORD")

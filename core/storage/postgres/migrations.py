@@ -45,7 +45,7 @@ def prepare(db: Connections, *, create: bool) -> int:
             " upgrade queuectl"
         )
     if version == 0 and (not create or db.is_read_only):
-        raise DatabaseMissing(f"no queue in {db.address}; make one with 'queuectl init {db.address}'")
+        raise DatabaseMissing(f"no queue in {db.address}; make one with: queuectl init '{db.address}'")
     if version < SCHEMA_VERSION:
         if db.is_read_only:
             raise DatabaseReadOnly(f"{db.address} has an older schema and cannot be migrated read-only")
