@@ -31,7 +31,7 @@ each() {
         { read -r heading; read -r pid; read -r status; } <"$run"
         if [ -n "$pid" ] && [ -z "$status" ] && [ "/proc/$pid/fd/9" -ef "$run" ]; then
             found=yes
-            [ "$4" = look ] || kill -KILL -- "-$pid"
+            [ "$4" = look ] || kill -s KILL -- "-$pid"
         fi
     done 2>/dev/null
     [ -n "$found" ]
