@@ -92,7 +92,8 @@ class Attempts:
             *([row[column] for _, row in decided] for column in range(len(_ENDING_TYPES))),
         )
         self._is_unsure = True
-        found = self._db.transact(lambda connection: connection.execute(_TURN, parameters).fetchall())
+        # one round trip; not done again when the answer is lost, since what it claimed would not be known then
+        found = self._db.query(_TURN, parameters, repeats=0)
         self._is_unsure = False
         recorded_ids = {row[1] for row in found if row[0] == "recorded"}
         recorded = [

@@ -178,16 +178,19 @@ class Connections:
 
     # --- reads
 
-    def query(self, statement: str, parameters: Parameters = None) -> list[tuple[Any, ...]]:
-        """Return the rows of one statement, in a transaction of its own, or of the one that runs in this thread."""
-        for repeat in range(REPEATS + 1):
+    def query(self, statement: str, parameters: Parameters = None, *, repeats: int = REPEATS) -> list[tuple[Any, ...]]:
+        """Return the rows of one statement, in a transaction of its own, or of the one that runs in this thread.
+
+        It is done again, up to ``repeats`` times, when the connection broke: it may have been done twice then.
+        """
+        for repeat in range(repeats + 1):
             connection = self.connection()
             is_alone = connection.info.transaction_status == pq.TransactionStatus.IDLE
             try:
                 cursor = connection.execute(statement, parameters)
                 return cursor.fetchall() if cursor.description is not None else []
             except psycopg.Error as error:
-                if is_alone and repeat < REPEATS and (connection.closed or isinstance(error, REPEATABLE)):
+                if is_alone and repeat < repeats and (connection.closed or isinstance(error, REPEATABLE)):
                     continue
                 raise translated(self.address, error) from error
         raise AssertionError
