@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import stat
 from collections.abc import Iterator
 
 from core.model import Finding
+from core.storage.spool_checks import check_permissions, check_room
 from core.storage.sqlite.file import Database
 from core.storage.sqlite.migrations import SCHEMA_VERSION
 from core.storage.sqlite.reserve import RESERVE_BYTES
 from core.storage.sqlite.write_check import LOCK_PATIENCE_S, write_error
+
+_MAKE_ROOM = "make room, also with 'queuectl purge --all' and then 'queuectl prune --trash'"
 
 
 def of_data(db: Database) -> list[Finding]:
@@ -22,7 +24,13 @@ def of_data(db: Database) -> list[Finding]:
 
 def of_surroundings(db: Database) -> list[Finding]:
     """Return what there is to say about permissions, locks, room and the filesystem; changes nothing."""
-    return [*_check_permissions(db), *_check_writes(db), *_check_room(db), *_check_filesystem(db)]
+    files = (db.path, db.path + "-wal", db.path + "-shm")
+    return [
+        *check_permissions(files, db.spool),
+        *_check_writes(db),
+        *check_room(os.path.dirname(db.path), RESERVE_BYTES, _MAKE_ROOM),
+        *_check_filesystem(db),
+    ]
 
 
 def _check_file(db: Database) -> Iterator[Finding]:
@@ -69,25 +77,6 @@ def _check_counts(db: Database) -> Iterator[Finding]:
         yield Finding("ok", "counters", "they are what the jobs say")
 
 
-def _check_permissions(db: Database) -> Iterator[Finding]:
-    open_to_others = []
-    for path in (
-        db.path,
-        db.path + "-wal",
-        db.path + "-shm",
-        db.spool.root,
-        db.spool.attempts,
-        db.spool.workers,
-    ):
-        with contextlib.suppress(FileNotFoundError, PermissionError):
-            if stat.S_IMODE(os.stat(path).st_mode) & 0o077:
-                open_to_others.append(path)
-    if open_to_others:
-        yield Finding("warning", "permissions", f"others may use {', '.join(open_to_others)}", "chmod go= them")
-    else:
-        yield Finding("ok", "permissions", "yours alone")
-
-
 def _check_writes(db: Database) -> Iterator[Finding]:
     if db.is_read_only and not db.lacks_rights:
         return
@@ -96,16 +85,6 @@ def _check_writes(db: Database) -> Iterator[Finding]:
         yield Finding("ok", "writes", "nothing keeps it from being written")
     else:
         yield Finding("error", "writes", str(error))
-
-
-def _check_room(db: Database) -> Iterator[Finding]:
-    room = os.statvfs(os.path.dirname(db.path))
-    free = room.f_bavail * room.f_frsize
-    if free < RESERVE_BYTES:
-        advice = "make room, also with 'queuectl purge --all' and then 'queuectl prune --trash'"
-        yield Finding("warning", "disk", f"{free:,} bytes are free; results may have to wait to be recorded", advice)
-    else:
-        yield Finding("ok", "disk", f"{free:,} bytes are free")
 
 
 def _check_filesystem(db: Database) -> Iterator[Finding]:

@@ -9,11 +9,11 @@ import sqlite3
 from collections.abc import Sequence
 
 from core.errors import DatabaseError, QueueError, Refused
-from core.locks import create_private, is_locked, sync_directory
+from core.locks import create_private, sync_directory
 from core.model import Finding
 from core.rules.arguments import check_kind
 from core.rules.settings import Settings
-from core.spool import Spool
+from core.storage.leftovers import AttemptFacts, files_in, leftovers, numbers_in
 from core.storage.sqlite import checks, write_check
 from core.storage.sqlite.file import Database, retry_on_full_disk
 from core.storage.sqlite.outputs import kept_in_files
@@ -144,15 +144,12 @@ class Maintenance:
 
     def leftovers(self, among: Sequence[str] | None = None) -> list[str]:
         """Return the paths of lock, run and output files that nothing needs any more."""
-        if among is None:
-            among = [
-                os.path.join(directory, name)
-                for directory in (self._db.spool.workers, self._db.spool.attempts)
-                if os.path.isdir(directory)
-                for name in os.listdir(directory)
-            ]
+        paths = files_in(self._db.spool) if among is None else among
+        numbers = json.dumps(numbers_in(paths))
         with self._db.read() as connection:
-            return [path for path in among if _is_leftover(connection, self._db.spool, path)]
+            workers = {row[0] for row in connection.execute(_WORKERS, (numbers,)).fetchall()}
+            attempts = {row[0]: AttemptFacts(*row[1:]) for row in connection.execute(_ATTEMPTS, (numbers,)).fetchall()}
+        return leftovers(self._db.spool, paths, workers, attempts)
 
     def remove_leftovers(self) -> int:
         """Remove the files that workers left which died in mid-step; return how many.
@@ -177,6 +174,12 @@ _OLD = (
     " AND since <= ? ORDER BY since, id LIMIT ?"
 )
 
+_WORKERS = "SELECT id FROM workers WHERE id IN (SELECT value FROM json_each(?))"
+_ATTEMPTS = (
+    "SELECT id, worker_id, ended_at IS NOT NULL, output IS NOT NULL FROM attempts"
+    " WHERE id IN (SELECT value FROM json_each(?))"
+)
+
 
 def _rename_new(partial: str, target: str) -> None:
     """Give a file its name, never in place of another file."""
@@ -187,24 +190,3 @@ def _rename_new(partial: str, target: str) -> None:
     except OSError:  # a file system without hard links: the name is taken first, and then replaced
         os.close(create_private(target, os.O_RDWR, is_new=True))
         os.replace(partial, target)
-
-
-def _is_leftover(connection: sqlite3.Connection, spool: Spool, path: str) -> bool:
-    stem, _, kind = os.path.basename(path).partition(".")
-    if not stem.isdigit():
-        return False
-    number = int(stem)
-    if kind in ("lock", "bell"):
-        row = connection.execute("SELECT 1 FROM workers WHERE id = ?", (number,)).fetchone()
-        return row is None and not is_locked(spool.worker_lock(number))
-    if kind not in ("run", "out"):
-        return False
-    row = connection.execute(
-        "SELECT worker_id, ended_at IS NOT NULL, output IS NOT NULL FROM attempts WHERE id = ?", (number,)
-    ).fetchone()
-    if row is None:
-        return not is_locked(spool.run_file(number))
-    worker_id, has_ended, is_output_stored = row
-    if not has_ended or (kind == "out" and not is_output_stored):
-        return False
-    return not is_locked(spool.worker_lock(worker_id))  # a living worker keeps it for its next attempt, or removes it
