@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
-from core.errors import DatabaseReadOnly, QueueError
 from core.model import Finding
+from core.spool import Spool
 from core.storage.postgres.connection import Connections
 from core.storage.postgres.migrations import SCHEMA_VERSION
+from core.storage.postgres.write_check import LOCK_PATIENCE_S, write_error
+from core.storage.spool_checks import check_permissions, check_room
 
 #: A transaction that is open for longer holds back the removal of dead rows, in seconds.
 LONG_TRANSACTION_S = 600
+#: With less room than this where the spool is, in bytes, outputs may soon have none.
+SPOOL_ROOM_BYTES = 16 << 20
 
 _WRONG_COUNTS = (
     "WITH counted AS (SELECT queue, CASE WHEN state <> 'pending' THEN state WHEN run_at IS NULL THEN 'ready'"
@@ -18,12 +23,17 @@ _WRONG_COUNTS = (
     " kept AS (SELECT queue, kind, sum(n)::bigint AS n FROM counts GROUP BY 1, 2 HAVING sum(n) <> 0)"
     " SELECT count(*) FROM counted FULL JOIN kept USING (queue, kind) WHERE counted.n IS DISTINCT FROM kept.n"
 )
-_WITHOUT_TOKEN = (
-    "SELECT count(*) FROM jobs AS j WHERE (state = 'open') <>"
-    " (((SELECT count(*) FROM ready WHERE job_id = j.id) + (SELECT count(*) FROM delayed WHERE job_id = j.id)"
-    " + (SELECT count(*) FROM running WHERE job_id = j.id)) = 1)"
-    " OR (state <> 'open' AND (EXISTS (SELECT 1 FROM ready WHERE job_id = j.id)"
-    " OR EXISTS (SELECT 1 FROM delayed WHERE job_id = j.id) OR EXISTS (SELECT 1 FROM running WHERE job_id = j.id)))"
+_WRONG_TOKENS = (
+    "WITH tokens AS (SELECT job_id, count(*) AS n FROM (SELECT job_id FROM ready UNION ALL SELECT job_id FROM delayed"
+    " UNION ALL SELECT job_id FROM running) AS each GROUP BY job_id)"
+    " SELECT count(*) FROM (SELECT id FROM jobs WHERE state = 'open') AS j FULL JOIN tokens AS t ON t.job_id = j.id"
+    " WHERE j.id IS NULL OR t.n IS DISTINCT FROM 1"
+)
+_WITHOUT_OWNER = (
+    "SELECT (SELECT count(*) FROM attempts AS a WHERE NOT EXISTS (SELECT FROM jobs WHERE id = a.job_id))"
+    " + (SELECT count(*) FROM history AS h WHERE NOT EXISTS (SELECT FROM jobs WHERE id = h.job_id))"
+    " + (SELECT count(*) FROM chunks AS c WHERE NOT EXISTS (SELECT FROM attempts WHERE id = c.attempt_id)"
+    " AND NOT EXISTS (SELECT FROM running WHERE attempt_id = c.attempt_id))"
 )
 _LONG = (
     "SELECT pid, COALESCE(application_name, ''), extract(epoch FROM now() - xact_start)::bigint FROM pg_stat_activity"
@@ -34,29 +44,19 @@ _LONG = (
 
 def of_data(db: Connections) -> list[Finding]:
     """Return what there is to say about the server, the rows and the counters; changes nothing."""
-    return [*_check_server(db), *_check_tokens(db), *_check_counts(db)]
+    return [*_check_server(db), *_check_rows(db), *_check_counts(db)]
 
 
-def of_surroundings(db: Connections) -> list[Finding]:
-    """Return what there is to say about rights, safety and other sessions; changes nothing."""
-    return [*_check_writes(db), *_check_safety(db), *_check_tls(db), *_check_sessions(db)]
-
-
-def write_error(db: Connections) -> QueueError | None:
-    """Return the error that a write would meet now, ``None`` if none is to be seen; writes nothing."""
-    if db.is_read_only:
-        return None
-    try:
-        is_replica, may_write = db.query(
-            "SELECT pg_is_in_recovery(), has_table_privilege('queuectl.running', 'INSERT, DELETE')"
-        )[0]
-    except QueueError as error:
-        return error
-    if is_replica:
-        return DatabaseReadOnly(f"{db.address} is a replica; use the address of the primary")
-    if not may_write:
-        return DatabaseReadOnly(f"{db.address}: this user may not write; ask for the role queuectl_work")
-    return None
+def of_surroundings(db: Connections, spool: Spool) -> list[Finding]:
+    """Return what there is to say about rights, safety, other sessions and this host's spool; changes nothing."""
+    return [
+        *check_permissions((), spool),
+        *_check_writes(db),
+        *_check_safety(db),
+        *_check_tls(db),
+        *_check_sessions(db),
+        *check_room(_existing(spool.root), SPOOL_ROOM_BYTES, "make room on this host, where long outputs are kept"),
+    ]
 
 
 def _check_server(db: Connections) -> Iterator[Finding]:
@@ -65,12 +65,18 @@ def _check_server(db: Connections) -> Iterator[Finding]:
     yield Finding("ok", "server", f"PostgreSQL {db.query('SHOW server_version')[0][0]}")
 
 
-def _check_tokens(db: Connections) -> Iterator[Finding]:
-    wrong = db.query(_WITHOUT_TOKEN)[0][0]
+def _check_rows(db: Connections) -> Iterator[Finding]:
+    broken = db.query(_WITHOUT_OWNER)[0][0]
+    if broken:
+        advice = "restore a dump, or report this as a bug if nothing else has written to the tables"
+        yield Finding("error", "references", f"{broken} rows refer to rows that are not there", advice)
+    else:
+        yield Finding("ok", "references", "each attempt, output and operation has its job")
+    wrong = db.query(_WRONG_TOKENS)[0][0]
     if wrong:
         yield Finding("error", "tokens", f"{wrong} jobs have not the one token they should", "report this as a bug")
     else:
-        yield Finding("ok", "tokens", "each unfinished job has one")
+        yield Finding("ok", "tokens", "each unfinished job has one, and no other job has any")
 
 
 def _check_counts(db: Connections) -> Iterator[Finding]:
@@ -84,7 +90,7 @@ def _check_counts(db: Connections) -> Iterator[Finding]:
 def _check_writes(db: Connections) -> Iterator[Finding]:
     if db.is_read_only:
         return
-    error = write_error(db)
+    error = write_error(db, LOCK_PATIENCE_S)
     if error is None:
         yield Finding("ok", "writes", "nothing keeps it from being written")
     else:
@@ -133,3 +139,10 @@ def _check_sessions(db: Connections) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "vacuum", "no session holds it back")
+
+
+def _existing(directory: str) -> str:
+    """Return the nearest directory at or above a path that is there: without a worker there is no spool yet."""
+    while not os.path.isdir(directory):
+        directory = os.path.dirname(directory)
+    return directory

@@ -12,7 +12,8 @@ from core.locks import is_locked
 from core.model import Finding
 from core.rules.settings import Settings
 from core.spool import Spool
-from core.storage.postgres import checks
+from core.storage.leftovers import AttemptFacts, files_in, leftovers, numbers_in
+from core.storage.postgres import checks, write_check
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.counting import CountChanges
 from core.storage.postgres.totals import sum_up_some, summed_until
@@ -24,11 +25,12 @@ KEEP_MINUTES = 90 * 24 * 60
 # Later than any instant: the calendar may have been set back since a job was purged.
 _EVER = 1 << 62
 
-_OLD = (
-    "SELECT id FROM jobs WHERE state = %s AND state <> 'open' AND since <= %s ORDER BY since, id LIMIT %s"
-    " FOR UPDATE SKIP LOCKED"
+_OLD = "SELECT id FROM jobs WHERE state = %s AND state <> 'open' AND since <= %s ORDER BY since, id LIMIT %s"
+_WORKERS = "SELECT id FROM workers WHERE id = ANY (%s)"
+_ATTEMPTS = (
+    "SELECT id, worker_id, true, output IS NOT NULL FROM attempts WHERE id = ANY (%s)"
+    " UNION ALL SELECT attempt_id, worker_id, false, false FROM running WHERE attempt_id = ANY (%s)"
 )
-_ATTEMPTS = "SELECT id, output IS NOT NULL FROM attempts WHERE id = ANY (%s)"
 
 
 class Maintenance:
@@ -74,13 +76,14 @@ class Maintenance:
 
     def _remove_some(self, state: str, until_ms: int) -> int:
         """Remove up to ``CHUNK`` jobs that have been in a state since ``until_ms`` or longer; return how many."""
-        if not self._db.query(f"SELECT EXISTS ({_OLD.replace(' FOR UPDATE SKIP LOCKED', '')})", (state, until_ms, 1))[
-            0
-        ][0]:
+        if not self._db.query(_OLD, (state, until_ms, 1)):
             return 0
 
         def work(connection: Connection) -> tuple[int, list[int]]:
-            ids = [row[0] for row in connection.execute(_OLD, (state, until_ms, CHUNK)).fetchall()]
+            ids = [
+                row[0]
+                for row in connection.execute(f"{_OLD} FOR UPDATE SKIP LOCKED", (state, until_ms, CHUNK)).fetchall()
+            ]
             in_files = _remove(connection, ids, state)
             return len(ids), in_files
 
@@ -103,52 +106,29 @@ class Maintenance:
 
     def check_surroundings(self) -> list[Finding]:
         """Return what there is to say about rights, safety and what else uses the server."""
-        return checks.of_surroundings(self._db)
+        return checks.of_surroundings(self._db, self._spool)
 
     def write_error(self, patience_s: float) -> QueueError | None:
         """Return the error that a write would meet now, ``None`` if none is to be seen; writes nothing."""
-        return checks.write_error(self._db)
+        return write_check.write_error(self._db, patience_s)
 
     def network_filesystem(self) -> str | None:
         """Return ``None``: no lock on a file decides anything between hosts."""
         return None
 
     def leftovers(self) -> list[str]:
-        """Return the paths of this host's lock, run and output files that nothing needs any more."""
-        found: list[tuple[str, str, int]] = []
-        for directory in (self._spool.workers, self._spool.attempts):
-            with contextlib.suppress(FileNotFoundError):
-                for name in os.listdir(directory):
-                    stem, _, kind = name.partition(".")
-                    if stem.isdigit() and kind in ("lock", "run", "out"):
-                        found.append((os.path.join(directory, name), kind, int(stem)))
-        return self._not_needed(found) if found else []
+        """Return the paths of this host's lock, run and output files that nothing needs any more.
 
-    def _not_needed(self, found: Sequence[tuple[str, str, int]]) -> list[str]:
-        of_workers = [number for _, kind, number in found if kind == "lock"]
-        of_attempts = [number for _, kind, number in found if kind != "lock"]
+        Not the run file of a command that runs though its attempt is over, since its host was given up: it says what
+        is to be ended.
+        """
+        paths = files_in(self._spool)
+        numbers = (numbers_in(paths),)
         with self._db.read() as connection:
-            workers = {
-                row[0] for row in connection.execute("SELECT id FROM workers WHERE id = ANY (%s)", (of_workers,))
-            }
-            open_ones = {
-                row[0]
-                for row in connection.execute(
-                    "SELECT attempt_id FROM running WHERE attempt_id = ANY (%s)", (of_attempts,)
-                )
-            }
-            is_stored = dict(connection.execute(_ATTEMPTS, (of_attempts,)).fetchall())
-        paths = []
-        for path, kind, number in found:
-            if kind == "lock":
-                is_needed = number in workers or is_locked(path)
-            elif number in open_ones or is_locked(self._spool.run_file(number)):
-                is_needed = True
-            else:
-                is_needed = kind == "out" and is_stored.get(number) is False
-            if not is_needed:
-                paths.append(path)
-        return paths
+            workers = {row[0] for row in connection.execute(_WORKERS, numbers).fetchall()}
+            attempts = {row[0]: AttemptFacts(*row[1:]) for row in connection.execute(_ATTEMPTS, numbers * 2).fetchall()}
+        found = leftovers(self._spool, paths, workers, attempts)
+        return [path for path in found if not (path.endswith(".run") and is_locked(path))]
 
     def remove_leftovers(self) -> int:
         """Remove the files that workers left which died in mid-step; return how many.
