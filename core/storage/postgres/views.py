@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from core.model import Key, State, Term, View
 from core.rules.units import parse_fingerprint
-from core.rules.views import TERM_FIELDS, Rows, Segment, only_queue
+from core.rules.views import TERM_FIELDS, Rows, Segment, check_view, only_queue
 
 _NUMBER, _TEXT = "NULL::bigint", "NULL::text"
 
@@ -250,7 +250,8 @@ def _condition(number: int, term: Term) -> Callable[[Source], str]:
 
 
 def without_outputs(view: View) -> tuple[View, Sequence[Term]]:
-    """Return a view without the terms about outputs, which no statement decides, and those terms."""
+    """Return a view without the terms about outputs, which no statement decides, and those terms; check the view."""
+    check_view(view)
     asked = [term for term in view.terms if term.field == "output"]
     return view._replace(terms=tuple(term for term in view.terms if term.field != "output")), asked
 

@@ -99,6 +99,7 @@ class Lists:
         """
         check_whole(position, "position")
         now_ms = self._db.now_ms()
+        check_view(view)
         conditions, terms = filter_sql(view.terms)
         with self._db.read() as connection:
             for number, segment, _ in numbered_segments(view):
@@ -130,6 +131,7 @@ class Lists:
     def ids(self, view: View) -> list[int]:
         """Return the ids of all rows of a view, in its order."""
         now_ms = self._db.now_ms()
+        check_view(view)
         conditions, terms = filter_sql(view.terms)
         found: list[int] = []
         with self._db.read() as connection:
