@@ -60,7 +60,7 @@ def _store(connection: Connection, rows: Sequence[JobRow], captured: Captured, n
         raise Refused(f"a job was refused: {error.diag.message_primary}") from error
     changes = CountChanges()
     for row in rows:
-        changes.add(row.queue, "ready" if row.run_at is None else "delayed")
+        changes.add(row.queue, "delayed" if _is_delayed(row, now) else "ready")
     connection.execute(
         "INSERT INTO minutes AS m (minute, shard, enqueued) VALUES (%s, %s, %s)"
         " ON CONFLICT (minute, shard) DO UPDATE SET enqueued = m.enqueued + excluded.enqueued",
@@ -81,14 +81,14 @@ def _ids(connection: Connection, count: int) -> Sequence[int]:
 
 
 def _insert(connection: Connection, rows: Sequence[JobRow], ids: Sequence[int], environment: int, now: int) -> None:
-    jobs, ready, delayed = [], [], []
+    jobs: list[tuple[object, ...]] = []
+    ready: list[tuple[object, ...]] = []
+    delayed: list[tuple[object, ...]] = []
     for job_id, row in zip(ids, rows, strict=True):
-        due_at = now if row.run_at is None else max(row.run_at, now)
+        is_delayed = _is_delayed(row, now)
+        due_at = row.run_at if is_delayed else now
         jobs.append((job_id, *row[:_RUN_AT], *row[_RUN_AT + 1 :], environment, now, due_at, now))
-        if row.run_at is None:
-            ready.append((job_id, row.queue, row.priority, now))
-        else:
-            delayed.append((job_id, row.queue, row.priority, row.run_at))
+        (delayed if is_delayed else ready).append((job_id, row.queue, row.priority, due_at))
     for table, columns, values in (
         ("jobs", _ALL, jobs),
         ("ready", "job_id, queue, priority, due_at", ready),
@@ -102,6 +102,11 @@ def _insert(connection: Connection, rows: Sequence[JobRow], ids: Sequence[int], 
             with connection.cursor().copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
                 for value in values:
                     copy.write_row(value)
+
+
+def _is_delayed(row: JobRow, now: int) -> bool:
+    """Return whether a new job has to wait for its time; one whose time has gone by waits for a slot from now on."""
+    return row.run_at is not None and row.run_at > now
 
 
 def _taken_name(detail: str, names: Sequence[str]) -> str:

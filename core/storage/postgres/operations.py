@@ -112,7 +112,8 @@ class Operations:
                 raise Refused(f"job {job_id} has spent {job['attempts']} attempts; max-attempts cannot be less")
             changes, before = changes_of_edit(row, [job[column] for column in EDITABLE])
             if run_at_given and state is State.PENDING and not then_retry and row.run_at != job["run_at"]:
-                changes.update(run_at=row.run_at, due_at=max(row.run_at or now, now), backoff_ms=None)
+                run_at = row.run_at if row.run_at is not None and row.run_at > now else None
+                changes.update(run_at=run_at, due_at=run_at or now, backoff_ms=None)
             if not changes and not then_retry:
                 return Act(0, Verb.EDIT.value, 0, 1)
             job_names.free(connection, [] if row.name is None else [row.name])

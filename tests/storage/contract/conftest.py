@@ -12,21 +12,10 @@ from tests.storage.contract.engines import ENGINES, Engine
 
 #: The files in which tests still fail on PostgreSQL. It only shrinks: a role that is done takes its files off.
 UNFINISHED_ON_POSTGRES = {
-    "test_acts.py",
-    "test_adding.py",
     "test_arguments.py",
     "test_calendar.py",
     "test_claims.py",
-    "test_model.py",
-    "test_names.py",
-    "test_pruning.py",
-    "test_queues.py",
-    "test_reading_at_once.py",
     "test_settings.py",
-    "test_states.py",
-    "test_statistics.py",
-    "test_totals.py",
-    "test_verbs.py",
 }
 
 
