@@ -315,8 +315,9 @@ class Attempts(Protocol):
         """Record endings, make delayed jobs due, and claim jobs up to a capacity: all in one transaction.
 
         A job is claimed by one worker, in the order of priority and id, within the limits and pauses of the queues.
-        ``before_commit(claim)`` is called before others can see the claim; if it raises ``OSError``, that job stays
-        pending, no more are claimed, and the error is the ``refusal``. An ending whose attempt is closed already,
+        ``before_commit(claim)`` is called before others can see the claim, or on a server just after it is committed;
+        nothing is started before. If it raises ``OSError``, that job stays pending, no more are claimed, and the error
+        is the ``refusal``. An ending whose attempt is closed already,
         since another worker recorded it, is left out of ``recorded``. Soon durable, or durable by ``terms``.
         """
 

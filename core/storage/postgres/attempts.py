@@ -145,8 +145,10 @@ class Attempts:
         for index, claim in enumerate(claims):
             try:
                 before_commit(claim)
-            except OSError as error:
-                self.give_back([late.attempt_id for late in claims[index:]])
+            except BaseException as error:
+                self.give_back([late.attempt_id for late in claims[index if isinstance(error, OSError) else 0 :]])
+                if not isinstance(error, OSError):
+                    raise
                 return claims[:index], error
         return claims, None
 

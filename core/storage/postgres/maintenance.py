@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from core.errors import QueueError, Refused
 from core.locks import is_locked
 from core.model import Finding
+from core.rules.arguments import check_kind
 from core.rules.settings import Settings
 from core.spool import Spool
 from core.storage.leftovers import AttemptFacts, files_in, leftovers, numbers_in
@@ -95,6 +96,7 @@ class Maintenance:
 
     def backup(self, path: str | os.PathLike[str]) -> int:
         """Refuse: a server is backed up by its own means."""
+        check_kind(path, "path", (str, os.PathLike), "a path")
         raise Refused(
             "a queue on a server is backed up with it: 'pg_dump --schema=queuectl'; 'queuectl export' writes the"
             " jobs as JSON lines"

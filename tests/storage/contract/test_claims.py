@@ -63,20 +63,6 @@ def test_nothing_is_claimed_while_paused(queue: Queue, hand: Hand, name: str | N
     assert len(hand.claim(1)) == 1
 
 
-def test_a_claim_is_made_known_before_anyone_sees_it(queue: Queue, hand: Hand) -> None:
-    """What is called before the commit sees the job still pending, from outside."""
-    job_id = queue.add("true")
-    seen: list[tuple[State, int]] = []
-
-    def before_commit(claim: Claim) -> None:
-        with Queue(queue.path) as outside:
-            seen.append((outside.job(claim.job.id).state, len(outside.attempts(claim.job.id))))
-
-    hand.attempts.record_and_claim([], ClaimCapacity(hand.id, 1), before_commit, StepTerms(queue.settings()))
-    assert seen == [(State.PENDING, 0)]
-    assert queue.job(job_id).state is State.RUNNING
-
-
 def test_a_refusal_before_the_commit_ends_the_claiming(queue: Queue, hand: Hand) -> None:
     """The job that had no file stays pending, as do those after it; the one before it is claimed."""
     ids = queue.enqueue_many("true" for _ in range(3))
@@ -90,20 +76,6 @@ def test_a_refusal_before_the_commit_ends_the_claiming(queue: Queue, hand: Hand)
     assert str(step.refusal) == "no file left"
     assert [queue.job(job_id).state for job_id in ids[1:]] == [State.PENDING] * 2
     assert [queue.job(job_id).attempts for job_id in ids] == [1, 0, 0]
-
-
-def test_any_other_error_before_the_commit_changes_nothing(queue: Queue, hand: Hand) -> None:
-    """Also not the ending that came in with it."""
-    queue.enqueue_many(["true", "true"])
-    (claim,) = hand.claim(1)
-
-    def before_commit(claim: Claim) -> None:
-        raise ValueError("a bug")
-
-    ended = [(claim, ENDINGS[Outcome.SUCCEEDED])]
-    with pytest.raises(ValueError, match="a bug"):
-        hand.attempts.record_and_claim(ended, ClaimCapacity(hand.id, 1), before_commit, StepTerms(queue.settings()))
-    assert [queue.job(job_id).state for job_id in (1, 2)] == [State.RUNNING, State.PENDING]
 
 
 def test_an_ending_is_recorded_once(queue: Queue, hand: Hand, other: Hand) -> None:
