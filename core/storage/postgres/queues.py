@@ -12,7 +12,7 @@ from core.storage.queue_rates import RATE_JOBS, RATE_WINDOW_MS, rates_of
 
 # shards may be negative by themselves; what is due is due by the clock, also before a worker has found it so
 _COUNTS = "SELECT queue, kind, sum(n)::bigint FROM counts GROUP BY queue, kind HAVING sum(n) > 0"
-_LATER = "SELECT queue, count(*) FROM delayed WHERE run_at > %s GROUP BY queue"
+_OVERDUE = "SELECT queue, count(*) FROM delayed WHERE run_at <= %s GROUP BY queue"
 _ENDED = (
     "(SELECT since, queue FROM jobs WHERE state = 'completed' AND since > %(start)s AND state <> 'open'"
     " ORDER BY since DESC LIMIT %(limit)s)"
@@ -124,10 +124,14 @@ _STATE_OF = {"ready": State.PENDING, "delayed": State.PENDING, **{state.value: s
 
 def _counts(connection: Connection, now_ms: int) -> Counts:
     by_queue: dict[str, dict[State, int]] = {}
-    has_delayed = False
+    delayed: dict[str, int] = {}
     for queue, kind, number in connection.execute(_COUNTS).fetchall():
         states = by_queue.setdefault(queue, {})
         states[_STATE_OF[kind]] = states.get(_STATE_OF[kind], 0) + number
-        has_delayed = has_delayed or kind == "delayed"
-    later: dict[str, int] = dict(connection.execute(_LATER, (now_ms,)).fetchall()) if has_delayed else {}
-    return Counts(by_queue, later)
+        if kind == "delayed":
+            delayed[queue] = number
+    if delayed:
+        # those that are due are few: workers move them all the time
+        for queue, number in connection.execute(_OVERDUE, (now_ms,)).fetchall():
+            delayed[queue] = delayed.get(queue, 0) - number
+    return Counts(by_queue, {queue: number for queue, number in delayed.items() if number > 0})

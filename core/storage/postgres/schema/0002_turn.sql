@@ -5,9 +5,10 @@
 CREATE FUNCTION move_due(p_now bigint, p_limit bigint) RETURNS TABLE (due_queue text, due_number bigint)
 LANGUAGE sql AS $$
     WITH due AS (
-        DELETE FROM delayed WHERE job_id IN (
+        -- by a list, which is looked up in the index: a join could be planned to read the table
+        DELETE FROM delayed WHERE job_id = ANY (ARRAY(
             SELECT job_id FROM delayed WHERE run_at <= p_now ORDER BY run_at, job_id LIMIT p_limit FOR UPDATE SKIP LOCKED
-        ) RETURNING job_id, queue, priority, run_at
+        )) RETURNING job_id, queue, priority, run_at
     ), moved AS (
         INSERT INTO ready (job_id, queue, priority, due_at) SELECT job_id, queue, priority, run_at FROM due
         RETURNING queue
