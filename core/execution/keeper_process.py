@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 
+from core.execution.detached import start_detached
 from core.locks import is_locked
 from core.spool import Spool
 
@@ -17,12 +17,5 @@ def start_keeper(spool: Spool, address: str) -> None:
     """
     if is_locked(spool.keeper_lock):
         return
-    subprocess.Popen(
-        [sys.executable, "-m", "core", "host", "keep"],
-        env={**os.environ, "QUEUECTL_DB": address},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        start_new_session=True,
-    )
+    words = [sys.executable, "-m", "queuectl_entry", "host", "keep"]
+    start_detached(words, {**os.environ, "QUEUECTL_DB": address})

@@ -11,33 +11,34 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import subprocess
 
+from core.clock import since_boot_s
+from core.execution.detached import start_detached
 from core.execution.shim import release, withhold
 from core.spool import Spool
 
+#: How often a worker that starts commands looks whether there is a sentinel, in seconds.
+LOOK_S = 1.0
 _HAS_UPTIME = os.path.exists("/proc/uptime")
 
-# the arguments: the pipe, the lease file, the directory of run files
+# the arguments: the lease file, the directory of run files; the pipe is its standard input
 _SCRIPT = r"""
-exec 3<"$1" || exit 1
-while read -r line <&3; do :; done
-exec 3<&-
-read -r boot sent fence <"$2" || exit 0
+while read -r line; do :; done
+read -r boot sent fence <"$1" || exit 0
 each() {
     found=
-    for run in "$3"/*.run; do
+    for run in "$2"/*.run; do
         pid= status=
         { read -r heading; read -r pid; read -r status; } <"$run"
         if [ -n "$pid" ] && [ -z "$status" ] && [ "/proc/$pid/fd/9" -ef "$run" ]; then
             found=yes
-            [ "$4" = look ] || kill -s KILL -- "-$pid"
+            [ "$3" = look ] || kill -s KILL -- "-$pid"
         fi
     done 2>/dev/null
     [ -n "$found" ]
 }
 while each "$@" look; do
-    read -r boot now fence <"$2" || exit 0
+    read -r boot now fence <"$1" || exit 0
     [ "$now" = "$sent" ] || exit 0
     read -r up rest </proc/uptime
     [ "${up%.*}" -lt "$fence" ] || { each "$@" kill; exit 0; }
@@ -52,65 +53,43 @@ class SentinelPipe:
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
         self._descriptor = -1
-        self._process: subprocess.Popen[bytes] | None = None
+        self._look_at_s = 0.0
 
     def hold(self) -> None:
         """Hold the pipe open, with a sentinel at its other end: one is started if there is none."""
-        if not _HAS_UPTIME:
+        if not _HAS_UPTIME or since_boot_s() < self._look_at_s:
             return
-        if self._process is not None and self._process.poll() is not None:
-            self._process = None
-        if self._descriptor >= 0 and self._process is not None:
-            return
+        self._look_at_s = since_boot_s() + LOOK_S
         with contextlib.suppress(FileExistsError):
             os.mkfifo(self._spool.alive, 0o600)
-        if self._has_reader():
+        if self._open_writer():
             return
-        self._start()
+        # the sentinel gets a pipe that is open: opening it would wait for ever if this process died just now
+        reader = os.open(self._spool.alive, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            self._open_writer()
+            os.set_blocking(reader, True)
+            paths = (self._spool.lease, self._spool.attempts)
+            start_detached(["/bin/sh", "-c", _SCRIPT, "queuectl-sentinel", *paths], stdin=reader)
+        finally:
+            os.close(reader)
 
-    def _has_reader(self) -> bool:
-        """Open the pipe for writing; return whether a sentinel reads it, which from now on waits for this process."""
+    def _open_writer(self) -> bool:
+        """Open the pipe for writing in place of what was held; return False, and keep that, where nothing reads it."""
         try:
             descriptor = os.open(self._spool.alive, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             if error.errno != errno.ENXIO:
                 raise
             return False
-        self._let_go()
+        self.close()
         self._descriptor = descriptor
         withhold(descriptor)
         return True
 
-    def _start(self) -> None:
-        # for reading and writing: the sentinel's own opening must not wait, and this process's hold begins here
-        descriptor = os.open(self._spool.alive, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-        self._let_go()
-        self._descriptor = descriptor
-        withhold(descriptor)
-        words = [
-            "/bin/sh",
-            "-c",
-            _SCRIPT,
-            "queuectl-sentinel",
-            self._spool.alive,
-            self._spool.lease,
-            self._spool.attempts,
-        ]
-        self._process = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            start_new_session=True,
-        )
-
-    def _let_go(self) -> None:
+    def close(self) -> None:
+        """Let go of the pipe; the sentinel ends by itself once nothing is to be watched."""
         if self._descriptor >= 0:
             release(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def close(self) -> None:
-        """Let go of the pipe; the sentinel ends by itself once nothing is to be watched."""
-        self._let_go()
