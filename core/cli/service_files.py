@@ -9,6 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from core.addresses import is_on_server, short_name
+
 #: The first words of a unit that queuectl wrote and may replace or remove; the database follows.
 MARK: Final = "# queuectl service for "
 
@@ -39,8 +41,11 @@ WantedBy=default.target
 
 
 def service_name(database: str) -> str:
-    """Return the name of the service for a database, another one for each path: ``queuectl-jobs-1a2b3c4d``."""
-    stem = re.sub(r"[^A-Za-z0-9]+", "-", os.path.splitext(os.path.basename(database))[0]).strip("-") or "db"
+    """Return the name of the service for a database, another one for each address: ``queuectl-jobs-1a2b3c4d``."""
+    name = short_name(database)
+    stem = (
+        re.sub(r"[^A-Za-z0-9]+", "-", name if is_on_server(database) else os.path.splitext(name)[0]).strip("-") or "db"
+    )
     digest = hashlib.sha256(os.fsencode(database)).hexdigest()[:8]
     return f"queuectl-{stem[:40]}-{digest}"
 

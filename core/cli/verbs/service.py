@@ -9,6 +9,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Protocol
 
+from core.addresses import is_on_server
 from core.cli.context import Session
 from core.cli.exit_codes import DONE, Refused
 from core.cli.parser import Parser
@@ -125,6 +126,8 @@ def run(session: Session, options: Namespace) -> int:
     if verb == "uninstall":
         return _uninstall(session, manager, database)
     content = manager.content(worker_command(_program(), database, options.slots, options.queue))
+    if is_on_server(database) and database != session.named_address():
+        session.note("queuectl: note: the password is left out of the service; write it into ~/.pgpass, mode 600")
     if verb == "print":
         return _print(session, manager, content)
     return _install(session, manager, database, content)

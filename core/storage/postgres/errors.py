@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import AbstractContextManager
 from types import TracebackType
 
@@ -34,20 +35,37 @@ _MESSAGES: tuple[tuple[type[psycopg.Error], type[QueueError], str], ...] = (
         DatabaseReadOnly,
         "{address}: {reason}; let an owner of the database run 'queuectl init', or ask for the role queuectl_work",
     ),
-    (errors.InvalidPassword, DatabaseError, "{address}: the server refused the password; see ~/.pgpass or PGPASSWORD"),
-    (errors.InvalidAuthorizationSpecification, DatabaseError, "{address}: the server refused the user ({reason})"),
-    (
-        errors.InvalidCatalogName,
-        DatabaseMissing,
-        "the server has no such database: {address}; make it with 'createdb', or pass another --db",
-    ),
-    (errors.TooManyConnections, DatabaseBusy, "{address}: the server takes no more connections now; try again"),
     (errors.UndefinedTable, DatabaseMissing, "no queue in {address}; make one with: queuectl init '{address}'"),
     (errors.InvalidSchemaName, DatabaseMissing, "no queue in {address}; make one with: queuectl init '{address}'"),
     (
         errors.IntegrityError,
         DatabaseCorrupt,
         "{address} holds rows that break its rules ({reason}); run 'queuectl doctor'",
+    ),
+)
+
+# Why a server let nobody in: psycopg has no code of that, only the server's words.
+_REFUSED_CONNECTIONS: tuple[tuple[str, type[QueueError], str], ...] = (
+    (
+        "password authentication failed|no password supplied",
+        DatabaseError,
+        "{address}: the server refused the password; see ~/.pgpass or PGPASSWORD",
+    ),
+    ('role ".*" does not exist', DatabaseError, "{address}: the server has no such user; make it with 'createuser'"),
+    (
+        'database ".*" does not exist',
+        DatabaseMissing,
+        "the server has no such database: {address}; make it with 'createdb', or pass another --db",
+    ),
+    (
+        "no pg_hba.conf entry",
+        DatabaseError,
+        "{address}: the server lets this user not in from here; its pg_hba.conf says who may",
+    ),
+    (
+        "too many clients|remaining connection slots",
+        DatabaseBusy,
+        "{address}: the server takes no more connections now; try again",
     ),
 )
 
@@ -74,9 +92,8 @@ def translated(address: str, error: psycopg.Error) -> QueueError:
     if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:
         return UsageError(f"{address} is no URL that PostgreSQL's library reads; it has percent-encoded words")
     if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
-        if "password authentication failed" in str(error) or "no password supplied" in str(error):
-            return DatabaseError(f"{address}: the server refused the password; see ~/.pgpass or PGPASSWORD")
-        if "does not exist" in str(error) and "database" in str(error):
-            return DatabaseMissing(f"the server has no such database: {address}; make it with 'createdb'")
+        for pattern, ours, message in _REFUSED_CONNECTIONS:
+            if re.search(pattern, str(error)):
+                return ours(message.format(address=address))
         return DatabaseError(f"no answer from the server of {address} ({reason}); is it up, is the address right?")
     return DatabaseError(f"{address}: {reason}")
