@@ -561,6 +561,7 @@ class Queue:
 
         Those are the ones longer than 64 KiB: they stay in files of their own.
         """
+        check_kind(path, "path", (str, os.PathLike), "a path")
         return self.storage.maintenance.backup(path)
 
 

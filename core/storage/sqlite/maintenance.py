@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from core.errors import DatabaseError, QueueError, Refused
 from core.locks import create_private, sync_directory
 from core.model import Finding
-from core.rules.arguments import check_kind
 from core.rules.settings import Settings
 from core.storage.leftovers import AttemptFacts, files_in, leftovers, numbers_in
 from core.storage.sqlite import checks, write_check
@@ -99,7 +98,6 @@ class Maintenance:
 
         Outputs longer than 64 KiB stay in the spool and are not part of it; return how many those are.
         """
-        check_kind(path, "path", (str, os.PathLike), "a path")
         target = os.path.abspath(os.path.expanduser(path))
         if os.path.lexists(target):
             raise Refused(f"{target} exists; choose another file")

@@ -10,21 +10,6 @@ from core.queue import Queue
 from tests.fakes import FakeClock
 from tests.storage.contract.engines import ENGINES, Engine
 
-#: The files in which tests still fail on PostgreSQL. It only shrinks: a role that is done takes its files off.
-UNFINISHED_ON_POSTGRES = {
-    "test_arguments.py",
-    "test_calendar.py",
-    "test_claims.py",
-    "test_settings.py",
-}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Expect the tests of unfinished roles to fail."""
-    for item in items:
-        if "[postgres" in item.name and item.path.name in UNFINISHED_ON_POSTGRES:
-            item.add_marker(pytest.mark.xfail(reason="unfinished on PostgreSQL", strict=False))
-
 
 @pytest.fixture(scope="session", params=ENGINES, ids=lambda engine: engine.name)
 def engine(request: pytest.FixtureRequest) -> Engine:
