@@ -9,6 +9,8 @@ _SERVER = ("postgresql://", "postgres://")
 _USER_INFO = re.compile(r"^(\w+://[^/?#@:]*):[^/?#]*@")
 #: The same where a password was not encoded as it must be: all up to the last "@" may belong to it.
 _UNCLEAR_USER_INFO = re.compile(r"^(\w+://[^/?#@:]*):.*@", re.DOTALL)
+#: A host that is given as a term: not the directory of a socket.
+_HOST_TERM = re.compile(r"^(?:.*&)?host=((?!/|%2[Ff])[^&#]+).*$|^.*$", re.DOTALL)
 _HOST = re.compile(r"[^:@\[\]]*(?::\d*)?|\[[^@\[\]]*\](?::\d*)?")
 _PASSWORD_TERM = re.compile(r"([?&])(?:password|sslpassword)=[^&#]*(?:&|(?=#)|$)")
 
@@ -42,7 +44,7 @@ def short_name(address: str) -> str:
     """Return what names a database where a line has little room: a file's name, ``database@host`` of a server."""
     if not is_on_server(address):
         return os.path.basename(address)
-    rest = re.split("[?#]", without_password(address).split("://", 1)[1], maxsplit=1)[0]
+    rest, _, terms = without_password(address).split("://", 1)[1].partition("?")
     where, _, database = rest.partition("/")
-    host = where.rpartition("@")[2]
+    host = where.rpartition("@")[2] or _HOST_TERM.sub(r"\1", terms)
     return f"{database or 'postgres'}@{host or 'localhost'}"

@@ -40,6 +40,8 @@ def test_a_password_that_is_not_encoded_is_found_and_not_shown(password: str) ->
         ("/srv/jobs.db", "jobs.db"),
         ("postgresql://u:secret@db.example.org:5432/queuectl?sslmode=require", "queuectl@db.example.org:5432"),
         ("postgresql:///queuectl", "queuectl@localhost"),
+        ("postgresql:///queuectl?host=%2Frun&user=u", "queuectl@localhost"),
+        ("postgresql:///queuectl?user=u&host=db&port=5433", "queuectl@db"),
         ("postgresql://u@h", "postgres@h"),
     ],
 )
