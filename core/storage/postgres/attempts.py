@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from core.model import Decision, Ending, State
+from core.errors import QueueError
+from core.model import Ending, Outcome, State
 from core.process_place import Place
 from core.rules.states import decide
 from core.storage.postgres import rollups
@@ -31,8 +34,9 @@ _TURN = (
 _BESIDE_JOB = 5
 _OPEN_OF_HOST = (
     "SELECT attempt_id, worker_id, job_id, stop_requested, boot_id, pid_namespace FROM running"
-    " WHERE worker_id <> %s AND host_id IN (SELECT h.id FROM hosts AS h JOIN hosts AS own ON own.token = h.token"
-    " JOIN workers AS w ON w.host_id = own.id WHERE w.id = %s AND (h.id = own.id OR h.state = 'left'))"
+    " WHERE (worker_id <> %s OR attempt_id = ANY (%s)) AND host_id IN ("
+    "SELECT h.id FROM workers AS w JOIN hosts AS own ON own.id = w.host_id"
+    " JOIN hosts AS h ON h.token = own.token AND (h.id = own.id OR h.state = 'left') WHERE w.id = %s)"
     " ORDER BY worker_id, attempt_id"
 )
 _OPEN = (
@@ -41,13 +45,27 @@ _OPEN = (
 )
 _ADOPT = (
     "UPDATE running AS r SET worker_id = w.id, host_id = w.host_id FROM workers AS w"
-    " WHERE r.attempt_id = %s AND r.worker_id = %s AND w.id = %s RETURNING r.number, r.started_at, r.stop_requested"
+    " WHERE r.attempt_id = %s AND r.worker_id IN (%s, w.id) AND w.id = %s"
+    " RETURNING r.number, r.started_at, r.stop_requested"
 )
 _STOP_ASKED_AT = (
     "SELECT min(at) FROM history JOIN acts ON acts.id = act_id WHERE job_id = %s AND verb = 'cancel' AND at >= %s"
 )
 _SHORTEN = "UPDATE delayed AS d SET run_at = %(now)s + j.backoff_ms FROM jobs AS j WHERE j.id = d.job_id AND {late}"
 _LATE = "d.run_at > %(now)s AND j.backoff_ms < d.run_at - %(now)s"
+
+
+#: For how long a step whose answer was lost may still be done by the server, in seconds.
+LATE_COMMIT_S = 60.0
+
+_Row = tuple[Any, ...]
+
+
+class _Unsure(NamedTuple):
+    """Steps whose answers were lost: since when, and what they may have recorded, by attempt."""
+
+    since_s: float
+    recorded: dict[int, Recorded]
 
 
 def drawn_jitter() -> float:
@@ -68,7 +86,10 @@ class Attempts:
         # claimed and not let go of yet; what else the database says to be this worker's was claimed in a step whose
         # answer was lost
         self._known: set[int] = set()
-        self._is_unsure = False
+        self._unsure: _Unsure | None = None
+        self._to_cancel: dict[int, tuple[Claim, Ending]] = {}
+        # attempts whose adoption may or may not have come to pass, and their dead workers
+        self._adopting: dict[int, int] = {}
 
     def record_and_claim(
         self,
@@ -81,37 +102,90 @@ class Attempts:
 
         ``before_commit(claim)`` is called after the commit and before anything is started: no process judges the
         attempts of a worker that lives, and if it dies in between nothing has started. If it raises ``OSError``, that
-        claim and the later ones are given back.
+        claim and the later ones are given back. What an earlier step did whose answer was lost is found out first.
         """
+        earlier = self._settle(capacity.worker_id) if self._unsure is not None else []
         now = self._db.now_ms()
-        decided = [self._decided(claim, ending, terms, now) for claim, ending in endings]
-        if self._is_unsure:
-            self._give_back_unknown(capacity.worker_id)
+        # in the order in which others lock them, too
+        handed = sorted((*endings, *self._to_cancel.values()), key=lambda ended: ended[0].job.id)
+        decided = [self._decided(claim, ending, terms, now) for claim, ending in handed]
+        found = self._turn(capacity, now, decided)
+        recorded_ids = {row[1] for row in found if row[0] == "recorded"}
+        recorded = [*earlier, *(done for done, _ in decided if done.claim.attempt_id in recorded_ids)]
+        self._forget(recorded_ids)
+        self._known.difference_update(claim.attempt_id for claim, _ in handed)
+        self._to_cancel.clear()
+        rows = [row for row in found if row[0] == "claimed"]
+        try:
+            claimed, refusal = self._claimed(rows, before_commit, now, capacity.worker_id)
+        except BaseException:
+            self._known.difference_update(row[1] for row in rows)
+            self._note_unsure(recorded)
+            raise
+        waits_ms = [max(0, now - row[3]) for row in rows[: len(claimed)]]
+        self._rollups.count([(done.ending, done.decision) for done in recorded], waits_ms, now)
+        if terms.is_rolled_up:
+            # the step is done; what is not written now is written by the next one
+            with contextlib.suppress(QueueError):
+                self._write_rollups()
+        return StepResult(recorded, claimed, found[-1][3], refusal)
+
+    def _turn(self, capacity: ClaimCapacity, now: int, decided: Sequence[tuple[Recorded, _Row]]) -> list[_Row]:
+        """Do the one call of a step; after an error it is unsure whether it was done."""
         parameters = (
             *(capacity.worker_id, now, max(0, capacity.slots), list(capacity.queues)),
             *([row[column] for _, row in decided] for column in range(len(_ENDING_TYPES))),
         )
-        self._is_unsure = True
-        # one round trip; not done again when the answer is lost, since what it claimed would not be known then
-        found = self._db.query(_TURN, parameters, repeats=0)
-        self._is_unsure = False
-        recorded_ids = {row[1] for row in found if row[0] == "recorded"}
-        recorded = [
-            Recorded(claim, ending, decision)
-            for (claim, ending), (decision, _) in zip(endings, decided, strict=True)
-            if claim.attempt_id in recorded_ids
-        ]
-        self._known.difference_update(claim.attempt_id for claim, _ in endings)
-        rows = [row for row in found if row[0] == "claimed"]
-        claimed, refusal = self._claimed(rows, before_commit, now)
-        waits_ms = [max(0, now - row[3]) for row in rows[: len(claimed)]]
-        self._rollups.count([(done.ending, done.decision) for done in recorded], waits_ms, now)
-        if terms.is_rolled_up:
-            self._write_rollups()
-        return StepResult(recorded, claimed, found[-1][3], refusal)
+        try:
+            # not done again when the answer is lost, since what it claimed would not be known then
+            return self._db.query(_TURN, parameters, repeats=0)
+        except BaseException:
+            self._note_unsure([done for done, _ in decided])
+            raise
 
-    def _decided(self, claim: Claim, ending: Ending, terms: StepTerms, now: int) -> tuple[Decision, tuple[Any, ...]]:
-        """Return what follows an ending, and its row of the arrays that ``turn`` takes."""
+    def _note_unsure(self, recorded: Sequence[Recorded]) -> None:
+        """Note that it is not known what a step did, which may have recorded these."""
+        known = {} if self._unsure is None else self._unsure.recorded
+        known.update((done.claim.attempt_id, done) for done in recorded)
+        self._unsure = _Unsure(self._db.clock.monotonic_s(), known)
+
+    def _settle(self, worker_id: int) -> list[Recorded]:
+        """Find out what a step did whose answer was lost: give back what it claimed, return what it recorded.
+
+        Nothing of what it claimed was started. The server may do it late, so it is looked for again for a while.
+        """
+        unsure = self._unsure
+        assert unsure is not None
+        open_now = {
+            row[0] for row in self._db.query("SELECT attempt_id FROM running WHERE worker_id = %s", (worker_id,))
+        }
+        ended = self._db.query("SELECT id, outcome FROM attempts WHERE id = ANY (%s)", (list(unsure.recorded),))
+        closed = [(unsure.recorded[attempt_id], outcome) for attempt_id, outcome in ended]
+        recorded = [done for done, outcome in closed if outcome == done.ending.outcome.value]
+        self._give_back_or_cancel(worker_id, sorted(open_now - self._known - set(self._adopting)))
+        self._forget(attempt_id for attempt_id, _ in ended)
+        if self._db.clock.monotonic_s() - unsure.since_s >= LATE_COMMIT_S:
+            self._unsure = None
+        return recorded
+
+    def _forget(self, attempt_ids: Iterable[int]) -> None:
+        """Let go of attempts that are known to be closed."""
+        for attempt_id in attempt_ids:
+            self._known.discard(attempt_id)
+            if self._unsure is not None:
+                self._unsure.recorded.pop(attempt_id, None)
+
+    def _give_back_or_cancel(self, worker_id: int, attempt_ids: Sequence[int]) -> None:
+        """Give back claims of this worker that it cannot start; those to be stopped are cancelled in the next step."""
+        for attempt_id in self.give_back(attempt_ids):
+            self._known.discard(attempt_id)
+            claim = self.adopt(attempt_id, dead_worker=worker_id, worker_id=worker_id)
+            if claim is not None:
+                ending = Ending(Outcome.CANCELLED, error="could not be started", run_ms=0, output=b"")
+                self._to_cancel[attempt_id] = (claim, ending)
+
+    def _decided(self, claim: Claim, ending: Ending, terms: StepTerms, now: int) -> tuple[Recorded, _Row]:
+        """Return an ending with what follows it, and its row of the arrays that ``turn`` takes."""
         # what a decision needs of a job cannot change while it runs: no verb touches it then
         job = claim.job
         decision = decide(
@@ -133,10 +207,10 @@ class Attempts:
             *((now + decision.delay_ms, decision.delay_ms) if is_waiting else (None, None)),
             *(decision.attempts, decision.interrupts, decision.reason or ending.error or None),
         )
-        return decision, row
+        return Recorded(claim, ending, decision), row
 
     def _claimed(
-        self, rows: Sequence[tuple[Any, ...]], before_commit: Callable[[Claim], None], now: int
+        self, rows: Sequence[_Row], before_commit: Callable[[Claim], None], now: int, worker_id: int
     ) -> tuple[list[Claim], OSError | None]:
         claims = [
             Claim(claimed_job_of(row[_BESIDE_JOB:], now), row[1], row[2], row[_BESIDE_JOB - 1], now) for row in rows
@@ -146,18 +220,12 @@ class Attempts:
             try:
                 before_commit(claim)
             except BaseException as error:
-                self.give_back([late.attempt_id for late in claims[index if isinstance(error, OSError) else 0 :]])
+                kept = index if isinstance(error, OSError) else 0
+                self._give_back_or_cancel(worker_id, [late.attempt_id for late in claims[kept:]])
                 if not isinstance(error, OSError):
                     raise
                 return claims[:index], error
         return claims, None
-
-    def _give_back_unknown(self, worker_id: int) -> None:
-        """Give back what a step claimed whose answer was lost: nothing of it was started."""
-        open_now = {
-            row[0] for row in self._db.query("SELECT attempt_id FROM running WHERE worker_id = %s", (worker_id,))
-        }
-        self.give_back(sorted(open_now - self._known))
 
     def make_durable(self) -> None:
         """Add what was counted to the totals by minute; every commit is on the server's disk when it is answered."""
@@ -177,12 +245,9 @@ class Attempts:
             return set()
 
         def work(connection: Connection) -> set[int]:
-            kept = set()
-            for attempt_id in sorted(attempt_ids):
-                row = connection.execute("SELECT give_back(%s, %s)", (attempt_id, attempt_id)).fetchone()
-                if row == (False,):
-                    kept.add(attempt_id)
-            return kept
+            row = connection.execute("SELECT give_back(%s, %s)", (list(attempt_ids), os.getpid())).fetchone()
+            assert row is not None
+            return set(row[0])
 
         kept = self._db.transact(work)
         self._known.difference_update(set(attempt_ids) - kept)
@@ -190,6 +255,8 @@ class Attempts:
 
     def adopt(self, attempt_id: int, *, dead_worker: int, worker_id: int) -> Claim | None:
         """Make an open attempt of a dead worker another worker's; ``None`` when a third worker was faster."""
+        if attempt_id in self._known:
+            return None
 
         def work(connection: Connection) -> Claim | None:
             row = connection.execute(_ADOPT, (attempt_id, dead_worker, worker_id)).fetchone()
@@ -209,7 +276,9 @@ class Attempts:
                 asked_at = None if asked is None else asked[0]
             return Claim(job_of(tuple(job)), attempt_id, number, environment_id, started_at, stop, asked_at)
 
+        self._adopting[attempt_id] = dead_worker
         claim = self._db.transact(work)
+        del self._adopting[attempt_id]
         if claim is not None:
             self._known.add(attempt_id)
         return claim
@@ -229,10 +298,15 @@ class Attempts:
 
     def open_elsewhere(self, worker_id: int) -> list[OpenAttempt]:
         """Return the open attempts of this host's other workers (0: of all workers), by worker, the oldest first."""
-        found = self._db.query(_OPEN_OF_HOST, (worker_id, worker_id)) if worker_id else self._db.query(_OPEN)
+        parameters = (worker_id, list(self._adopting), worker_id)
+        found = self._db.query(_OPEN_OF_HOST, parameters) if worker_id else self._db.query(_OPEN)
         return [
             OpenAttempt(
-                attempt_id, owner, job_id, stop, None if boot_id is None else Place(boot_id, pid_namespace or 0)
+                attempt_id,
+                self._adopting.get(attempt_id, owner),
+                job_id,
+                stop,
+                None if boot_id is None else Place(boot_id, pid_namespace or 0),
             )
             for attempt_id, owner, job_id, stop, boot_id, pid_namespace in found
         ]

@@ -20,6 +20,9 @@ _ENDED = (
     " ORDER BY since DESC LIMIT %(limit)s)"
 )
 
+# of the advisory lock that the function ``turn`` shares while it claims: "QFLG"
+_FLAGS_LOCK = 0x51464C47
+
 
 class Queues:
     """The queues of one database; see ``core.storage.contract.Queues``."""
@@ -71,14 +74,16 @@ class Queues:
 
     def set_all_paused(self, is_paused: bool) -> None:
         """Pause or resume everything."""
-        self._db.transact(
-            lambda connection: connection.execute(
+
+        def work(connection: Connection) -> None:
+            _wait_for_claims(connection)
+            connection.execute(
                 "INSERT INTO facts (key, value) VALUES ('is_paused', %s)"
                 " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 (int(is_paused),),
-            ),
-            wakes_workers=True,
-        )
+            )
+
+        self._db.transact(work, wakes_workers=True)
 
     def set_paused(self, name: str, is_paused: bool) -> None:
         """Pause or resume one queue; raise ``QueueNotFound`` on resuming one that has no jobs, pause flag or limit."""
@@ -91,6 +96,7 @@ class Queues:
             ).fetchone()
             if known is None and not is_paused:
                 raise QueueNotFound(name)
+            _wait_for_claims(connection)
             connection.execute(
                 "INSERT INTO queues (name, is_paused) VALUES (%s, %s)"
                 " ON CONFLICT (name) DO UPDATE SET is_paused = excluded.is_paused",
@@ -104,6 +110,7 @@ class Queues:
         """Limit how many of a queue's jobs run at once, over all workers; ``None`` lifts it."""
 
         def work(connection: Connection) -> None:
+            _wait_for_claims(connection)
             connection.execute(
                 "INSERT INTO queues (name, running_limit) VALUES (%s, %s)"
                 " ON CONFLICT (name) DO UPDATE SET running_limit = excluded.running_limit",
@@ -112,6 +119,11 @@ class Queues:
             _forget_if_plain(connection, name)
 
         self._db.transact(work, wakes_workers=True)
+
+
+def _wait_for_claims(connection: Connection) -> None:
+    """Let steps that are about to claim finish, and later ones wait for this transaction: it holds for all of them."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_FLAGS_LOCK,))
 
 
 def _forget_if_plain(connection: Connection, name: str) -> None:

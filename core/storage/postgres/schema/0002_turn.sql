@@ -120,8 +120,15 @@ BEGIN
         v_numbers := v_numbers || v_token.due_number || -v_token.due_number;
     END LOOP;
 
-    IF p_slots > 0 AND NOT EXISTS (SELECT 1 FROM facts WHERE key = 'is_paused' AND value = 1) THEN
-        SELECT * INTO v_worker FROM workers WHERE id = p_worker;
+    -- a host that was given up claims nothing: its commands are ended, and others take its open attempts for lost
+    SELECT w.* INTO v_worker FROM workers AS w JOIN hosts AS h ON h.id = w.host_id AND h.state = 'live'
+    WHERE w.id = p_worker;
+    IF p_slots > 0 AND FOUND THEN
+        -- who pauses or limits queues holds this lock alone: what is claimed by then is counted, and nothing is later
+        PERFORM pg_advisory_xact_lock_shared(1363561543);
+        IF EXISTS (SELECT 1 FROM facts WHERE key = 'is_paused' AND value = 1) THEN
+            p_slots := 0;
+        END IF;
         FOR v_token IN
             SELECT t.* FROM (
                 SELECT q.queue, room_of(q.queue, p_slots) AS room FROM ready_queues() AS q (queue)
@@ -159,23 +166,30 @@ BEGIN
 END
 $$;
 
--- Undo a claim whose command could not be started: its job is ready again. Return false, and change nothing, for an
--- attempt that is to be stopped; true for one that is gone.
-CREATE FUNCTION give_back(p_attempt bigint, p_shard bigint) RETURNS boolean
+-- Undo claims whose commands could not be started: their jobs are ready again. Return the attempts that are to be stopped,
+-- which are left as they are.
+CREATE FUNCTION give_back(p_attempts bigint[], p_shard bigint) RETURNS bigint[]
 LANGUAGE plpgsql AS $$
 DECLARE
     v_running running%ROWTYPE;
+    v_kept bigint[] := '{}';
+    v_queues text[] := '{}';
+    v_kinds text[] := '{}';
+    v_numbers bigint[] := '{}';
 BEGIN
-    SELECT * INTO v_running FROM running WHERE attempt_id = p_attempt FOR UPDATE;
-    IF NOT FOUND THEN
-        RETURN true;
-    ELSIF v_running.stop_requested IS NOT NULL THEN
-        RETURN false;
-    END IF;
-    DELETE FROM running WHERE attempt_id = p_attempt;
-    INSERT INTO ready (job_id, queue, priority, due_at)
-    VALUES (v_running.job_id, v_running.queue, v_running.priority, v_running.due_at);
-    PERFORM add_counts(p_shard, ARRAY[v_running.queue, v_running.queue], ARRAY['ready', 'running'], ARRAY[1, -1]::bigint[]);
-    RETURN true;
+    FOR v_running IN SELECT * FROM running WHERE attempt_id = ANY (p_attempts) ORDER BY job_id FOR UPDATE LOOP
+        IF v_running.stop_requested IS NOT NULL THEN
+            v_kept := v_kept || v_running.attempt_id;
+            CONTINUE;
+        END IF;
+        DELETE FROM running WHERE attempt_id = v_running.attempt_id;
+        INSERT INTO ready (job_id, queue, priority, due_at)
+        VALUES (v_running.job_id, v_running.queue, v_running.priority, v_running.due_at);
+        v_queues := v_queues || v_running.queue || v_running.queue;
+        v_kinds := v_kinds || 'ready'::text || 'running'::text;
+        v_numbers := v_numbers || 1::bigint || (-1)::bigint;
+    END LOOP;
+    PERFORM add_counts(p_shard, v_queues, v_kinds, v_numbers);
+    RETURN v_kept;
 END
 $$;
