@@ -311,15 +311,18 @@ def _set_at(pattern: str, at: int) -> tuple[str, int]:
     end = pattern.find("]", at + 1)  # one that comes first stands for itself
     if end < 0:
         return _NEVER, len(pattern)
-    members, place = [], at
-    while place < end:
-        first = last = pattern[place]
-        place += 1
-        if pattern[place : place + 1] == "-" and place + 1 < end:
-            last = pattern[place + 1]
-            place += 2
-        if first <= last:
-            members.append(_literal(first) if first == last else f"{_literal(first)}-{_literal(last)}")
+    members, begin = [], ""
+    while at < end:
+        character = pattern[at]
+        at += 1
+        if character == "-" and begin and at < end:
+            if begin <= pattern[at]:
+                members.append(f"{_literal(begin)}-{_literal(pattern[at])}")
+            begin = ""
+            at += 1
+        else:
+            members.append(_literal(character))
+            begin = "" if character == "]" else character
     if not members:
         return "." if is_inverted else _NEVER, end + 1
     return f"[{'^' * is_inverted}{''.join(members)}]", end + 1

@@ -235,6 +235,53 @@ def test_a_filter_is_text_and_never_a_pattern_or_sql(queue: Queue, text: str) ->
         assert text == "*" or queue.ids(View(terms=(Term(field, text),))) == []
 
 
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*", ["a.b", "aXb", "a\\b", "A1b", "a-b", "a]b", "a^b", "äb", "a b c"]),
+        ("a*b", ["a.b", "aXb", "a\\b", "a-b", "a]b", "a^b"]),
+        ("a.*", ["a.b"]),
+        ("a?b*", ["a.b", "aXb", "a\\b", "a-b", "a]b", "a^b", "a b c"]),
+        ("a[.X]*", ["a.b", "aXb"]),
+        ("a[^.X]*", ["a\\b", "a-b", "a]b", "a^b", "a b c"]),
+        ("[A-Z]*", ["A1b"]),
+        ("a[]]*", ["a]b"]),
+        ("a[^]]b*", ["a.b", "aXb", "a\\b", "a-b", "a^b", "a b c"]),
+        ("a[Y-A]*", []),
+        ("a[\\-]*", ["a\\b", "a-b"]),
+        ("a[X", []),
+        ("a[*", []),
+        ("a\\*", ["a\\b"]),
+        ("* *", ["a b c"]),
+        ("ä*", ["äb"]),
+        ("?b*", ["äb"]),
+        ("Ä*", []),
+        ("*(b|c)*", []),
+        ("a{1}*", []),
+    ],
+)
+def test_a_star_makes_a_pattern_of_the_whole_label(queue: Queue, pattern: str, found: list[str]) -> None:
+    """As a shell matches names: any text, any character, one of a set or none of it; case matters."""
+    labels = ["a.b", "aXb", "a\\b", "A1b", "a-b", "a]b", "a^b", "äb", "a b c"]
+    queue.enqueue_many(NewJob("true", label=label) for label in labels)
+    if "*" not in pattern:
+        assert queue.ids(View(terms=(Term("label", pattern),))) == []
+        return
+    assert [job.label for job in queue.jobs(View(terms=(Term("label", pattern),)))] == found
+    others = queue.jobs(View(terms=(Term("label", pattern, is_negated=True),)))
+    assert [job.label for job in others] == [label for label in labels if label not in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [("straße", True), ("STRAßE", True), ("STRASSE", False), ("ÄPFEL", False), ("äpfel", True), ("KELVIN", True)],
+)
+def test_case_does_not_matter_in_ascii_letters_alone(queue: Queue, text: str, is_found: bool) -> None:
+    """What letters are alike beyond ASCII depends on a language, and on the library that says so."""
+    queue.enqueue("echo äpfel Straße kelvin")
+    assert queue.count(View(terms=(Term("text", text),))) == is_found
+
+
 def test_what_is_due_stands_where_it_will_be_claimed(queue: Queue, hand: Hand, clock: FakeClock) -> None:
     """Before a worker has found it due, and in the order in which a worker then takes it; the key is the place's."""
     later = to_datetime(clock.now_ms() + 5000)
