@@ -11,7 +11,8 @@ from core.spool import Spool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from core.storage.contract import SharedOutputs, Storage
+    from core.storage.contract import Storage
+    from core.storage.host_contract import SharedOutputs
 
 #: Output up to this many bytes moves into the attempt's row when it ends; longer output stays in its file.
 INLINE_BYTES = 64 * 1024
@@ -93,8 +94,9 @@ class Output:
     def _load(self) -> None:
         """Read the output from the database, into which the file moved when the attempt was recorded."""
         is_ended, data = self._storage.outputs.stored(self.attempt.id)
-        if data is None and self._storage.shared_outputs is not None:
-            shared = _Shared(self._storage.shared_outputs, self.attempt.id, is_ended=is_ended)
+        kept = self._storage.outputs.shared
+        if data is None and kept is not None:
+            shared = _Shared(kept, self.attempt.id, is_ended=is_ended)
             if shared.is_anything():
                 self._shared = shared
                 return

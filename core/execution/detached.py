@@ -1,4 +1,4 @@
-"""Processes that outlive the one that starts them, and are nobody's to wait for."""
+"""Processes that outlive the one that starts them, which no process waits for."""
 
 from __future__ import annotations
 

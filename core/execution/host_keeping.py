@@ -19,17 +19,18 @@ from core.execution.sentinel import SentinelPipe
 from core.model import Ending, Outcome
 from core.rules.lease import LeaseTerms
 from core.rules.settings import Settings
-from core.storage.contract import Hosts, Storage
+from core.storage.contract import Storage
+from core.storage.host_contract import Hosts
 from core.storage.values import Claim, HostLook, HostSeen
 
-#: How many open attempts of hosts that were given up one look takes over.
+#: How many open attempts of hosts that were given up one look closes.
 ABANDONED_AT_ONCE = 500
 #: An earlier life of this host is over once its renewals stood still for so many intervals between renewals.
 OWN_STILL_RENEWALS = 2
 
 
 class _Counter(NamedTuple):
-    """A host's counter as it was seen first at ``since_s``, and whether it was seen to move."""
+    """A host's counter since when it stands where it does, ``since_s``, and whether it was seen to move."""
 
     renewals: int
     since_s: float
@@ -71,7 +72,7 @@ class HostKeeping:
         self, storage: Storage, grace_s: Callable[[], float], emit: Callable[[events.WorkerEvent], None]
     ) -> None:
         self._storage = storage
-        self._hosts: Hosts | None = storage.hosts
+        self._hosts: Hosts | None = storage.workers.hosts
         self._grace_s = grace_s
         self._emit = emit
         self._life_id = 0

@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from core.errors import QueueError
 from core.rules.settings import Settings
-from core.storage.contract import SharedOutputs, Storage
+from core.storage.contract import Storage
+from core.storage.host_contract import SharedOutputs
 
 #: How often what is new is copied, in seconds.
 SHARE_S = 1.0
-#: The most of one output that one copy takes, in bytes; also the size of a stored part.
+#: The most of one output in one copy, in bytes; also the size of a stored part.
 PART_BYTES = 256 * 1024
 #: How much of the end of a long output is kept, in bytes.
 TAIL_BYTES = 1 << 20
@@ -31,7 +32,7 @@ class OutputSharing:
         self, storage: Storage, running: Callable[[], Sequence[int]], settings: Callable[[], Settings]
     ) -> None:
         self._storage = storage
-        self._outputs: SharedOutputs | None = storage.shared_outputs
+        self._outputs: SharedOutputs | None = storage.outputs.shared
         self._running = running
         self._settings = settings
         self._ended: deque[tuple[int, bool]] = deque()

@@ -2,7 +2,7 @@
 
 It reads a named pipe that each of them holds open for writing. At the end of that file none is left; it then compares
 the fence in the lease file with the system's uptime once a second, until no command runs any more or a renewal shows
-that somebody came back. It kills a group only after seeing that its leader has the run file open, so never a
+that a worker came back. It kills a group only after seeing that its leader has the run file open, so never a
 stranger's. It needs /proc.
 """
 

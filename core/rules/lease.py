@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-#: How long a fence takes at the most, in seconds: a look every ``LOOK_S``, and the kill.
+#: The longest that a fence lasts, in seconds: a look every ``LOOK_S``, and the kill.
 FENCE_DELAY_S = 3.0
 #: How often a fence looks at the stopwatch, in seconds.
 LOOK_S = 0.5

@@ -36,7 +36,6 @@ from core.model import (
     Ending,
     Event,
     Finding,
-    HostInfo,
     Job,
     Key,
     LastAct,
@@ -57,17 +56,15 @@ from core.records import JobRecord, StoredEnvironment
 from core.rules.environment import Captured
 from core.rules.holds import Hold
 from core.rules.job_fields import JobRow
-from core.rules.lease import LeaseTerms
 from core.rules.settings import Settings
 from core.spool import Spool
+from core.storage.host_contract import Hosts, SharedOutputs
 from core.storage.values import (
     Claim,
     ClaimCapacity,
-    HostLook,
     OpenAttempt,
     Registration,
     Selection,
-    SharedOutput,
     StepResult,
     StepTerms,
 )
@@ -147,17 +144,9 @@ class Storage(Protocol):
     @property
     def workers(self) -> Workers: ...
     @property
-    def hosts(self) -> Hosts | None:
-        """The register of hosts; ``None`` where the database is used by one host alone and locks say who lives."""
-
-    @property
     def changes(self) -> Changes: ...
     @property
     def outputs(self) -> Outputs: ...
-    @property
-    def shared_outputs(self) -> SharedOutputs | None:
-        """What is kept of outputs for other hosts; ``None`` where all who read are on the host with the files."""
-
     @property
     def groups(self) -> Groups: ...
     @property
@@ -420,6 +409,10 @@ class Statistics(Protocol):
 class Workers(Protocol):
     """The register of workers. Whether a worker lives is decided by what it holds, never by its row alone."""
 
+    @property
+    def hosts(self) -> Hosts | None:
+        """The register of hosts; ``None`` where the database is used by one host alone and locks say who lives."""
+
     def register(self, *, slots: int, queues: Sequence[str]) -> Registration:
         """Enter a worker of this process; its lock is held before its row can be seen."""
 
@@ -449,50 +442,6 @@ class Workers(Protocol):
 
     def jobs_out_of_reach(self) -> set[int]:
         """Return the running jobs that were started in another pid namespace or boot than their worker's, by id."""
-
-
-class Hosts(Protocol):
-    """The register of hosts that share a database. One *life* of a host lasts until it leaves or is given up.
-
-    No clock decides who lives: a life's ``renewals`` count up, and whoever sees them stand still for its whole lease
-    may give it up. Renewing and giving up write the same row: after one, the other finds none.
-    """
-
-    def join(self, terms: LeaseTerms) -> int:
-        """Return the id of this host's life, a new one with these terms if it has none that lives."""
-
-    def terms(self, life_id: int) -> LeaseTerms:
-        """Return the terms that a life stated when it joined."""
-
-    def renew(self, life_id: int) -> bool:
-        """Count a life's renewals up by one; return ``False``, and change nothing, if it was given up or has left."""
-
-    def look(self, life_id: int) -> HostLook:
-        """Return the other lives that are not over."""
-
-    def give_up(self, host_id: int, renewals: int) -> bool:
-        """End another host's life if its renewals still are what they were seen to be; return whether that was so."""
-
-    def replace_own(self, host_id: int, renewals: int) -> bool:
-        """End an earlier life of this host, as ``give_up``; its open attempts are decided by their run files here."""
-
-    def become_another(self, life_id: int) -> None:
-        """Make this host another one than that whose spool it has a copy of."""
-
-    def abandoned(self, limit: int) -> list[Claim]:
-        """Return up to ``limit`` open attempts of hosts that were given up, to be recorded as lost."""
-
-    def own_address(self) -> str:
-        """Return the address of the database with its password, for processes that this one starts."""
-
-    def leave(self, life_id: int) -> None:
-        """End this host's life if none of its attempts is open and none of its workers is in the register."""
-
-    def hosts(self) -> list[HostInfo]:
-        """Return the hosts that live, and those that were given up and still have open attempts, the oldest first."""
-
-    def forget(self, host_id: int) -> None:
-        """End a host's life because a user says that nothing of it runs any more; raises ``Refused`` for none."""
 
 
 class Wakeup(Protocol):
@@ -544,6 +493,10 @@ class Groups(Protocol):
 class Outputs(Protocol):
     """The outputs of ended attempts that are short enough to be kept in the database."""
 
+    @property
+    def shared(self) -> SharedOutputs | None:
+        """What is kept of outputs for other hosts; ``None`` where all who read are on the host with the files."""
+
     def stored(self, attempt_id: int) -> tuple[bool, bytes | None]:
         """Return whether an attempt has ended (or is gone), and its output if that is in the database."""
 
@@ -558,22 +511,6 @@ class Outputs(Protocol):
 
     def search_again(self, pattern: str, attempt_ids: Sequence[int]) -> list[SearchedOutput]:
         """Search the outputs of these attempts, as far as they are still there."""
-
-
-class SharedOutputs(Protocol):
-    """Copies of what attempts have written, for readers on other hosts. The file on the attempt's host is the truth."""
-
-    def add(self, parts: Sequence[tuple[int, int, bytes]]) -> None:
-        """Keep more of some outputs: attempt id, offset, bytes."""
-
-    def replace(self, attempt_id: int, parts: Sequence[tuple[int, bytes]]) -> None:
-        """Keep these parts, offset and bytes, of an attempt that has ended, and nothing else of it."""
-
-    def shared(self, attempt_id: int) -> SharedOutput:
-        """Return which parts of an attempt's output are kept, and the name of the host that has all of it."""
-
-    def read(self, attempt_id: int, offset: int, length: int) -> bytes:
-        """Return up to ``length`` bytes from ``offset``, up to the next byte that is not kept."""
 
 
 class Records(Protocol):

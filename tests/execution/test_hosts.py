@@ -222,7 +222,7 @@ def test_a_host_that_is_cut_off_ends_its_commands(
     found = runs(tmp_path)
     assert len(found) == 2
     assert not overlaps(found), found
-    wait_for(lambda: len([host for host in queue.storage.hosts.hosts() if host.is_live]) == 2)  # type: ignore[union-attr]
+    wait_for(lambda: len([host for host in queue.storage.workers.hosts.hosts() if host.is_live]) == 2)  # type: ignore[union-attr]
     again = queue.add("true")
     wait_for(lambda: queue.job(again).state is State.COMPLETED)
     assert queue.job(job_id).attempts == 1
@@ -276,8 +276,8 @@ def test_a_host_is_forgotten_by_hand(queue: Queue, one: Host, other: Host, tmp_p
     worker = one.start()
     wait_for(lambda: len(runs(tmp_path)) == 1)
     worker.kill()
-    (host,) = queue.storage.hosts.hosts()  # type: ignore[union-attr]
-    queue.storage.hosts.forget(host.id)  # type: ignore[union-attr]
+    (host,) = queue.storage.workers.hosts.hosts()  # type: ignore[union-attr]
+    queue.storage.workers.hosts.forget(host.id)  # type: ignore[union-attr]
     other.start()
     wait_for(lambda: queue.job(job_id).state is State.COMPLETED)
     assert queue.job(job_id).attempts == 1

@@ -12,7 +12,7 @@ from core.cli.parser import Parser
 from core.cli.tables import Cell, Column, show_table
 from core.errors import Refused
 from core.model import HostInfo
-from core.storage.contract import Hosts
+from core.storage.host_contract import Hosts
 from core.wording import ago, count, took
 
 
@@ -33,7 +33,7 @@ def run(session: Session, options: Namespace) -> int:
     """List the hosts, give one up, or keep this one's lease."""
     verb = options.command_name.partition(" ")[2]
     queue = session.queue()
-    hosts = queue.storage.hosts
+    hosts = queue.storage.workers.hosts
     if hosts is None:
         raise Refused(f"{queue.path} is a file, used by this host alone; hosts share a database on a server")
     if verb == "keep":

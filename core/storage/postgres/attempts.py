@@ -22,7 +22,7 @@ _ENDING_TYPES = (
     *("bigint", "bigint", "bigint", "text", "bigint", "bigint", "text", "bigint", "bigint", "text", "bigint", "bigint"),
     *("bytea", "text", "bigint", "bigint", "bigint", "bigint", "text"),
 )
-# a job as it was before its claim; claimed_job_of makes of it what it is after
+# a job before its claim; claimed_job_of makes of it the job after
 _JOB_BEFORE = ", ".join(
     {"state": "'pending'", "run_at": "NULL::bigint"}.get(column, f"(job).{column}")
     for column in JOB_COLUMNS.split(", ")
@@ -185,7 +185,7 @@ class Attempts:
                 self._to_cancel[attempt_id] = (claim, ending)
 
     def _decided(self, claim: Claim, ending: Ending, terms: StepTerms, now: int) -> tuple[Recorded, _Row]:
-        """Return an ending with what follows it, and its row of the arrays that ``turn`` takes."""
+        """Return an ending with what follows it, and its row of the arrays for ``turn``."""
         # what a decision needs of a job cannot change while it runs: no verb touches it then
         job = claim.job
         decision = decide(

@@ -116,13 +116,6 @@ class PostgresStorage(Connections):
         return StoredSettings(self)
 
     @loaded_once
-    def hosts(self) -> contract.Hosts | None:
-        """The hosts that share the database."""
-        from core.storage.postgres.hosts import Hosts
-
-        return Hosts(self, self.spool)
-
-    @loaded_once
     def queues(self) -> contract.Queues:
         """Counts, pause flags and limits."""
         from core.storage.postgres.queues import Queues
@@ -149,13 +142,6 @@ class PostgresStorage(Connections):
         from core.storage.postgres.changes import Changes
 
         return Changes(self)
-
-    @loaded_once
-    def shared_outputs(self) -> contract.SharedOutputs | None:
-        """What other hosts may read of outputs."""
-        from core.storage.postgres.shared_outputs import SharedOutputs
-
-        return SharedOutputs(self)
 
     @loaded_once
     def maintenance(self) -> contract.Maintenance:

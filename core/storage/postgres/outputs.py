@@ -9,6 +9,7 @@ from core.spool import Spool
 from core.storage.postgres.connection import Connections
 from core.storage.postgres.host_spool import host_token
 from core.storage.postgres.output_search import OutputSearch
+from core.storage.postgres.shared_outputs import SharedOutputs
 
 _STORED = (
     "SELECT true, output FROM attempts WHERE id = %(id)s"
@@ -26,6 +27,7 @@ class Outputs:
         self._db = db
         self._spool = spool
         self._search = OutputSearch(db, spool)
+        self.shared = SharedOutputs(db)
 
     def stored(self, attempt_id: int) -> tuple[bool, bytes | None]:
         """Return whether an attempt has ended, and its output if that is in its row."""

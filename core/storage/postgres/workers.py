@@ -35,11 +35,12 @@ class Workers:
     def __init__(self, db: Connections, spool: Spool) -> None:
         self._db = db
         self._spool = spool
+        self.hosts = Hosts(db, spool)
 
     def register(self, *, slots: int, queues: Sequence[str]) -> Registration:
         """Enter a worker of this host; its lock is held before its row can be seen."""
         place, now = here(), self._db.now_ms()
-        life = Hosts(self._db, self._spool).join(LeaseTerms(float(SETTINGS["host-lease"].default)))
+        life = self.hosts.join(LeaseTerms(float(SETTINGS["host-lease"].default)))
         worker_id = int(self._db.query("SELECT nextval(pg_get_serial_sequence('workers', 'id'))")[0][0])
         path = self._spool.worker_lock(worker_id)
         descriptor = create_locked(path)

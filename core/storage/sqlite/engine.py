@@ -86,11 +86,6 @@ class SqliteStorage(Database):
 
         return Workers(self)
 
-    @property
-    def hosts(self) -> contract.Hosts | None:
-        """``None``: a file is used by one host, and who lives is told by locks."""
-        return None
-
     @loaded_once
     def changes(self) -> contract.Changes:
         """How commits are noticed."""
@@ -104,11 +99,6 @@ class SqliteStorage(Database):
         from core.storage.sqlite.outputs import Outputs
 
         return Outputs(self)
-
-    @property
-    def shared_outputs(self) -> contract.SharedOutputs | None:
-        """``None``: all who read a file are on its host."""
-        return None
 
     @loaded_once
     def groups(self) -> contract.Groups:

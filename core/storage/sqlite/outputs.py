@@ -16,6 +16,10 @@ class Outputs:
     def __init__(self, db: Database) -> None:
         self._db = db
 
+    @property
+    def shared(self) -> None:
+        """``None``: all who read are on the host with the files."""
+
     def stored(self, attempt_id: int) -> tuple[bool, bytes | None]:
         """Return whether an attempt has ended, and its output if that moved into the database."""
         with self._db.read() as connection:

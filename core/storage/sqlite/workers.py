@@ -25,6 +25,10 @@ class Workers:
     def __init__(self, db: Database) -> None:
         self._db = db
 
+    @property
+    def hosts(self) -> None:
+        """``None``: a file is used by one host, and locks say who lives."""
+
     def register(self, *, slots: int, queues: Sequence[str]) -> Registration:
         """Enter a worker; its lock is taken before the row can be seen."""
         descriptor, path = -1, ""
