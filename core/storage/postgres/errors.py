@@ -44,7 +44,7 @@ _MESSAGES: tuple[tuple[type[psycopg.Error], type[QueueError], str], ...] = (
     ),
 )
 
-# Why a server let nobody in: psycopg has no code of that, only the server's words.
+# Why a server let no user in: psycopg has no code of that, only the server's words.
 _REFUSED_CONNECTIONS: tuple[tuple[str, type[QueueError], str], ...] = (
     (
         "password authentication failed|no password supplied",

@@ -324,7 +324,7 @@ def test_an_adoption_whose_answer_was_lost_is_made_again_and_never_given_back(
 def test_a_worker_of_a_host_that_was_given_up_claims_nothing(queue: Queue, hand: Hand) -> None:
     """Others take what is open there for lost: they would start it again."""
     queue.add("true")
-    hosts = queue.storage.hosts
+    hosts = queue.storage.workers.hosts
     assert hosts is not None
     (host,) = hosts.hosts()
     hosts.forget(host.id)
