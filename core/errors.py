@@ -17,6 +17,7 @@
         ├── DatabaseCorrupt      SQLite says the file is damaged
         ├── DatabaseReplaced     deleted or replaced while open; nothing was acknowledged
         ├── DatabaseClosed       used after close()
+        ├── DatabaseMoved        the queue was moved to another database, or is filled from one
         ├── DatabaseReadOnly     file, directory or connection cannot be written
         ├── DatabaseBusy         another process held the write lock for longer than the busy timeout
         └── DiskFull             no room left; nothing was changed
@@ -127,6 +128,15 @@ class DatabaseClosed(DatabaseError):
     def __init__(self, path: str) -> None:
         super().__init__(f"the queue at {path} was closed; open it again with Queue({path!r})")
         self.path = path
+
+
+class DatabaseMoved(DatabaseError):
+    """The queue was moved to another database, or this one is not whole yet; nothing was changed.
+
+    A database says so itself, in the text of an engine's error, which begins with ``MARK``.
+    """
+
+    MARK = "queuectl moved: "
 
 
 class DatabaseReadOnly(DatabaseError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 
 from core.errors import OutputUnavailable
 from core.model import Attempt
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 #: Output up to this many bytes moves into the attempt's row when it ends; longer output stays in its file.
 INLINE_BYTES = 64 * 1024
 _BLOCK = 64 * 1024
+#: The most of one output that is copied at once for other hosts, in bytes; also the size of a stored part.
+PART_BYTES = 256 * 1024
+#: How much of the end of a long output is kept for other hosts, in bytes.
+TAIL_BYTES = 1 << 20
 
 
 class Output:
@@ -212,6 +217,34 @@ def read_tail(spool: Spool, attempt_id: int, length: int) -> bytes:
         return b""
     try:
         return os.pread(descriptor, length, max(0, os.fstat(descriptor).st_size - length))
+    finally:
+        os.close(descriptor)
+
+
+def shared_parts(spool: Spool, attempt_id: int, limit: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the parts of a long output, offset and bytes, that other hosts are to read: up to a limit, and the end."""
+    try:
+        size = os.stat(spool.output_file(attempt_id)).st_size
+    except OSError:
+        return
+    head = min(size, limit)
+    for start, stop in ((0, head), (max(head, size - TAIL_BYTES), size)):
+        for at in range(start, stop, PART_BYTES):
+            data = read_part(spool, attempt_id, at, min(PART_BYTES, stop - at))
+            if data:
+                yield at, data
+
+
+def read_part(spool: Spool, attempt_id: int, at: int, length: int) -> bytes:
+    """Return up to ``length`` bytes of an attempt's output file from an offset; none without a file."""
+    if length <= 0:
+        return b""
+    try:
+        descriptor = os.open(spool.output_file(attempt_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.pread(descriptor, length, at)
     finally:
         os.close(descriptor)
 

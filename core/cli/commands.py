@@ -90,6 +90,7 @@ COMMANDS: dict[str, Command] = {
             "write jobs, attempts and outputs as JSON lines or CSV",
             is_reading=True,
         ),
+        Command("move", "move", "FROM TO [OPTIONS]", "move the whole queue to another database, a file or on a server"),
         Command("backup", "backup", "FILE [OPTIONS]", "copy the database while it is in use"),
         Command("mcp", "mcp", "[OPTIONS]", "serve the queue to an agent (Model Context Protocol)", has_json=False),
         Command(

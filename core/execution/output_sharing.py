@@ -7,22 +7,18 @@ ended what is longer than a row is kept from its start up to the setting ``outpu
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from core.errors import QueueError
+from core.output import PART_BYTES, read_part, shared_parts
 from core.rules.settings import Settings
 from core.storage.contract import Storage
 from core.storage.host_contract import SharedOutputs
 
 #: How often what is new is copied, in seconds.
 SHARE_S = 1.0
-#: The most of one output in one copy, in bytes; also the size of a stored part.
-PART_BYTES = 256 * 1024
-#: How much of the end of a long output is kept, in bytes.
-TAIL_BYTES = 1 << 20
 
 
 class OutputSharing:
@@ -77,7 +73,7 @@ class OutputSharing:
         parts = []
         for attempt_id in self._running():
             at = self._copied_until(outputs, attempt_id)
-            data = self._read(attempt_id, at, min(PART_BYTES, limit - at))
+            data = read_part(self._storage.spool, attempt_id, at, min(PART_BYTES, limit - at))
             if data:
                 parts.append((attempt_id, at, data))
         if parts:
@@ -95,32 +91,11 @@ class OutputSharing:
         while self._ended:
             attempt_id, is_in_file = self._ended[0]
             if is_in_file or attempt_id in self._copied:
-                outputs.replace(attempt_id, list(self._parts_of(attempt_id)) if is_in_file else [])
+                outputs.replace(
+                    attempt_id,
+                    list(shared_parts(self._storage.spool, attempt_id, self._settings().output_shared_bytes))
+                    if is_in_file
+                    else [],
+                )
             self._copied.pop(attempt_id, None)
             self._ended.popleft()
-
-    def _parts_of(self, attempt_id: int) -> Iterator[tuple[int, bytes]]:
-        """Yield the parts of a long output that are kept: up to the limit, and the end."""
-        try:
-            size = os.stat(self._storage.spool.output_file(attempt_id)).st_size
-        except OSError:
-            return
-        head = min(size, self._settings().output_shared_bytes)
-        for start, stop in ((0, head), (max(head, size - TAIL_BYTES), size)):
-            for at in range(start, stop, PART_BYTES):
-                data = self._read(attempt_id, at, min(PART_BYTES, stop - at))
-                if data:
-                    yield at, data
-
-    def _read(self, attempt_id: int, at: int, length: int) -> bytes:
-        if length <= 0:
-            return b""
-        try:
-            path = self._storage.spool.output_file(attempt_id)
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            return b""
-        try:
-            return os.pread(descriptor, length, at)
-        finally:
-            os.close(descriptor)

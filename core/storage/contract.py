@@ -59,6 +59,7 @@ from core.rules.job_fields import JobRow
 from core.rules.settings import Settings
 from core.spool import Spool
 from core.storage.host_contract import Hosts, SharedOutputs
+from core.storage.transfer import Transfer
 from core.storage.values import (
     Claim,
     ClaimCapacity,
@@ -525,6 +526,10 @@ class Records(Protocol):
 
 class Maintenance(Protocol):
     """Upkeep."""
+
+    @property
+    def transfer(self) -> Transfer:
+        """The whole queue, for a move to another database."""
 
     def prune(self, settings: Settings) -> int:
         """Remove for good what ``keep-completed`` and ``keep-purged`` say is too old; return how many jobs."""

@@ -14,6 +14,7 @@ from core.errors import (
     DatabaseCorrupt,
     DatabaseError,
     DatabaseMissing,
+    DatabaseMoved,
     DatabaseReadOnly,
     DiskFull,
     Interrupted,
@@ -22,6 +23,8 @@ from core.errors import (
 )
 from core.text import clean_line
 
+#: The state of the error that our own triggers raise while a queue is moved, and once it was.
+MOVED_STATE = "QMOVE"
 #: What ends a transaction that may as well be done again: nothing of it was written.
 REPEATABLE = (errors.DeadlockDetected, errors.SerializationFailure)
 
@@ -86,6 +89,8 @@ class translating_errors(AbstractContextManager[None]):  # noqa: N801  (it reads
 def translated(address: str, error: psycopg.Error) -> QueueError:
     """Return the error to raise for one of psycopg's."""
     reason = clean_line(str(error.diag.message_primary or error).strip().splitlines()[0] if str(error) else repr(error))
+    if error.sqlstate == MOVED_STATE:
+        return DatabaseMoved(reason.removeprefix(DatabaseMoved.MARK))
     for kind, ours, message in _MESSAGES:
         if isinstance(error, kind):
             return ours(message.format(address=address, reason=reason))

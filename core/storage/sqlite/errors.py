@@ -11,6 +11,7 @@ from core.errors import (
     DatabaseBusy,
     DatabaseCorrupt,
     DatabaseError,
+    DatabaseMoved,
     DatabaseReadOnly,
     DiskFull,
     Interrupted,
@@ -76,6 +77,8 @@ def _of_sqlite(path: str, error: sqlite3.Error | UnicodeDecodeError) -> QueueErr
     if isinstance(error, sqlite3.IntegrityError):
         if "jobs.name" in text:
             return None  # the one rule that a sound database may break
+        if str(error).startswith(DatabaseMoved.MARK):
+            return DatabaseMoved(str(error).removeprefix(DatabaseMoved.MARK))
         what = f"holds rows that break its rules ({error}); nothing was changed; run 'queuectl doctor'"
         return DatabaseCorrupt(f"{path} {what}")
     if isinstance(error, UnicodeDecodeError):

@@ -1,0 +1,116 @@
+"""The parts of a whole queue, as rows of plain values that are the same on every engine; for a move between engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+#: A row of a part: ``None``, ``int``, ``float``, ``str`` and ``bytes`` in the order of its columns.
+Record = tuple[Any, ...]
+
+
+class Part(NamedTuple):
+    """The rows of one kind; the first ``key_length`` of the ``columns`` are the key, in whose order they are read.
+
+    ``chunk`` is how many are read and written at once.
+    """
+
+    name: str
+    key_length: int
+    columns: tuple[str, ...]
+    chunk: int = 1000
+
+    def key_of(self, record: Record) -> Record:
+        """Return the key of a row."""
+        return record[: self.key_length]
+
+
+_JOB = (
+    "id name command queue priority label cwd environment_id env max_attempts timeout_ms backoff_base ok_exit dead_exit"
+    " state run_at backoff_ms attempts interrupts starts enqueued_at due_at since attempt_id started_at finished_at"
+    " run_ms outcome exit_code signal error cpu_ms max_rss_bytes last_line fingerprint purged_from purged_name"
+)
+_ATTEMPT = (
+    "id job_id number worker_id started_at ended_at run_ms outcome exit_code signal error stop_requested output_bytes"
+    " cpu_ms max_rss_bytes last_line fingerprint"
+)
+
+SETTINGS = Part("settings", 1, ("key", "value"))
+QUEUES = Part("queues", 1, ("name", "is_paused", "running_limit"))
+ENVIRONMENTS = Part("environments", 1, ("id", "digest", "mode", "variables", "left_out"), 100)
+#: A job's ``state`` and ``run_at`` are as the queue speaks of them. None of them runs.
+JOBS = Part("jobs", 1, tuple(_JOB.split()))
+#: Ended attempts; ``output`` is ``None`` for one that is in a file or not there at all.
+ATTEMPTS = Part("attempts", 1, (*_ATTEMPT.split(), "output"), 200)
+#: The same without what their commands wrote: for a look whether they changed.
+ATTEMPTS_ALONE = Part("attempts", 1, tuple(_ATTEMPT.split()))
+ACTS = Part("acts", 1, ("id", "verb", "at", "n", "undone_at"))
+HISTORY = Part("history", 2, ("act_id", "job_id", "before"))
+MINUTES = Part("minutes", 1, ("minute", "enqueued", "succeeded", "failed", "dead", "run_ms", "wait_ms"))
+DURATIONS = Part("durations", 3, ("minute", "kind", "bucket", "n"))
+#: Whether all is paused, and the sums of old minutes, by key; what is 0 has no row.
+FACTS = Part("facts", 1, ("key", "value"))
+#: The last number that was given to a job, attempt, act and worker, by those names (plural); 0 before the first.
+SEQUENCES = Part("sequences", 1, ("name", "last"))
+
+#: All of them; what is referred to comes before what refers to it.
+PARTS = (
+    SETTINGS,
+    QUEUES,
+    ENVIRONMENTS,
+    JOBS,
+    ATTEMPTS,
+    ACTS,
+    HISTORY,
+    MINUTES,
+    DURATIONS,
+    FACTS,
+    SEQUENCES,
+)
+
+
+class TransferState(NamedTuple):
+    """How far a queue takes part in a move: its address from here on if it was moved away, or whence it is filled.
+
+    ``is_used`` if it has, or ever had, jobs; ``open_attempts`` counts those that have not ended.
+    """
+
+    moved_to: str | None
+    filled_from: str | None
+    is_used: bool
+    open_attempts: int
+
+
+class Transfer(Protocol):
+    """A whole queue as rows of these parts, for a move to or from another engine.
+
+    While a queue is filled, and once it was moved away, all who add jobs, run them or act on them get
+    ``DatabaseMoved``; reading goes on.
+    """
+
+    def state(self) -> TransferState:
+        """Return how far this queue takes part in a move."""
+
+    def read(self, part: Part, after: Record | None, until: Record | None, limit: int) -> list[Record]:
+        """Return up to ``limit`` rows of a part behind one key, up to another and with it, by key."""
+
+    def write(self, part: Part, records: Sequence[Record], gone: Sequence[Record]) -> None:
+        """Store these rows in place of those with their keys, and remove those whose keys are ``gone``.
+
+        For a queue that ``begin`` has marked.
+        """
+
+    def settle(self, enqueued: int) -> None:
+        """Derive what is in no part once all of them are written; ``enqueued`` is how many jobs there ever were."""
+
+    def begin(self, source: str) -> None:
+        """Mark this queue as being filled from the one at ``source``."""
+
+    def finish(self) -> None:
+        """Let others use this queue, which is filled."""
+
+    def hand_over(self, target: str, last_look: Callable[[], None]) -> None:
+        """Call ``last_look`` while no other can write, then mark this queue as moved to ``target``.
+
+        ``last_look`` may read this queue, may be called again if the connection breaks, and prevents all if it raises.
+        """
