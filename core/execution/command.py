@@ -62,7 +62,7 @@ class Command:
         self, spool: Spool, attempt_id: int, pid: int | None, shim: Shim | None = None, *, is_here: bool = True
     ) -> None:
         self._spool = spool
-        self._attempt_id = attempt_id
+        self.attempt_id = attempt_id
         self.pid = pid
         self.shim = shim
         self.is_here = is_here
@@ -80,7 +80,7 @@ class Command:
 
     def is_running(self) -> bool:
         """Return whether some process of the command's tree holds the run file's lock."""
-        return is_locked(self._spool.run_file(self._attempt_id))
+        return is_locked(self._spool.run_file(self.attempt_id))
 
     def _has_tree(self, status: Status) -> bool:
         """Return whether the command lives on: the lock is held or, after the shim was killed, its session has members.
@@ -92,12 +92,12 @@ class Command:
         has_status = status.exit_code is not None or (self._exit is not None and self._exit.code is not None)
         if has_status or self.pid is None or not self.is_here:
             return False
-        return session_lives(self._spool.run_file(self._attempt_id), self.pid)
+        return session_lives(self._spool.run_file(self.attempt_id), self.pid)
 
     def has_ended(self) -> bool:
         """Return whether the command's exit status is in the run file already."""
         with contextlib.suppress(OSError):
-            return read_status(self._spool, self._attempt_id).exit_code is not None
+            return read_status(self._spool, self.attempt_id).exit_code is not None
         return False
 
     def poll(self, *, is_stopping: bool = False) -> Status | None:
@@ -129,9 +129,9 @@ class Command:
         """Return what the run file says, or how the shim exited if the file could not be written."""
         ended = self._exit
         if ended is None or ended.code is None:
-            return read_status(self._spool, self._attempt_id)
+            return read_status(self._spool, self.attempt_id)
         # 0 is the last that a shim does, and it never fails with that
-        status = Status(self.pid, 0) if ended.code == 0 else read_status(self._spool, self._attempt_id)
+        status = Status(self.pid, 0) if ended.code == 0 else read_status(self._spool, self.attempt_id)
         if status.exit_code is None and not ended.is_refusal:
             status = Status(self.pid, ended.code)
         return (
@@ -148,8 +148,8 @@ class Command:
         if is_stopping and (not shim.has_ended() or (not self._was_killed and self.is_running())):
             return False
         if not self._was_killed and shim.was_killed():
-            has_status = read_status(self._spool, self._attempt_id).exit_code is not None
-            if not has_status and session_lives(self._spool.run_file(self._attempt_id), shim.pid):
+            has_status = read_status(self._spool, self.attempt_id).exit_code is not None
+            if not has_status and session_lives(self._spool.run_file(self.attempt_id), shim.pid):
                 return False
         self._exit = shim.reap()
         if self._exit is None:
@@ -167,7 +167,7 @@ class Command:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the command's whole process group; one that is gone is no error."""
         if self.pid is None:
-            self.pid = read_status(self._spool, self._attempt_id).pid
+            self.pid = read_status(self._spool, self.attempt_id).pid
         if self._is_group_ours():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid or 0, number)
@@ -181,11 +181,11 @@ class Command:
         """
         if self.pid is None or not self.is_here:
             return False
-        return self.shim is not None or group_has(self._spool.run_file(self._attempt_id), self.pid)
+        return self.shim is not None or group_has(self._spool.run_file(self.attempt_id), self.pid)
 
     def _is_group_gone(self) -> bool:
         """Return whether a killed command's group is empty; a process that left it (a daemon) may hold the lock."""
-        return self.pid is not None and not group_lives(self._spool.run_file(self._attempt_id), self.pid)
+        return self.pid is not None and not group_lives(self._spool.run_file(self.attempt_id), self.pid)
 
     def close(self) -> None:
         """Close the descriptor that announces the end."""

@@ -6,6 +6,7 @@ Where a file is the database nothing is to be done: locks say there who lives.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from core.clock import since_boot_s
 from core.errors import QueueError
 from core.execution import events
 from core.execution.keeper_process import start_keeper
-from core.execution.lease import Fence, Gate, Lease
+from core.execution.lease import GATE_WAIT_S, Fence, Gate, Lease, Renewal, is_any_running
 from core.execution.sentinel import SentinelPipe
 from core.model import Ending, Outcome
 from core.rules.lease import LeaseTerms
@@ -27,6 +28,8 @@ from core.storage.values import Claim, HostLook, HostSeen
 ABANDONED_AT_ONCE = 500
 #: An earlier life of this host is over once its renewals stood still for so many intervals between renewals.
 OWN_STILL_RENEWALS = 2
+#: How long a host that was given up waits for its killed commands to be gone, in seconds: some no kill can end.
+END_WAIT_S = 3.0
 
 
 class _Counter(NamedTuple):
@@ -73,31 +76,51 @@ class HostKeeping:
     ) -> None:
         self._storage = storage
         self._hosts: Hosts | None = storage.workers.hosts
-        self._grace_s = grace_s
         self._emit = emit
-        self._life_id = 0
-        self._lease = Lease(storage.spool, LeaseTerms(0.0))
+        self.life_id = self._worker_id = 0
+        self._terms = LeaseTerms(0.0)
+        #: The attempts whose commands the fence has asked to stop; each is added before it is asked.
+        self.stopped: set[int] = set()
+        self._lease = Lease(storage.spool)
         self._gate = Gate(storage.spool)
         self._sentinel = SentinelPipe(storage.spool)
-        self._fence: Fence | None = None
+        self._fence = Fence(storage.spool, self._lease, grace_s, self.stopped)
         self._watched = _Watched()
         self._renew_at_s = self._look_at_s = 0.0
 
-    def join(self, settings: Settings) -> None:
-        """Enter this host into the register unless it is there, and begin to keep its lease."""
+    def join(self, settings: Settings, worker_id: int = 0) -> None:
+        """Enter this host into the register unless it is there, with this worker, and begin to keep its lease.
+
+        Commands of an earlier life of the host are ended before anything is started in a new one, by whichever of its
+        processes is the first to come.
+        """
         if self._hosts is None:
             return
-        self._life_id = self._hosts.join(LeaseTerms(settings.number("host-lease")))
-        self._lease.terms = self._hosts.terms(self._life_id)
-        self._renew()
-        if self._fence is None:
-            self._fence = Fence(self._storage.spool, self._lease, self._grace_s)
-            self._fence.start()
+        self._fence.start()
+        self._worker_id = worker_id or self._worker_id
+        life_id = self._hosts.join(LeaseTerms(settings.number("host-lease")), self._worker_id)
+        if life_id == self.life_id:
+            return
+        self.life_id, self._terms = life_id, self._hosts.terms(life_id)
+        if self._is_kept():
+            self._renew_unless_renewed(self._storage.clock.monotonic_s())
+            return
+        with self._gate.closed(GATE_WAIT_S):
+            if self._lease.last() is not None and not self._is_kept():
+                self._end_all()
+            self._renew()
 
-    @property
-    def has_fenced(self) -> bool:
-        """Whether commands of this host were ended since the last confirmed renewal of its lease."""
-        return self._fence is not None and self._fence.has_acted
+    def _is_kept(self) -> bool:
+        """Return whether the last renewal is one of the life that this worker knows."""
+        last = self._lease.last()
+        return last is not None and last.life_id == self.life_id
+
+    def _end_all(self) -> None:
+        """Kill all commands of this host, and wait until they are gone, but not for ever."""
+        self._fence.end_all()
+        until_s, over = since_boot_s() + END_WAIT_S, threading.Event()
+        while since_boot_s() < until_s and is_any_running(self._storage.spool):
+            over.wait(0.02)
 
     @property
     def next_look_s(self) -> float:
@@ -113,36 +136,42 @@ class HostKeeping:
         if self._hosts is None:
             return []
         now_s = self._storage.clock.monotonic_s()
-        if now_s >= self._renew_at_s and not self._renew():
+        if now_s >= self._renew_at_s and not self._renew_unless_renewed(now_s):
             self._emit(events.HostGivenUp())
-            if self._fence is not None:
-                self._fence.end_all()
             self.join(settings)
         if now_s < self._look_at_s:
             return []
-        self._look_at_s = now_s + self._lease.terms.renew_s
+        self._look_at_s = now_s + self._terms.renew_s
         return self._look(now_s)
+
+    def _renew_unless_renewed(self, now_s: float) -> bool:
+        """Renew the lease, unless another process of this host just has; return whether the life goes on."""
+        last = self._lease.last()
+        if last is not None and last.life_id == self.life_id and last.age_s() < self._terms.renew_s / 2:
+            self._renew_at_s = now_s + self._terms.renew_s - last.age_s()
+            return True
+        return self._renew()
 
     def _renew(self) -> bool:
         assert self._hosts is not None
-        self._renew_at_s = self._storage.clock.monotonic_s() + self._lease.terms.renew_s
+        self._renew_at_s = self._storage.clock.monotonic_s() + self._terms.renew_s
         sent_s = since_boot_s()
-        if not self._hosts.renew(self._life_id):
+        if not self._hosts.renew(self.life_id):
             return False
-        self._lease.renewed(sent_s)
+        self._lease.renewed(Renewal(sent_s, self.life_id, self._terms))
         return True
 
     def _look(self, now_s: float) -> list[tuple[Claim, Ending]]:
         assert self._hosts is not None
-        for host, counter in self._watched.look(self._hosts.look(self._life_id), now_s):
+        for host, counter in self._watched.look(self._hosts.look(self.life_id), now_s):
             still_s = now_s - counter.since_s
             if not host.is_own_spool:
                 if still_s >= host.lease_s and self._hosts.give_up(host.id, host.renewals):
                     self._emit(events.OtherHostGivenUp(host.name, host.id))
             elif counter.has_moved:
                 # it lives, and has the token of this spool: this disk is a copy of its disk
-                self._hosts.become_another(self._life_id)
-            elif still_s >= OWN_STILL_RENEWALS * self._lease.terms.renew_s:
+                self._hosts.become_another(self.life_id)
+            elif still_s >= OWN_STILL_RENEWALS * self._terms.renew_s:
                 self._hosts.replace_own(host.id, host.renewals)
         return [(claim, _LOST) for claim in self._hosts.abandoned(ABANDONED_AT_ONCE)]
 
@@ -151,7 +180,7 @@ class HostKeeping:
     @property
     def allows_start(self) -> bool:
         """Whether commands may be started now, as far as the host's lease goes."""
-        return self._hosts is None or self._lease.allows_start()
+        return self._hosts is None or self._lease.allows_start(self.life_id)
 
     def starting(self) -> AbstractContextManager[bool]:
         """Return a ``with`` block for starts, which yields whether commands may be started in it."""
@@ -163,7 +192,7 @@ class HostKeeping:
             yield True
             return
         with self._gate.starting():
-            may_start = self._lease.allows_start()
+            may_start = self._lease.allows_start(self.life_id)
             if may_start:
                 self._sentinel.hold()
             yield may_start
@@ -176,11 +205,10 @@ class HostKeeping:
     def leave(self) -> None:
         """End the fence and, if nothing of this host is open any more, its life."""
         self._sentinel.close()
-        if self._fence is not None:
-            self._fence.stop()
-        if self._hosts is not None and self._life_id:
+        self._fence.stop()
+        if self._hosts is not None and self.life_id:
             with contextlib.suppress(QueueError):
-                self._hosts.leave(self._life_id)
+                self._hosts.leave(self.life_id)
 
 
 _LOST = Ending(Outcome.LOST, error="its host was given up: it had not renewed its lease for too long")

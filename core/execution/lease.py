@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from core.clock import since_boot_s
 from core.execution.command import Command
@@ -25,46 +26,54 @@ from core.spool import Spool
 GATE_WAIT_S = 1.0
 
 
+class Renewal(NamedTuple):
+    """A confirmed renewal: when it was sent, in seconds since the boot, of which life of the host, on what terms."""
+
+    sent_s: float
+    life_id: int
+    terms: LeaseTerms
+
+    def age_s(self) -> float:
+        """Return how long ago it was sent, in seconds."""
+        return max(0.0, since_boot_s() - self.sent_s)
+
+
 class Lease:
-    """When this host's last confirmed renewal was sent, on the stopwatch that counts from the boot.
+    """The last confirmed renewal of this host, on the stopwatch that counts from the boot.
 
     All processes of the host share it through a file; what another boot wrote there counts as none.
     """
 
-    def __init__(self, spool: Spool, terms: LeaseTerms) -> None:
+    def __init__(self, spool: Spool) -> None:
         self._path = spool.lease
-        self.terms = terms
 
-    def renewed(self, sent_s: float) -> None:
-        """Note that a renewal was confirmed which had been sent at ``sent_s``, in seconds since the boot."""
-        if sent_s <= (self.sent_s() or 0.0):
+    def renewed(self, renewal: Renewal) -> None:
+        """Note a renewal that was confirmed, unless a later one is noted."""
+        last = self.last()
+        if last is not None and renewal.sent_s <= last.sent_s:
             return
         beside = f"{self._path}.{os.getpid()}.{threading.get_ident()}"
         descriptor = create_private(beside, os.O_WRONLY | os.O_TRUNC, is_new=False)
         try:
-            fence_s = sent_s + self.terms.fence_s
-            os.write(descriptor, f"{here().boot_id or '-'} {sent_s:.3f} {fence_s:.0f}\n".encode())
+            fence_s = renewal.sent_s + renewal.terms.fence_s  # for the sentinel, which does not reckon
+            words = (here().boot_id or "-", f"{renewal.sent_s:.3f}", f"{fence_s:.0f}", renewal.life_id)
+            os.write(descriptor, f"{' '.join(map(str, words))} {renewal.terms.lease_s}\n".encode())
         finally:
             os.close(descriptor)
         os.replace(beside, self._path)
 
-    def sent_s(self) -> float | None:
-        """Return when the last confirmed renewal was sent, in seconds since the boot; ``None`` if none was."""
-        with contextlib.suppress(OSError, ValueError, IndexError), open(self._path, encoding="ascii") as file:
-            words = file.read().split()
-            if words[0] == (here().boot_id or "-"):
-                return float(words[1])
+    def last(self) -> Renewal | None:
+        """Return the last confirmed renewal; ``None`` if there was none since the boot."""
+        with contextlib.suppress(OSError, ValueError), open(self._path, encoding="ascii") as file:
+            boot_id, sent_s, _, life_id, lease_s = file.read().split()
+            if boot_id == (here().boot_id or "-"):
+                return Renewal(float(sent_s), int(life_id), LeaseTerms(float(lease_s)))
         return None
 
-    def age_s(self) -> float | None:
-        """Return how long ago that was, in seconds."""
-        sent_s = self.sent_s()
-        return None if sent_s is None else max(0.0, since_boot_s() - sent_s)
-
-    def allows_start(self) -> bool:
-        """Return whether a command may be started now."""
-        age_s = self.age_s()
-        return age_s is not None and age_s < self.terms.start_s
+    def allows_start(self, life_id: int) -> bool:
+        """Return whether a command that was claimed in a life of this host may be started now."""
+        last = self.last()
+        return last is not None and last.life_id == life_id and last.age_s() < last.terms.start_s
 
 
 class Gate:
@@ -83,47 +92,44 @@ class Gate:
         finally:
             os.close(descriptor)
 
-    def close(self, wait_s: float) -> int | None:
-        """Return a descriptor that keeps starts out until it is closed; ``None`` if one goes on after ``wait_s``."""
+    @contextlib.contextmanager
+    def closed(self, wait_s: float) -> Iterator[None]:
+        """Keep starts out in a ``with`` block; of one that goes on after ``wait_s`` seconds it does not wait."""
         descriptor = create_private(self._path, os.O_RDWR, is_new=False)
         over = threading.Event()
         until_s = since_boot_s() + wait_s
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if since_boot_s() >= until_s:
-                    os.close(descriptor)
-                    return None
-                over.wait(0.02)
-            else:
-                return descriptor
+        try:
+            while since_boot_s() < until_s:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    over.wait(0.02)
+            yield
+        finally:
+            os.close(descriptor)
 
 
 class Fence:
     """A thread that ends this host's commands when its lease has run down; it never waits for the database.
 
-    ``grace_s`` returns how long a command has between TERM and KILL. ``has_acted`` is true from the first TERM until a
-    renewal is confirmed again.
+    ``grace_s`` returns how long a command has between TERM and KILL. To ``stopped`` the ids of the attempts are added
+    whose commands it has asked to stop, each before it is asked.
     """
 
-    def __init__(self, spool: Spool, lease: Lease, grace_s: Callable[[], float]) -> None:
+    def __init__(self, spool: Spool, lease: Lease, grace_s: Callable[[], float], stopped: set[int]) -> None:
         self._spool = spool
         self._lease = lease
         self._grace_s = grace_s
+        self._stopped = stopped
         self._gate = Gate(spool)
         self._over = threading.Event()
-        self._asked_for: float | None = None
         self._thread = threading.Thread(target=self._watch, name="queuectl-fence", daemon=True)
 
-    @property
-    def has_acted(self) -> bool:
-        """Whether commands were asked to stop since the last confirmed renewal."""
-        return self._asked_for is not None and self._asked_for == self._lease.sent_s()
-
     def start(self) -> None:
-        """Begin to watch the lease."""
-        self._thread.start()
+        """Begin to watch the lease, unless it is watched."""
+        if not self._thread.is_alive():
+            self._thread.start()
 
     def stop(self) -> None:
         """End the thread."""
@@ -138,30 +144,27 @@ class Fence:
 
     def look(self) -> None:
         """Ask commands to stop, or kill them, as the age of the lease says."""
-        sent_s = self._lease.sent_s()
-        if sent_s is None:
+        last = self._lease.last()
+        if last is None:
             return
-        age_s = since_boot_s() - sent_s
-        if age_s >= self._lease.terms.fence_s:
-            self._asked_for = sent_s
-            self.end_all()
-        elif age_s >= self._lease.terms.stop_s(self._grace_s()) and self._asked_for != sent_s:
-            self._asked_for = sent_s
-            for command in running_commands(self._spool):
-                command.signal(signal.SIGTERM)
-                command.signal(signal.SIGCONT)
-                command.close()
+        age_s = last.age_s()
+        if age_s >= last.terms.fence_s:
+            with self._gate.closed(GATE_WAIT_S):
+                self.end_all()
+        elif age_s >= last.terms.stop_s(self._grace_s()):
+            self._signal(signal.SIGTERM, signal.SIGCONT)
 
     def end_all(self) -> None:
-        """Kill all commands of this host; those that are being started meanwhile, too."""
-        gate = self._gate.close(GATE_WAIT_S)
-        try:
-            for command in running_commands(self._spool):
-                command.signal(signal.SIGKILL)
-                command.close()
-        finally:
-            if gate is not None:
-                os.close(gate)
+        """Kill all commands of this host; the gate is to be closed meanwhile."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, *signals: signal.Signals) -> None:
+        for command in running_commands(self._spool):
+            if signals[0] is signal.SIGKILL or command.attempt_id not in self._stopped:
+                self._stopped.add(command.attempt_id)
+                for number in signals:
+                    command.signal(number)
+            command.close()
 
 
 def running_commands(spool: Spool) -> Iterator[Command]:
@@ -170,5 +173,14 @@ def running_commands(spool: Spool) -> Iterator[Command]:
         for name in os.listdir(spool.attempts):
             number = name.removesuffix(".run")
             if name.endswith(".run") and number.isdigit() and is_locked(f"{spool.attempts}/{name}"):
-                status = read_status(spool, int(number))
-                yield Command(spool, int(number), status.pid)
+                pid = read_status(spool, int(number)).pid
+                if pid is not None:  # else it is opened, and not started yet
+                    yield Command(spool, int(number), pid)
+
+
+def is_any_running(spool: Spool) -> bool:
+    """Return whether any command of this host runs."""
+    for command in running_commands(spool):
+        command.close()
+        return True
+    return False

@@ -35,6 +35,7 @@ class OwnRegistration:
         self.host.join(settings)
         self.id, self._lock = self._storage.workers.register(slots=slots, queues=queues)
         withhold(self._lock)
+        self.host.join(settings, self.id)
         self._listen()
 
     def is_elsewhere(self) -> bool:

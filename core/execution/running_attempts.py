@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from core.clock import since_boot_s
@@ -87,6 +87,8 @@ class RunningAttempts:
         self._sharing = OutputSharing(storage, lambda: list(self._running), lambda: self.settings)
         self._refused: dict[int, Claim] = {}
         self.endings: dict[int, tuple[Claim, Ending]] = {}
+        #: Attempts whose commands the host's fence has asked to stop: they end as interrupted.
+        self.fenced: Set[int] = frozenset()
         self.settings = Settings()
         reap_left_behind()
 
@@ -293,6 +295,7 @@ class RunningAttempts:
                 continue
             try:
                 status = running.command.poll(is_stopping=running.stop is not None)
+                self._heed_fence(running, now)
                 ending = None if status is None else self._ending_of(running, status, now)
                 if ending is not None:
                     ending = _settled(running, ending, now, is_stopping)
@@ -335,7 +338,14 @@ class RunningAttempts:
             times += [at for at in (running.deadline_s, running.kill_at_s) if at is not None]
         return max(0.0, min(times) - now) if times else 3600.0
 
+    def _heed_fence(self, running: _Running, now: float) -> None:
+        """Stop a command, if the fence asked it to, to the end: also when the lease is renewed meanwhile."""
+        if running.stop is None and running.claim.attempt_id in self.fenced:
+            running.stop = Outcome.INTERRUPTED
+            running.kill_at_s = now + self.settings.kill_grace_s
+
     def _check_times(self, running: _Running, now: float) -> None:
+        self._heed_fence(running, now)
         if running.deadline_s is not None and now >= running.deadline_s:
             running.deadline_s = None
             self._stop(running, Outcome.TIMED_OUT)

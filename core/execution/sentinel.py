@@ -24,7 +24,7 @@ _HAS_UPTIME = os.path.exists("/proc/uptime")
 # the arguments: the lease file, the directory of run files; the pipe is its standard input
 _SCRIPT = r"""
 while read -r line; do :; done
-read -r boot sent fence <"$1" || exit 0
+read -r boot sent fence rest <"$1" || exit 0
 each() {
     found=
     for run in "$2"/*.run; do
@@ -38,7 +38,7 @@ each() {
     [ -n "$found" ]
 }
 while each "$@" look; do
-    read -r boot now fence <"$1" || exit 0
+    read -r boot now fence rest <"$1" || exit 0
     [ "$now" = "$sent" ] || exit 0
     read -r up rest </proc/uptime
     [ "${up%.*}" -lt "$fence" ] || { each "$@" kill; exit 0; }

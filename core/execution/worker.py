@@ -147,6 +147,7 @@ class Worker:
         self._attempts = storage.attempts()
         self._running = RunningAttempts(storage, self._attempts, self._selector, self._emit)
         host = HostKeeping(storage, lambda: self._running.settings.kill_grace_s, self._emit)
+        self._running.fenced = host.stopped
         self._registration = OwnRegistration(storage, self._selector, host)
         self._recovery = Recovery(storage, self._attempts, self._emit)
         self._storage_state = StorageState(self._emit)
@@ -274,7 +275,7 @@ class Worker:
         if self._stopping.mode is StopMode.DETACH:
             return True
         host = self._registration.host
-        self._running.collect(is_stopping=self._stopping.mode is not None or host.has_fenced)
+        self._running.collect(is_stopping=self._stopping.mode is not None)
         now_s = self._now_s()
         if now_s >= host.next_look_s:
             self._running.endings.update({ended[0].attempt_id: ended for ended in host.keep(self._running.settings)})

@@ -17,8 +17,11 @@ class Hosts(Protocol):
     may give it up. Renewing and giving up write the same row: after one, the other finds none.
     """
 
-    def join(self, terms: LeaseTerms) -> int:
-        """Return the id of this host's life, a new one with these terms if it has none that lives."""
+    def join(self, terms: LeaseTerms, worker_id: int = 0) -> int:
+        """Return the id of this host's life, a new one with these terms if it has none that lives.
+
+        A registered worker is one of that life from then on: what it claims is claimed in it.
+        """
 
     def terms(self, life_id: int) -> LeaseTerms:
         """Return the terms that a life stated when it joined."""

@@ -42,8 +42,11 @@ class Hosts:
         self._db = db
         self._spool = spool
 
-    def join(self, terms: LeaseTerms) -> int:
-        """Return the id of this host's life, a new one with these terms if it has none that lives."""
+    def join(self, terms: LeaseTerms, worker_id: int = 0) -> int:
+        """Return the id of this host's life, a new one with these terms if it has none that lives.
+
+        A registered worker is one of that life from then on.
+        """
         token, boot_id = host_token(self._spool), here().boot_id
         now = self._db.now_ms()
 
@@ -59,6 +62,8 @@ class Hosts:
             if row is None:  # another process of this host was faster
                 row = connection.execute(_FIND, (token, boot_id)).fetchone()
             assert row is not None
+            if worker_id:
+                connection.execute("UPDATE workers SET host_id = %s WHERE id = %s", (row[0], worker_id))
             return int(row[0])
 
         return self._db.transact(work)

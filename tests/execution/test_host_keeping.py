@@ -1,0 +1,157 @@
+"""A host's lives and its fence, in one process: who ends what, and as what that counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.errors import QueueError
+from core.execution.events import HostGivenUp, WorkerEvent
+from core.execution.host_keeping import HostKeeping
+from core.model import Outcome, State
+from core.queue import Queue
+from core.storage.postgres.hosts import Hosts
+from tests.execution.at_work import UNTIL_GO, output, wait_for_state, working
+from tests.postgres import Databases, postgres_of
+from tests.processes import wait_for
+
+#: A command that a TERM ends, as if all were well.
+_UNTIL_TERM = "trap 'touch asked; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
+#: A command that no TERM ends.
+_FOR_EVER = "trap 'touch asked' TERM; echo ready; while :; do sleep 0.05; done"
+
+
+@pytest.fixture
+def queue(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
+    """Open a new queue on the server, with a short lease and a short grace."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    address = databases.new()
+    with Queue(address) as opened:
+        opened.set("host-lease", "6s")
+        opened.set("kill-grace", "300ms")
+        yield opened
+    databases.drop(address)
+
+
+def _hosts(queue: Queue) -> Hosts:
+    found = postgres_of(queue).workers.hosts
+    assert isinstance(found, Hosts)
+    return found
+
+
+def _lives(queue: Queue, table: str) -> list[str]:
+    """Return the states of the lives in which the rows of a table were written."""
+    return [
+        row[0]
+        for row in postgres_of(queue).query(f"SELECT h.state FROM {table} AS t JOIN hosts AS h ON h.id = t.host_id")
+    ]
+
+
+def _ignore(event: WorkerEvent) -> None:
+    pass
+
+
+def test_a_worker_of_a_host_that_came_back_claims_in_its_new_life(queue: Queue) -> None:
+    """In the old one all that it claims would count as lost, and be started elsewhere beside it."""
+    with working(queue) as (_, told):
+        (life,) = _hosts(queue).hosts()
+        _hosts(queue).forget(life.id)
+        told.wait_for(HostGivenUp)
+        job_id = queue.add(UNTIL_GO)
+        wait_for_state(queue, job_id, State.RUNNING)
+        assert _lives(queue, "running") == ["live"]
+        assert _lives(queue, "workers") == ["live"]
+        Path("go").touch()
+        wait_for_state(queue, job_id, State.COMPLETED)
+    assert [attempt.outcome for attempt in queue.attempts(job_id)] == [Outcome.SUCCEEDED]
+
+
+def test_commands_of_the_old_life_are_ended_before_the_new_one_begins(queue: Queue) -> None:
+    """Others may start them again by now; it costs no attempt, whoever is the first to record it."""
+    job_id = queue.add(_FOR_EVER, max_attempts=1)
+    with working(queue) as (_, told):
+        wait_for(lambda: queue.job(job_id).state is State.RUNNING and output(queue, job_id) == b"ready\n")
+        (life,) = _hosts(queue).hosts()
+        _hosts(queue).forget(life.id)
+        told.wait_for(HostGivenUp)
+        wait_for(lambda: len(queue.attempts(job_id)) > 1)
+        assert queue.attempts(job_id)[0].outcome in (Outcome.LOST, Outcome.INTERRUPTED)
+        assert queue.job(job_id).attempts <= 1
+
+
+def test_who_notices_last_that_its_host_came_back_ends_nothing_of_the_new_life(queue: Queue) -> None:
+    """One process of a host ends what is left of the old life, before anything of the new one is started."""
+    with Queue(queue.path) as second, working(queue) as (_, told):
+        late = HostKeeping(second.storage, lambda: 0.3, _ignore)
+        late.join(second.settings())
+        (life,) = _hosts(queue).hosts()
+        _hosts(queue).forget(life.id)
+        told.wait_for(HostGivenUp)
+        job_id = queue.add(UNTIL_GO, max_attempts=1)
+        wait_for_state(queue, job_id, State.RUNNING)
+        wait_for(lambda: second.storage.clock.monotonic_s() >= late.next_look_s)
+        while late.life_id == life.id:
+            late.keep(second.settings())
+        Path("go").touch()
+        wait_for(lambda: queue.job(job_id).state is not State.RUNNING)
+        assert [attempt.outcome for attempt in queue.attempts(job_id)] == [Outcome.SUCCEEDED]
+        late.leave()
+
+
+def test_a_claim_of_the_old_life_is_not_started_in_the_new_one(queue: Queue) -> None:
+    """The lease that another process of the host has renewed is not one for what this one had claimed before."""
+    with Queue(queue.path) as second:
+        early, late = (HostKeeping(opened.storage, lambda: 0.3, _ignore) for opened in (queue, second))
+        early.join(queue.settings())
+        late.join(second.settings())
+        with late.starting() as may_start:
+            assert may_start
+        (life,) = _hosts(queue).hosts()
+        _hosts(queue).forget(life.id)
+        while early.life_id == life.id:
+            early.keep(queue.settings())
+        with early.starting() as may_start:
+            assert may_start
+        with late.starting() as may_start:
+            assert not may_start
+        early.leave()
+        late.leave()
+
+
+def test_a_host_renews_its_lease_once_for_all_its_workers(queue: Queue) -> None:
+    """The second one sees that the first one has."""
+    queue.set("host-lease", "300s")
+    with Queue(queue.path) as second:
+        keepings = [HostKeeping(opened.storage, lambda: 0.3, _ignore) for opened in (queue, second)]
+        for keeping in keepings:
+            keeping.join(queue.settings())
+        assert postgres_of(queue).query("SELECT renewals FROM hosts") == [(1,)]
+        for keeping in keepings:
+            keeping.leave()
+
+
+@pytest.mark.parametrize("command", [_UNTIL_TERM, _FOR_EVER], ids=["ends well", "does not end"])
+def test_what_the_fence_has_asked_to_stop_is_interrupted_though_the_lease_is_renewed(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """The server comes back between TERM and KILL: the command has stopped its work, and no attempt is spent for it."""
+    job_id = queue.add(command, max_attempts=1)
+    renew = Hosts.renew
+    is_away = False
+
+    def away(self: Hosts, life_id: int) -> bool:
+        if is_away and not Path("asked").exists():
+            raise QueueError("no server")
+        return renew(self, life_id)
+
+    monkeypatch.setattr(Hosts, "renew", away)
+    with working(queue):
+        wait_for(lambda: queue.job(job_id).state is State.RUNNING and output(queue, job_id) == b"ready\n")
+        is_away = True
+        wait_for(Path("asked").exists)
+        first = wait_for(lambda: [one for one in queue.attempts(job_id) if one.outcome is not None])[0]
+        assert first.outcome is Outcome.INTERRUPTED
+        assert _lives(queue, "workers") == ["live"]
