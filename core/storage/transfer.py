@@ -70,7 +70,7 @@ PARTS = (
 
 
 class TransferState(NamedTuple):
-    """How far a queue takes part in a move: its address from here on if it was moved away, or whence it is filled.
+    """How far a queue is part of a move: its address from here on if it was moved away, or whence it is filled.
 
     ``is_used`` if it has, or ever had, jobs; ``open_attempts`` counts those that have not ended.
     """
@@ -89,7 +89,7 @@ class Transfer(Protocol):
     """
 
     def state(self) -> TransferState:
-        """Return how far this queue takes part in a move."""
+        """Return how far this queue is part of a move."""
 
     def read(self, part: Part, after: Record | None, until: Record | None, limit: int) -> list[Record]:
         """Return up to ``limit`` rows of a part behind one key, up to another and with it, by key."""

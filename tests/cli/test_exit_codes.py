@@ -77,11 +77,15 @@ REFUSED = {
     "restore": "restore --last",
     "undo": "undo",
     "backup": "backup /dev/null",
+    "host list": "host list",
+    "host forget": "host forget 1",
+    "host keep": "host keep",
+    "move": "move /nonexistent/queue.db postgresql://localhost:1/x",
 }
 #: These do what they are told, say how things are, or wait.
 NEVER_REFUSED = {
     "worker start", "worker list", "service install", "service status", "service print", "list", "show", "wait",
-    "export",
+    "export", "init",
     "dlq list", "dlq groups", "status", "metrics", "queue list", "queue pause", "queue resume", "queue limit",
     "config list", "config get", "config set", "config unset", "prune", "doctor", "completion", "help", "mcp",
 }  # fmt: skip

@@ -1,6 +1,6 @@
 """A whole queue read from and written to a database on a server, part by part; and the marks of a move.
 
-The marks are a table and triggers that only a database has which takes part in a move: no other pays for them.
+The marks are a table and triggers that only a database in a move has: no other pays for them.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Transfer:
         self._spool = spool
 
     def state(self) -> TransferState:
-        """Return how far this queue takes part in a move."""
+        """Return how far this queue is part of a move."""
         with self._db.read() as connection:
             has_marks = connection.execute("SELECT to_regclass('queuectl.moves') IS NOT NULL").fetchone() == (True,)
             marks = dict(connection.execute("SELECT role, address FROM moves").fetchall()) if has_marks else {}

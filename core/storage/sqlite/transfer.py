@@ -1,6 +1,6 @@
 """A whole queue read from and written to the file, part by part; and the marks of a move, which keep others off.
 
-The marks are a table and triggers that only a database has which takes part in a move: no other pays for them.
+The marks are a table and triggers that only a database in a move has: no other pays for them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Transfer:
         self._db = db
 
     def state(self) -> TransferState:
-        """Return how far this queue takes part in a move."""
+        """Return how far this queue is part of a move."""
         with self._db.read() as connection:
             has_marks = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'moves'").fetchone() is not None
             marks = dict(connection.execute("SELECT role, address FROM moves").fetchall()) if has_marks else {}
