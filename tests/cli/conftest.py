@@ -16,10 +16,12 @@ from typing import IO, Any
 
 import pytest
 
+from core.addresses import is_on_server
 from core.cli import main
 from core.execution.worker import StopMode, Worker
 from core.model import State, View
 from core.queue import Queue
+from tests.postgres import Databases
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The longest that a test waits for a fact, in seconds.
@@ -174,35 +176,57 @@ def _joined(read: bytearray, rest: bytes) -> str:
     return text
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests that are marked ``each_engine`` on each, but for those that ask for the path of the file."""
+    is_for_files = "address" not in metafunc.fixturenames or "database" in metafunc.fixturenames
+    if metafunc.definition.get_closest_marker("each_engine") and not is_for_files:
+        params = [pytest.param("sqlite", id=pytest.HIDDEN_PARAM), "postgres"]
+        metafunc.parametrize("address", params, indirect=True)
+
+
 @pytest.fixture
-def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Point ``$QUEUECTL_DB`` at a new database in a directory of this test, which is where it stands too."""
-    path = tmp_path / "queue.db"
-    monkeypatch.setenv("QUEUECTL_DB", str(path))
+def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Point ``$QUEUECTL_DB`` at a new database, and stand in a directory of this test, where a file would be."""
+    databases: Databases | None = None
+    if getattr(request, "param", "sqlite") == "postgres":
+        databases = request.getfixturevalue("databases")
+        assert databases is not None
+        made = databases.new()
+    else:
+        made = str(tmp_path / "queue.db")
+    monkeypatch.setenv("QUEUECTL_DB", made)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.chdir(tmp_path)
-    return path
+    yield made
+    if databases is not None:
+        databases.drop(made)
 
 
 @pytest.fixture
-def cli(database: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
+def database(address: str) -> Path:
+    """Return the path of the database of this test, which is a file."""
+    return Path(address)
+
+
+@pytest.fixture
+def cli(address: str, capsys: pytest.CaptureFixture[str]) -> Cli:
     """Return the program, run inside this process on a database of this test."""
     return Cli(capsys)
 
 
 @pytest.fixture
-def open_queue(database: Path) -> Iterator[Queue]:
+def open_queue(address: str) -> Iterator[Queue]:
     """Open the database of this test as a program would."""
-    with Queue(database) as queue:
+    with Queue(address) as queue:
         yield queue
 
 
 @pytest.fixture
-def terminal(database: Path) -> Iterator[Terminal]:
+def terminal(address: str) -> Iterator[Terminal]:
     """Return the program as processes; all of them, and what they left running, are gone after the test."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    opened = Terminal({**environment, "QUEUECTL_DB": str(database)})
+    opened = Terminal({**environment, "QUEUECTL_DB": address})
     try:
         yield opened
     finally:
@@ -210,13 +234,13 @@ def terminal(database: Path) -> Iterator[Terminal]:
             if process.popen.poll() is None:
                 process.popen.kill()
             process.popen.communicate(timeout=DEADLINE_S)
-        if database.exists():
-            _end_running(database)
+        if is_on_server(address) or os.path.exists(address):
+            _end_running(address)
 
 
-def _end_running(database: Path) -> None:
+def _end_running(address: str) -> None:
     """Stop the commands that a test left running without a worker."""
-    with Queue(database) as queue:
+    with Queue(address) as queue:
         running = queue.ids(View((State.RUNNING,)))
         if running:
             queue.cancel(running, kill=True)

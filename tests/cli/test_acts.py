@@ -14,6 +14,8 @@ from core.model import NewJob, State
 from core.queue import Queue
 from tests.cli.conftest import Cli, drain
 
+pytestmark = pytest.mark.each_engine
+
 
 def dead_jobs(queue: Queue, count: int = 2) -> None:
     """Leave some jobs in the dead letter queue, numbered from 1."""

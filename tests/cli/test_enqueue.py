@@ -20,6 +20,8 @@ from core.model import Sort, View
 from core.queue import Queue
 from tests.cli.conftest import ROOT, Cli, Terminal, drain
 
+pytestmark = pytest.mark.each_engine
+
 
 def commands(queue: Queue) -> list[str]:
     """Return the commands of all jobs, by number."""

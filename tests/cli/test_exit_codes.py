@@ -77,10 +77,10 @@ REFUSED = {
     "restore": "restore --last",
     "undo": "undo",
     "backup": "backup /dev/null",
+    "move": "move missing.db other.db",
     "host list": "host list",
     "host forget": "host forget 1",
     "host keep": "host keep",
-    "move": "move /nonexistent/queue.db postgresql://localhost:1/x",
 }
 #: These do what they are told, say how things are, or wait.
 NEVER_REFUSED = {

@@ -20,6 +20,8 @@ from tests.cli.conftest import ROOT, Cli, Terminal, drain
 from tests.fakes import FakeClock
 from tests.sqlite import sqlite_of
 
+pytestmark = pytest.mark.each_engine
+
 #: A text with everything in it that a terminal could act on, and what rich would take for markup.
 HOSTILE = "[red]x[/red] [/] [@click=app.bell]y[/] \x1b[31m\x1b]52;c;aGk=\x07 \x9b2J \u202eabc\u2069 \t\x7f \r\nz"
 #: What must never reach a terminal: controls but the line feed, C1, direction overrides.
@@ -233,15 +235,15 @@ def test_what_happened_is_not_shown_as_lying_ahead(cli: Cli, database: Path) -> 
     assert cli("status", "--json").json["oldest_pending_s"] == 0
 
 
-def make_hostile(queue: Queue) -> None:
+def make_hostile(queue: Queue, database: Path) -> None:
     """Put the hostile text wherever a job takes text, and into its output."""
     command = f"printf '%s' '{HOSTILE}'; exit 3"
     # names and labels of other tools may have what enqueue refuses
-    queue.enqueue(command, max_attempts=1, cwd=queue.path.rpartition("/")[0])
+    queue.enqueue(command, max_attempts=1, cwd=database.parent)
     with sqlite_of(queue).write() as connection:
         connection.execute(
             "UPDATE jobs SET name = :h, label = :h, queue = :h, cwd = :cwd",
-            {"h": HOSTILE, "cwd": queue.path.rpartition("/")[0]},
+            {"h": HOSTILE, "cwd": str(database.parent)},
         )
     drain(queue)
     with sqlite_of(queue).write() as connection:
@@ -253,9 +255,9 @@ def make_hostile(queue: Queue) -> None:
     "arguments",
     ["list", "dlq", "show 1", "logs 1", "queue", "status", "purge 1 --dry-run", "retry 1"],
 )
-def test_hostile_text_is_inert(cli: Cli, open_queue: Queue, arguments: str) -> None:
+def test_hostile_text_is_inert(cli: Cli, open_queue: Queue, database: Path, arguments: str) -> None:
     """Nothing in it reaches the terminal as a control, and nothing is taken for markup."""
-    make_hostile(open_queue)
+    make_hostile(open_queue, database)
     result = cli(*arguments.split())
     assert result.code == 0
     assert UNSAFE.search(result.out + result.err) is None
@@ -264,9 +266,11 @@ def test_hostile_text_is_inert(cli: Cli, open_queue: Queue, arguments: str) -> N
 
 
 @pytest.mark.parametrize("arguments", ["list --json", "show 1 --json", "logs 1 --json", "queue --json"])
-def test_json_keeps_hostile_text_as_it_is_but_escaped(cli: Cli, open_queue: Queue, arguments: str) -> None:
+def test_json_keeps_hostile_text_as_it_is_but_escaped(
+    cli: Cli, open_queue: Queue, database: Path, arguments: str
+) -> None:
     """What comes out of the parser is what was put in."""
-    make_hostile(open_queue)
+    make_hostile(open_queue, database)
     out = cli.ok(*arguments.split())
     assert UNSAFE.search(out) is None
     assert out.isascii()

@@ -26,15 +26,6 @@ PATTERN = "[s]3cr3t"
 
 
 @pytest.fixture
-def address(databases: Databases, database: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Point ``$QUEUECTL_DB`` at a new database on the server, with an empty queue; return its address."""
-    made = databases.new()
-    monkeypatch.setenv("QUEUECTL_DB", made)
-    yield made
-    databases.drop(made)
-
-
-@pytest.fixture
 def empty(databases: Databases) -> Iterator[str]:
     """Return the address of a new database without a queue."""
     made = databases.new_empty()
@@ -74,32 +65,30 @@ def may_create(address: str, user: str) -> None:
         connection.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(name, sql.Identifier(user)))
 
 
-@pytest.fixture
-def on_server(terminal: Terminal, address: str) -> Terminal:
-    """Return the program as processes, on the database on the server."""
-    terminal.environment["QUEUECTL_DB"] = address
-    return terminal
+ON_SERVER = pytest.mark.parametrize("address", ["postgres"], indirect=True)
 
 
-def test_jobs_are_added_run_and_read(on_server: Terminal) -> None:
+@ON_SERVER
+def test_jobs_are_added_run_and_read(terminal: Terminal, address: str) -> None:
     """By processes of their own: one that dies too, which is replayed, and lists that tell of them."""
-    assert on_server.run("enqueue", "echo words").out == "Job added successfully (ID: 1)\n"
-    on_server.run("enqueue", "--name", "etl", "--max-attempts", "1", "test -e ready && echo fine", check=True)
-    assert on_server.run("worker", "--drain").code == 3
-    assert on_server.run("logs", "1").out == "words\n"
-    assert [job["id"] for job in on_server.run("dlq", "--json").json] == [2]
-    assert on_server.run("edit", "etl", "--command", "echo fine", "--retry").code == 0
-    assert on_server.run("worker", "--drain").code == 0
-    assert on_server.run("logs", "etl").out == "fine\n"
-    assert [attempt["outcome"] for attempt in on_server.run("show", "etl", "--json").json["attempt_list"]] == [
+    assert terminal.run("enqueue", "echo words").out == "Job added successfully (ID: 1)\n"
+    terminal.run("enqueue", "--name", "etl", "--max-attempts", "1", "test -e ready && echo fine", check=True)
+    assert terminal.run("worker", "--drain").code == 3
+    assert terminal.run("logs", "1").out == "words\n"
+    assert [job["id"] for job in terminal.run("dlq", "--json").json] == [2]
+    assert terminal.run("edit", "etl", "--command", "echo fine", "--retry").code == 0
+    assert terminal.run("worker", "--drain").code == 0
+    assert terminal.run("logs", "etl").out == "fine\n"
+    assert [attempt["outcome"] for attempt in terminal.run("show", "etl", "--json").json["attempt_list"]] == [
         "failed",
         "succeeded",
     ]
-    status = on_server.run("status", "--json").json
+    status = terminal.run("status", "--json").json
     assert (status["completed"], status["dead"]) == (2, 0)
-    assert status["database"] == on_server.environment["QUEUECTL_DB"]
+    assert status["database"] == address
 
 
+@ON_SERVER
 def test_every_command_answers(cli: Cli, address: str, tmp_path: Path) -> None:
     """Each on a queue with a job in it; a backup says what to do instead."""
     cli.ok("enqueue", "--name", "one", "true")
@@ -183,6 +172,7 @@ def test_what_is_wrong_with_a_server_is_said_in_one_line(
     assert "queuectl needs 14" in cli("init", empty).err
 
 
+@ON_SERVER
 def test_a_newer_schema_is_left_alone(cli: Cli, address: str) -> None:
     """An older program must not write rows that the newer one reads otherwise."""
     with psycopg.connect(address) as connection:
@@ -193,6 +183,7 @@ def test_a_newer_schema_is_left_alone(cli: Cli, address: str) -> None:
         assert "was written by a newer queuectl (schema 99" in result.err
 
 
+@ON_SERVER
 def test_without_psycopg_it_says_how_to_get_it(cli: Cli, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The driver is an extra: who has files alone does not need it."""
     for name in [name for name in sys.modules if name.startswith("core.storage.postgres")]:

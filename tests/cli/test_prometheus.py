@@ -18,6 +18,8 @@ from core.rules.histogram import bucket_of
 from core.version import __version__
 from tests.cli.conftest import Cli, Terminal, drain
 
+pytestmark = pytest.mark.each_engine
+
 ODD = 'we"ird\\q'
 
 

@@ -11,6 +11,8 @@ from core.queue import Queue
 from tests.cli.conftest import Cli, Terminal, drain
 from tests.fakes import FakeClock
 
+pytestmark = pytest.mark.each_engine
+
 EVERY_FIELD = " ".join(f"{field}={{{field}}}" for field in FIELDS)
 
 

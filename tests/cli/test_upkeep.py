@@ -10,6 +10,7 @@ from core.queue import Queue
 from tests.cli.conftest import Cli, drain
 
 
+@pytest.mark.each_engine
 def test_status_counts_and_says_who_works(cli: Cli, open_queue: Queue) -> None:
     """Numbers, workers, oldest waiting job, where the database is."""
     open_queue.add("true")
@@ -33,6 +34,7 @@ def test_status_counts_and_says_who_works(cli: Cli, open_queue: Queue) -> None:
     assert status["database"] == open_queue.path
 
 
+@pytest.mark.each_engine
 def test_metrics_are_given_by_window(cli: Cli, open_queue: Queue) -> None:
     """Throughput, success rate, percentiles."""
     for command in ("true", "true", "exit 1"):
@@ -48,6 +50,7 @@ def test_metrics_are_given_by_window(cli: Cli, open_queue: Queue) -> None:
     assert "66.7%" in lines[1]
 
 
+@pytest.mark.each_engine
 def test_metrics_without_data_are_dashes(cli: Cli, open_queue: Queue) -> None:
     """Not zeros, which would be a claim."""
     open_queue.add("true")
@@ -55,6 +58,7 @@ def test_metrics_without_data_are_dashes(cli: Cli, open_queue: Queue) -> None:
     assert cli("metrics", "--json").json[0]["success_share"] is None
 
 
+@pytest.mark.each_engine
 def test_a_queue_is_paused_resumed_and_limited(cli: Cli, open_queue: Queue) -> None:
     """By name, or everything without one."""
     open_queue.add("true", queue="media")
@@ -72,6 +76,7 @@ def test_a_queue_is_paused_resumed_and_limited(cli: Cli, open_queue: Queue) -> N
     assert not open_queue.is_paused()
 
 
+@pytest.mark.each_engine
 def test_the_list_of_queues_has_their_rates(cli: Cli, open_queue: Queue) -> None:
     """How many jobs ended of each, by the second or the minute; a dash where none did."""
     open_queue.add("true", queue="mail")
@@ -82,6 +87,7 @@ def test_the_list_of_queues_has_their_rates(cli: Cli, open_queue: Queue) -> None
     assert [line.split()[-1] for line in cli.ok("queue").splitlines()] == ["RATE", "-", "1/min"]
 
 
+@pytest.mark.each_engine
 def test_a_queue_is_paused_before_its_first_job(cli: Cli, open_queue: Queue) -> None:
     """A misspelt name is noticed by the note; to resume a queue that is not there is refused."""
     open_queue.add("true", queue="media")
@@ -95,6 +101,7 @@ def test_a_queue_is_paused_before_its_first_job(cli: Cli, open_queue: Queue) -> 
     assert open_queue.queues()[0].is_paused
 
 
+@pytest.mark.each_engine
 def test_settings_are_listed_set_and_unset(cli: Cli, open_queue: Queue) -> None:
     """In the words people use; the old spelling is understood."""
     assert cli.ok("config", "get", "backoff-cap") == "1h\n"
@@ -160,6 +167,7 @@ def test_a_backup_tells_which_outputs_it_has_not(cli: Cli, open_queue: Queue, tm
     assert cli.ok("logs", "1").endswith("20000\n")
 
 
+@pytest.mark.each_engine
 def test_prune_empties_the_trash_when_told(cli: Cli, open_queue: Queue) -> None:
     """What is younger than the settings say stays otherwise."""
     open_queue.add("true")
