@@ -16,7 +16,7 @@ FITS := import sqlite3, sys; sys.exit(sys.version_info < (3, 10) or sqlite3.sqli
 CLEAN := .venv .venv-* dist build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
 	snapshot_report.html
 
-.PHONY: help run demo test test-textual check lint format bench bench-short fuzz torture torture-short torture-mutants screenshots docs dist clean
+.PHONY: help run demo demo-hosts test test-textual check lint format bench bench-short fuzz torture torture-short torture-mutants screenshots docs dist clean
 .NOTPARALLEL:
 
 help: ## show this list
@@ -27,6 +27,9 @@ run: $(READY) ## open the dashboard on your own queue
 
 demo: $(READY) ## open the dashboard on a throw-away queue full of jobs
 	@$(BIN)/queuectl-tui --demo $(ARGS)
+
+demo-hosts: $(READY) ## the same on a PostgreSQL server, with three workers that act as three hosts
+	@$(BIN)/python -m tests.demo_hosts $(ARGS)
 
 test: $(READY) ## run the tests (PYTEST_ARGS=tests/unit for some of them)
 	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
