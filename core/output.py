@@ -36,7 +36,7 @@ class Output:
     @property
     def path(self) -> str | None:
         """Return the file that holds the output, or ``None`` when it is kept in the database."""
-        if self._stored is not None or self._shared is not None:
+        if self._is_settled():
             return None
         path = self._storage.spool.output_file(self.attempt.id)
         if os.path.exists(path):
@@ -46,9 +46,7 @@ class Output:
 
     def size(self) -> int:
         """Return the number of bytes so far; raise ``OutputUnavailable`` if the output is gone or another user's."""
-        if self._shared is not None:
-            return self._shared.size()
-        if self._stored is None:
+        if not self._is_settled():
             try:
                 return os.stat(self._storage.spool.output_file(self.attempt.id)).st_size
             except FileNotFoundError:
@@ -59,7 +57,7 @@ class Output:
 
     def read(self, offset: int, length: int) -> bytes:
         """Return up to ``length`` bytes from ``offset``, fewer at the end, none beyond it; errors as ``size``."""
-        if self._stored is None and self._shared is None:
+        if not self._is_settled():
             try:
                 descriptor = os.open(
                     self._storage.spool.output_file(self.attempt.id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -76,6 +74,10 @@ class Output:
         if self._shared is not None:
             return self._shared.read(offset, length)
         return (self._stored or b"")[offset : offset + length]
+
+    def _is_settled(self) -> bool:
+        """Return whether it was found where it stays: while the attempt runs it may come to be here, or in its row."""
+        return self._stored is not None or (self._shared is not None and self._shared.is_ended)
 
     def lines(self, last: int) -> bytes:
         """Return the last ``last`` lines with their line ends, read from the end in blocks; errors as ``size``."""
@@ -99,7 +101,7 @@ class Output:
     def _load(self) -> None:
         """Read the output from the database, into which the file moved when the attempt was recorded."""
         is_ended, data = self._storage.outputs.stored(self.attempt.id)
-        kept = self._storage.outputs.shared
+        kept, self._shared = self._storage.outputs.shared, None
         if data is None and kept is not None:
             shared = _Shared(kept, self.attempt.id, is_ended=is_ended)
             if shared.is_anything():
@@ -124,13 +126,13 @@ class _Shared:
     def __init__(self, outputs: SharedOutputs, attempt_id: int, *, is_ended: bool) -> None:
         self._outputs = outputs
         self._attempt_id = attempt_id
-        self._is_ended = is_ended
+        self.is_ended = is_ended
         self._parts: list[tuple[int, int] | bytes] = []
         self._look()
 
     def is_anything(self) -> bool:
         """Return whether the server keeps some of it, or it may come to."""
-        return bool(self._parts) or not self._is_ended
+        return bool(self._parts) or not self.is_ended
 
     def _look(self) -> None:
         shared = self._outputs.shared(self._attempt_id)
@@ -143,14 +145,12 @@ class _Shared:
 
     def size(self) -> int:
         """Return the number of bytes so far, the lines for what is left out included."""
-        if not self._is_ended:
-            self._look()
+        if self.is_ended:
+            self._look()  # its end follows within a second or so
         return sum(len(part) if isinstance(part, bytes) else part[1] - part[0] for part in self._parts)
 
     def read(self, offset: int, length: int) -> bytes:
         """Return up to ``length`` bytes from ``offset``."""
-        if not self._is_ended:
-            self._look()
         found, at = b"", 0
         for part in self._parts:
             size = len(part) if isinstance(part, bytes) else part[1] - part[0]

@@ -10,7 +10,9 @@ from core.execution.events import AttemptEnded, LoopFailed, WorkerEvent
 from core.execution.worker import StopMode, Worker
 from core.model import Job, State
 from core.queue import Queue
+from core.storage.postgres.engine import PostgresStorage
 from tests.processes import wait_for
+from tests.sqlite import sqlite_of
 
 E = TypeVar("E", bound=WorkerEvent)
 
@@ -91,3 +93,12 @@ def wait_for_state(queue: Queue, job_id: int, *states: State, timeout_s: float =
 def endings(told: Told) -> Sequence[tuple[int, str]]:
     """Return the job and the outcome of each attempt that was told to have ended."""
     return [(event.job.id, event.ending.outcome.value) for event in told.of(AttemptEnded)]
+
+
+def change(queue: Queue, statement: str) -> None:
+    """Write what no verb writes, on whichever engine."""
+    if isinstance(queue.storage, PostgresStorage):
+        queue.storage.query(statement)
+        return
+    with sqlite_of(queue).write() as connection:
+        connection.execute(statement)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ from core.execution.events import AttemptAdopted, AttemptEnded
 from core.execution.worker import StopMode
 from core.model import Outcome, State
 from core.queue import Queue
-from tests.execution.at_work import UNTIL_GO, drain, output, wait_for_state, working
+from tests.execution.at_work import UNTIL_GO, change, drain, output, wait_for_state, working
 from tests.processes import WorkerProcess, group_of, is_alive, start_python, wait_for
 
 
@@ -56,9 +54,7 @@ def test_a_command_that_ended_while_nobody_looked_is_recorded_as_it_ended(queue:
     wait_for(lambda: run_file.read_text().endswith("\n0\n"), "it has ended")
     began_at = queue.attempts(job_id)[0].started_at
     took_s = run_file.stat().st_mtime - began_at.timestamp()
-    with closing(sqlite3.connect(queue.path)) as other:
-        other.execute("UPDATE jobs SET timeout_ms = ?", (round(took_s * 1000) + 250,))
-        other.commit()
+    change(queue, f"UPDATE jobs SET timeout_ms = {round(took_s * 1000) + 250}")
     time.sleep(0.5)  # its timeout passes, too late to matter
     drain(queue)
     job = queue.job(job_id)
@@ -246,6 +242,8 @@ def test_a_worker_killed_between_claim_and_start_costs_nothing(queue: Queue) -> 
 import os, signal, sys
 from core import Queue, Worker
 from core.execution import running_attempts
+
+ENGINES = ("sqlite", "postgres")
 running_attempts.start = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
 Worker(Queue(sys.argv[1])).run()
 """

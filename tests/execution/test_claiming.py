@@ -17,6 +17,8 @@ from tests.execution.at_work import Told, drain, wait_for_state, working
 from tests.fakes import FakeClock
 from tests.processes import WorkerProcess, wait_for
 
+ENGINES = ("sqlite", "postgres")
+
 #: A command that notes in a shared ledger when it began and ended, and ends once so many have begun.
 NOTED = (
     "echo b $QUEUECTL_QUEUE >> ledger; until test $(grep -c b ledger) -ge {}; do sleep 0.02; done; sleep 0.05;"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,8 @@ from core.model import State
 from core.queue import Queue
 from tests.execution.at_work import Told, wait_for_state, working
 from tests.processes import wait_for
-from tests.sqlite import sqlite_of
+
+ENGINES = ("sqlite", "postgres")
 
 _DEADLINE_S = 30.0
 
@@ -54,9 +56,7 @@ def test_a_worker_that_runs_once_leaves_retries_to_others(queue: Queue) -> None:
 
 def test_a_draining_worker_waits_for_what_others_run(queue: Queue) -> None:
     """A job that fails at another worker may be this one's to try again."""
-    job_id = queue.add(
-        "until [ -e go ]; do sleep 0.02; done; exit 3", max_attempts=2, queue="first", cwd=queue.path[:-9]
-    )
+    job_id = queue.add("until [ -e go ]; do sleep 0.02; done; exit 3", max_attempts=2, queue="first")
     queue.set("backoff-cap", "200ms")
     with working(queue, queues=("first",)) as (other, _):
         wait_for_state(queue, job_id, State.RUNNING)
@@ -64,8 +64,7 @@ def test_a_draining_worker_waits_for_what_others_run(queue: Queue) -> None:
         draining.start()
         assert not draining.join(0.3)
         other.stop()  # it starts no more: the retry is left to the draining one
-        with open(f"{queue.path[:-9]}/go", "w"):
-            pass
+        Path("go").touch()
         assert draining.join(_DEADLINE_S)
     assert queue.job(job_id).state is State.DEAD
 
@@ -128,20 +127,6 @@ def test_a_job_that_is_cancelled_while_it_backs_off_is_waited_for_no_more(queue:
     assert not worker.join(0.3)
     queue.cancel(job_id)
     assert worker.join(_DEADLINE_S)
-
-
-def test_a_back_off_from_before_it_was_kept_is_waited_for(queue: Queue) -> None:
-    """A database that was upgraded while a job backed off does not know how long that was to take."""
-    job_id = queue.add("exit 3", max_attempts=2, backoff_base=1000)
-    worker = Worker(queue, once=True)
-    worker.start()
-    assert worker.join(_DEADLINE_S)
-    with sqlite_of(queue).write() as connection:
-        connection.execute("UPDATE jobs SET backoff_ms = NULL")
-    drain = queue.storage.queues.drain(())
-    assert not drain.is_over()
-    queue.edit(job_id, run_at=_later(queue))
-    assert drain.is_over()
 
 
 def test_drain_and_once_exclude_each_other(queue: Queue) -> None:

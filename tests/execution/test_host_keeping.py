@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,10 @@ from core.model import Outcome, State
 from core.queue import Queue
 from core.storage.postgres.hosts import Hosts
 from tests.execution.at_work import UNTIL_GO, output, wait_for_state, working
-from tests.postgres import Databases, postgres_of
+from tests.postgres import postgres_of
 from tests.processes import wait_for
+
+ENGINES = ("postgres",)
 
 #: A command that a TERM ends, as if all were well.
 _UNTIL_TERM = "trap 'touch asked; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
@@ -23,17 +24,10 @@ _UNTIL_TERM = "trap 'touch asked; exit 0' TERM; echo ready; while :; do sleep 0.
 _FOR_EVER = "trap 'touch asked' TERM; echo ready; while :; do sleep 0.05; done"
 
 
-@pytest.fixture
-def queue(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
-    """Open a new queue on the server, with a short lease and a short grace."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    address = databases.new()
-    with Queue(address) as opened:
-        opened.set("host-lease", "6s")
-        opened.set("kill-grace", "300ms")
-        yield opened
-    databases.drop(address)
+@pytest.fixture(autouse=True)
+def short_lease(queue: Queue) -> None:
+    """Let the host's lease be the shortest there is."""
+    queue.set("host-lease", "6s")
 
 
 def _hosts(queue: Queue) -> Hosts:

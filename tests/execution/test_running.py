@@ -16,10 +16,12 @@ from core.clock import to_datetime
 from core.execution.events import AttemptEnded, AttemptStarted, WorkerStarted, WorkerStopped
 from core.model import NewJob, Outcome, State, View
 from core.queue import Queue
-from core.storage.values import ClaimCapacity, StepTerms
 from tests.execution.at_work import drain, endings, output, run
 from tests.fakes import FakeClock
 from tests.processes import is_alive
+from tests.storage.by_hand import Hand
+
+ENGINES = ("sqlite", "postgres")
 
 # --- outcomes
 
@@ -304,11 +306,11 @@ def test_small_output_moves_into_the_database_and_long_output_stays_in_its_file(
     queue: Queue, size: int, is_file: bool
 ) -> None:
     """64 KiB is the border; every byte can be read back from either place."""
-    job = run(queue, f"head -c {size} /dev/urandom | tee copy", cwd=os.path.dirname(queue.path))
+    job = run(queue, f"head -c {size} /dev/urandom | tee copy")
     found = queue.output(job.id)
     assert found.size() == size == queue.attempts(job.id)[0].output_bytes
     assert (found.path is not None) is is_file
-    assert found.read(0, size + 1) == (Path(queue.path).parent / "copy").read_bytes()
+    assert found.read(0, size + 1) == Path("copy").read_bytes()
     assert found.read(size, 10) == b""
     assert os.listdir(queue.storage.spool.attempts) == (["1.out"] if is_file else [])
 
@@ -316,7 +318,7 @@ def test_small_output_moves_into_the_database_and_long_output_stays_in_its_file(
 def test_bytes_are_kept_as_they_are(queue: Queue) -> None:
     """NUL, invalid UTF-8, carriage returns, escape sequences and no newline at the end."""
     data = bytes(range(256)) + b"\r50%\r100%\x1b[31m\x00\xff\xfe end"
-    script = Path(queue.path).parent / "data"
+    script = Path("data").resolve()
     script.write_bytes(data)
     assert output(queue, run(queue, f"cat {script}")) == data
 
@@ -444,8 +446,8 @@ def test_many_short_jobs_each_run_once(queue: Queue, tmp_path: Path) -> None:
 def test_output_of_an_attempt_that_was_only_claimed_is_empty_for_now(queue: Queue) -> None:
     """Between the claim and the start there is no file; who looked that early sees the output all the same."""
     job_id = queue.enqueue("echo hello").id
-    terms = StepTerms(queue.settings())
-    queue.storage.attempts().record_and_claim((), ClaimCapacity(99, 1), lambda claim: None, terms)
+    with Hand(queue) as hand:
+        hand.claim()
     found = queue.output(job_id)
     assert (found.size(), found.read(0, 10), found.path, found.lines(3)) == (0, b"", None, b"")
     with open(queue.storage.spool.output_file(found.attempt.id), "wb") as file:

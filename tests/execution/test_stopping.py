@@ -19,6 +19,8 @@ from core.rules.units import parse_size
 from tests.execution.at_work import UNTIL_GO, Told, drain, endings, output, run, wait_for_state, working
 from tests.processes import group_of, is_alive, processes_of_group, wait_for
 
+ENGINES = ("sqlite", "postgres")
+
 #: A command whose whole family does not care about TERM; it writes their pids.
 STUBBORN = "trap '' TERM; (trap '' TERM; sleep 60) & echo $!; echo $$; sleep 60; wait"
 

@@ -18,6 +18,8 @@ from core.queue import Queue
 from core.storage.sqlite.wakeup import Wakeup, wake_all
 from tests.processes import ROOT
 
+ENGINES = ("sqlite", "postgres")
+
 WITHIN_S = 60.0
 
 
