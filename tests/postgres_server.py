@@ -58,7 +58,7 @@ class PostgresServer:
             nobody = pwd.getpwnam("nobody")
             self._as_user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(directory, nobody.pw_uid, nobody.pw_gid)
-        self._programs = self._reachable_programs()
+        self.programs = self._reachable_programs()
         if not (directory / "data").exists():
             options = ["-A", "trust", "-E", "UTF8", "--locale=C", "-U", _SUPERUSER]
             self._run("initdb", "--no-sync", "--no-instructions", *options, "-D", str(directory / "data"))
@@ -79,7 +79,7 @@ class PostgresServer:
         return found / "bin"
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self._programs / program), *arguments]
+        command = [str(self.programs / program), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, cwd=self.directory, **self._as_user)
         if done.returncode:
             raise RuntimeError(f"{program} failed: {done.stderr}{done.stdout}")
@@ -96,7 +96,7 @@ class PostgresServer:
         places = ["-D", str(self.directory / "data"), "-k", str(self.directory)]
         with open(self.directory / "log", "ab") as log:
             self._process = subprocess.Popen(
-                [str(self._programs / "postgres"), *places, *settings],
+                [str(self.programs / "postgres"), *places, *settings],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -8,12 +8,14 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from queuectl_tui import keymap, preferences
 from tests import generate_docs
+from tests.postgres_server import PostgresServer
 
 TEXT = generate_docs.README.read_text(encoding="utf-8")
 
@@ -59,6 +61,52 @@ def test_the_five_minutes_can_be_pasted_as_they_stand(environment: dict[str, str
     assert "exit 3" in done.stdout
     for words in ("Job 2 failed (attempt 1/2). Retrying in 2 seconds", "some died", "some did not complete"):
         assert words in done.stdout
+
+
+def test_two_hosts_share_a_queue_as_the_text_says(environment: dict[str, str], tmp_path: Path) -> None:
+    """Each part of the block as it stands, but for the server's name; that of the hosts by two hosts."""
+    with tempfile.TemporaryDirectory(prefix="queuectl-test-", dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        with PostgresServer(Path(name) / "server") as server:
+            server.start()
+            address = server.url("queuectl").replace("postgres@", "queuectl@")
+            block = block_after("these hosts").replace("postgresql://queuectl@db.example.org/queuectl", f"'{address}'")
+            on_server, on_host, anywhere = re.split(r"^# .*\n", block, flags=re.M)[1:]
+            commands = {"PATH": f"{server.programs}:{environment['PATH']}", "PGHOST": str(server.directory)}
+            as_administrator = {**environment, **commands, "PGUSER": "postgres"}
+            run_block(on_server, as_administrator, tmp_path, stdin="secret\nsecret\n")
+            hosts = [{**environment, "XDG_STATE_HOME": str(tmp_path / host)} for host in ("one", "other")]
+            try:
+                for host in hosts:
+                    run_block(on_host, host, tmp_path)
+                shown = run_block(anywhere, {**hosts[0], "QUEUECTL_DB": address}, tmp_path)
+            finally:
+                run_block("queuectl worker stop", {**hosts[0], "QUEUECTL_DB": address}, tmp_path)
+    assert "Job added successfully (ID: 1)" in shown
+    assert os.uname().nodename in shown
+    assert shown.count("(this one)") == 1
+    assert len(re.findall(r"^ *\d+ .*\blive\b", shown, re.M)) == 2
+
+
+def run_block(script: str, environment: dict[str, str], directory: Path, stdin: str = "") -> str:
+    """Run lines of the text, of which none may fail; return what they print."""
+    with open(directory / "printed", "w+", encoding="utf-8") as printed:
+        done = subprocess.run(
+            ["sh", "-ec", script],
+            env=environment,
+            cwd=directory,
+            input=stdin,
+            stdout=printed,
+            stderr=printed,
+            text=True,
+            timeout=60,
+            check=False,
+            start_new_session=True,  # without a terminal a password is read from stdin
+        )
+        printed.seek(0)
+        text = printed.read()
+    assert done.returncode == 0, text
+    return text
 
 
 def test_the_library_example_runs(environment: dict[str, str], tmp_path: Path) -> None:
