@@ -24,7 +24,7 @@ from core.rules.settings import SHORTEST_LEASE_S
 from tests.postgres import Databases
 
 #: How long a test waits for a fact at the most, in seconds.
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 #: A command that writes when it runs, ten times a second, into a file of its own run.
 LEDGER = "exec 3>>$LEDGER/$$; for i in $(seq {tenths}); do cut -d' ' -f1 /proc/uptime >&3; sleep 0.1; done"
 
@@ -181,6 +181,21 @@ def overlaps(found: list[list[float]]) -> bool:
     return any(later[0] <= earlier[-1] for earlier, later in itertools.pairwise(found))
 
 
+def assert_ran_again(queue: Queue, job_id: int, tmp_path: Path) -> None:
+    """It was lost, then ran to its end at the cost of one attempt, never twice at once.
+
+    On a machine so busy that a host cannot renew its lease in time its fence may have acted as well.
+    """
+    outcomes = [attempt.outcome for attempt in queue.attempts(job_id)]
+    assert outcomes[-1] is Outcome.SUCCEEDED
+    assert set(outcomes[:-1]) <= {Outcome.LOST, Outcome.INTERRUPTED}
+    assert Outcome.LOST in outcomes
+    assert queue.job(job_id).attempts == 1
+    found = runs(tmp_path)
+    assert len(found) >= 2
+    assert not overlaps(found), found
+
+
 @pytest.mark.parametrize("lease_s", [SHORTEST_LEASE_S, 10, 30, 60, 300, 86400])
 def test_no_command_outlives_its_lease(lease_s: float) -> None:
     """The proof's one inequality, for clocks that run one percent apart."""
@@ -199,11 +214,7 @@ def test_a_host_whose_workers_are_all_killed_is_given_up(queue: Queue, one: Host
     other.start()
     worker.kill()
     wait_for(lambda: queue.job(job_id).state is State.COMPLETED)
-    assert [attempt.outcome for attempt in queue.attempts(job_id)] == [Outcome.LOST, Outcome.SUCCEEDED]
-    assert queue.job(job_id).attempts == 1
-    found = runs(tmp_path)
-    assert len(found) == 2
-    assert not overlaps(found), found
+    assert_ran_again(queue, job_id, tmp_path)
 
 
 def test_a_host_that_is_cut_off_ends_its_commands(
@@ -219,13 +230,10 @@ def test_a_host_that_is_cut_off_ends_its_commands(
     proxy.cut()
     wait_for(lambda: queue.job(job_id).state is State.COMPLETED)
     proxy.heal()
-    found = runs(tmp_path)
-    assert len(found) == 2
-    assert not overlaps(found), found
+    assert_ran_again(queue, job_id, tmp_path)
     wait_for(lambda: len([host for host in queue.storage.workers.hosts.hosts() if host.is_live]) == 2)  # type: ignore[union-attr]
     again = queue.add("true")
     wait_for(lambda: queue.job(again).state is State.COMPLETED)
-    assert queue.job(job_id).attempts == 1
 
 
 def test_a_short_cut_changes_nothing(queue: Queue, one: Host, other: Host, proxy: Proxy, tmp_path: Path) -> None:
