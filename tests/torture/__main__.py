@@ -24,6 +24,7 @@ HARNESSES = (
     "fulldisk",
     "corruption",
     "machine",
+    "machine_on_a_server",
     "stops",
     "contention",
     "storm",

@@ -10,9 +10,10 @@ import os
 import shutil
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 import hypothesis
 import pytest
@@ -58,12 +59,17 @@ _ENDINGS = {
 
 def run(options: Options) -> Result:
     """Run 200 examples of 50 steps in the short form, 5,000 of 100 in the long one."""
+    return run_machine(Machine, options, options.pick(200, 5000))
+
+
+def run_machine(machine: type[Machine], options: Options, examples: int) -> Result:
+    """Run so many examples of a machine, of 50 steps in the short form, of 100 in the long one."""
     result = Result()
-    examples, steps = options.pick(200, 5000), 50 if options.is_short else 100
-    _Machine.steps = 0
+    steps = 50 if options.is_short else 100
+    Machine.steps = 0
     try:
         run_state_machine_as_test(
-            hypothesis.seed(options.seed)(_Machine),
+            hypothesis.seed(options.seed)(machine),
             settings=settings(
                 max_examples=examples,
                 stateful_step_count=steps,
@@ -80,7 +86,7 @@ def run(options: Options) -> Result:
         result.problems.append(f"{where.name}: {where.line or repr(first)}")
         print(traceback.format_exc(limit=-3))
     result.numbers["examples"] = examples
-    result.numbers["steps"] = _Machine.steps
+    result.numbers["steps"] = Machine.steps
     return result
 
 
@@ -96,17 +102,61 @@ class _Attempt:
     exit_code: int | None = None
 
 
-class _Machine(RuleBasedStateMachine):
+class Database(Protocol):
+    """Where the queue of one example is, and how it is read past the engine."""
+
+    @property
+    def address(self) -> str: ...
+    def jobs(self, queue: Queue) -> Sequence[tuple[object, ...]]:
+        """Return the columns of ``JOB`` of all jobs, by id."""
+
+    def outcomes(self, queue: Queue) -> Sequence[tuple[int, str | None]]:
+        """Return job and outcome of all attempts, by job and number."""
+
+    def problems(self, queue: Queue, acknowledged: Iterable[int]) -> list[str]:
+        """Return what does not hold that must hold at any moment."""
+
+    def remove(self) -> None: ...
+
+
+JOB = (
+    "id, queue, priority, max_attempts, command, state, run_at, attempts, interrupts, starts, outcome,"
+    " CASE WHEN state = 'running' THEN attempt_id END, purged_from"
+)
+
+
+class _File:
+    """A database in a file of its own."""
+
+    def __init__(self) -> None:
+        self._directory = tempfile.mkdtemp(prefix="queuectl-torture-", dir=memory_or_disk())
+        self.address = os.path.join(self._directory, "queue.db")
+
+    def jobs(self, queue: Queue) -> Sequence[tuple[object, ...]]:
+        return sqlite_of(queue).connection().execute(f"SELECT {JOB} FROM jobs ORDER BY id").fetchall()
+
+    def outcomes(self, queue: Queue) -> Sequence[tuple[int, str | None]]:
+        sql = "SELECT job_id, outcome FROM attempts ORDER BY job_id, number"
+        return sqlite_of(queue).connection().execute(sql).fetchall()
+
+    def problems(self, queue: Queue, acknowledged: Iterable[int]) -> list[str]:
+        return invariants.of_database(sqlite_of(queue), acknowledged)
+
+    def remove(self) -> None:
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+class Machine(RuleBasedStateMachine):
     """Two worker seats, any of which may be empty, and people on two connections."""
 
     steps = 0
+    new_database: Callable[[], Database] = _File
 
     def __init__(self) -> None:
         super().__init__()
-        self.directory = tempfile.mkdtemp(prefix="queuectl-torture-", dir=memory_or_disk())
+        self.database = type(self).new_database()
         self.clock = FakeClock()
-        path = os.path.join(self.directory, "queue.db")
-        self.queues = [Queue(path, clock=self.clock), Queue(path, clock=self.clock)]
+        self.queues = [Queue(self.database.address, clock=self.clock) for _ in range(2)]
         self.model = Model()
         self.seats: list[tuple[int, int] | None] = [None, None]
         self.open: dict[int, _Attempt] = {}
@@ -116,7 +166,7 @@ class _Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            problems = invariants.of_database(sqlite_of(self.queues[0]), self.model.jobs)
+            problems = self.database.problems(self.queues[0], self.model.jobs)
             assert not problems, problems
         finally:
             for attempt in self.open.values():
@@ -126,7 +176,7 @@ class _Machine(RuleBasedStateMachine):
                     os.close(seat[1])
             for queue in self.queues:
                 queue.close()
-            shutil.rmtree(self.directory, ignore_errors=True)
+            self.database.remove()
 
     # --- people
 
@@ -363,7 +413,7 @@ class _Machine(RuleBasedStateMachine):
         seat = data.draw(st.sampled_from([number for number, found in enumerate(self.seats) if found]))
         worker = self.seats[seat]
         assert worker is not None
-        db = sqlite_of(self.queues[seat])
+        db = self.queues[seat].storage
         orphans = {attempt.id for attempt in self.open.values() if attempt.worker is None}
         endings: list[tuple[int, Outcome]] = []
         for adopted in Recovery(db, self.attempts[0]).adopt_from_the_dead(worker[0]):
@@ -391,16 +441,12 @@ class _Machine(RuleBasedStateMachine):
 
     @invariant()
     def the_queue_is_as_the_model(self) -> None:
-        _Machine.steps += 1
-        connection = sqlite_of(self.queues[1]).connection()
-        rows = connection.execute(
-            "SELECT id, queue, priority, max_attempts, command, state, run_at, attempts, interrupts, starts, outcome,"
-            " CASE WHEN state = 'running' THEN attempt_id END, purged_from FROM jobs ORDER BY id"
-        ).fetchall()
-        found = {row[0]: _job(row) for row in rows}
+        Machine.steps += 1
+        rows = self.database.jobs(self.queues[1])
+        found = {job.id: job for job in map(_job, rows)}
         assert found == self.model.jobs, _difference(found, self.model.jobs)
         outcomes: dict[int, list[Outcome | None]] = {job_id: [] for job_id in found}
-        for job_id, outcome in connection.execute("SELECT job_id, outcome FROM attempts ORDER BY job_id, number"):
+        for job_id, outcome in self.database.outcomes(self.queues[1]):
             outcomes[job_id].append(None if outcome is None else Outcome(outcome))
         assert outcomes == self.model.attempts
 
