@@ -300,6 +300,7 @@ class Machine(RuleBasedStateMachine):
     def start_worker(self, seat: int) -> None:
         if self.seats[seat] is None:
             self.seats[seat] = self.queues[seat].storage.workers.register(slots=3, queues=())
+            self.attempts[seat] = self.queues[seat].storage.attempts(lambda: 0.0)
 
     @precondition(lambda self: any(self.seats))
     @rule(data=st.data(), slots=st.integers(0, 3), outcomes=st.lists(st.sampled_from(sorted(_ENDINGS)), max_size=3))
@@ -336,7 +337,8 @@ class Machine(RuleBasedStateMachine):
         if not found:
             return
         attempt = self.open[data.draw(st.sampled_from(found))]
-        stopped = self.attempts[0].give_back([attempt.id])
+        assert attempt.worker is not None
+        stopped = self.attempts[attempt.worker].give_back([attempt.id])
         assert stopped == ({attempt.id} if self.model.is_stop_requested(attempt.job_id) else set())
         if not stopped:
             del self.open[attempt.id]
@@ -346,7 +348,7 @@ class Machine(RuleBasedStateMachine):
     def _turn(self, seat: int, endings: Sequence[tuple[int, Outcome]], slots: int) -> None:
         now = self.clock.now_ms()
         done = self._transact(seat, endings, slots, refuse=False)
-        assert [one.claim.attempt_id for one in done.recorded] == [attempt_id for attempt_id, _ in endings]
+        assert sorted(one.claim.attempt_id for one in done.recorded) == [attempt_id for attempt_id, _ in endings]
         for attempt_id, outcome in endings:
             attempt = self.open.pop(attempt_id)
             attempt.run.discard()
@@ -416,7 +418,7 @@ class Machine(RuleBasedStateMachine):
         db = self.queues[seat].storage
         orphans = {attempt.id for attempt in self.open.values() if attempt.worker is None}
         endings: list[tuple[int, Outcome]] = []
-        for adopted in Recovery(db, self.attempts[0]).adopt_from_the_dead(worker[0]):
+        for adopted in Recovery(db, self.attempts[seat]).adopt_from_the_dead(worker[0]):
             attempt = self.open[adopted.claim.attempt_id]
             orphans.remove(attempt.id)
             attempt.worker = seat

@@ -44,7 +44,6 @@ _WORKED_OUT = {
     "took_ms": "COALESCE(j.run_ms, -1)",
     "cpu_ms": "COALESCE(j.cpu_ms, -1)",
     "max_rss_bytes": "COALESCE(j.max_rss_bytes, -1)",
-    "queue": "j.queue",
 }
 _JOIN = " JOIN jobs AS j ON j.id = t.job_id"
 _PENDING = {"state": "'pending'", "queue": "t.queue", "priority": "t.priority"}

@@ -157,6 +157,28 @@ def test_a_page_reads_as_many_rows_as_it_has(crowd: Queue, number: int, is_rever
     check(crowd, lambda: crowd.last_rows(view, limit=LIMIT), most)
 
 
+@pytest.mark.parametrize("number", [number for number, view in enumerate(VIEWS) if not view.terms])
+def test_a_statement_that_is_asked_often_reads_no_more(crowd: Queue, number: int) -> None:
+    """The server may plan it once for all values then: still by an index, with no value to go by."""
+    view = VIEWS[number]
+    storage = postgres_of(crowd)
+    key = crowd.key_at(view, crowd.count(view) // 2)
+    connection = storage.connection()
+    connection.prepare_threshold = 0
+    connection.execute("SET plan_cache_mode = force_generic_plan")
+    try:
+        with storage.read():
+            before = sum(_rows_read(connection).values())
+            assert len(crowd.rows(view, after=key, limit=LIMIT)) >= 90
+            read = sum(_rows_read(connection).values()) - before
+    finally:
+        connection.prepare_threshold = 5
+        connection.execute("RESET plan_cache_mode")
+        connection.execute("DEALLOCATE ALL")
+    purged = 0 if view.states else PURGED[1] - PURGED[0] + 1
+    assert read <= LIMIT * PER_ROW + 4 * 100 + purged + 2 * LIMIT
+
+
 def test_pages_of_all_panes_are_one_statement_that_reads_them_alone(crowd: Queue) -> None:
     views = [View((State.PENDING,)), View((State.RUNNING,)), View(DONE), View((State.DEAD,))]
     check(crowd, lambda: crowd.first_pages([(v, LIMIT) for v in views], [Page()] * 4), 4 * LIMIT * (PER_ROW + 1) + 400)
