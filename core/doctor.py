@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator
 
 from core.errors import UsageError
@@ -11,7 +10,6 @@ from core.execution.shim import why_no_shell
 from core.locks import is_locked
 from core.model import Finding, Presence, State
 from core.rules.settings import Settings, find_setting
-from core.storage.transfer_words import move_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 def findings(storage: Storage) -> list[Finding]:
     """Return one or more findings for each check, in the order of the checks; changes nothing."""
     return [
-        *_check_move(storage),
         *storage.maintenance.check_data(),
         *_check_settings(storage),
         *_check_attempts(storage),
@@ -30,16 +27,6 @@ def findings(storage: Storage) -> list[Finding]:
         *_check_leftovers(storage),
         *storage.maintenance.check_surroundings(),
     ]
-
-
-def _check_move(storage: Storage) -> Iterator[Finding]:
-    state = storage.maintenance.transfer.state()
-    if state.moved_to is not None:
-        what = f"this queue was moved to {state.moved_to} and refuses new jobs"
-        yield Finding("error", "moved", what, f"use --db {shlex.quote(state.moved_to)}")
-    elif state.filled_from is not None:
-        what = f"a move from {state.filled_from} has not come to its end"
-        yield Finding("error", "moved", what, f"go on with '{move_command(state.filled_from, storage.address)}'")
 
 
 def _check_settings(storage: Storage) -> Iterator[Finding]:

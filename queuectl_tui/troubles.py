@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from core.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, QueueError
+from core.errors import DatabaseBusy, DatabaseMoved, DatabaseReadOnly, DiskFull, QueueError
 from core.model import State
 from core.text import clean_line
 from core.wording import count, span
@@ -18,6 +18,7 @@ _LABELS: tuple[tuple[type[QueueError], str], ...] = (
     (DiskFull, "disk full"),
     (DatabaseBusy, "database locked"),
     (DatabaseReadOnly, "not writable"),
+    (DatabaseMoved, "moved"),
 )
 
 

@@ -70,7 +70,7 @@ PARTS = (
 
 
 class TransferState(NamedTuple):
-    """How far a queue is part of a move: its address from here on if it was moved away, or whence it is filled.
+    """Which part in a move a queue has: where it is now if it was moved away, or from where it is being filled.
 
     ``is_used`` if it has, or ever had, jobs; ``open_attempts`` counts those that have not ended.
     """
@@ -89,7 +89,7 @@ class Transfer(Protocol):
     """
 
     def state(self) -> TransferState:
-        """Return how far this queue is part of a move."""
+        """Return which part in a move this queue has."""
 
     def read(self, part: Part, after: Record | None, until: Record | None, limit: int) -> list[Record]:
         """Return up to ``limit`` rows of a part behind one key, up to another and with it, by key."""

@@ -1,6 +1,6 @@
 """A whole queue read from and written to a database on a server, part by part; and the marks of a move.
 
-The marks are a table and triggers that only a database in a move has: no other pays for them.
+The marks are a table and triggers, which only a database has that is part of a move: no other pays for them.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from psycopg import sql
 
+from core.errors import DatabaseMoved
 from core.spool import Spool
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.errors import MOVED_STATE
 from core.storage.postgres.host_spool import host_token, make
 from core.storage.transfer import ATTEMPTS, FACTS, JOBS, MINUTES, SEQUENCES, Part, Record, TransferState
-from core.storage.transfer_words import filling_message, moved_message
+from core.storage.transfer_words import refusal
 from core.version import __version__
 
 _SEQUENCE_OF = {"acts": "acts_id_seq", "attempts": "attempt_ids", "jobs": "jobs_id_seq", "workers": "workers_id_seq"}
@@ -96,10 +97,9 @@ class Transfer:
         self._spool = spool
 
     def state(self) -> TransferState:
-        """Return how far this queue is part of a move."""
+        """Return which part in a move this queue has."""
         with self._db.read() as connection:
-            has_marks = connection.execute("SELECT to_regclass('queuectl.moves') IS NOT NULL").fetchone() == (True,)
-            marks = dict(connection.execute("SELECT role, address FROM moves").fetchall()) if has_marks else {}
+            marks = dict(_marks(connection))
             found = connection.execute(_FIND).fetchone()
         assert found is not None
         return TransferState(marks.get("to"), marks.get("from"), *found)
@@ -162,8 +162,8 @@ class Transfer:
     def begin(self, source: str) -> None:
         """Mark this queue as being filled; until ``finish`` it refuses all others."""
         make(self._spool)
-        message, now = filling_message(source, self._db.address), self._db.now_ms()
-        self._db.transact(lambda connection: _mark(connection, "from", source, message, now))
+        error, now = refusal("from", source, self._db.address), self._db.now_ms()
+        self._db.transact(lambda connection: _mark(connection, "from", source, error, now))
 
     def finish(self) -> None:
         """Let others use this queue, which is filled."""
@@ -178,21 +178,34 @@ class Transfer:
 
     def hand_over(self, target: str, last_look: Callable[[], None]) -> None:
         """Call ``last_look`` while no other can write, then mark this queue as moved to ``target``."""
-        message, now = moved_message(self._db.address, target), self._db.now_ms()
+        error, now = refusal("to", target, self._db.address), self._db.now_ms()
 
         def work(connection: Connection) -> None:
             connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             connection.execute(_LOCK)
             last_look()
-            _mark(connection, "to", target, message, now)
+            _mark(connection, "to", target, error, now)
 
         self._db.transact(work)
 
 
-def _mark(connection: Connection, role: str, address: str, message: str, now: int) -> None:
+def refusal_of(db: Connections) -> DatabaseMoved | None:
+    """Return the error that others meet who write to a queue; ``None`` while it is no part of a move."""
+    with db.read() as connection:
+        marks = _marks(connection)
+    return refusal(*marks[0], db.address) if marks else None
+
+
+def _marks(connection: Connection) -> list[tuple[str, str]]:
+    if connection.execute("SELECT to_regclass('queuectl.moves') IS NULL").fetchone() == (True,):
+        return []
+    return connection.execute("SELECT role, address FROM moves").fetchall()
+
+
+def _mark(connection: Connection, role: str, address: str, error: DatabaseMoved, now: int) -> None:
     connection.execute(_MARKS)
     connection.execute("INSERT INTO moves (role, address, at) VALUES (%s, %s, %s)", (role, address, now))
-    literal = sql.Literal(message)
+    literal = sql.Literal(f"{DatabaseMoved.MARK}{error}")
     for table, events in _GUARDED:
         connection.execute(
             sql.SQL(

@@ -10,6 +10,7 @@ from psycopg import errors, pq
 from core.errors import DatabaseBusy, DatabaseReadOnly, QueueError
 from core.storage.postgres.connection import Connections
 from core.storage.postgres.errors import translating_errors
+from core.storage.postgres.transfer import refusal_of
 
 #: For how long a lock that another session holds is waited for before it counts, in seconds.
 LOCK_PATIENCE_S = 0.25
@@ -26,8 +27,8 @@ _RIGHTS = (
 def write_error(db: Connections, patience_s: float) -> QueueError | None:
     """Return the error that a write to the database would meet now; ``None`` if none is to be seen.
 
-    Looks at the connection, rights and locks of whole tables, in this order; a lock counts that is held for
-    ``patience_s`` seconds. A database that was asked to be read-only only has to answer.
+    Looks at the connection, rights, a move and locks of whole tables, in this order; a lock counts that is held
+    for ``patience_s`` seconds. A database that was asked to be read-only only has to answer.
     """
     try:
         is_replica, has_rights = db.query(_RIGHTS, (list(_TABLES),))[0]
@@ -37,6 +38,9 @@ def write_error(db: Connections, patience_s: float) -> QueueError | None:
             return DatabaseReadOnly(f"{db.address} is a replica; use the address of the primary")
         if not has_rights:
             return DatabaseReadOnly(f"{db.address}: this user may not write; ask for the role queuectl_work")
+        moved = refusal_of(db)
+        if moved is not None:
+            return moved
         _try_locks(db, patience_s)
     except QueueError as error:
         return error

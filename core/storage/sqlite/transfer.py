@@ -1,6 +1,6 @@
 """A whole queue read from and written to the file, part by part; and the marks of a move, which keep others off.
 
-The marks are a table and triggers that only a database in a move has: no other pays for them.
+The marks are a table and triggers, which only a database has that is part of a move: no other pays for them.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 
+from core.errors import DatabaseMoved
 from core.storage.sqlite.file import Database
 from core.storage.transfer import FACTS, JOBS, SEQUENCES, Part, Record, TransferState
-from core.storage.transfer_words import filling_message, moved_message
+from core.storage.transfer_words import refusal
 
 _NAMES = ("acts", "attempts", "jobs", "workers")
 _FACTS = (
@@ -44,10 +45,9 @@ class Transfer:
         self._db = db
 
     def state(self) -> TransferState:
-        """Return how far this queue is part of a move."""
+        """Return which part in a move this queue has."""
         with self._db.read() as connection:
-            has_marks = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'moves'").fetchone() is not None
-            marks = dict(connection.execute("SELECT role, address FROM moves").fetchall()) if has_marks else {}
+            marks = dict(_marks(connection))
             is_used, open_attempts = connection.execute(_STATE).fetchone()
         return TransferState(marks.get("to"), marks.get("from"), bool(is_used), open_attempts)
 
@@ -85,9 +85,9 @@ class Transfer:
 
     def begin(self, source: str) -> None:
         """Mark this queue as being filled; until ``finish`` it refuses all others."""
-        message = filling_message(source, self._db.path)
+        error = refusal("from", source, self._db.path)
         with self._db.write() as connection:
-            _mark(connection, "from", source, message, self._db.now_ms())
+            _mark(connection, "from", source, error, self._db.now_ms())
 
     def finish(self) -> None:
         """Let others use this queue, which is filled."""
@@ -98,16 +98,29 @@ class Transfer:
 
     def hand_over(self, target: str, last_look: Callable[[], None]) -> None:
         """Call ``last_look`` while no other can write, then mark this queue as moved to ``target``."""
-        message = moved_message(self._db.path, target)
+        error = refusal("to", target, self._db.path)
         with self._db.write() as connection:
             last_look()
-            _mark(connection, "to", target, message, self._db.now_ms())
+            _mark(connection, "to", target, error, self._db.now_ms())
 
 
-def _mark(connection: sqlite3.Connection, role: str, address: str, message: str, now: int) -> None:
+def refusal_of(db: Database) -> DatabaseMoved | None:
+    """Return the error that others meet who write to a queue; ``None`` while it is no part of a move."""
+    with db.read() as connection:
+        marks = _marks(connection)
+    return refusal(*marks[0], db.path) if marks else None
+
+
+def _marks(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'moves'").fetchone() is None:
+        return []
+    return connection.execute("SELECT role, address FROM moves").fetchall()
+
+
+def _mark(connection: sqlite3.Connection, role: str, address: str, error: DatabaseMoved, now: int) -> None:
     connection.execute(_MARKS)
     connection.execute("INSERT INTO moves (role, address, at) VALUES (?, ?, ?)", (role, address, now))
-    literal = "'" + message.replace("'", "''") + "'"
+    literal = "'" + f"{DatabaseMoved.MARK}{error}".replace("'", "''") + "'"
     for table, event in _GUARDED:
         connection.execute(
             f"CREATE TRIGGER moved_{table}_{event.lower()} BEFORE {event} ON {table}"

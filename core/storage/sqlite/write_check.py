@@ -8,6 +8,7 @@ import os
 from core.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, QueueError
 from core.storage.sqlite.errors import FULL, is_disk_full
 from core.storage.sqlite.file import Database
+from core.storage.sqlite.transfer import refusal_of
 
 #: For how long a lock that another program holds is waited for before it counts, in seconds.
 LOCK_PATIENCE_S = 0.25
@@ -16,11 +17,11 @@ LOCK_PATIENCE_S = 0.25
 def write_error(db: Database, patience_s: float) -> QueueError | None:
     """Return the error that a write to the database would meet now; ``None`` if none is to be seen.
 
-    Looks at rights, room and locks, in this order. A lock counts that is held for ``patience_s`` seconds while
+    Looks at rights, a move, room and locks, in this order. A lock counts that is held for ``patience_s`` seconds while
     nothing is committed; this waits as long. A database that was asked to be read-only is only asked for room.
     """
     is_only_read = db.is_read_only and not db.lacks_rights
-    error = (None if is_only_read else _right(db)) or _room(db)
+    error = (None if is_only_read else _right(db) or refusal_of(db)) or _room(db)
     if error is not None or is_only_read:
         return error
     if db.lacks_rights:
