@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from core.cli import command_table
 from core.cli.verbs.completion import quoted
 from core.queue import Queue
 from tests.cli.conftest import ROOT, Cli, Terminal
+from tests.postgres import Databases
 
 #: Names that a shell would run, split or change; ``{mark}`` is a file that only a run makes.
 HOSTILE = (
@@ -82,6 +84,20 @@ def test_bash_completes_commands_options_states_and_jobs(terminal: Terminal, scr
         "--state", "1", "nightly"
     ]  # fmt: skip
     assert complete(terminal, script, "--db", "x", "show", "nig") == []
+
+
+@pytest.mark.parametrize("is_quoted", [False, True])
+def test_bash_knows_the_database_of_a_url(
+    terminal: Terminal, script: Path, databases: Databases, is_quoted: bool
+) -> None:
+    """It makes words of a URL at each : = and @, which are put together again; quotes stand in its words as typed."""
+    address = databases.new()
+    with Queue(address) as queue:
+        queue.add("true", name="nightly")
+    words = [f"'{address}'"] if is_quoted else [word for word in re.split("([:=@])", address) if word]
+    assert len(words) == (1 if is_quoted else 7)
+    assert complete(terminal, script, "--db", *words, "show", "nig") == ["nightly"]
+    databases.drop(address)
 
 
 def test_bash_runs_no_name_and_offers_each_as_one_word(

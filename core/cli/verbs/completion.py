@@ -174,7 +174,14 @@ _queuectl() {
             --db)
                 i=$((i + 1))
                 [[ "${COMP_WORDS[i]}" != "=" ]] || i=$((i + 1))
-                db="${COMP_WORDS[i]}" ;;
+                db="${COMP_WORDS[i]}"
+                # bash makes many words of postgresql://user@host/name, unless it is quoted: then the quotes are in it
+                while ((i + 1 < COMP_CWORD)) &&
+                    [[ "${COMP_WORDS[i]}" == [:=@] || "${COMP_WORDS[i+1]}" == [:=@] ]]; do
+                    i=$((i + 1))
+                    db="$db${COMP_WORDS[i]}"
+                done
+                db="${db#[\"\']}" db="${db%[\"\']}" ;;
             @valued@)
                 i=$((i + 1))
                 [[ "${COMP_WORDS[i]}" != "=" ]] || i=$((i + 1)) ;;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from core.addresses import is_on_server
 from core.cli.context import Session
 from core.cli.exit_codes import DONE, REFUSED
 from core.cli.parser import Parser
@@ -27,7 +28,9 @@ def run(session: Session, options: Namespace) -> int:
     except DatabaseMissing:
         raise
     except DatabaseError as error:
-        advice = "restore a backup, or copy what is left with 'sqlite3 FILE .recover'"
+        advice = "restore a backup"
+        if not is_on_server(session.database_name()):
+            advice += ", or copy what is left with 'sqlite3 FILE .recover'"
         findings = [Finding("error", "database", str(error), advice if isinstance(error, DatabaseCorrupt) else "")]
     if session.is_json:
         from core.cli.json_output import flat, print_array
