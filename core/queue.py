@@ -552,6 +552,13 @@ class Queue:
 
         return doctor.findings(self.storage)
 
+    def make_roles(self) -> Sequence[str]:
+        """Make the roles ``queuectl_work`` and ``queuectl_enqueue`` on the server, with their rights; return the names.
+
+        Raises ``Refused`` for a file.
+        """
+        return self.storage.maintenance.make_roles()
+
     def network_filesystem(self) -> str | None:
         """Return the kind of network filesystem the database is on, where locks may not hold; ``None`` if local."""
         return self.storage.maintenance.network_filesystem()

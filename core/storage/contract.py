@@ -561,6 +561,12 @@ class Maintenance(Protocol):
         A lock counts that is held for ``patience_s`` seconds while nothing is committed; this waits as long.
         """
 
+    def make_roles(self) -> Sequence[str]:
+        """Make the roles by which other users of a server use the queue, with their rights; return their names.
+
+        Raises ``Refused`` for a file, which has its mode for that.
+        """
+
     def network_filesystem(self) -> str | None:
         """Return the kind of network filesystem on which locks may not hold; ``None`` if there is no such doubt."""
 

@@ -135,7 +135,7 @@ def test_a_database_without_a_queue_is_not_read_as_an_empty_one(cli: Cli, empty:
     assert result.code == 1
     assert result.err == f"queuectl: error: no queue in {empty}; make one with: queuectl init '{empty}'\n"
     assert cli.ok("init", empty) == f"Made a queue: {empty}\n"
-    assert cli("init", empty, "--json").json == {"database": empty, "is_new": False}
+    assert cli("init", empty, "--json").json == {"database": empty, "is_new": False, "roles": []}
     assert "pending    0" in cli.ok("--db", empty, "status")
 
 
@@ -144,7 +144,7 @@ def test_init_makes_a_file_too(cli: Cli, database: Path, tmp_path: Path) -> None
     assert cli.ok("init") == f"Made a queue: {database}\n"
     assert cli.ok("init") == f"There is a queue already: {database}\n"
     other = tmp_path / "other.db"
-    assert cli("init", str(other), "--json").json == {"database": str(other), "is_new": True}
+    assert cli("init", str(other), "--json").json == {"database": str(other), "is_new": True, "roles": []}
     assert other.exists()
     assert cli("init", str(other), "--db", str(database)).code == 2
 
@@ -211,6 +211,37 @@ def test_the_password_is_handed_to_no_job_and_no_command_line(terminal: Terminal
         assert connection.execute(
             "SELECT count(*) FROM queuectl.environments WHERE variables ~ 's3cr3t'"
         ).fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("role", "may", "may_not"),
+    [
+        (
+            "queuectl_enqueue",
+            ["enqueue true", "enqueue --name one --delay 1h true", "enqueue --stdin", "status"],
+            ["cancel 1", "worker --drain", "logs 1", "init --roles"],
+        ),
+        ("queuectl_work", ["enqueue --name one true", "worker --drain", "prune", "export", "undo"], ["init --roles"]),
+    ],
+)
+def test_users_do_what_their_role_may(
+    terminal: Terminal, empty: str, user: str, role: str, may: list[str], may_not: list[str]
+) -> None:
+    """Add jobs alone, or all but making roles; what is refused is said in a line."""
+    made = terminal.run("init", "--roles", empty, "--json", check=True).json
+    assert made["roles"] == ["queuectl_work", "queuectl_enqueue"]
+    terminal.run("enqueue", "--db", empty, "true", check=True)
+    terminal.run("cancel", "--db", empty, "1", check=True)
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute(f"GRANT {role} TO {user}")
+    terminal.environment["QUEUECTL_DB"] = as_user(empty, user)
+    for line in may:
+        result = terminal.run(*line.split(), stdin=b"true\n")
+        assert (line, result.code, "error" in result.err) == (line, 0, False), result.err
+    for line in may_not:
+        result = terminal.run(*line.split())
+        assert (line, result.code, result.err.count("\n")) == (line, 1, 1), result.err
+        assert "permission denied" in result.err
 
 
 def test_a_service_knows_no_password(cli: Cli, empty: str) -> None:

@@ -20,11 +20,18 @@ def configure(parser: Parser, name: str) -> None:
     parser.add_argument(
         "address", metavar="ADDRESS", nargs="?", help="a path or postgresql://…; as --db, and in its place"
     )
+    parser.add_argument(
+        "--roles",
+        action="store_true",
+        help="on a server: also make the roles queuectl_work (all but this) and queuectl_enqueue (add jobs, no more),"
+        " for an administrator to grant to others",
+    )
     parser.examples(
         "queuectl init",
         "queuectl init ~/jobs.db",
         "queuectl init postgresql://queuectl@db.example.org/queuectl",
         "QUEUECTL_DB=postgresql:///queuectl queuectl init",
+        "queuectl init --roles postgresql://postgres@db.example.org/queuectl",
     )
 
 
@@ -40,11 +47,14 @@ def run(session: Session, options: Namespace) -> int:
         session.queue(create=True)
         is_new = True
     session.done = f"{session.database_name()} was made" if is_new else ""
+    roles = session.queue().make_roles() if options.roles else ()
     if session.is_json:
         from core.cli.json_output import print_object
 
-        print_object({"database": session.database_name(), "is_new": is_new})
-    else:
-        what = "Made a queue" if is_new else "There is a queue already"
-        session.say(f"{what}: {session.database_name()}")
+        print_object({"database": session.database_name(), "is_new": is_new, "roles": list(roles)})
+        return DONE
+    what = "Made a queue" if is_new else "There is a queue already"
+    session.say(f"{what}: {session.database_name()}")
+    if roles:
+        session.say(f"Roles: {', '.join(roles)}; grant one to a user with: GRANT {roles[0]} TO name")
     return DONE

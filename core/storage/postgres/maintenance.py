@@ -17,6 +17,7 @@ from core.storage.leftovers import AttemptFacts, files_in, leftovers, numbers_in
 from core.storage.postgres import checks, write_check
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.counting import CountChanges
+from core.storage.postgres.roles import make_roles
 from core.storage.postgres.totals import sum_up_some, summed_until
 from core.storage.postgres.transfer import Transfer
 
@@ -95,6 +96,10 @@ class Maintenance:
             with contextlib.suppress(OSError):
                 os.unlink(self._spool.output_file(attempt_id))
         return removed
+
+    def make_roles(self) -> Sequence[str]:
+        """Make the roles by which other users of the server use the queue, with their rights; return their names."""
+        return self._db.transact(make_roles)
 
     def backup(self, path: str | os.PathLike[str]) -> int:
         """Refuse: a server is backed up by its own means."""

@@ -95,6 +95,12 @@ class Maintenance:
                 os.unlink(self._db.spool.output_file(attempt_id))
         return removed
 
+    def make_roles(self) -> Sequence[str]:
+        """Refuse: who may use a file is said by its mode."""
+        raise Refused(
+            f"{self._db.path} is a file: its mode and its directory's say who may use it; roles are a server's"
+        )
+
     def backup(self, path: str | os.PathLike[str]) -> int:
         """Write a consistent copy of the database to a new file, 0600, while it is in use.
 
