@@ -10,6 +10,7 @@ from itertools import islice
 from core.clock import to_ms
 from core.model import Key, Page, Row, RowCache, State, View
 from core.rules.arguments import check_kind, check_whole
+from core.rules.output_pattern import is_regex
 from core.rules.views import segment_of_key, segments_of
 from core.storage.paging import flipped, known_row, numbered_segments, page_of
 from core.storage.postgres.connection import Connections
@@ -20,8 +21,10 @@ from core.storage.rows import JOB_COLUMNS
 #: A row of ``pages`` as a job: found by its id alone, whatever the planner thinks of how many there are.
 _JOB_OF_PAGE = f"CROSS JOIN LATERAL (SELECT {JOB_COLUMNS} FROM job_rows WHERE job_rows.id = page.id OFFSET 0) AS job"
 _COLUMNS = ", ".join(f"job.{column.strip()}" for column in JOB_COLUMNS.split(","))
-#: How many jobs are read before their outputs are searched.
+#: How many jobs are read before their outputs are searched, at first; for a text, which the server looks for, twice as
+#: many each time, up to the most. For a regular expression all their outputs are fetched.
 _SEARCHED_JOBS = 200
+_MOST_SEARCHED_JOBS = 1600
 _KINDS = {State.PENDING: ("ready", "delayed")}
 _ALL_BUT_PURGED = tuple(state for state in State if state is not State.PURGED)
 
@@ -147,8 +150,9 @@ class Lists:
     def _printed(self, view: View, after: Key | None, now_ms: int) -> Iterator[Key]:
         """Yield the keys of the rows of a view with terms about outputs, in its order; search a few jobs at once."""
         plain, outputs = without_outputs(view)
+        number = _SEARCHED_JOBS
         while True:
-            sql = f"SELECT number, key, id FROM ({_ids_sql(plain, after, _SEARCHED_JOBS)}) AS page ORDER BY at, place"
+            sql = f"SELECT number, key, id FROM ({_ids_sql(plain, after, number)}) AS page ORDER BY at, place"
             keys = self._db.query(sql, parameters_of(plain, now_ms, after))
             left = [row[2] for row in keys]
             for term in outputs:
@@ -156,9 +160,11 @@ class Lists:
                 left = [job_id for job_id in left if (job_id in printed) is not term.is_negated]
             chosen = set(left)
             yield from (key for key in keys if key[2] in chosen)
-            if len(keys) < _SEARCHED_JOBS:
+            if len(keys) < number:
                 return
             after = keys[-1]
+            if not any(is_regex(str(term.value)) for term in outputs):
+                number = min(2 * number, _MOST_SEARCHED_JOBS)
 
     def _rows_of(self, keys: Sequence[Key], known: RowCache | None) -> list[Row]:
         """Return the rows of jobs by their keys, in their order."""

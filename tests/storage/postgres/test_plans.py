@@ -56,7 +56,7 @@ INSERT INTO running (job_id, number, queue, priority, due_at, worker_id, host_id
 SELECT id, 1, queue, priority, due_at, 999, 999, {NOW} - id FROM jobs WHERE id BETWEEN {RUNNING[0]} AND {RUNNING[1]};
 INSERT INTO attempts (id, job_id, number, worker_id, host_id, started_at, ended_at, run_ms, outcome, output,
                       output_bytes)
-SELECT id, id, 1, 1, 1, started_at, finished_at, run_ms, outcome, 'some output'::bytea, 11 FROM jobs
+SELECT id, id, 1, 1, 1, started_at, finished_at, run_ms, outcome, ('some output ' || id)::bytea, 20 FROM jobs
 WHERE state <> 'open';
 INSERT INTO counts (queue, kind, shard, n)
 SELECT queue, CASE WHEN state <> 'open' THEN state WHEN id <= {READY[1]} THEN 'ready' WHEN id <= {DELAYED[1]}
@@ -201,6 +201,23 @@ def test_outputs_of_the_first_jobs_of_a_list_are_searched_first(crowd: Queue) ->
         assert len(crowd.rows(view, limit=LIMIT)) == LIMIT
         found = check(crowd, lambda view=view: crowd.rows(view, limit=LIMIT), 200 * 6 + LIMIT * PER_ROW)  # type: ignore[misc]
         assert {scan.index_name for scan in found if scan.table == "attempts"} == {"attempts_job_id_number_key"}
+
+
+@pytest.mark.parametrize("text", ['output:"PUT 9000"', "output:/put 9000[0-9]/", "output:some !output:/put(?! 9000)/"])
+def test_a_search_goes_on_until_all_jobs_of_the_list_are_searched(crowd: Queue, text: str) -> None:
+    """A few hundred at a time; lists, counts and keys agree."""
+    view = View((State.DEAD,), parse_filter(text))
+    wanted = [job_id for job_id in crowd.ids(View((State.DEAD,))) if 90_000 <= job_id <= 90_009]
+    assert crowd.ids(view) == wanted
+    assert crowd.count(view) == 10
+    pages = [crowd.rows(view, limit=4)]
+    while pages[-1]:
+        pages.append(crowd.rows(view, after=pages[-1][-1].key, limit=4))
+    assert [row.job.id for page in pages for row in page] == wanted
+    key = crowd.key_at(view, 6)
+    assert key == pages[1][2].key
+    assert crowd.position_of(view, key) == 6
+    assert [row.job.id for row in crowd.rows(view, before=key, limit=3)] == wanted[3:6]
 
 
 LOOKS: list[tuple[str, Callable[[Queue], object], int]] = [
