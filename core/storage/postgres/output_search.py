@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from core.model import SearchedOutput
 from core.rules.output_pattern import is_regex, matcher_of
@@ -73,21 +75,27 @@ class OutputSearch:
         ):
             if is_long:
                 is_match = search_file(self._spool, attempt_id, pattern, asking.searched) or (
-                    has_chunks and search_blocks(self._chunks(attempt_id, asking), pattern)
+                    has_chunks and self._is_in_chunks(attempt_id, pattern, asking)
                 )
             else:
                 asking.searched(len(output or b""))
                 is_match = output is not None and matches(output)
             yield SearchedOutput(attempt_id, job_id, is_open, is_match)
 
-    def _chunks(self, attempt_id: int, asking: _Asking) -> Iterable[bytes]:
-        """Yield what a host sent of an output, from its beginning."""
-        at = 0
+    def _is_in_chunks(self, attempt_id: int, pattern: str, asking: _Asking) -> bool:
+        """Return whether what hosts have shared of an output matches; not across a part that was left out."""
+        spans = groupby(self._chunks(attempt_id, asking), key=itemgetter(0))
+        return any(search_blocks((data for _, data in span), pattern) for _, span in spans)
+
+    def _chunks(self, attempt_id: int, asking: _Asking) -> Iterator[tuple[int, bytes]]:
+        """Yield what is shared of an output, in order: the number of parts that are left out before it, and bytes."""
+        at, end, left_out = 0, 0, 0
         while found := self._db.query(_CHUNKS_FROM, (attempt_id, at, _CHUNKS)):
             for start, data in found:
                 asking.searched(len(data))
-                yield data
-                at = start + 1
+                left_out += start != end
+                yield left_out, data
+                at, end = start + 1, start + len(data)
 
 
 class _Asking:

@@ -67,6 +67,29 @@ def test_an_output_is_found_by_any_text_in_it(
     }
 
 
+@pytest.mark.parametrize("is_open", [False, True])
+def test_what_another_host_has_shared_of_an_output_is_searched(queue: Queue, is_open: bool) -> None:
+    """Across its parts, as many as there are, but not across what was left out of it."""
+    storage = postgres_of(queue)
+    storage.query(_RUNNING if is_open else _ENDED, {"id": 1, "output": None})
+    parts = [b"begin nee", b"dle ", *[b"." * 1000] * 20, b"cut ha"]
+    at = 0
+    for part in parts:
+        storage.query("INSERT INTO chunks VALUES (1, %s, %s)", (at, part))
+        at += len(part)
+    storage.query("INSERT INTO chunks VALUES (1, %s, %s)", (at + 5, b"lf, then the end"))
+    for pattern, is_match in (
+        *(("NEEDLE", True), ("/begin n.*dle/", True), ("cut ha", True), ("the end", True)),
+        *(("half", False), ("/ha.?lf/", False), ("hay", False)),
+    ):
+        (found,) = queue.search_outputs(pattern, limit=10)
+        assert (found.attempt_id, found.is_open, found.is_match) == (1, is_open, is_match), pattern
+
+
+_RUNNING = (
+    "INSERT INTO running (attempt_id, job_id, number, queue, priority, due_at, worker_id, host_id, started_at)"
+    " VALUES (%(id)s, 1, 1, 'default', 0, 0, 1, 1, 0)"
+)
 _ENDED = (
     "INSERT INTO attempts (id, job_id, number, worker_id, host_id, started_at, ended_at, outcome, output)"
     " VALUES (%(id)s, 1, %(id)s, 1, 1, 0, 0, 'failed', %(output)s)"
