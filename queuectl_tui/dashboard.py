@@ -82,7 +82,7 @@ class StatusBars(NamedTuple):
         self.header.show(snapshot, now, troubles)
         self.strip.show(snapshot, current, troubles)
         self.trouble.show(troubles)
-        self.throughput.show(snapshot, now)
+        self.throughput.show(snapshot)
 
 
 class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
@@ -564,5 +564,5 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
             self._lay_out()
 
     def _lay_out(self) -> None:
-        self.bars.throughput.display = has_chart(mode_of(*self.size), self.size.height) and not self.panes.is_zoomed
+        self.bars.throughput.use_room(has_chart(mode_of(*self.size), self.size.height) and not self.panes.is_zoomed)
         self.panes.lay_out()

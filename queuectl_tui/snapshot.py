@@ -61,18 +61,6 @@ class PaneData(NamedTuple):
     searched: float = 1.0
 
 
-#: How many seconds of pulses are kept: as many columns as the chart has room for behind the minutes on a wide screen.
-PULSES_KEPT_S = 180
-
-
-class Pulse(NamedTuple):
-    """How many attempts ended well and badly within one second, ``second`` counted from the unix epoch."""
-
-    second: int
-    succeeded: int
-    failed: int
-
-
 class Rates(NamedTuple):
     """How fast things go: jobs ended a second, share of attempts that failed, seconds until nothing waits."""
 
@@ -118,9 +106,9 @@ class JobDetail(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """Everything the dashboard shows, read in one go at ``taken_at``; ``minutes`` and ``pulses`` are newest last.
+    """Everything the dashboard shows, read in one go at ``taken_at``; ``minutes`` are newest last.
 
-    ``pulses`` hold only seconds in which something ended. ``own_worker_id`` is the worker inside this process.
+    ``own_worker_id`` is the worker inside this process.
     ``error`` is what went wrong when it was read; the rest is then the last good data. ``write_error`` is what a write
     would meet. ``next_due_at`` is when the next of the delayed jobs becomes due. ``progress`` has by id what is known
     of the running jobs that are shown, at most a second old.
@@ -136,7 +124,6 @@ class Snapshot(NamedTuple):
     minutes: tuple[Minute, ...]
     rates: Rates
     oldest_pending_at: datetime | None
-    pulses: tuple[Pulse, ...]
     panes: Mapping[Pane, PaneData]
     detail: JobDetail | None = None
     error: str | None = None
@@ -151,7 +138,7 @@ class Snapshot(NamedTuple):
         """Return all but the lists and the detail: while it stays equal, only time moves what stands around them."""
         return (
             *(self.counts, self.queues, self.is_paused, self.workers, self.minutes),
-            *(self.rates, self.oldest_pending_at, self.pulses, self.error, self.write_error),
+            *(self.rates, self.oldest_pending_at, self.error, self.write_error),
             self.own_worker_id,
         )
 
@@ -159,4 +146,4 @@ class Snapshot(NamedTuple):
 def empty_snapshot(now: datetime) -> Snapshot:
     """Return the picture of a queue about which nothing is known yet."""
     panes = {pane: PaneData(0, 0, (), View(states=pane.states), is_counted=False) for pane in Pane}
-    return Snapshot(now, Counts({}, {}), (), False, (), (), Rates(), None, (), panes)
+    return Snapshot(now, Counts({}, {}), (), False, (), (), Rates(), None, panes)

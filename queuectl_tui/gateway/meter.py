@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from core.model import Minute, QueueInfo, State, WorkerInfo
-from queuectl_tui.snapshot import PULSES_KEPT_S, Pulse, Rates
+from queuectl_tui.snapshot import Rates
 
 #: How far back the rate looks, in seconds.
 RATE_WINDOW_S = 10
+
+
+class Pulse(NamedTuple):
+    """How many attempts ended well and badly within one second, ``second`` counted from the unix epoch."""
+
+    second: int
+    succeeded: int
+    failed: int
 
 
 def may_estimate(queues: Iterable[QueueInfo], is_paused: bool, workers: Iterable[WorkerInfo]) -> bool:
@@ -51,7 +60,7 @@ class Meter:
                 last = self._pulses.pop()
                 succeeded, failed = succeeded + last.succeeded, failed + last.failed
             self._pulses.append(Pulse(second, succeeded, failed))
-        while self._pulses and self._pulses[0].second < second - PULSES_KEPT_S:
+        while self._pulses and self._pulses[0].second < second - RATE_WINDOW_S:
             self._pulses.popleft()
 
     def pulses(self) -> tuple[Pulse, ...]:

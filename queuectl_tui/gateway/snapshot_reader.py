@@ -176,7 +176,6 @@ class SnapshotReader:
             minutes=minutes,
             rates=self._meter.rates(minutes, _ready(counts), second),
             oldest_pending_at=self._oldest.at(counts),
-            pulses=self._meter.pulses(),
             panes=self._read_panes(counts),
             next_due_at=next_due_at,
             write_error=write_error,

@@ -1,107 +1,82 @@
-"""A chart of what ended: the last hour by the minute, the last minutes by the second; failures hang below, in red."""
+"""The chart: one row with what ended in each minute of the last hour, its axis, its maximum and its sums."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 
 from rich.segment import Segment
-from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from core.wording import compact
-from queuectl_tui.snapshot import PULSES_KEPT_S, Snapshot
+from core.model import Minute
+from core.wording import compact, count
+from queuectl_tui.snapshot import Snapshot
 from queuectl_tui.widgets.theme_styles import styles_of
 
-_UP = " ▁▂▃▄▅▆▇█"
-_ASCII_UP = " .:-=+*##"
-_LABEL_CELLS = 12
-_GAP = 2
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_ASCII_BLOCKS = " .:-=+*##"
+
+#: A stretch of text and the name of its style.
+Part = tuple[str, str]
 
 
-def column(value: float, top: float, rows: int, blocks: str = _UP) -> str:
-    """Return a bar of ``rows`` characters from the lowest up; anything above 0 is seen."""
-    steps = len(blocks) - 1
-    filled = 0 if value <= 0 or top <= 0 else max(1, round(value / top * rows * steps))
-    return "".join(blocks[min(steps, max(0, filled - row * steps))] for row in range(rows))
+def bars(minutes: Sequence[Minute], blocks: str = _BLOCKS) -> list[Part]:
+    """Return a character for each minute, as tall as what ended in it; one in which something failed is "bad"."""
+    top = max((minute.succeeded + minute.failed for minute in minutes), default=0)
+    cells = []
+    for minute in minutes:
+        ended = minute.succeeded + minute.failed
+        height = max(1, round(ended / top * (len(blocks) - 1))) if ended else 0
+        cells.append((blocks[height], "bad" if minute.failed else "good"))
+    return [("".join(text for text, _ in same), style) for style, same in groupby(cells, itemgetter(1))]
 
 
-def seconds_of(snapshot: Snapshot, now: datetime, cells: int) -> list[tuple[int, int]]:
-    """Return (succeeded, failed) of the last whole seconds, oldest first."""
-    last = int(now.timestamp()) - 1
-    by_second = {pulse.second: (pulse.succeeded, pulse.failed) for pulse in snapshot.pulses}
-    return [by_second.get(second, (0, 0)) for second in range(last - cells + 1, last + 1)]
+def chart(minutes: Sequence[Minute], cells: int, *, is_ascii: bool = False) -> list[Part]:
+    """Return the row for a width: the bars between the ends of their axis, the highest of them, what they sum up to.
+
+    Where it is too narrow for all of it, the oldest minutes are left out.
+    """
+    good, bad = sum(minute.succeeded for minute in minutes), sum(minute.failed for minute in minutes)
+    top = max((minute.succeeded + minute.failed for minute in minutes), default=0)
+    behind: list[Part] = [
+        (" now   ", "muted"),
+        (f"max {count(top)}/min   ", "told"),
+        (f"{compact(good)} ok   ", "good"),
+        (f"{compact(bad)} failed", "bad" if bad else "muted"),
+    ]
+    room = cells - len(" 60m ago ") - sum(len(text) for text, _ in behind) - 1
+    shown = minutes[-room:] if room > 0 else ()
+    return [(f" {len(shown)}m ago ", "muted"), *bars(shown, _ASCII_BLOCKS if is_ascii else _BLOCKS), *behind]
 
 
 class Throughput(Widget):
-    """Three rows: what succeeded stands on the base line in two, what failed is the third."""
+    """Draws the chart; it is hidden while there is nothing to draw."""
 
     def __init__(self, *, is_ascii: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
         self._is_ascii = is_ascii
-        self._minutes: list[tuple[int, int]] = []
-        self._seconds: list[tuple[int, int]] = []
+        self._minutes: tuple[Minute, ...] = ()
+        self._has_room = False
 
-    def show(self, snapshot: Snapshot, now: datetime) -> None:
-        """Draw the newest numbers; nothing is repainted when they look the same."""
-        before = self._minutes, self._shown_seconds()
-        self._minutes = [(minute.succeeded, minute.failed) for minute in snapshot.minutes]
-        self._seconds = seconds_of(snapshot, now, PULSES_KEPT_S)
-        if (self._minutes, self._shown_seconds()) != before:
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw the newest numbers; nothing is repainted when they are the same."""
+        if snapshot.minutes != self._minutes:
+            self._minutes = snapshot.minutes
+            self._hide_or_show()
             self.refresh()
 
-    def _room(self) -> int:
-        return max(0, self.size.width - 2 * _LABEL_CELLS - _GAP - 1)
+    def use_room(self, has_room: bool) -> None:
+        """Take a row of the screen from now on if there is anything to draw, or leave it to others."""
+        self._has_room = has_room
+        self._hide_or_show()
 
-    def _shown_seconds(self) -> list[tuple[int, int]]:
-        """Return what there is room for behind the minutes: the width may change, or be known, after the numbers."""
-        cells = max(0, self._room() - len(self._minutes))
-        return self._seconds[-cells:] if cells else []
+    def _hide_or_show(self) -> None:
+        self.display = self._has_room and any(minute.succeeded or minute.failed for minute in self._minutes)
 
     def render_line(self, y: int) -> Strip:
-        cells = self.size.width
-        minutes = self._minutes[-max(0, self._room()) :]
-        seconds = self._shown_seconds()
-        base = self.rich_style
-        segments = [Segment(" ", base)]
-        segments += self._label(y, "last hour", minutes)
-        segments += self._bars(y, minutes)
-        if seconds:
-            segments.append(Segment(" " * _GAP, base))
-            segments += self._label(y, "by second", seconds)
-            segments += self._bars(y, seconds)
-        return Strip(segments).adjust_cell_length(cells, base)
-
-    def _label(self, y: int, name: str, values: Sequence[tuple[int, int]]) -> list[Segment]:
-        good, bad = sum(value[0] for value in values), sum(value[1] for value in values)
-        words = (
-            (name, "muted"),
-            (f"{compact(good)} ok", "good"),
-            (f"{compact(bad)} failed", "bad" if bad else "muted"),
-        )
-        text, style = words[y]
-        return [Segment(text.ljust(_LABEL_CELLS), self._style(style))]
-
-    def _bars(self, y: int, values: Sequence[tuple[int, int]]) -> list[Segment]:
-        if y == 2:
-            return self._hanging([bad for _, bad in values])
-        top = max((good for good, _ in values), default=0)
-        blocks = _ASCII_UP if self._is_ascii else _UP
-        return [Segment("".join(column(good, top, 2, blocks)[1 - y] for good, _ in values), self._style("good"))]
-
-    def _hanging(self, values: Sequence[int]) -> list[Segment]:
-        """Return bars that hang from the base line: a block from below in the colour of the background."""
-        top = max(values, default=0)
-        bad = self._style("bad")
-        if self._is_ascii:
-            return [Segment("".join("x" if value else " " for value in values), bad)]
-        turned = bad + Style(reverse=True)
-        filled = (0 if not value else max(1, round(value / top * 8)) for value in values)
-        cells = ((_UP[8 - eighths] if eighths else " ", turned if eighths else bad) for eighths in filled)
-        return [Segment("".join(text for text, _ in same), style) for style, same in groupby(cells, itemgetter(1))]
-
-    def _style(self, name: str) -> Style:
-        return self.rich_style + styles_of(self.app)[name]
+        base, styles = self.rich_style, styles_of(self.app)
+        parts = chart(self._minutes, self.size.width, is_ascii=self._is_ascii)
+        segments = [Segment(text, base + styles[style]) for text, style in parts]
+        return Strip(segments).adjust_cell_length(self.size.width, base)

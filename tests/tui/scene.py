@@ -25,7 +25,7 @@ from core.model import (
 )
 from core.rules.comparison import Comparison, compare
 from queuectl_tui.gateway.detail_reader import ComparedOutput
-from queuectl_tui.snapshot import JobDetail, Pane, PaneData, Pulse, Rates, Snapshot, empty_snapshot
+from queuectl_tui.snapshot import JobDetail, Pane, PaneData, Rates, Snapshot, empty_snapshot
 
 NOW = datetime(2026, 1, 2, 10, 30, 0, tzinfo=timezone.utc)
 
@@ -200,10 +200,6 @@ def busy_snapshot() -> Snapshot:
         Minute(NOW - timedelta(minutes=59 - index), 900, good, dice.choice((0, 0, 4, 9)), 0, 100.0, 50.0)
         for index, good in enumerate(dice.randrange(300, 1200) for _ in range(60))
     )
-    second = int(NOW.timestamp())
-    pulses = tuple(
-        Pulse(second - back, dice.randrange(6, 30), dice.choice((0, 0, 0, 1, 3))) for back in range(120, 0, -1)
-    )
     panes = {
         pane: PaneData(total, 0, rows(pane, 0, 120, total), View(states=pane.states))
         for pane, total in BUSY_TOTALS.items()
@@ -228,7 +224,6 @@ def busy_snapshot() -> Snapshot:
         minutes=minutes,
         rates=Rates(18.2, 0.012, 684.0),
         oldest_pending_at=NOW - timedelta(minutes=12),
-        pulses=pulses,
         panes=panes,
         own_worker_id=3,
     )

@@ -9,10 +9,10 @@ import pytest
 
 from core.model import Minute, QueueInfo, State, WorkerInfo
 from core.queue import Queue
-from queuectl_tui.gateway.meter import Meter, may_estimate
+from queuectl_tui.gateway.meter import Meter, Pulse, may_estimate
 from queuectl_tui.gateway.output_finder import OutputFinder
 from queuectl_tui.gateway.snapshot_reader import SnapshotReader
-from queuectl_tui.snapshot import Pulse, empty_snapshot
+from queuectl_tui.snapshot import empty_snapshot
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand
 
