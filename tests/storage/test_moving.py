@@ -14,7 +14,7 @@ import pytest
 from core.errors import DatabaseError, DatabaseMoved, Refused, UsageError
 from core.execution.worker import Worker
 from core.model import Ending, NewJob, Outcome, State
-from core.moving import move
+from core.moving import Moved, move
 from core.queue import Queue
 from core.storage.transfer import ATTEMPTS, JOBS, PARTS, Part, Record
 from tests.fakes import FakeClock
@@ -382,3 +382,23 @@ def test_a_text_with_a_nul_comes_to_a_server_without_it(file: str, server: str) 
     move(file, server)
     with Queue(server) as queue:
         assert queue.job(2).label == "a\ufffdb"
+
+
+@pytest.mark.parametrize("is_back", [False, True], ids=["to a server", "to a file"])
+def test_of_two_moves_at_once_one_is_the_move(is_back: bool, file: str, server: str, tmp_path: Path) -> None:
+    """The other one finds that the queue has gone, also when it was about to hand it over."""
+    source, target = file, server
+    if is_back:
+        move(file, server)
+        source, target = server, str(tmp_path / "back.db")
+    before = rows(source)
+    others: list[Moved] = []
+
+    def progress(what: str, done: int, of: int) -> None:
+        if what == "sequences" and not others:
+            others.append(move(source, target))
+
+    with pytest.raises(Refused, match="was moved to"):
+        move(source, target, progress=progress)
+    assert rows(target) == before
+    is_whole(target)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from psycopg import sql
 
-from core.errors import DatabaseMoved
+from core.errors import DatabaseMoved, Refused
 from core.spool import Spool
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.errors import MOVED_STATE
@@ -183,6 +183,7 @@ class Transfer:
         def work(connection: Connection) -> None:
             connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             connection.execute(_LOCK)
+            _refuse_again(connection, self._db.address)
             last_look()
             _mark(connection, "to", target, error, now)
 
@@ -200,6 +201,12 @@ def _marks(connection: Connection) -> list[tuple[str, str]]:
     if connection.execute("SELECT to_regclass('queuectl.moves') IS NULL").fetchone() == (True,):
         return []
     return connection.execute("SELECT role, address FROM moves").fetchall()
+
+
+def _refuse_again(connection: Connection, own: str) -> None:
+    """Raise ``Refused`` if another process was faster to move this queue."""
+    if _marks(connection):
+        raise Refused(str(refusal(*_marks(connection)[0], own)))
 
 
 def _mark(connection: Connection, role: str, address: str, error: DatabaseMoved, now: int) -> None:

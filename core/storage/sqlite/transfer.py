@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 
-from core.errors import DatabaseMoved
+from core.errors import DatabaseMoved, Refused
 from core.storage.sqlite.file import Database
 from core.storage.transfer import FACTS, JOBS, SEQUENCES, Part, Record, TransferState
 from core.storage.transfer_words import refusal
@@ -100,6 +100,7 @@ class Transfer:
         """Call ``last_look`` while no other can write, then mark this queue as moved to ``target``."""
         error = refusal("to", target, self._db.path)
         with self._db.write() as connection:
+            _refuse_again(connection, self._db.path)
             last_look()
             _mark(connection, "to", target, error, self._db.now_ms())
 
@@ -115,6 +116,12 @@ def _marks(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'moves'").fetchone() is None:
         return []
     return connection.execute("SELECT role, address FROM moves").fetchall()
+
+
+def _refuse_again(connection: sqlite3.Connection, own: str) -> None:
+    """Raise ``Refused`` if another process was faster to move this queue."""
+    if _marks(connection):
+        raise Refused(str(refusal(*_marks(connection)[0], own)))
 
 
 def _mark(connection: sqlite3.Connection, role: str, address: str, error: DatabaseMoved, now: int) -> None:
