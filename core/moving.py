@@ -202,16 +202,16 @@ class _Move:
     def _make_equal(self, part: Part, chunk: _Chunk) -> None:
         """Write what differs in the target, until it gives back what the source has between the keys of the chunk."""
         limit = 2 * part.chunk
-        has_written = False
+        gone: list[Record] | None = None
         while (found := self._to.read(part, chunk.after, chunk.until, limit)) != chunk.records:
-            gone = sorted({*map(part.key_of, found)} - {*map(part.key_of, chunk.records)})
-            if has_written and not gone:
+            before, gone = gone, sorted({*map(part.key_of, found)} - {*map(part.key_of, chunk.records)})
+            # after each write there are others to remove, or none
+            if before is not None and (not gone or gone == before):
                 raise DatabaseError(
                     f"{self._target.address} does not give back what was written to it ({part.name});"
                     f" {self._source.address} is as it was"
                 )
             self._to.write(part, chunk.records, gone)
-            has_written = True
 
     def _look_once_more(self) -> None:
         """Compare all rows while no other can write to the source, and copy those that changed meanwhile."""

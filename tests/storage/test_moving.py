@@ -278,11 +278,15 @@ def test_a_move_that_was_killed_goes_on_when_it_is_started_again(
 
 def test_what_changed_between_two_starts_is_brought_along(file: str, server: str) -> None:
     """The source is in use until the hand-over: jobs come, change their names and go."""
+    with Queue(file) as queue:
+        last = queue.enqueue(NewJob("true", name="wandering")).id
     with python(_KILLED, file, server, "sequences 1") as killed:
         assert killed.wait() == -signal.SIGKILL
     with Queue(file) as queue:
         queue.enqueue("late")
         queue.replay(2)
+        queue.edit(last, name=None)
+        queue.edit(2, name="wandering")
         queue.edit("named", name="renamed")
         queue.enqueue(NewJob("true", name="named"))
         queue.purge(4)
