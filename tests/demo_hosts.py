@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-c", "--concurrency", type=int, default=2, metavar="N", help="jobs at once on each host")
     parser.add_argument("dashboard", nargs="*", help="options of queuectl-tui, after --")
     given = parser.parse_args(arguments)
+    for number in (signal.SIGHUP, signal.SIGTERM):  # a closed terminal, too, leaves nothing behind
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
 
     def look(address: str) -> int:
         return subprocess.call(
