@@ -16,6 +16,8 @@ from core.queue import Queue
 from tests.execution.at_work import UNTIL_GO, change, drain, output, wait_for_state, working
 from tests.processes import WorkerProcess, group_of, is_alive, start_python, wait_for
 
+ENGINES = ("sqlite", "postgres")
+
 
 def started(queue: Queue, job_id: int, text: bytes) -> None:
     """Wait until a job runs and has written a text."""
@@ -242,8 +244,6 @@ def test_a_worker_killed_between_claim_and_start_costs_nothing(queue: Queue) -> 
 import os, signal, sys
 from core import Queue, Worker
 from core.execution import running_attempts
-
-ENGINES = ("sqlite", "postgres")
 running_attempts.start = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
 Worker(Queue(sys.argv[1])).run()
 """
