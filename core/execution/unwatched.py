@@ -63,9 +63,10 @@ def see(storage: Storage, attempt: OpenAttempt, owner: Presence) -> Seen:
     status = read_status(storage.spool, attempt.id)
     has_ended = status.exit_code is not None
     is_alone = not has_ended and lock is Lock.FREE and status.pid is not None and attempt.place == here()
+    is_of_this_boot = attempt.place is not None and attempt.place.boot_id == here().boot_id
     fate = fate_of(
         owner,
-        is_of_this_boot=attempt.place is not None and attempt.place.boot_id == here().boot_id,
+        must_have_file=is_of_this_boot and not attempt.may_lack_file,
         is_locked=None if lock is Lock.GONE else lock is Lock.HELD,
         has_ended=has_ended,
         has_processes=is_alone and session_lives(run_file, status.pid or 0),

@@ -32,16 +32,16 @@ class Fate(Enum):
 def fate_of(
     owner: Presence,
     *,
-    is_of_this_boot: bool = False,
+    must_have_file: bool = False,
     is_locked: bool | None = None,
     has_ended: bool = False,
     has_processes: bool = False,
 ) -> Fate:
     """Return what becomes of the command of an open attempt, from what is seen of its worker and its run file.
 
-    ``is_of_this_boot``: it was started since the system was. ``is_locked``: the lock of its run file is held, ``None``
-    without a file. ``has_ended``: an exit status is in the file. ``has_processes``: its session has living members.
-    A file that is missing proves nothing within one boot; what is in the file is only asked for if the worker is dead.
+    ``must_have_file``: its run file was made, and since the system was started; that it is missing proves nothing then.
+    ``is_locked``: the lock of that file is held, ``None`` without a file. ``has_ended``: an exit status is in the file.
+    ``has_processes``: its session has living members. What is in the file is only asked for if the worker is dead.
     """
     if owner is Presence.ALIVE:
         return Fate.WATCHED
@@ -53,4 +53,4 @@ def fate_of(
         return Fate.ENDED
     if is_locked or has_processes:
         return Fate.RUNNING
-    return Fate.RUN_FILE_GONE if is_locked is None and is_of_this_boot else Fate.LOST
+    return Fate.RUN_FILE_GONE if is_locked is None and must_have_file else Fate.LOST

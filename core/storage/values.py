@@ -83,13 +83,17 @@ class StepResult(NamedTuple):
 
 
 class OpenAttempt(NamedTuple):
-    """An open attempt of another worker: its job, where its command was started, whether it is to be stopped."""
+    """An open attempt of another worker: its job, where its command was started, whether it is to be stopped.
+
+    ``may_lack_file``: its worker may not have come to make its run file; without one nothing was started.
+    """
 
     id: int
     worker_id: int
     job_id: int
     stop_requested: str | None
     place: Place | None
+    may_lack_file: bool = False
 
 
 class HostSeen(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,9 @@ from core.execution.host_keeping import HostKeeping
 from core.model import Outcome, State
 from core.queue import Queue
 from core.storage.postgres.hosts import Hosts
-from tests.execution.at_work import UNTIL_GO, output, wait_for_state, working
+from tests.execution.at_work import UNTIL_GO, drain, output, wait_for_state, working
 from tests.postgres import postgres_of
-from tests.processes import wait_for
+from tests.processes import group_of, is_alive, start_python, wait_for
 
 ENGINES = ("postgres",)
 
@@ -132,20 +133,44 @@ def test_what_the_fence_has_asked_to_stop_is_interrupted_though_the_lease_is_ren
     queue: Queue, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     """The server comes back between TERM and KILL: the command has stopped its work, and no attempt is spent for it."""
+    queue.set("kill-grace", "2s")
     job_id = queue.add(command, max_attempts=1)
     renew = Hosts.renew
-    is_away = False
+    pid = 0
+
+    def has_fenced() -> bool:
+        return Path("asked").exists() or not is_alive(pid)
 
     def away(self: Hosts, life_id: int) -> bool:
-        if is_away and not Path("asked").exists():
+        if pid and not has_fenced():
             raise QueueError("no server")
         return renew(self, life_id)
 
     monkeypatch.setattr(Hosts, "renew", away)
     with working(queue):
         wait_for(lambda: queue.job(job_id).state is State.RUNNING and output(queue, job_id) == b"ready\n")
-        is_away = True
-        wait_for(Path("asked").exists)
+        pid = group_of(queue, job_id)
+        wait_for(has_fenced)
         first = wait_for(lambda: [one for one in queue.attempts(job_id) if one.outcome is not None])[0]
         assert first.outcome is Outcome.INTERRUPTED
         assert _lives(queue, "workers") == ["live"]
+
+
+@pytest.mark.parametrize("point", ["RunningAttempts.open", "start"])
+def test_a_worker_that_is_killed_after_its_claim_has_started_nothing(queue: Queue, point: str) -> None:
+    """Before it has made the run file, or after: the job runs with its attempts whole, as soon as there is a worker."""
+    program = f"""
+import os, signal, sys
+from core import Queue, Worker
+from core.execution import running_attempts
+running_attempts.{point} = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
+Worker(Queue(sys.argv[1])).run()
+"""
+    job_id = queue.add("echo ran", max_attempts=1)
+    with start_python(program, queue.path) as process:
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert queue.job(job_id).state is State.RUNNING
+    drain(queue)
+    assert (queue.job(job_id).state, output(queue, job_id)) == (State.COMPLETED, b"ran\n")
+    assert [attempt.outcome for attempt in queue.attempts(job_id)] == [Outcome.LOST, Outcome.SUCCEEDED]

@@ -372,7 +372,7 @@ def test_what_becomes_of_the_command_of_a_worker_that_died(facts: tuple[str, ...
     owner, boot, lock, status, processes = facts
     fate = fate_of(
         Presence(owner),
-        is_of_this_boot=boot == "this",
+        must_have_file=boot == "this",
         is_locked={"held": True, "free": False, "gone": None}[lock],
         has_ended=status == "yes",
         has_processes=processes == "yes",

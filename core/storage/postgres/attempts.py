@@ -12,7 +12,8 @@ from core.errors import QueueError
 from core.model import Ending, Outcome, State
 from core.process_place import Place
 from core.rules.states import decide
-from core.storage.postgres import rollups
+from core.spool import Spool
+from core.storage.postgres import claiming, rollups
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.rollups import Rollups
 from core.storage.rows import JOB_COLUMNS, claimed_job_of, job_of, names_of, variables_of
@@ -33,14 +34,14 @@ _TURN = (
 )
 _BESIDE_JOB = 5
 _OPEN_OF_HOST = (
-    "SELECT attempt_id, worker_id, job_id, stop_requested, boot_id, pid_namespace FROM running"
+    "SELECT attempt_id, worker_id, job_id, stop_requested, boot_id, pid_namespace, started_at FROM running"
     " WHERE (worker_id <> %s OR attempt_id = ANY (%s)) AND host_id IN ("
     "SELECT h.id FROM workers AS w JOIN hosts AS own ON own.id = w.host_id"
     " JOIN hosts AS h ON h.token = own.token AND (h.id = own.id OR h.state = 'left') WHERE w.id = %s)"
     " ORDER BY worker_id, attempt_id"
 )
 _OPEN = (
-    "SELECT attempt_id, worker_id, job_id, stop_requested, boot_id, pid_namespace FROM running"
+    "SELECT attempt_id, worker_id, job_id, stop_requested, boot_id, pid_namespace, started_at FROM running"
     " ORDER BY worker_id, attempt_id"
 )
 _ADOPT = (
@@ -79,8 +80,9 @@ class Attempts:
     One for each worker, used in that worker's thread. ``jitter`` is called once for each ending.
     """
 
-    def __init__(self, db: Connections, jitter: Callable[[], float] = drawn_jitter) -> None:
+    def __init__(self, db: Connections, spool: Spool, jitter: Callable[[], float] = drawn_jitter) -> None:
         self._db = db
+        self._spool = spool
         self._jitter = jitter
         self._rollups = Rollups()
         # claimed and not let go of yet; what else the database says to be this worker's was claimed in a step whose
@@ -109,6 +111,13 @@ class Attempts:
         # in the order in which others lock them, too
         handed = sorted((*endings, *self._to_cancel.values()), key=lambda ended: ended[0].job.id)
         decided = [self._decided(claim, ending, terms, now) for claim, ending in handed]
+        is_claiming, no_mark = False, None
+        try:
+            if capacity.slots > 0:
+                claiming.begin(self._spool, capacity.worker_id, now)
+                is_claiming = True
+        except OSError as error:
+            capacity, no_mark = capacity._replace(slots=0), error
         found = self._turn(capacity, now, decided)
         recorded_ids = {row[1] for row in found if row[0] == "recorded"}
         recorded = [*earlier, *(done for done, _ in decided if done.claim.attempt_id in recorded_ids)]
@@ -122,13 +131,15 @@ class Attempts:
             self._known.difference_update(row[1] for row in rows)
             self._note_unsure(recorded)
             raise
+        if is_claiming:
+            claiming.end(self._spool, capacity.worker_id)
         waits_ms = [max(0, now - row[3]) for row in rows[: len(claimed)]]
         self._rollups.count([(done.ending, done.decision) for done in recorded], waits_ms, now)
         if terms.is_rolled_up:
             # the step is done; what is not written now is written by the next one
             with contextlib.suppress(QueueError):
                 self._write_rollups()
-        return StepResult(recorded, claimed, found[-1][3], refusal)
+        return StepResult(recorded, claimed, found[-1][3], refusal or no_mark)
 
     def _turn(self, capacity: ClaimCapacity, now: int, decided: Sequence[tuple[Recorded, _Row]]) -> list[_Row]:
         """Do the one call of a step; after an error it is unsure whether it was done."""
@@ -298,6 +309,7 @@ class Attempts:
 
     def open_elsewhere(self, worker_id: int) -> list[OpenAttempt]:
         """Return the open attempts of this host's other workers (0: of all workers), by worker, the oldest first."""
+        marks: dict[int, int | None] = {}
         parameters = (worker_id, list(self._adopting), worker_id)
         found = self._db.query(_OPEN_OF_HOST, parameters) if worker_id else self._db.query(_OPEN)
         return [
@@ -307,9 +319,15 @@ class Attempts:
                 job_id,
                 stop,
                 None if boot_id is None else Place(boot_id, pid_namespace or 0),
+                self._claiming_at(self._adopting.get(attempt_id, owner), marks) == started_at,
             )
-            for attempt_id, owner, job_id, stop, boot_id, pid_namespace in found
+            for attempt_id, owner, job_id, stop, boot_id, pid_namespace, started_at in found
         ]
+
+    def _claiming_at(self, worker_id: int, known: dict[int, int | None]) -> int | None:
+        if worker_id not in known:
+            known[worker_id] = claiming.claiming_at(self._spool, worker_id)
+        return known[worker_id]
 
     def stop_requests(self, worker_id: int) -> dict[int, str]:
         """Return the open attempts of a worker that a user wants stopped: attempt id -> ``cancel`` or ``kill``."""

@@ -106,7 +106,7 @@ class PostgresStorage(Connections):
         """Return the attempts for one worker."""
         from core.storage.postgres.attempts import Attempts, drawn_jitter
 
-        return Attempts(self, jitter or drawn_jitter)
+        return Attempts(self, self.spool, jitter or drawn_jitter)
 
     @loaded_once
     def settings(self) -> contract.StoredSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -319,6 +320,37 @@ def test_an_adoption_whose_answer_was_lost_is_made_again_and_never_given_back(
         assert heir.attempts.adopt(attempt.id, dead_worker=attempt.worker_id, worker_id=heir.id) is None
         assert heir.attempts.open_elsewhere(heir.id) == []
         assert heir.record(adopted)
+
+
+def test_of_an_attempt_whose_worker_died_in_its_claim_no_run_file_is_expected(
+    queue: Queue, hand: Hand, lose_answer: Callable[[], None], clock: FakeClock
+) -> None:
+    """Of any other a file that is missing may have been removed."""
+    queue.enqueue_many(["true", "true"])
+    (claimed,) = hand.claim(1)
+    clock.advance(1)
+    lose_answer()
+    with pytest.raises(QueueError):
+        hand.claim(1)
+    with Hand(queue) as heir:
+        found = {attempt.id: attempt.may_lack_file for attempt in heir.attempts.open_elsewhere(heir.id)}
+        assert found == {claimed.attempt_id: False, claimed.attempt_id + 1: True}
+
+
+def test_a_worker_that_cannot_mark_its_claim_records_and_claims_nothing(
+    queue: Queue, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk of its host is full; what it knows is recorded all the same."""
+    queue.enqueue_many(["true", "true"])
+    (claim,) = hand.claim(1)
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "no room")
+
+    monkeypatch.setattr("core.storage.postgres.claiming.begin", full)
+    step = _step(hand.attempts, hand, 1, [claim])
+    assert ([done.claim for done in step.recorded], step.claimed) == ([claim], [])
+    assert step.refusal is not None
 
 
 def test_a_worker_of_a_host_that_was_given_up_claims_nothing(queue: Queue, hand: Hand) -> None:
