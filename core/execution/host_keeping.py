@@ -123,6 +123,11 @@ class HostKeeping:
             over.wait(0.02)
 
     @property
+    def is_ending_commands(self) -> bool:
+        """Whether the fence of some process of this host ends its commands now, or ended those of this life."""
+        return self._hosts is not None and (self._fence.is_acting() or not self._is_kept())
+
+    @property
     def next_look_s(self) -> float:
         """When to call ``keep`` next, on the stopwatch; infinite where there is nothing to keep."""
         return float("inf") if self._hosts is None else min(self._renew_at_s, self._look_at_s)

@@ -142,6 +142,11 @@ class Fence:
             with contextlib.suppress(OSError):
                 self.look()
 
+    def is_acting(self) -> bool:
+        """Return whether the lease has run down so far that commands are asked to stop, by whoever looks first."""
+        last = self._lease.last()
+        return last is not None and last.age_s() >= last.terms.stop_s(self._grace_s())
+
     def look(self) -> None:
         """Ask commands to stop, or kill them, as the age of the lease says."""
         last = self._lease.last()
@@ -151,7 +156,7 @@ class Fence:
         if age_s >= last.terms.fence_s:
             with self._gate.closed(GATE_WAIT_S):
                 self.end_all()
-        elif age_s >= last.terms.stop_s(self._grace_s()):
+        elif self.is_acting():
             self._signal(signal.SIGTERM, signal.SIGCONT)
 
     def end_all(self) -> None:

@@ -280,10 +280,11 @@ class RunningAttempts:
             running.is_announced = False
             running.look_at_s = 0.0
 
-    def collect(self, *, is_stopping: bool = False) -> None:
+    def collect(self, *, is_stopping: Callable[[], bool] = lambda: False) -> None:
         """Move the commands that ended to ``endings``; act on timeouts, graces and oversized outputs.
 
-        With ``is_stopping``, of the worker, those that ended by a service manager's kind of signal are interrupted.
+        Those that ended by a service manager's kind of signal while the worker, or its host, ``is_stopping`` are
+        interrupted.
         """
         now = self._storage.clock.monotonic_s()
         self.endings.update((claim.attempt_id, (claim, ending)) for claim, ending in self._outputs.release())
@@ -511,7 +512,7 @@ def _ended_before_stop(claim: Claim, status: Status) -> bool:
     return is_known and (ended_ms or 0) < (asked_ms or 0)
 
 
-def _settled(running: _Running, ending: Ending, now: float, is_stopping: bool) -> Ending | None:
+def _settled(running: _Running, ending: Ending, now: float, is_stopping: Callable[[], bool]) -> Ending | None:
     """Return the ending to record, ``None`` while it waits: a service manager signals the worker and its commands.
 
     The command may end before the worker's own signal has come. ``is_stopping`` says that it has.
@@ -520,7 +521,7 @@ def _settled(running: _Running, ending: Ending, now: float, is_stopping: bool) -
         return ending
     if running.held is None:
         running.held, running.held_until_s = ending, now + _HOLD_S
-    if is_stopping:
+    if is_stopping():
         return running.held._replace(outcome=Outcome.INTERRUPTED)
     return running.held if now >= running.held_until_s else None
 

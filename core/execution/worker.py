@@ -275,7 +275,7 @@ class Worker:
         if self._stopping.mode is StopMode.DETACH:
             return True
         host = self._registration.host
-        self._running.collect(is_stopping=self._stopping.mode is not None)
+        self._running.collect(is_stopping=lambda: self._stopping.mode is not None or host.is_ending_commands)
         now_s = self._now_s()
         if now_s >= host.next_look_s:
             self._running.endings.update({ended[0].attempt_id: ended for ended in host.keep(self._running.settings)})

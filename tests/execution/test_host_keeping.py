@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from core.errors import QueueError
 from core.execution.events import HostGivenUp, WorkerEvent
 from core.execution.host_keeping import HostKeeping
+from core.execution.lease import Fence, Lease
 from core.model import Outcome, State
 from core.queue import Queue
 from core.storage.postgres.hosts import Hosts
@@ -154,6 +156,24 @@ def test_what_the_fence_has_asked_to_stop_is_interrupted_though_the_lease_is_ren
         first = wait_for(lambda: [one for one in queue.attempts(job_id) if one.outcome is not None])[0]
         assert first.outcome is Outcome.INTERRUPTED
         assert _lives(queue, "workers") == ["live"]
+
+
+def test_what_the_fence_of_another_process_has_stopped_is_interrupted(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keeper, say, was the first to look: the worker that owns the command finds it ended by a TERM."""
+    job_id = queue.add("echo ready; while :; do sleep 0.05; done", max_attempts=1)
+    monkeypatch.setattr(Fence, "look", lambda self: None)
+    with working(queue):
+        wait_for(lambda: queue.job(job_id).state is State.RUNNING and output(queue, job_id) == b"ready\n")
+        pid = group_of(queue, job_id)
+        spool = queue.storage.spool
+        last = Lease(spool).last()
+        assert last is not None
+        monkeypatch.setattr(Lease, "last", lambda self: last._replace(sent_s=last.sent_s - last.terms.fence_s))
+        os.killpg(pid, signal.SIGTERM)
+        first = wait_for(lambda: [one for one in queue.attempts(job_id) if one.outcome is not None])[0]
+        assert first.outcome is Outcome.INTERRUPTED
 
 
 @pytest.mark.parametrize("point", ["RunningAttempts.open", "start"])

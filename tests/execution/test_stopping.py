@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_a_result_that_was_there_before_the_timeout_was_noticed_counts(queue: Qu
     job_id = queue.enqueue("echo quick", timeout_s=0.2).id
     collect = worker._running.collect
 
-    def be_late(*, is_stopping: bool = False) -> None:
+    def be_late(*, is_stopping: Callable[[], bool] = lambda: False) -> None:
         if len(worker._running):
             wait_for(lambda: b"\n0\n" in Path(queue.storage.spool.run_file(1)).read_bytes(), "it has ended")
             time.sleep(0.3)
@@ -253,7 +254,7 @@ def test_a_result_that_was_there_before_the_stop_counts(queue: Queue) -> None:
     job_id = queue.enqueue("echo once").id
     collect = worker._running.collect
 
-    def be_late(*, is_stopping: bool = False) -> None:
+    def be_late(*, is_stopping: Callable[[], bool] = lambda: False) -> None:
         if len(worker._running):
             wait_for(lambda: b"\n0\n" in Path(queue.storage.spool.run_file(1)).read_bytes(), "it has ended")
             worker._running.interrupt_all()
