@@ -240,6 +240,8 @@ def _condition(number: int, term: Term) -> Callable[[Source], str]:
     template = _CONDITIONS[term.field]
     if term.field in _WITH_STARS and "*" in str(term.value):
         template = f"{{{term.field}}} ~ {{value}}"
+    if "\0" in str(term.value):
+        template = "false"  # no text on a server has one, and none can be sent there
 
     def condition(source: Source) -> str:
         text = template.format_map(_Names(source, f"%(term_{number})s"))

@@ -153,6 +153,8 @@ def filter_sql(terms: Sequence[Term]) -> tuple[str, dict[str, object]]:
             value = parse_fingerprint(str(value))
         elif term.field in _WITH_STARS and "*" in str(value):
             template = _WITH_STARS[term.field]
+        if "\0" in str(value):
+            template = "0"  # no job's text has one; LIKE and GLOB end a pattern there
         condition = template.format(f":{name}")
         parts.append(f" AND NOT COALESCE({condition}, 0)" if term.is_negated else f" AND {condition}")
         parameters[name] = value

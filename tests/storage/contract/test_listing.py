@@ -235,6 +235,14 @@ def test_a_filter_is_text_and_never_a_pattern_or_sql(queue: Queue, text: str) ->
         assert text == "*" or queue.ids(View(terms=(Term(field, text),))) == []
 
 
+@pytest.mark.parametrize("field", ["text", "queue", "label", "name", "output"])
+@pytest.mark.parametrize("text", ["a\0b", "\0*"])
+def test_a_text_that_no_job_can_have_is_found_in_none(queue: Queue, field: str, text: str) -> None:
+    queue.enqueue("true")
+    assert queue.ids(View(terms=(Term(field, text),))) == []
+    assert queue.ids(View(terms=(Term(field, text, is_negated=True),))) == [1]
+
+
 @pytest.mark.parametrize(
     ("pattern", "found"),
     [
