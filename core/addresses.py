@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 
+# the patterns are compiled when a URL asks for them: who uses a file does not wait for that
 _SERVER = ("postgresql://", "postgres://")
-_USER_INFO = re.compile(r"^(\w+://[^/?#@:]*):[^/?#]*@")
+_USER_INFO = r"^(\w+://[^/?#@:]*):[^/?#]*@"
 #: The same where a password was not encoded as it must be: all up to the last "@" may belong to it.
-_UNCLEAR_USER_INFO = re.compile(r"^(\w+://[^/?#@:]*):.*@", re.DOTALL)
+_UNCLEAR_USER_INFO = r"(?s)^(\w+://[^/?#@:]*):.*@"
 #: A host that is given as a term: not the directory of a socket.
-_HOST_TERM = re.compile(r"^(?:.*&)?host=((?!/|%2[Ff])[^&#]+).*$|^.*$", re.DOTALL)
-_HOST = re.compile(r"[^:@\[\]]*(?::\d*)?|\[[^@\[\]]*\](?::\d*)?")
-_PASSWORD_TERM = re.compile(r"([?&])(?:password|sslpassword)=[^&#]*(?:&|(?=#)|$)")
+_HOST_TERM = r"(?s)^(?:.*&)?host=((?!/|%2[Ff])[^&#]+).*$|^.*$"
+_HOST = r"[^:@\[\]]*(?::\d*)?|\[[^@\[\]]*\](?::\d*)?"
+_PASSWORD_TERM = r"([?&])(?:password|sslpassword)=[^&#]*(?:&|(?=#)|$)"
 
 
 def is_on_server(address: str) -> bool:
@@ -24,7 +25,7 @@ def is_unclear(address: str) -> bool:
     """Return whether the URL of a server is misread by its library, since a password in it is not encoded."""
     place, _, database = re.split("[?#]", address.split("://", 1)[1], maxsplit=1)[0].partition("/")
     hosts = place.split("@", 1)[-1]
-    return "@" in database or any(_HOST.fullmatch(host) is None for host in hosts.split(","))
+    return "@" in database or any(re.fullmatch(_HOST, host) is None for host in hosts.split(","))
 
 
 def without_password(address: str) -> str:
@@ -32,7 +33,7 @@ def without_password(address: str) -> str:
     if not is_on_server(address):
         return address
     user_info = _UNCLEAR_USER_INFO if is_unclear(address) else _USER_INFO
-    return _PASSWORD_TERM.sub(r"\1", user_info.sub(r"\1@", address)).rstrip("?&")
+    return re.sub(_PASSWORD_TERM, r"\1", re.sub(user_info, r"\1@", address)).rstrip("?&")
 
 
 def absolute_address(address: str) -> str:
@@ -46,5 +47,5 @@ def short_name(address: str) -> str:
         return os.path.basename(address)
     rest, _, terms = without_password(address).split("://", 1)[1].partition("?")
     where, _, database = rest.partition("/")
-    host = where.rpartition("@")[2] or _HOST_TERM.sub(r"\1", terms)
+    host = where.rpartition("@")[2] or re.sub(_HOST_TERM, r"\1", terms)
     return f"{database or 'postgres'}@{host or 'localhost'}"
