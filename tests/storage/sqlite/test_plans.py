@@ -33,7 +33,6 @@ MAY_SCAN = {
     r"^SELECT count\(\*\) FROM jobs WHERE": "counting what a filter leaves, on request",
     r"^WITH counted AS": "doctor compares the counters with the jobs",
     r"^SELECT id FROM attempts WHERE ended_at IS NOT NULL AND output IS NULL": "backup, doctor: where long outputs are",
-    r"^SELECT EXISTS \(SELECT 1 FROM jobs\) OR": "a move looks whether there is any row at all: it ends at the first",
     r"^PRAGMA (integrity_check|foreign_key_check)": "doctor reads everything",
 }
 
