@@ -208,7 +208,7 @@ def test_no_command_outlives_its_lease(lease_s: float) -> None:
 
 def test_a_host_whose_workers_are_all_killed_is_given_up(queue: Queue, one: Host, other: Host, tmp_path: Path) -> None:
     """Its sentinel ends the command before another host starts it again; no attempt is spent."""
-    job_id = queue.add(LEDGER.format(tenths=60), max_attempts=1)
+    job_id = queue.add(LEDGER.format(tenths=110), max_attempts=1)
     worker = one.start()
     wait_for(lambda: len(runs(tmp_path)) == 1)
     other.start()
@@ -222,7 +222,7 @@ def test_a_host_that_is_cut_off_ends_its_commands(
 ) -> None:
     """Its fence needs no server; what it reports after it is back is not believed."""
     one.address = through(queue.path, proxy)
-    job_id = queue.add(LEDGER.format(tenths=60), max_attempts=1)
+    job_id = queue.add(LEDGER.format(tenths=110), max_attempts=1)
     one.start()
     wait_for(lambda: len(runs(tmp_path)) == 1)
     other.start()
