@@ -237,12 +237,6 @@ CREATE TABLE durations (
     PRIMARY KEY (minute, kind, bucket)
 );
 
--- When a change of the server's timeline (a failover) was first seen.
-CREATE TABLE failovers (
-    timeline bigint PRIMARY KEY,
-    seen_at  bigint NOT NULL
-);
-
 -- Jobs and attempts as the queue speaks of them: an open job is pending or running by its token.
 CREATE VIEW job_rows AS
 SELECT j.id, j.name, j.command, j.queue, j.priority, j.label, j.cwd, j.env, j.max_attempts, j.timeout_ms,
