@@ -207,11 +207,19 @@ async def test_no_size_breaks_it() -> None:
     async with staged(busy_snapshot()) as stage:
         for columns, lines in SWEEP:
             await stage.pilot.resize_terminal(columns, lines)
-            await stage.pilot.pause()
+            panes = 1 if mode_of(columns, lines) is Mode.STRIP else 4
+
+            def is_laid_out(columns: int = columns, panes: int = panes) -> bool:
+                shown = [pane for pane, box in stage.dashboard.panes.boxes.items() if box.display]
+                return stage.dashboard.footer.size == (columns, 1) and len(shown) == panes
+
+            for _ in range(3000):
+                await stage.pilot.pause()
+                if is_laid_out():
+                    break
+                await stage.pilot.pause(0.01)
+            assert is_laid_out(), (columns, lines)
             assert stage.dashboard.table.size.height >= 1, (columns, lines)
-            assert stage.dashboard.footer.size == (columns, 1)
-            shown = [pane for pane, box in stage.dashboard.panes.boxes.items() if box.display]
-            assert len(shown) == (1 if mode_of(columns, lines) is Mode.STRIP else 4)
 
 
 async def test_a_tiny_terminal_shows_one_place_at_a_time_and_counts_the_rest() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
@@ -43,6 +44,7 @@ class Hops:
         self.to_sql: list[tuple[str, str]] = []
         self._main = threading.get_ident()
         self._depth = 0
+        self._task: asyncio.Task[Any] | None = None
 
     def probe(self, frame: FrameType, event: str, argument: Any) -> None:
         """Note one event of ``sys.setprofile``."""
@@ -53,9 +55,13 @@ class Hops:
         path, name = os.path.relpath(frame.f_code.co_filename, ROOT), frame.f_code.co_name
         is_entry = is_main and (path, name) == ("queuectl_tui/app.py", "on_event")
         if event == "call" and path.startswith(("core/", "queuectl_tui/")):
-            self._depth += is_entry
+            if is_entry:
+                self._depth += 1
+                self._task = asyncio.current_task()
+            # a tick or a picture that comes meanwhile is handled by another task
+            has_key = is_main and self._depth > 0 and asyncio.current_task() is self._task
             self.whole.append((path, name))
-            if not self.has_sql and (is_writer or (is_main and self._depth)):
+            if not self.has_sql and (is_writer or has_key):
                 self.to_sql.append((path, name))
         elif event == "return":
             self._depth -= is_entry

@@ -149,7 +149,11 @@ def test_the_help_has_the_whole_filter_language() -> None:
 async def test_the_help_opens_at_the_focused_pane_without_names_for_the_settings() -> None:
     async with staged(busy_snapshot(), size=(120, 60)) as stage:
         await stage.press("5", "?")
-        shown = screen_text(stage.app)
+        for _ in range(3000):
+            shown = screen_text(stage.app)
+            if "Enqueue a job" in shown:
+                break
+            await stage.pilot.pause(0.01)
         assert (
             shown.index("Follow the end of the output") < shown.index("Retry all jobs") < shown.index("Enqueue a job")
         )
