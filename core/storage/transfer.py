@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from core.rules.job_fields import JobRow
+
 #: A row of a part: ``None``, ``int``, ``float``, ``str`` and ``bytes`` in the order of its columns.
 Record = tuple[Any, ...]
 
@@ -25,10 +27,11 @@ class Part(NamedTuple):
         return record[: self.key_length]
 
 
-_JOB = (
-    "id name command queue priority label cwd environment_id env max_attempts timeout_ms backoff_base ok_exit dead_exit"
-    " state run_at backoff_ms attempts interrupts starts enqueued_at due_at since attempt_id started_at finished_at"
-    " run_ms outcome exit_code signal error cpu_ms max_rss_bytes last_line fingerprint purged_from purged_name"
+# what a new job has, and what became of it
+_OF_A_JOB = (
+    "environment_id state run_at backoff_ms attempts interrupts starts enqueued_at due_at since attempt_id started_at"
+    " finished_at run_ms outcome exit_code signal error cpu_ms max_rss_bytes last_line fingerprint purged_from"
+    " purged_name"
 )
 _ATTEMPT = (
     "id job_id number worker_id started_at ended_at run_ms outcome exit_code signal error stop_requested output_bytes"
@@ -39,7 +42,7 @@ SETTINGS = Part("settings", 1, ("key", "value"))
 QUEUES = Part("queues", 1, ("name", "is_paused", "running_limit"))
 ENVIRONMENTS = Part("environments", 1, ("id", "digest", "mode", "variables", "left_out"), 100)
 #: A job's ``state`` and ``run_at`` are as the queue speaks of them. None of them runs.
-JOBS = Part("jobs", 1, tuple(_JOB.split()))
+JOBS = Part("jobs", 1, ("id", *(name for name in JobRow._fields if name != "run_at"), *_OF_A_JOB.split()))
 #: Ended attempts; ``output`` is ``None`` for one that is in a file or not there at all.
 ATTEMPTS = Part("attempts", 1, (*_ATTEMPT.split(), "output"), 200)
 #: The same without what their commands wrote: for a look whether they changed.

@@ -115,7 +115,7 @@ MUTANTS = (
         "session",
         "a command counts as lost without a look whether its session lives",
         "core.execution.command",
-        (("return session_lives(self._spool.run_file(self._attempt_id), self.pid)", "return False"),),
+        (("return session_lives(self._spool.run_file(self.attempt_id), self.pid)", "return False"),),
         "tests/execution/test_strangers.py",
     ),
     Mutant(

@@ -114,8 +114,8 @@ def test_a_pattern_that_is_no_longer_wanted_is_forgotten(queue: Queue, hand: Han
 
 def test_the_title_says_how_much_is_searched() -> None:
     data = PaneData(3, 0, (), NEEDLE, searched=0.42)
-    assert list_words(data, 17, 0, "output:needle") == ("3", "of 17 · /output:needle · searched 42%")
-    assert list_words(data._replace(searched=1.0), 17, 0, "output:needle")[1] == "of 17 · /output:needle"
+    assert list_words(data, 17, 0, "output:needle") == ("3", "of 17 · output:needle · searched 42%")
+    assert list_words(data._replace(searched=1.0), 17, 0, "output:needle")[1] == "of 17 · output:needle"
 
 
 async def test_an_empty_list_is_called_no_match_only_when_all_is_searched() -> None:
