@@ -67,7 +67,7 @@ class _GiveUp:
 class _Local(threading.local):
     connection: Connection | None = None
     pid = 0
-    is_in_snapshot = False
+    blocks = 0
     is_given_up: _GiveUp | None = None
 
 
@@ -96,10 +96,18 @@ class Connections:
     # --- connections
 
     def connection(self) -> Connection:
-        """Return this thread's connection, opened if there is none or the one there was is broken."""
+        """Return this thread's connection, opened if there is none or the one there was is broken.
+
+        A transaction that an error left open outside of ``read`` and ``transact`` is ended first: what came after it
+        would be a part of it, and never be committed.
+        """
         found = self._local.connection
         if found is not None and not found.closed and self._local.pid == os.getpid():
-            return found
+            if not self._local.blocks and found.info.transaction_status != pq.TransactionStatus.IDLE:
+                with contextlib.suppress(psycopg.Error):
+                    found.execute("ROLLBACK")
+            if not found.closed:
+                return found
         if self.is_closed:
             raise DatabaseClosed(self.address)
         with translating_errors(self.address):
@@ -121,12 +129,19 @@ class Connections:
         opened: Connection = psycopg.connect(
             self.conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, **settings
         )
-        if self.database_id is not None:
-            row = opened.execute("SELECT value FROM facts WHERE key = 'database_id'").fetchone()
-            if row is None or row[0] != self.database_id:
-                opened.close()
-                raise DatabaseReplaced(f"{self.address} is another database than it was; start again")
+        try:
+            self._check_database(opened)
+        except BaseException:
+            opened.close()
+            raise
         return opened
+
+    def _check_database(self, connection: Connection) -> None:
+        if self.database_id is None:
+            return
+        row = connection.execute("SELECT value FROM facts WHERE key = 'database_id'").fetchone()
+        if row is None or row[0] != self.database_id:
+            raise DatabaseReplaced(f"{self.address} is another database than it was; start again")
 
     def set_busy_timeout(self, seconds: float) -> None:
         """Set how long this thread's connection, and those opened later, wait for what other writers hold."""
@@ -206,9 +221,11 @@ class Connections:
                 yield connection
                 return
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            self._local.blocks += 1
             try:
                 yield connection
             finally:
+                self._local.blocks -= 1
                 if not connection.closed:
                     connection.execute("ROLLBACK")
 
@@ -274,12 +291,15 @@ class Connections:
         cursor.nextset()
         row = cursor.fetchone()
         assert row is not None
+        self._local.blocks += 1
         try:
             done = work(connection)
         except BaseException:
             with contextlib.suppress(psycopg.Error):
                 connection.execute("ROLLBACK")
             raise
+        finally:
+            self._local.blocks -= 1
         try:
             connection.execute("COMMIT")
         except psycopg.Error:

@@ -1,0 +1,39 @@
+"""The connections of a process: what an error leaves behind on one."""
+
+from __future__ import annotations
+
+import contextlib
+
+import psycopg
+import pytest
+
+from core.queue import Queue
+from tests.postgres import postgres_of
+
+
+@pytest.mark.parametrize("left", ["BEGIN", "BEGIN; SELECT 1 / 0"], ids=["open", "failed"])
+def test_a_transaction_that_an_error_left_open_takes_in_nothing_more(queue: Queue, address: str, left: str) -> None:
+    """What was written after it would be seen by no other, for as long as the thread lives."""
+    storage = postgres_of(queue)
+    with contextlib.suppress(psycopg.errors.DivisionByZero):
+        storage.connection().execute(left)
+    queue.set("timeout", "5s")
+    storage.query("UPDATE settings SET value = '6s' WHERE key = 'timeout'")
+    with Queue(address) as other:
+        assert other.settings().timeout_s == 6
+
+
+def test_reads_and_writes_in_a_block_stay_parts_of_it(queue: Queue, address: str) -> None:
+    storage = postgres_of(queue)
+    with storage.read():
+        before = storage.query("SELECT now()")
+        queue.settings()
+        assert storage.query("SELECT now()") == before
+    with Queue(address) as other:
+
+        def work(connection: psycopg.Connection[tuple[object, ...]]) -> int:
+            storage.query("INSERT INTO settings VALUES ('timeout', '7s')")
+            return len(other.storage.settings.stored())
+
+        assert storage.transact(work) == 0
+        assert other.settings().timeout_s == 7
