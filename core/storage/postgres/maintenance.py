@@ -11,6 +11,7 @@ from core.errors import QueueError, Refused
 from core.locks import is_locked
 from core.model import Finding
 from core.rules.arguments import check_kind
+from core.rules.pruning import EVER, KEEP_MINUTES, too_old
 from core.rules.settings import Settings
 from core.spool import Spool
 from core.storage.leftovers import AttemptFacts, files_in, leftovers, numbers_in
@@ -23,10 +24,6 @@ from core.storage.postgres.transfer import Transfer
 
 #: Jobs removed for good per transaction.
 CHUNK = 500
-#: How long per-minute rollups are kept, in minutes: 90 days.
-KEEP_MINUTES = 90 * 24 * 60
-# Later than any instant: the calendar may have been set back since a job was purged.
-_EVER = 1 << 62
 
 _OLD = "SELECT id FROM jobs WHERE state = %s AND state <> 'open' AND since <= %s ORDER BY since, id LIMIT %s"
 _WORKERS = "SELECT id FROM workers WHERE id = ANY (%s)"
@@ -54,9 +51,8 @@ class Maintenance:
     def prune_some(self, settings: Settings) -> int:
         """Do one transaction's worth of ``prune``; return how many jobs it removed, 0 when none is left to remove."""
         now = self._db.now_ms()
-        for state, key in (("completed", "keep-completed"), ("purged", "keep-purged")):
-            keep_s = settings.number(key)
-            if keep_s > 0 and (removed := self._remove_some(state, now - round(keep_s * 1000))):
+        for state, until_ms in too_old(settings, now):
+            if removed := self._remove_some(state, until_ms):
                 return removed
         self._prune_rollups(now // 60_000 - KEEP_MINUTES)
         return 0
@@ -64,7 +60,7 @@ class Maintenance:
     def empty_trash(self) -> int:
         """Remove all purged jobs for good; return how many."""
         removed = 0
-        while found := self._remove_some("purged", _EVER):
+        while found := self._remove_some("purged", EVER):
             removed += found
         return removed
 

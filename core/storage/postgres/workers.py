@@ -8,9 +8,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from core.clock import to_datetime
 from core.errors import WorkerNotFound
-from core.locks import Lock, create_locked, file_name, is_same_file, look_at
+from core.locks import create_locked, file_name
 from core.model import Presence, WorkerInfo
 from core.process_place import here
 from core.rules.arguments import check_whole
@@ -21,6 +20,7 @@ from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.host_spool import host_token, make
 from core.storage.postgres.hosts import Hosts
 from core.storage.values import Registration
+from core.storage.worker_presence import presence_by_lock, worker_of
 
 _WORKERS = (
     "SELECT w.id, w.pid, w.host, w.slots, w.queues, w.started_at, w.stop,"
@@ -101,36 +101,14 @@ class Workers:
         return [self._worker_of(token, now, *row) for row in self._db.query(_WORKERS)]
 
     def _worker_of(self, token: str, now: int, *row: Any) -> WorkerInfo:
-        worker_id, pid, host, slots, queues, started_at, stop, running, lock_file, boot_id, *of_host = row
-        if of_host[0] == token:
-            presence = self._presence(worker_id, lock_file, boot_id)
+        *worker, lock_file, boot_id, host, host_state, leased_until = row
+        if host == token:
+            presence = presence_by_lock(self._spool.worker_lock(worker[0]), lock_file, boot_id)
         else:
             # only its own host can know: as far as others see it lives for as long as its host's lease
-            is_live = of_host[1] == "live" and now < of_host[2]
+            is_live = host_state == "live" and now < leased_until
             presence = Presence.ALIVE if is_live else Presence.ELSEWHERE
-        return WorkerInfo(
-            worker_id,
-            pid,
-            host,
-            slots,
-            tuple(json.loads(queues)),
-            to_datetime(started_at),
-            presence is Presence.ALIVE,
-            stop,
-            running,
-            presence,
-        )
-
-    def _presence(self, worker_id: int, lock_file: str | None, boot_id: str | None) -> Presence:
-        path = self._spool.worker_lock(worker_id)
-        lock, found = look_at(path)
-        if lock is Lock.HELD:
-            return Presence.ALIVE
-        if lock_file is None or not boot_id or boot_id != here().boot_id:
-            return Presence.DEAD  # after a reboot
-        if lock is Lock.FREE and is_same_file(found, lock_file):
-            return Presence.DEAD
-        return Presence.HIDDEN if lock_file.split(" ", 2)[2] == path else Presence.ELSEWHERE
+        return worker_of(tuple(worker), presence)
 
     def jobs_out_of_reach(self) -> set[int]:
         """Return this host's running jobs that were started in another pid namespace or boot than their worker's.

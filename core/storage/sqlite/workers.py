@@ -9,14 +9,14 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from core.clock import to_datetime
 from core.errors import WorkerNotFound
-from core.locks import Lock, create_locked, file_name, is_same_file, look_at
-from core.model import Presence, WorkerInfo
+from core.locks import create_locked, file_name
+from core.model import WorkerInfo
 from core.process_place import here
 from core.rules.arguments import check_whole
 from core.storage.sqlite.file import Database
 from core.storage.values import Registration
+from core.storage.worker_presence import presence_by_lock, worker_of
 
 
 class Workers:
@@ -111,31 +111,9 @@ class Workers:
         return [self._worker_of(*row) for row in found]
 
     def _worker_of(self, *row: Any) -> WorkerInfo:
-        worker_id, pid, host, slots, queues, started_at, stop, running, lock_file, boot_id = row
-        presence = self._presence(worker_id, lock_file, boot_id)
-        return WorkerInfo(
-            worker_id,
-            pid,
-            host,
-            slots,
-            tuple(json.loads(queues)),
-            to_datetime(started_at),
-            presence is Presence.ALIVE,
-            stop,
-            running,
-            presence,
-        )
-
-    def _presence(self, worker_id: int, lock_file: str | None, boot_id: str | None) -> Presence:
-        path = self._db.spool.worker_lock(worker_id)
-        lock, found = look_at(path)
-        if lock is Lock.HELD:
-            return Presence.ALIVE
-        if lock_file is None or not boot_id or boot_id != here().boot_id:
-            return Presence.DEAD  # after a reboot, or entered by a version that wrote neither
-        if lock is Lock.FREE and is_same_file(found, lock_file):
-            return Presence.DEAD
-        return Presence.HIDDEN if lock_file.split(" ", 2)[2] == path else Presence.ELSEWHERE
+        *worker, lock_file, boot_id = row
+        path = self._db.spool.worker_lock(worker[0])
+        return worker_of(tuple(worker), presence_by_lock(path, lock_file, boot_id))
 
     def jobs_out_of_reach(self) -> set[int]:
         """Return the running jobs that were started in another pid namespace or boot than their worker's, by id.
