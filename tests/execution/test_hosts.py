@@ -108,7 +108,8 @@ class Host:
     def start(self, *options: str) -> subprocess.Popen[bytes]:
         words = [sys.executable, "-m", "queuectl_entry", "--db", self.address, "worker", "-c", "4", *options]
         environment = {**os.environ, "XDG_STATE_HOME": str(self.directory)}
-        worker = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with open(f"{self.directory}.log", "ab") as log:  # what they said is there when a test fails
+            worker = subprocess.Popen(words, env=environment, stdout=log, stderr=log)
         self.workers.append(worker)
         return worker
 
@@ -231,6 +232,9 @@ def test_a_host_that_is_cut_off_ends_its_commands(
     wait_for(lambda: queue.job(job_id).state is State.COMPLETED)
     proxy.heal()
     assert_ran_again(queue, job_id, tmp_path)
+    wait_for(lambda: len([host for host in queue.storage.workers.hosts.hosts() if host.is_live]) == 2)  # type: ignore[union-attr]
+    again = queue.add("true")
+    wait_for(lambda: queue.job(again).state is State.COMPLETED)
 
 
 def test_a_short_cut_changes_nothing(queue: Queue, one: Host, other: Host, proxy: Proxy, tmp_path: Path) -> None:
