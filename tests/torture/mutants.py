@@ -49,7 +49,7 @@ MUTANTS = (
         "core.storage.sqlite.workers",
         (
             ("descriptor = create_locked(path)", "descriptor = create_private(path, os.O_RDONLY, is_new=True)"),
-            ("import Lock, create_locked,", "import Lock, create_locked, create_private,"),
+            ("import create_locked,", "import create_locked, create_private,"),
         ),
         "stops",
     ),
