@@ -149,3 +149,8 @@ class DatabaseBusy(DatabaseError):
 
 class DiskFull(DatabaseError):
     """No room is left on the disk; nothing was changed."""
+
+
+def may_pass(error: QueueError) -> bool:
+    """Return whether the same may succeed later: a lock was held, a disk full, a system short of something or away."""
+    return type(error) in (DatabaseError, DatabaseBusy, DiskFull)

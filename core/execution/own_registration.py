@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 
+from core.errors import QueueError
 from core.execution.host_keeping import HostKeeping
 from core.execution.selector import Selector
 from core.execution.shim import release, withhold
@@ -30,13 +31,30 @@ class OwnRegistration:
         self._must_listen = False
 
     def register(self, slots: int, queues: Sequence[str], settings: Settings) -> None:
-        """Enter the worker, and its host, into the register; its lock is held before its row can be seen."""
+        """Enter the worker, and its host, into the register; its lock is held before its row can be seen.
+
+        If that fails, nothing is held: another try is another worker, and this one counts as dead.
+        """
         self._pid = os.getpid()
-        self.host.join(settings)
-        self.id, self._lock = self._storage.workers.register(slots=slots, queues=queues)
-        withhold(self._lock)
-        self.host.join(settings, self.id)
-        self._listen()
+        try:
+            self.host.join(settings)
+            self.id, self._lock = self._storage.workers.register(slots=slots, queues=queues)
+            withhold(self._lock)
+            self.host.join(settings, self.id)
+            self._listen()
+        except BaseException:
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        """Leave the register as far as it is in there; a row that cannot be removed now is that of a dead worker."""
+        if self._lock < 0:
+            self.host.leave()
+            return
+        with contextlib.suppress(QueueError):
+            self._storage.workers.forget(self.id)
+        self.close()
+        self.id, self._lock = 0, -1
 
     def is_elsewhere(self) -> bool:
         """Return whether this process is a fork of the one that registered."""

@@ -237,7 +237,11 @@ class Worker:
             raise UsageError("this worker was started already; make another one")
         check_descriptors()
         keep_descriptors_from_commands()
-        self._registration.register(self._slots.registered, self._slots.queues, self._queue.settings())
+        try:
+            self._registration.register(self._slots.registered, self._slots.queues, self._queue.settings())
+        except BaseException:
+            self._selector.close()
+            raise
 
     def _run_registered(self) -> None:
         self._emit(events.WorkerStarted(self.id, self._slots.count))

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Literal
 
 from textual.message import Message
 
-from core.errors import QueueError
+from core.errors import QueueError, may_pass
 from core.queue import Queue
 from queuectl_tui.gateway.worker_reports import WorkerReports
-from queuectl_tui.messages import WorkerEnded
+from queuectl_tui.messages import WorkerEnded, WorkerReported
 from queuectl_tui.troubles import WAITING_RESULTS
 
 if TYPE_CHECKING:
     from core.execution.events import WorkerEvent
     from core.execution.worker import Worker
 
+#: How long to wait before a start that failed is tried again, in seconds.
+RETRY_START_S = 1.0
 #: More slots than this are never asked for by key.
 MAX_SLOTS = 256
 
@@ -43,7 +45,8 @@ class WorkerHost:
         self._worker: Worker | None = None
         self._starting: threading.Thread | None = None
         self._leaving: Leaving | None = None
-        self._lock = threading.Lock()
+        self._must_end = threading.Event()
+        self._start_error = ""
         self._is_end_reported = False
         self._reports = WorkerReports()
 
@@ -54,22 +57,31 @@ class WorkerHost:
             self._starting.start()
 
     def _begin(self) -> None:
-        from core.execution.worker import Worker
-
-        with self._lock:
-            if self._was_asked_to_end():
-                return
-            worker = Worker(self._queue, slots=self._slots, on_event=self._on_worker_event)
-            try:
-                worker.start()
-            except (QueueError, OSError) as error:
-                self._is_end_reported = True
-                self._post(WorkerEnded(f"could not start: {error}"))
-                return
-            self._worker = worker
+        while not self._was_asked_to_end() and not self._try_to_begin():
+            self._must_end.wait(RETRY_START_S)
         if self._was_asked_to_end():  # while it was being registered
             self.stop(self._leaving or "leave")
         self._on_event()
+
+    def _try_to_begin(self) -> bool:
+        """Start the worker; return whether there is no sense in another try."""
+        from core.execution.worker import Worker
+
+        worker = Worker(self._queue, slots=self._slots, on_event=self._on_worker_event)
+        try:
+            worker.start()
+        except (QueueError, OSError) as error:
+            if isinstance(error, QueueError) and not may_pass(error):
+                self._is_end_reported, self._start_error = True, ""
+                self._post(WorkerEnded(f"could not start: {error}"))
+                return True
+            if not self._start_error:
+                text = f"The worker could not start yet, it is tried again: {error}"
+                self._post(WorkerReported(text, "error", is_of_storage=True))
+            self._start_error = f"could not start yet, it is tried again: {error}"
+            return False
+        self._worker, self._start_error = worker, ""
+        return True
 
     def _was_asked_to_end(self) -> bool:
         return self._leaving is not None
@@ -100,7 +112,7 @@ class WorkerHost:
         """Return what keeps the worker from recording or starting jobs, in one line, for as long as it lasts."""
         worker = self._worker
         if worker is None or not worker.is_alive or worker.trouble is None:
-            return None
+            return self._start_error or None
         waiting = worker.unrecorded_count
         results = f"; {waiting:,} {'result waits' if waiting == 1 else 'results wait'} {WAITING_RESULTS}"
         return worker.trouble + (results if waiting else "")
@@ -116,6 +128,7 @@ class WorkerHost:
         from core.execution.worker import StopMode
 
         self._leaving = leaving
+        self._must_end.set()
         modes = {"leave": StopMode.DETACH, "wait": StopMode.DRAIN, "stop": StopMode.NOW}
         if self._worker is not None and self._worker.is_alive:
             self._worker.stop(modes[leaving])

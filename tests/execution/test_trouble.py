@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import json
 import os
 import re
@@ -687,3 +688,24 @@ def test_a_workers_memory_of_jobs_is_bounded(queue: Queue) -> None:
     assert len(os.listdir("/proc/self/fd")) <= descriptors
     assert queue.count(View(states=(State.COMPLETED,))) == 60
     assert {event.ending.outcome for event in told.of(AttemptEnded)} == {Outcome.SUCCEEDED}
+
+
+def test_a_worker_that_fails_while_it_registers_holds_nothing(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not in the register, its lock is free, and another one can be started."""
+
+    def refuse(worker_id: int) -> Any:
+        raise DatabaseBusy("another program holds it locked")
+
+    before = set(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patched:
+        patched.setattr(type(queue.storage.changes), "wakeup_of", lambda self, worker_id: refuse(worker_id))
+        worker = Worker(queue)
+        with pytest.raises(DatabaseBusy):
+            worker.start()
+    assert (worker.is_alive, queue.workers()) == (False, [])
+    del worker
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) <= len(before)
+    queue.add("true")
+    drain(queue)
+    assert queue.count(View((State.COMPLETED,))) == 1

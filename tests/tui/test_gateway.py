@@ -23,7 +23,15 @@ from queuectl_tui.gateway import pacing
 from queuectl_tui.gateway.gateway import DetailRequest, Gateway
 from queuectl_tui.gateway.results import result_of
 from queuectl_tui.gateway.writer import Write, Writer
-from queuectl_tui.messages import ActDone, ActRefused, JobEnqueued, SnapshotTaken, UndoOffered
+from queuectl_tui.messages import (
+    ActDone,
+    ActRefused,
+    JobEnqueued,
+    SnapshotTaken,
+    UndoOffered,
+    WorkerEnded,
+    WorkerReported,
+)
 from queuectl_tui.snapshot import Pane, Snapshot
 from queuectl_tui.troubles import troubles_of
 from tests.fakes import FakeClock
@@ -573,3 +581,38 @@ def test_a_filter_on_outputs_shows_what_was_printed(idle: Listener, queue: Queue
         second = hand.claim()[0]
         hand.step([(second, ending)])
         idle.until(lambda: sorted(ids(idle, Pane.DLQ)) == [first.job.id, second.job.id])
+
+
+def test_a_worker_that_could_not_start_is_tried_again(tmp_path: Path) -> None:
+    """It says so for as long as another program holds the database, and runs jobs once that lets go."""
+    path = tmp_path / "queue.db"
+    with Queue(path, busy_timeout_s=0.05) as queue:
+        job_id = queue.add("true")
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            gateway = Gateway(queue, slots=1)
+            listener = Listener(gateway)
+            listener.until(lambda: listener.has(WorkerReported))
+            assert str(gateway.host.trouble).startswith("could not start yet, it is tried again: ")
+            assert not listener.has(WorkerEnded)
+            queue.storage.set_busy_timeout(60)
+            other.execute("ROLLBACK")
+        listener.until(lambda: queue.job(job_id).state is State.COMPLETED)
+        assert gateway.host.trouble is None
+        gateway.host.stop("stop")
+        assert gateway.host.has_ended(60)
+        gateway.close()
+
+
+def test_a_worker_is_not_tried_again_once_the_dashboard_leaves(tmp_path: Path) -> None:
+    path = tmp_path / "queue.db"
+    with Queue(path, busy_timeout_s=0.05) as queue, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        gateway = Gateway(queue, slots=1)
+        listener = Listener(gateway)
+        listener.until(lambda: listener.has(WorkerReported))
+        gateway.host.stop("leave")
+        assert gateway.host.has_ended(60)
+        gateway.close()
+    with Queue(path) as queue:
+        assert queue.workers() == []
