@@ -67,6 +67,7 @@ class _GiveUp:
 class _Local(threading.local):
     connection: Connection | None = None
     pid = 0
+    busy_timeout_s = 0.0
     blocks = 0
     is_given_up: _GiveUp | None = None
 
@@ -113,6 +114,7 @@ class Connections:
         with translating_errors(self.address):
             opened = self.connect()
         self._local.connection, self._local.pid = opened, os.getpid()
+        self._local.busy_timeout_s = self.busy_timeout_s
         with self._guard:
             if self._all and not self._all[0][0].is_alive():
                 self._close_ended()
@@ -146,7 +148,10 @@ class Connections:
     def set_busy_timeout(self, seconds: float) -> None:
         """Set how long this thread's connection, and those opened later, wait for what other writers hold."""
         self.busy_timeout_s = seconds
-        self.query(f"SET lock_timeout = {round(seconds * 1000)}")
+        self.connection()
+        if self._local.busy_timeout_s != seconds:
+            self.query(f"SET lock_timeout = {round(seconds * 1000)}")
+            self._local.busy_timeout_s = seconds
 
     def close_thread(self) -> None:
         """Close this thread's connection; a later use opens another."""
