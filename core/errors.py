@@ -4,6 +4,7 @@
     ├── UsageError               a bad argument: option, number, duration, setting
     ├── JobNotFound              no job has this id or name
     ├── Refused                  there is nothing to act on, or its condition forbids the act; nothing changed
+    │   └── BatchRefused         the jobs of a batch wait for each other in a way that cannot be; nothing was added
     ├── InvalidTransition        the job's state does not allow this move; nothing changed
     ├── NameTaken                a job of this name exists
     ├── QueueNotFound            no queue has this name
@@ -27,6 +28,10 @@ Each message is one line that says what is wrong and what to do.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
 
 class QueueError(Exception):
     """Base of all errors that queuectl raises on purpose; the message is one line."""
@@ -47,6 +52,21 @@ class JobNotFound(QueueError):
 
 class Refused(QueueError):
     """There is nothing to act on, or its condition forbids the act; nothing was changed."""
+
+
+class BatchRefused(Refused):
+    """Jobs of a batch cannot wait for each other as they say; nothing was added.
+
+    ``words`` are those of the reason, in which a whole number is a job's place in the batch, counted from 0.
+    """
+
+    def __init__(self, words: Iterable[str | int]) -> None:
+        self.words = tuple(words)
+        super().__init__(self.placed(lambda position: f"job {position + 1}"))
+
+    def placed(self, name: Callable[[int], str]) -> str:
+        """Return the reason with each place in the batch as ``name`` puts it."""
+        return "".join(word if isinstance(word, str) else name(word) for word in self.words)
 
 
 class InvalidTransition(QueueError):

@@ -6,10 +6,13 @@ to make and to compare.
 
 # annotations are evaluated here: put off, typing compiles the text of each field of a named tuple at every start
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
+
+#: A job is asked for by id or by name.
+JobRef = int | str
 
 
 class State(str, Enum):
@@ -32,6 +35,13 @@ class Verb(str, Enum):
     EDIT = "edit"
     PURGE = "purge"
     RESTORE = "restore"
+
+
+class EdgeKind(str, Enum):
+    """What a dependency waits for: that the needed job completes, or its end, dead and cancelled included."""
+
+    COMPLETE = "complete"
+    END = "end"
 
 
 class Phase(str, Enum):
@@ -141,7 +151,9 @@ class NewJob(NamedTuple):
     """A job that is to be added; a field that is ``None`` gets the setting's value at the moment of enqueueing.
 
     ``run_at`` is an aware datetime; ``timeout_s`` seconds > 0; ``ok_exit`` and ``dead_exit`` are exit codes as in
-    ``"0,24,64-78"``; ``env`` is added to the captured environment and wins over it.
+    ``"0,24,64-78"``; ``env`` is added to the captured environment and wins over it. It starts once the jobs of
+    ``after`` have completed and those of ``after_end`` have ended in any way, given by number or name, or by the
+    ``ref`` of a job of the same batch, a name that holds in it alone.
 
     The fields are checked when the job is added, not here: a named tuple cannot check what it is made of, and
     ``_replace`` would go round a class that does. The refusal then names the field and, in a batch, the job.
@@ -160,6 +172,18 @@ class NewJob(NamedTuple):
     label: str | None = None
     ok_exit: str | None = None
     dead_exit: str | None = None
+    after: Sequence[JobRef] = ()
+    after_end: Sequence[JobRef] = ()
+    ref: str | None = None
+
+
+class NewEdge(NamedTuple):
+    """What a new job waits for: the job at ``position`` of a batch for that at ``on_position``, else for job ``on``."""
+
+    position: int
+    on_position: int | None
+    on: JobRef | None
+    kind: EdgeKind
 
 
 class Attempt(NamedTuple):

@@ -18,6 +18,7 @@ from core.model import (
     Event,
     Finding,
     Job,
+    JobRef,
     Key,
     LastAct,
     Metrics,
@@ -54,8 +55,6 @@ if TYPE_CHECKING:
     from core.rules.comparison import Comparison
     from core.storage.values import Selection as Selected
 
-#: The id or the name of a job.
-JobRef = int | str
 #: The jobs that a bulk verb acts on: one, those listed, or all of a view.
 Selection = JobRef | Iterable[JobRef] | View
 

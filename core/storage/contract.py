@@ -37,6 +37,7 @@ from core.model import (
     Event,
     Finding,
     Job,
+    JobRef,
     Key,
     LastAct,
     Metrics,
@@ -70,8 +71,6 @@ from core.storage.values import (
     StepTerms,
 )
 
-#: A job is asked for by id or by name.
-JobRef = int | str
 #: Called with how many jobs are done, and of how many.
 Progress = Callable[[int, int], None]
 

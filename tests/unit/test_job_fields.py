@@ -10,13 +10,15 @@ from core.rules.job_fields import FIELDS
 from core.rules.settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
+#: What a new job waits for is no column of it: each is kept as an edge to another job.
+WAITING = ("after", "after_end", "ref")
 
 
 def test_the_table_has_the_fields_of_a_new_job_in_their_order_with_their_defaults() -> None:
     """One that is missing could be neither given nor stored."""
-    assert tuple(field.name for field in FIELDS) == NewJob._fields
+    assert (*(field.name for field in FIELDS), *WAITING) == NewJob._fields
     defaults = {field.name: field.default for field in FIELDS if field.name != "command"}
-    assert defaults == NewJob._field_defaults
+    assert {**defaults, "after": (), "after_end": (), "ref": None} == NewJob._field_defaults
 
 
 def test_a_job_has_every_field_that_can_be_asked_for() -> None:
