@@ -9,6 +9,7 @@ to make and to compare.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
+from types import MappingProxyType
 from typing import NamedTuple
 
 #: A job is asked for by id or by name.
@@ -35,6 +36,8 @@ class Verb(str, Enum):
     EDIT = "edit"
     PURGE = "purge"
     RESTORE = "restore"
+    HOLD = "hold"
+    RELEASE = "release"
 
 
 class EdgeKind(str, Enum):
@@ -47,12 +50,14 @@ class EdgeKind(str, Enum):
 class Phase(str, Enum):
     """What a pending job is waiting for, or that no living worker watches a running one; derived, never stored.
 
-    ``UNWATCHED``: its command runs, as far as is known. ``ENDED``: it has ended, and that is not recorded yet.
+    ``BLOCKED``: it waits for other jobs. ``HELD``: a user holds it, or its queue does. ``UNWATCHED``: its command runs,
+    as far as is known. ``ENDED``: it has ended, and that is not recorded yet.
     """
 
     READY = "ready"
     DELAYED = "delayed"
     RETRYING = "retrying"
+    BLOCKED = "blocked"
     HELD = "held"
     UNWATCHED = "unwatched"
     ENDED = "ended"
@@ -97,8 +102,9 @@ class Job(NamedTuple):
 
     ``started_at``, ``finished_at`` and the ``last_*`` fields speak of the newest attempt. ``run_s`` is how long that
     attempt took (``None`` while it runs), ``cpu_s`` and ``max_rss_bytes`` what it used, ``last_line`` and
-    ``fingerprint`` why it ended: see ``Attempt``. ``since`` is when the job entered its state. ``unwatched`` is only
-    set by ``Queue.watched``: the database alone does not know it.
+    ``fingerprint`` why it ended: see ``Attempt``. ``since`` is when the job entered its state. ``blocks`` counts what
+    keeps a pending job back: its unmet dependencies, and one more while a user holds it (``is_held``). ``unwatched`` is
+    only set by ``Queue.watched``: the database alone does not know it.
     """
 
     id: int
@@ -131,10 +137,12 @@ class Job(NamedTuple):
     max_rss_bytes: int | None = None
     last_line: str | None = None
     fingerprint: int | None = None
+    is_held: bool = False
+    blocks: int = 0
     unwatched: Unwatched | None = None
 
     def phase(self, now: datetime) -> Phase | None:
-        """Return what a pending job waits for by its own fields (never ``HELD``: that is a fact about its queue).
+        """Return what a pending job waits for by its own fields; that its queue is held is a fact about the queue.
 
         Of a running one whether it is ``unwatched``, as ``Queue.watched`` found it; else ``None``.
         """
@@ -142,6 +150,8 @@ class Job(NamedTuple):
             return self.unwatched.phase
         if self.state is not State.PENDING:
             return None
+        if self.blocks > 0:
+            return Phase.HELD if self.is_held else Phase.BLOCKED
         if self.run_at is None or self.run_at <= now:
             return Phase.READY
         return Phase.RETRYING if self.attempts > 0 and self.last_outcome in FAILURES else Phase.DELAYED
@@ -151,9 +161,9 @@ class NewJob(NamedTuple):
     """A job that is to be added; a field that is ``None`` gets the setting's value at the moment of enqueueing.
 
     ``run_at`` is an aware datetime; ``timeout_s`` seconds > 0; ``ok_exit`` and ``dead_exit`` are exit codes as in
-    ``"0,24,64-78"``; ``env`` is added to the captured environment and wins over it. It starts once the jobs of
-    ``after`` have completed and those of ``after_end`` have ended in any way, given by number or name, or by the
-    ``ref`` of a job of the same batch, a name that holds in it alone.
+    ``"0,24,64-78"``; ``env`` is added to the captured environment and wins over it. A job that ``is_held`` waits until
+    it is released. It starts once those of ``after`` have completed and those of ``after_end`` have ended in any way,
+    given by number or name, or by the ``ref`` of a job of the same batch, a name that holds in it alone.
 
     The fields are checked when the job is added, not here: a named tuple cannot check what it is made of, and
     ``_replace`` would go round a class that does. The refusal then names the field and, in a batch, the job.
@@ -172,6 +182,7 @@ class NewJob(NamedTuple):
     label: str | None = None
     ok_exit: str | None = None
     dead_exit: str | None = None
+    is_held: bool = False
     after: Sequence[JobRef] = ()
     after_end: Sequence[JobRef] = ()
     ref: str | None = None
@@ -270,10 +281,14 @@ class LastAct(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How many jobs there are: ``by_queue[queue][state]``, and of the pending ones how many are delayed."""
+    """How many jobs there are: ``by_queue[queue][state]``, and of the pending ones how many are delayed or blocked.
+
+    Blocked are those that wait for other jobs or for their release, whether or not they have a ``run_at`` as well.
+    """
 
     by_queue: Mapping[str, Mapping[State, int]]
     delayed_by_queue: Mapping[str, int]
+    blocked_by_queue: Mapping[str, int] = MappingProxyType({})
 
     def of(self, state: State, queue: str | None = None) -> int:
         """Return the number of jobs in a state, in one queue or in all."""
@@ -286,6 +301,11 @@ class Counts(NamedTuple):
         """Return how many pending jobs have a ``run_at`` that is still to come."""
         return sum(self.delayed_by_queue.values())
 
+    @property
+    def blocked(self) -> int:
+        """Return how many pending jobs wait for other jobs or for their release."""
+        return sum(self.blocked_by_queue.values())
+
 
 class QueueInfo(NamedTuple):
     """A named queue: its pause flag, its limit on running jobs over all workers (``None``: none), its counts."""
@@ -295,6 +315,7 @@ class QueueInfo(NamedTuple):
     limit: int | None
     counts: Mapping[State, int]
     delayed: int
+    blocked: int = 0
 
 
 class Presence(str, Enum):

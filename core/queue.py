@@ -402,6 +402,14 @@ class Queue:
         """Cancel waiting jobs; ask the workers of running ones to stop them: TERM, grace, KILL, or KILL at once."""
         return self.storage.operations.apply(Verb.CANCEL, self._selected(jobs), is_kill=kill, progress=progress)
 
+    def hold(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
+        """Keep waiting jobs from being claimed until they are released."""
+        return self.storage.operations.apply(Verb.HOLD, self._selected(jobs), progress=progress)
+
+    def release(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
+        """Let held jobs be claimed again, once nothing else keeps them back."""
+        return self.storage.operations.apply(Verb.RELEASE, self._selected(jobs), progress=progress)
+
     def edit(self, ref: JobRef, *, then_retry: bool = False, **fields: Any) -> Act:
         """Change a pending or dead job; ``fields`` are those of ``NewJob``, ``None`` clears what can be absent.
 
@@ -428,7 +436,7 @@ class Queue:
         return self.storage.operations.undo(last, progress)
 
     def undo(self, act_id: int | None = None, *, progress: Progress | None = None) -> Act:
-        """Undo an act (purge, replay, retry, edit, cancel of a waiting job), without an id the last one.
+        """Undo an act (purge, replay, retry, edit, hold, release, cancel of a waiting job), without an id the last one.
 
         Jobs that moved on since are skipped and counted. Raises ``Refused`` when there is nothing to undo, and when
         the last act cannot be undone: an older one is undone only by its id.

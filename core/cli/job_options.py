@@ -32,7 +32,7 @@ def add_job_options(parser: Parser, defaults: Mapping[str, str] = NEW_DEFAULTS) 
     """Add the options that give the fields of a job; ``defaults`` by field are named in their help."""
     group = parser.add_group("the job")
     for field in FIELDS:
-        options = [one for one in field.spellings if one.metavar and (defaults or not one.is_for_new)]
+        options = [one for one in field.spellings if _is_option(one) and (defaults or not one.is_for_new)]
         for spelling in options:
             if not spelling.help:
                 continue
@@ -43,7 +43,6 @@ def add_job_options(parser: Parser, defaults: Mapping[str, str] = NEW_DEFAULTS) 
                 *letter,
                 *(f"--{one.key}" for one in (spelling, *others)),
                 dest=spelling.destination,
-                metavar=spelling.metavar,
                 help=spelling.help + (f" (default: {default})" if default else ""),
                 **_conversion(field, spelling),
             )
@@ -52,6 +51,12 @@ def add_job_options(parser: Parser, defaults: Mapping[str, str] = NEW_DEFAULTS) 
 def _conversion(field: JobField, spelling: Spelling) -> dict[str, Any]:
     """Return the settings of ``add_argument`` for an option that is no text, or that may be given several times."""
     option = f"--{spelling.key}"
+    if spelling.kind == "flag":
+        return {"action": "store_true", "default": None}
+    return {"metavar": spelling.metavar, **_converted(field, spelling, option)}
+
+
+def _converted(field: JobField, spelling: Spelling, option: str) -> dict[str, Any]:
     if spelling.kind in ("whole", "retries"):
         low = 0 if spelling.kind == "retries" else int(field.low)
         return {"type": whole_number(option, int(spelling.example), low, int(field.high))}
@@ -65,13 +70,17 @@ def fields_of_options(options: Namespace, now: Now) -> dict[str, Any]:
     given = vars(options)
     fields = {}
     for field in FIELDS:
-        spellings = {one.destination: one for one in field.spellings if one.metavar}
-        used = [one for one in spellings.values() if given[one.destination] is not None]
+        spellings = {one.destination: one for one in field.spellings if _is_option(one)}
+        used = [one for one in spellings.values() if given.get(one.destination) is not None]
         if len(used) > 1:
             raise UsageError(f"{' and '.join(f'--{one.key}' for one in used)} exclude each other; give one of them")
         for spelling in used:
             fields[field.name] = _read(spelling, given[spelling.destination], now)
     return fields
+
+
+def _is_option(spelling: Spelling) -> bool:
+    return bool(spelling.metavar) or spelling.kind == "flag"
 
 
 def _later(now: Now, seconds: float) -> datetime:
@@ -129,6 +138,7 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "epoch": ((str, int, float), "a time such as 2026-01-31T18:30, or seconds since 1970"),
     "variables": ((dict,), "an object of texts"),
     "codes": ((str, int), "exit codes"),
+    "flag": ((bool,), "true or false"),
 }
 _KEYS = {spelling.key: (field, spelling) for field in FIELDS for spelling in field.spellings}
 #: What other queues keep in a job besides, and a new one has from us.
@@ -184,7 +194,7 @@ def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _check_type(key: str, spelling: Spelling, value: object) -> None:
     types, wanted = _TYPES[spelling.kind]
-    is_right = isinstance(value, types) and not isinstance(value, bool)
+    is_right = isinstance(value, types) and isinstance(value, bool) is (spelling.kind == "flag")
     if isinstance(value, dict):
         is_right = is_right and all(isinstance(one, str) for one in value.values())
     if not is_right:

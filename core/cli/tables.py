@@ -13,6 +13,7 @@ COLOURS = {
     "ready": "cyan",
     "delayed": "blue",
     "retrying": "yellow",
+    "blocked": "blue",
     "held": "yellow",
     "running": "green",
     "unwatched": "yellow",

@@ -48,6 +48,8 @@ def _options(field: JobField, job: Job) -> Iterator[str]:
         yield from (_variable(field, name, value[name]) for name in names)
     elif field.kind in ("command", "name") or (field.kind == "instant" and not _was_put_off(job)):
         return
+    elif field.kind == "flag":
+        yield from [f"--{field.key}"] if value else []
     elif field.setting or (value is not None and value != field.default):
         # with "=", so that a value that begins with a dash is no option
         yield shlex.quote(f"--{field.exact_key}={written(field, value)}")
@@ -55,7 +57,7 @@ def _options(field: JobField, job: Job) -> Iterator[str]:
 
 def _was_put_off(job: Job) -> bool:
     """Return whether a job waits for a time that a person chose, not for a back-off."""
-    return job.phase(job.since) is Phase.DELAYED
+    return job._replace(blocks=0).phase(job.since) is Phase.DELAYED
 
 
 def _variable(field: JobField, name: str, text: str) -> str:

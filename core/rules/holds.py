@@ -35,6 +35,8 @@ def waiting(job: Job, hold: Hold, workers: Sequence[WorkerInfo], now: datetime) 
         return None
     phase = job.phase(now) or Phase.READY
     no_worker = why_none(workers, job.queue)
+    if phase is Phase.HELD:
+        return _with("it is held; release it", no_worker, Waiting(phase, ""))
     if phase is Phase.RETRYING:
         return _with("it waits for its next attempt", no_worker, Waiting(phase, "", job.run_at))
     if phase is Phase.DELAYED:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Spelling:
-    """One way to give a field: the option ``--key`` if it has a metavar, and the key of a JSON object.
+    """One way to give a field: the option ``--key`` if it has a metavar or is a flag, and the key of a JSON object.
 
     ``kind`` says how its text or its JSON value is read; ``wanted`` how a refusal calls what JSON may hold there.
     Without a ``help`` it is another name of the option before it. ``is_for_new`` keeps it out of ``edit``.
@@ -80,11 +80,11 @@ class JobField:
     """One field of a job; ``name`` is its attribute in ``NewJob`` and ``Job``, ``column`` that of the table of jobs.
 
     ``kind`` is ``command``, ``name``, ``queue``, ``text``, ``directory``, ``whole``, ``number``, ``duration``
-    (seconds), ``instant``, ``codes`` (exit codes) or ``variables``. ``default`` holds for a field that is not given;
-    where it is ``None``, the setting ``setting`` does, and without one the job has no such value. A number is from
-    ``low`` to ``high``. ``exact_key`` is the spelling that can give any value. ``noun`` is the field's name in errors,
-    ``label`` in the dashboard. ``form`` is ``None`` for what the form does not ask, ``shown`` for what ``show`` prints
-    as a part of another line.
+    (seconds), ``instant``, ``codes`` (exit codes), ``variables`` or ``flag``. ``default`` holds for a field that is not
+    given; where it is ``None``, the setting ``setting`` does, and without one the job has no such value. A number is
+    from ``low`` to ``high``. ``exact_key`` is the spelling that can give any value. ``noun`` is the field's name in
+    errors, ``label`` in the dashboard. ``form`` is ``None`` for what the form does not ask, ``shown`` for what ``show``
+    prints as a part of another line.
     """
 
     __slots__ = (
@@ -310,6 +310,15 @@ FIELDS: tuple[JobField, ...] = (
         label="Dead on",
         is_clearable=True,
         shown=Shown("dead exits", detail="exit {}"),
+    ),
+    JobField(
+        "is_held",
+        "flag",
+        "hold",
+        # of a job that exists there are verbs for it
+        Spelling("hold", "flag", "", "keep it from being run until it is released", is_for_new=True),
+        label="Held",
+        default=False,
     ),
 )
 FIELD = {field.name: field for field in FIELDS}

@@ -125,6 +125,12 @@ def check_duration(seconds: float, field: JobField) -> int | None:
     return max(1, round(seconds * 1000))
 
 
+def check_flag(value: bool, field: JobField) -> int:
+    """Return a yes or no as 1 or 0."""
+    check_kind(value, field.noun, bool, "True or False")
+    return int(value)
+
+
 def working_directory() -> str:
     """Return the working directory, the default for new jobs; raise ``Refused`` if it was removed."""
     try:
@@ -146,6 +152,7 @@ _CHECKS: Mapping[str, Callable[[JobField, Any, str], Any]] = {
     "duration": lambda field, value, start: check_duration(value, field),
     "codes": lambda field, value, start: check_exit_codes(value, field.noun),
     "instant": lambda field, value, start: check_instant(value, field.noun),
+    "flag": lambda field, value, start: check_flag(value, field),
 }
 
 

@@ -9,8 +9,9 @@ from core.model import State, Verb
 from core.rules.job_fields import JobRow
 from core.rules.states import VERBS, Move, check, undoable_moves
 
-#: The fields that an edit compares; ``run_at`` is another matter: only a pending job has it, and a retry writes it too.
-EDITABLE = tuple(column for column in JobRow._fields if column != "run_at")
+#: The fields that an edit compares. ``run_at`` is another matter: only a pending job has it, and a retry writes it too;
+#: ``is_held`` has verbs of its own.
+EDITABLE = tuple(column for column in JobRow._fields if column not in ("run_at", "is_held"))
 #: By verb, fields that it sets and does not keep: they were empty before.
 CLEARED: Mapping[Verb, Mapping[str, None]] = {
     verb: {column: None for move in undoable_moves(verb) for column in move.sets if column not in move.keeps}
@@ -35,9 +36,11 @@ def changes_of_edit(row: JobRow, old: Sequence[object]) -> tuple[dict[str, objec
     return changes, before
 
 
-def explain_refusal(verb: Verb, job_id: int, state: State) -> None:
+def explain_refusal(verb: Verb, job_id: int, state: State, *, is_held: bool = False) -> None:
     """Raise ``InvalidTransition`` for a single job in ``state`` that no move of a verb concerned."""
     check(verb, job_id, state)
+    if verb is Verb.RETRY and state is State.PENDING and is_held:
+        raise InvalidTransition(job_id, state.value, verb.value, "it is held; release it")
     for move in VERBS[verb].moves:
         if move.hint and state in move.from_states:
             raise InvalidTransition(job_id, state.value, verb.value, move.hint)

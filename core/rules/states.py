@@ -15,6 +15,8 @@
     edit        pending, dead                 -> same state   the old version stays in the history
     purge       completed, dead, cancelled    -> purged       never pending, never running
     restore     purged                        -> the state it came from
+    hold        pending                       -> pending      not claimed until released
+    release     pending, held                 -> pending
 
 ``decide`` holds what follows an outcome, ``VERBS`` what each verb does: an engine renders its statements from it. Every
 other move is refused with ``InvalidTransition`` and changes nothing.
@@ -41,6 +43,7 @@ class Value(Enum):
 
     NOW = "the time of the operation"
     STATE = "the state before the move"
+    DUE = "the time of the operation, or the job's run_at if that is later"
     STATE_BEFORE_PURGE = "the state that a purged job had"
     SINCE_BEFORE_PURGE = "since when a purged job had that state"
 
@@ -48,7 +51,9 @@ class Value(Enum):
 class Condition(Enum):
     """A condition of a move besides the state."""
 
-    IS_DELAYED = "the job has a run_at"
+    IS_DELAYED = "the job has a run_at and nothing else keeps it back"
+    IS_HELD = "a user holds the job"
+    IS_NOT_HELD = "no user holds the job"
     IS_OLD_ENOUGH = "the job entered its state no later than the time given with the operation, if one was"
 
 
@@ -95,6 +100,11 @@ _MAKE_DUE = Move(
     condition=Condition.IS_DELAYED,
     hint="it is due already",
 )
+
+_ONLY_PENDING = {
+    State.RUNNING: "only a job that waits can be held",
+    **dict.fromkeys((*_FINISHED, State.PURGED), "only a job that waits can be held"),
+}
 
 VERBS: Mapping[Verb, VerbRule] = {
     Verb.CANCEL: VerbRule(
@@ -156,6 +166,32 @@ VERBS: Mapping[Verb, VerbRule] = {
             ),
         ),
         hints={},
+    ),
+    Verb.HOLD: VerbRule(
+        moves=(
+            Move(
+                from_states=(State.PENDING,),
+                to_state=None,
+                sets={"is_held": 1},
+                keeps=("state", "is_held", "due_at", "starts"),
+                condition=Condition.IS_NOT_HELD,
+                hint="it is held already",
+            ),
+        ),
+        hints=_ONLY_PENDING,
+    ),
+    Verb.RELEASE: VerbRule(
+        moves=(
+            Move(
+                from_states=(State.PENDING,),
+                to_state=None,
+                sets={"is_held": 0, "due_at": Value.DUE},
+                keeps=("state", "is_held", "due_at", "starts"),
+                condition=Condition.IS_HELD,
+                hint="it is not held",
+            ),
+        ),
+        hints=_ONLY_PENDING,
     ),
 }
 

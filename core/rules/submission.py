@@ -54,6 +54,8 @@ def rows_of(
 
 def edited_row(job: Job, fields: Mapping[str, Any], settings: Settings) -> JobRow:
     """Return the row of a job in which ``fields`` of ``NewJob`` are replaced; ``None`` clears what can be absent."""
+    if "is_held" in fields:
+        raise UsageError("an edit cannot hold or release a job; there are verbs for it")
     cleared = {name: FIELD[name].nothing for name, value in fields.items() if value is None and name in FIELD}
     return check_job(_with_fields(new_job_like(job), {**fields, **cleared}), settings, job.cwd)
 

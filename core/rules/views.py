@@ -28,6 +28,8 @@ class Rows(enum.Enum):
     #: pending jobs whose time has come, by the clock: where they are claimed
     DUE = "due"
     DELAYED = "delayed"
+    #: pending jobs that wait for other jobs or for their release, whether or not they have a run_at as well
+    BLOCKED = "blocked"
     RUNNING = "running"
     #: those of the one state of the view, in which jobs have ended
     ENDED = "ended"
@@ -39,8 +41,8 @@ class Rows(enum.Enum):
 class Segment(NamedTuple):
     """One run of rows of a view: which jobs, and by which column and id they are ordered.
 
-    A view is a few segments one after the other (due jobs, then delayed ones). Its rows are paged by key in two steps,
-    "same value, later id" and "later value", each a range of an index.
+    A view is a few segments one after the other (due jobs, delayed ones, blocked ones). Its rows are paged by key in
+    two steps, "same value, later id" and "later value", each a range of an index.
     """
 
     rows: Rows
@@ -66,7 +68,11 @@ def segments_of(view: View) -> list[Segment]:
 
 def _in_default_order(view: View) -> list[Segment]:
     if view.states == (State.PENDING,):
-        return [Segment(Rows.DUE, "priority", True, False), Segment(Rows.DELAYED, "run_at", False, False)]
+        return [
+            Segment(Rows.DUE, "priority", True, False),
+            Segment(Rows.DELAYED, "run_at", False, False),
+            Segment(Rows.BLOCKED, "priority", True, False),
+        ]
     if view.states == (State.RUNNING,):
         return [Segment(Rows.RUNNING, "started_at", False, False)]
     if len(view.states) == 1:
@@ -138,10 +144,16 @@ def key_of(view: View, job: Job, now_ms: int) -> Key:
     if view.sort is Sort.ID or (len(view.states) != 1 and view.states != DONE):
         return (0, job.id, job.id)
     if view.states == (State.PENDING,):
-        due_ms = None if job.run_at is None else round(job.run_at.timestamp() * 1000)
-        if due_ms is not None and due_ms > now_ms:
-            return (1, due_ms, job.id)
-        return (0, job.priority, job.id)
+        return _key_of_pending(job, now_ms)
     if view.states == (State.RUNNING,):
         return (0, round((job.started_at or job.since).timestamp() * 1000), job.id)
     return (0, round(job.since.timestamp() * 1000), job.id)
+
+
+def _key_of_pending(job: Job, now_ms: int) -> Key:
+    if job.blocks > 0:
+        return (2, job.priority, job.id)
+    due_ms = None if job.run_at is None else round(job.run_at.timestamp() * 1000)
+    if due_ms is not None and due_ms > now_ms:
+        return (1, due_ms, job.id)
+    return (0, job.priority, job.id)

@@ -51,6 +51,7 @@ _MAKERS: Mapping[str, Callable[[Any], Any]] = {
     "number": float,
     "variables": variables_of,
     "instant": instant,
+    "flag": bool,
 }
 #: For each attribute of a job its column and what makes the value, where it is not stored as it is.
 _OF_JOB: Mapping[str, tuple[str, Callable[[Any], Any] | None]] = {
@@ -84,6 +85,7 @@ def job_of(row: SqlRow) -> Job:
 
 
 _STATE = Job._fields.index("state")
+_IS_HELD = Job._fields.index("is_held")
 # finished_at, run_ms, outcome, exit_code, signal, error, cpu_ms, max_rss_bytes, last_line, fingerprint
 _NOTHING_YET = (None,) * 10
 
@@ -91,7 +93,8 @@ _NOTHING_YET = (None,) * 10
 def claimed_job_of(row: SqlRow, now: int) -> Job:
     """Return the job as a claim makes it, from the row of ``JOB_COLUMNS`` before that; ``now`` in milliseconds."""
     attempts, interrupts, enqueued_at = row[_STATE + 2 : _STATE + 5]
-    return job_of((*row[:_STATE], "running", None, attempts + 1, interrupts, enqueued_at, now, now, *_NOTHING_YET))
+    counters = (attempts + 1, interrupts, enqueued_at)
+    return job_of((*row[:_STATE], "running", None, *counters, now, now, *_NOTHING_YET, *row[_IS_HELD : len(_JOB)]))
 
 
 def attempt_of(row: SqlRow) -> Attempt:

@@ -80,6 +80,7 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "label": st.none() | _LINES,
     "ok_exit": st.none() | _CODES,
     "dead_exit": st.none() | _HIGH_CODES,
+    "is_held": st.booleans(),
 }
 
 

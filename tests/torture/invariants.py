@@ -150,8 +150,9 @@ _STRAY = (
 
 
 def _counters(connection: sqlite3.Connection) -> list[str]:
-    counted = "SELECT queue, state, run_at IS NOT NULL, count(*) FROM jobs GROUP BY 1, 2, 3"
-    kept = "SELECT queue, state, is_delayed, n FROM counts WHERE n > 0"
+    gate = "CASE WHEN state <> 'pending' THEN 0 WHEN blocks > 0 THEN 2 ELSE run_at IS NOT NULL END"
+    counted = f"SELECT queue, state, {gate}, count(*) FROM jobs GROUP BY 1, 2, 3"
+    kept = "SELECT queue, state, gate, n FROM counts WHERE n > 0"
     wrong = connection.execute(
         f"SELECT * FROM ({counted} EXCEPT {kept}) UNION ALL SELECT * FROM ({kept} EXCEPT {counted})"
     ).fetchall()

@@ -74,6 +74,8 @@ TAKEN = """
     edit     yes      no       no         yes   no         no
     purge    no       no       yes        yes   yes        no
     restore  no       no       no         no    no         yes
+    hold     yes      no       no         no    no         no
+    release  yes      no       no         no    no         no
 """
 
 ENDINGS = {

@@ -25,7 +25,7 @@ _ENDING_TYPES = (
 )
 # a job before its claim; claimed_job_of makes of it the job after
 _JOB_BEFORE = ", ".join(
-    {"state": "'pending'", "run_at": "NULL::bigint"}.get(column, f"(job).{column}")
+    {"state": "'pending'", "run_at": "NULL::bigint", "blocks": "0::bigint"}.get(column, f"(job).{column}")
     for column in JOB_COLUMNS.split(", ")
 )
 _TURN = (

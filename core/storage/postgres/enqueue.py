@@ -48,6 +48,8 @@ class NewJobs:
 
 
 def _store(connection: Connection, rows: Sequence[JobRow], captured: Captured, now: int) -> Sequence[int]:
+    if any(row.is_held for row in rows):
+        raise Refused("a job on a server cannot be held")
     names = [row.name for row in rows if row.name is not None]
     job_names.free(connection, names)
     environment = _environment(connection, captured)

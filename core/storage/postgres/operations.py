@@ -84,6 +84,8 @@ class Operations:
         ``before_ms`` limits a purge to jobs that entered their state until then; ``is_kill`` has a cancel send KILL.
         Raises ``InvalidTransition`` for a single job that does not allow the verb; then nothing has changed.
         """
+        if verb in (Verb.HOLD, Verb.RELEASE):
+            raise Refused("a job on a server cannot be held")
         ids = jobs.ids
         limit = _NO_LIMIT if before_ms is None else before_ms
         order = _Order(verb, jobs.is_single, limit, "kill" if is_kill else "cancel", self._db.now_ms())

@@ -66,6 +66,7 @@ _READY = Source("ready AS t", "true", "t.job_id", _PENDING, _JOIN)
 _DELAYED = Source("delayed AS t", "true", "t.job_id", {**_PENDING, "run_at": "t.run_at"}, _JOIN)
 _OVERDUE = _DELAYED._replace(where="t.run_at <= %(now)s")
 _LATER = _DELAYED._replace(where="t.run_at > %(now)s")
+_BLOCKED = _READY._replace(where="false")
 _STARTED = Source("running AS t", "true", "t.job_id", _RUNNING, _JOIN)
 _DONE = Source("jobs AS j", "j.state IN ('completed', 'cancelled')", "j.id", {})
 
@@ -84,7 +85,13 @@ _ANY = Source(
     "j.id",
     {name: _either(name) for name in _RUNNING if name not in ("queue", "priority")},
 )
-_TOKENS = {Rows.DUE: (_READY, _OVERDUE), Rows.DELAYED: (_LATER,), Rows.RUNNING: (_STARTED,), Rows.DONE: (_DONE,)}
+_TOKENS = {
+    Rows.DUE: (_READY, _OVERDUE),
+    Rows.DELAYED: (_LATER,),
+    Rows.BLOCKED: (_BLOCKED,),
+    Rows.RUNNING: (_STARTED,),
+    Rows.DONE: (_DONE,),
+}
 
 
 def _sources(view: View, segment: Segment) -> Sequence[Source]:

@@ -51,8 +51,8 @@ class Attempts:
         more are claimed. An ending whose attempt is closed already, since another worker recorded it, is left out of
         ``recorded``. Any other error leaves the database unchanged.
         """
-        now = self._db.now_ms()
         with self._db.write(is_durable=terms.is_durable) as connection:
+            now = self._db.now_ms()  # here: no later transaction of another process has an earlier time
             recorded = [
                 done
                 for claim, ending in endings
@@ -90,8 +90,8 @@ class Attempts:
 
         Return the attempts that stay open instead, since a person asked meanwhile to stop them.
         """
-        now = self._db.now_ms()
         with self._db.write(is_durable=False) as connection:
+            now = self._db.now_ms()
             return {attempt_id for attempt_id in attempt_ids if not _give_back(connection, attempt_id, now)}
 
     def adopt(self, attempt_id: int, *, dead_worker: int, worker_id: int) -> Claim | None:
@@ -159,7 +159,9 @@ class Attempts:
 
 def _next_due(connection: sqlite3.Connection) -> int | None:
     """Return when the next delayed job is due, in unix milliseconds; ``None`` if none is delayed."""
-    found = connection.execute("SELECT min(run_at) FROM jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL")
+    found = connection.execute(
+        "SELECT min(run_at) FROM jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND blocks = 0"
+    )
     due: int | None = found.fetchone()[0]
     return due
 
@@ -168,12 +170,14 @@ def _make_due(connection: sqlite3.Connection, now: int) -> None:
     """Make up to ``DUE_BATCH`` delayed jobs due whose time has come at ``now``, the earliest first."""
     connection.execute(
         "UPDATE jobs SET run_at = NULL WHERE id IN (SELECT id FROM jobs INDEXED BY jobs_delayed"
-        " WHERE run_at IS NOT NULL AND run_at <= ? ORDER BY run_at, id LIMIT ?)",
+        " WHERE run_at IS NOT NULL AND blocks = 0 AND run_at <= ? ORDER BY run_at, id LIMIT ?)",
         (now, DUE_BATCH),
     )
 
 
-_LATE_BACKOFFS = "SELECT id FROM jobs INDEXED BY jobs_delayed WHERE run_at > :now AND backoff_ms < run_at - :now"
+_LATE_BACKOFFS = (
+    "SELECT id FROM jobs INDEXED BY jobs_delayed WHERE run_at > :now AND blocks = 0 AND backoff_ms < run_at - :now"
+)
 
 
 # --- record
@@ -275,13 +279,14 @@ def _move_job(
 
 _QUEUES = (
     "SELECT c.queue, q.running_limit, (SELECT r.n FROM counts AS r WHERE r.queue = c.queue AND r.state = 'running'"
-    " AND r.is_delayed = 0) FROM counts AS c LEFT JOIN queues AS q ON q.name = c.queue"
-    " WHERE c.state = 'pending' AND c.is_delayed = 0 AND c.n > 0 AND COALESCE(q.is_paused, 0) = 0"
+    " AND r.gate = 0) FROM counts AS c LEFT JOIN queues AS q ON q.name = c.queue"
+    " WHERE c.state = 'pending' AND c.gate = 0 AND c.n > 0 AND COALESCE(q.is_paused, 0) = 0"
     " AND NOT EXISTS (SELECT 1 FROM facts WHERE key = 'is_paused' AND value = 1)"
 )
 _HEADS = (
     f"SELECT -priority, id, starts, due_at, environment_id, {JOB_COLUMNS} FROM jobs INDEXED BY jobs_claim"
-    " WHERE queue = ? AND state = 'pending' AND run_at IS NULL ORDER BY priority DESC, id LIMIT ?"
+    " WHERE queue = ? AND state = 'pending' AND run_at IS NULL AND blocks = 0 AND needs IS NULL"
+    " ORDER BY priority DESC, id LIMIT ?"
 )
 _BESIDE_JOB = 5
 _OPEN = (
@@ -292,7 +297,7 @@ _TAKE = (
     "UPDATE jobs SET state = 'running', attempts = attempts + 1, starts = starts + 1, since = :now, started_at = :now,"
     " attempt_id = :attempt, finished_at = NULL, run_ms = NULL, outcome = NULL, exit_code = NULL, signal = NULL,"
     " error = NULL, cpu_ms = NULL, max_rss_bytes = NULL, last_line = NULL, fingerprint = NULL"
-    " WHERE id = :id AND state = 'pending' AND run_at IS NULL"
+    " WHERE id = :id AND state = 'pending' AND run_at IS NULL AND blocks = 0"
 )
 
 

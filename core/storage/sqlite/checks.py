@@ -66,8 +66,9 @@ def _check_integrity(db: Database) -> Iterator[Finding]:
 def _check_counts(db: Database) -> Iterator[Finding]:
     with db.read() as connection:
         wrong = connection.execute(
-            "WITH counted AS (SELECT queue, state, run_at IS NOT NULL AS is_delayed, count(*) AS n FROM jobs"
-            " GROUP BY 1, 2, 3), kept AS (SELECT queue, state, is_delayed, n FROM counts WHERE n > 0)"
+            "WITH counted AS (SELECT queue, state, CASE WHEN state <> 'pending' THEN 0 WHEN blocks > 0 THEN 2"
+            " ELSE run_at IS NOT NULL END AS gate, count(*) AS n FROM jobs"
+            " GROUP BY 1, 2, 3), kept AS (SELECT queue, state, gate, n FROM counts WHERE n > 0)"
             " SELECT count(*) FROM (SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept)"
             " UNION SELECT * FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted))"
         ).fetchone()[0]

@@ -16,12 +16,12 @@ _OPEN = (
 _IS_ALL_PAUSED = "SELECT 1 FROM facts WHERE key = 'is_paused' AND value = 1"
 # a job that runs elsewhere may fail, and is this worker's to run again then
 _DUE_OR_RUNNING = (
-    "SELECT 1 FROM counts WHERE n > 0 AND (state = 'running' OR (state = 'pending' AND is_delayed = 0))"
+    "SELECT 1 FROM counts WHERE n > 0 AND (state = 'running' OR (state = 'pending' AND gate = 0))"
     f" AND {_OPEN.format(queue='counts.queue')} LIMIT 1"
 )
 # a time that a person gave has no back-off; nor has one from before the database kept it, which the last outcome shows
 _IS_BACKING_OFF = (
-    f"run_at IS NOT NULL AND {_OPEN.format(queue='jobs.queue')}"
+    f"run_at IS NOT NULL AND blocks = 0 AND {_OPEN.format(queue='jobs.queue')}"
     " AND (backoff_ms IS NOT NULL OR (attempts > 0"
     " AND outcome IN ('failed', 'signalled', 'timed_out', 'spawn_error')"
     " AND NOT EXISTS (SELECT 1 FROM history JOIN acts ON acts.id = act_id WHERE job_id = jobs.id AND verb = 'edit'"

@@ -16,12 +16,16 @@ from core.storage.sqlite.file import Database
 _COLUMNS = ", ".join(JobRow._fields)
 _MARKS = ", ".join("?" * len(JobRow._fields))
 
-_INSERT_ONE = f"INSERT INTO jobs ({_COLUMNS}, environment_id, enqueued_at, due_at, since) VALUES ({_MARKS}, ?, ?, ?, ?)"
+_INSERT_ONE = (
+    f"INSERT INTO jobs ({_COLUMNS}, blocks, environment_id, enqueued_at, due_at, since)"
+    f" VALUES ({_MARKS}, ?, ?, ?, ?, ?)"
+)
 _STAGE = f"INSERT INTO temp.staged ({_COLUMNS}) VALUES ({_MARKS})"
 _CREATE_STAGE = f"CREATE TEMP TABLE IF NOT EXISTS staged ({_COLUMNS})"
 _COPY = (
-    f"INSERT INTO main.jobs ({_COLUMNS}, environment_id, enqueued_at, due_at, since)"
-    f" SELECT {_COLUMNS}, :environment, :now, COALESCE(max(run_at, :now), :now), :now FROM temp.staged ORDER BY rowid"
+    f"INSERT INTO main.jobs ({_COLUMNS}, blocks, environment_id, enqueued_at, due_at, since)"
+    f" SELECT {_COLUMNS}, is_held, :environment, :now, COALESCE(max(run_at, :now), :now), :now"
+    " FROM temp.staged ORDER BY rowid"
 )
 
 
@@ -33,13 +37,13 @@ class NewJobs:
 
     def add(self, row: JobRow, captured: Captured) -> int:
         """Store one job and return its id; raise ``NameTaken`` and store nothing if its name exists."""
-        now = self._db.now_ms()
-        due_at = now if row.run_at is None else max(row.run_at, now)
         try:
             with self._db.write(wakes_workers=True) as connection:
+                now = self._db.now_ms()
+                due_at = now if row.run_at is None else max(row.run_at, now)
                 job_names.free(connection, row.name)
                 environment = _environment(connection, captured)
-                values = (*row, environment, now, due_at, now)
+                values = (*row, row.is_held, environment, now, due_at, now)
                 cursor = connection.execute(_INSERT_ONE, values)
                 _count_enqueued(connection, now, 1)
                 return int(cursor.lastrowid or 0)
@@ -70,9 +74,9 @@ class NewJobs:
                 connection.execute("DROP TABLE IF EXISTS temp.staged")
 
     def _copy(self, captured: Captured) -> range:
-        now = self._db.now_ms()
         try:
             with self._db.write(wakes_workers=True) as connection:
+                now = self._db.now_ms()
                 job_names.free_staged(connection)
                 environment = _environment(connection, captured)
                 count = connection.execute(_COPY, {"environment": environment, "now": now}).rowcount

@@ -42,12 +42,15 @@ _PURGED_SINCE = (
 )
 _VALUES: Mapping[Value, str] = {
     Value.NOW: ":now",
+    Value.DUE: "max(:now, COALESCE(run_at, :now))",
     Value.STATE: "state",
     Value.STATE_BEFORE_PURGE: "purged_from",
     Value.SINCE_BEFORE_PURGE: f"COALESCE(({_PURGED_SINCE}), since)",
 }
 _CONDITIONS: Mapping[Condition, str] = {
-    Condition.IS_DELAYED: "run_at IS NOT NULL",
+    Condition.IS_DELAYED: "run_at IS NOT NULL AND blocks = 0",
+    Condition.IS_HELD: "is_held = 1",
+    Condition.IS_NOT_HELD: "is_held = 0",
     Condition.IS_OLD_ENOUGH: "since <= :before",
 }
 
@@ -188,9 +191,9 @@ class Operations:
 
         ``run_at_given`` moves a pending job to ``row.run_at`` too; ``then_retry`` also makes it run now.
         """
-        now = self._db.now_ms()
         try:
             with self._db.write(wakes_workers=True) as connection:
+                now = self._db.now_ms()
                 found = connection.execute(
                     f"SELECT state, attempts, run_at, {', '.join(EDITABLE)} FROM jobs WHERE id = ?", (job_id,)
                 ).fetchone()
@@ -289,10 +292,10 @@ def _move(connection: sqlite3.Connection, statements: _Statements, parameters: M
 
 def _explain(connection: sqlite3.Connection, verb: Verb, job_id: int) -> None:
     """Raise for a single job that a verb did not change; this rolls the transaction back."""
-    row = connection.execute("SELECT state FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    row = connection.execute("SELECT state, is_held FROM jobs WHERE id = ?", (job_id,)).fetchone()
     if row is None:
         find(connection, job_id)
-    explain_refusal(verb, job_id, State(row[0]))
+    explain_refusal(verb, job_id, State(row[0]), is_held=bool(row[1]))
 
 
 # --- edit

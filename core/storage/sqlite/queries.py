@@ -124,7 +124,7 @@ class Jobs:
         with self._db.read() as connection:
             row = connection.execute(
                 "SELECT run_at FROM jobs INDEXED BY jobs_delayed"
-                " WHERE run_at IS NOT NULL AND run_at > ? ORDER BY run_at LIMIT 1",
+                " WHERE run_at IS NOT NULL AND blocks = 0 AND run_at > ? ORDER BY run_at LIMIT 1",
                 (self._db.now_ms(),),
             ).fetchone()
         return None if row is None else int(row[0])
@@ -138,11 +138,11 @@ class Jobs:
         with self._db.read() as connection:
             row = connection.execute(
                 "SELECT min(due_at) FROM (SELECT due_at FROM jobs INDEXED BY jobs_ready"
-                " WHERE state = 'pending' AND run_at IS NULL ORDER BY priority DESC, id LIMIT 1000)"
+                " WHERE state = 'pending' AND run_at IS NULL AND blocks = 0 ORDER BY priority DESC, id LIMIT 1000)"
             ).fetchone()
             overdue = connection.execute(
                 "SELECT run_at FROM jobs INDEXED BY jobs_delayed"
-                " WHERE run_at IS NOT NULL AND run_at <= ? ORDER BY run_at LIMIT 1",
+                " WHERE run_at IS NOT NULL AND blocks = 0 AND run_at <= ? ORDER BY run_at LIMIT 1",
                 (self._db.now_ms(),),
             ).fetchone()
             found = [int(one[0]) for one in (row, overdue) if one is not None and one[0] is not None]

@@ -42,6 +42,7 @@ class Queues:
                 *stored.get(name, (False, None)),
                 numbers.by_queue.get(name, {}),
                 numbers.delayed_by_queue.get(name, 0),
+                numbers.blocked_by_queue.get(name, 0),
             )
             for name in sorted(names)
         ]
@@ -112,8 +113,8 @@ def _forget_if_plain(connection: sqlite3.Connection, name: str) -> None:
 
 # What is due is due by the clock, also before a worker has found it so. The counters know how many are delayed of each
 # queue; of those that are due and those that come later, the fewer are counted, and the rest is the difference.
-_LATER = "jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND run_at > ?"
-_OVERDUE = "jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND run_at <= ?"
+_LATER = "jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND blocks = 0 AND run_at > ?"
+_OVERDUE = "jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND blocks = 0 AND run_at <= ?"
 _FEW = 5000
 
 
@@ -145,15 +146,16 @@ def _few_by_queue(connection: sqlite3.Connection, source: str, now_ms: int, limi
 def _counts(connection: sqlite3.Connection, now_ms: int) -> Counts:
     by_queue: dict[str, dict[State, int]] = {}
     delayed: dict[str, int] = {}
-    for queue, state, is_delayed, number in connection.execute(
-        "SELECT queue, state, is_delayed, n FROM counts WHERE n > 0"
+    blocked: dict[str, int] = {}
+    for queue, state, gate, number in connection.execute(
+        "SELECT queue, state, gate, n FROM counts WHERE n > 0"
     ).fetchall():
         if state not in _STATES:
             raise DatabaseCorrupt(f"the counters are damaged: {state!r}; run 'queuectl doctor', restore a backup")
         states = by_queue.setdefault(queue, {})
         states[State(state)] = states.get(State(state), 0) + number
-        if is_delayed:
-            delayed[queue] = number
+        if gate:
+            (delayed if gate == 1 else blocked)[queue] = number
     overdue = _overdue(connection, delayed, now_ms)
     later = {queue: number - overdue.get(queue, 0) for queue, number in delayed.items()}
-    return Counts(by_queue, {queue: number for queue, number in later.items() if number > 0})
+    return Counts(by_queue, {queue: number for queue, number in later.items() if number > 0}, blocked)

@@ -25,6 +25,11 @@ _SEQUENCES = (
 _EXPRESSIONS = {"due_at": "COALESCE(run_at, due_at) AS due_at"}
 _RELATIONS = {FACTS.name: f"({_FACTS})", SEQUENCES.name: f"({_SEQUENCES})"}
 
+_COUNT_BLOCKS = (
+    "UPDATE jobs SET blocks = is_held + (SELECT count(*) FROM dependencies WHERE job_id = jobs.id AND is_met = 0)"
+    " WHERE id = ?"
+)
+
 # What adds jobs, runs them, acts on them, or changes what holds for them.
 _GUARDED = (
     *((table, "INSERT") for table in ("jobs", "attempts", "workers", "acts", "environments", "queues", "settings")),
@@ -78,6 +83,8 @@ class Transfer:
                     names = [(record[1], record[0]) for record in records if record[1] is not None]
                     connection.executemany("UPDATE jobs SET name = NULL WHERE name = ? AND id <> ?", names)
                 connection.executemany(_upsert(part), records)
+                if part.name == JOBS.name:
+                    connection.executemany(_COUNT_BLOCKS, [(record[0],) for record in records])
             connection.execute("DELETE FROM facts WHERE key = 'is_mover'")
 
     def settle(self, enqueued: int) -> None:

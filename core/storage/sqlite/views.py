@@ -71,8 +71,9 @@ def _comparison(is_descending: bool) -> str:
     return "<" if is_descending else ">"
 
 
-_OVERDUE = "jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND run_at <= :now"
-_READY = "state = 'pending' AND run_at IS NULL"
+_DELAYED = "run_at IS NOT NULL AND blocks = 0"
+_OVERDUE = f"jobs INDEXED BY jobs_delayed WHERE {_DELAYED} AND run_at <= :now"
+_READY = "state = 'pending' AND run_at IS NULL AND blocks = 0"
 _FINISHED = "state NOT IN ('pending', 'running')"
 _TOOK = "COALESCE(CASE WHEN state = 'running' THEN :now - started_at ELSE run_ms END, -1)"
 
@@ -85,7 +86,8 @@ _WORKED_OUT = {
 #: The index and the conditions of each kind of rows that has an index.
 _INDEXED = {
     Rows.DUE: ("jobs_ready", _READY),
-    Rows.DELAYED: ("jobs_delayed", "run_at IS NOT NULL AND run_at > :now"),
+    Rows.DELAYED: ("jobs_delayed", f"{_DELAYED} AND run_at > :now"),
+    Rows.BLOCKED: ("jobs_blocked", "state = 'pending' AND blocks > 0"),
     Rows.RUNNING: ("jobs_running", "state = 'running'"),
     Rows.DONE: ("jobs_done", "state IN ('completed', 'cancelled')"),
 }
@@ -100,7 +102,7 @@ def in_sql(view: View, segment: Segment) -> SqlSegment:
     else:
         index_name, where = _INDEXED[segment.rows]
     if segment.rows is Rows.DUE and only_queue(view.terms) is not None:
-        index_name = "jobs_claim"
+        index_name, where = "jobs_claim", f"{_READY} AND needs IS NULL"
     column = _WORKED_OUT.get(segment.column, segment.column)
     order = (column, segment.is_descending, segment.is_id_descending)
     return SqlSegment(index_name, where, *order, has_overdue=segment.rows is Rows.DUE)

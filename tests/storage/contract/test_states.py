@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 import pytest
@@ -23,6 +23,8 @@ DO: dict[Verb, Callable[[Queue, int], Act]] = {
     Verb.EDIT: lambda queue, job_id: queue.edit(job_id, command="false"),
     Verb.PURGE: lambda queue, job_id: queue.purge(job_id),
     Verb.RESTORE: lambda queue, job_id: queue.restore(job_id),
+    Verb.HOLD: lambda queue, job_id: queue.hold(job_id),
+    Verb.RELEASE: lambda queue, job_id: queue.release(job_id),
 }
 
 FINISHED = (State.COMPLETED, State.DEAD, State.CANCELLED)
@@ -34,12 +36,31 @@ LEADS_TO = {
     Verb.EDIT: {State.PENDING: State.PENDING, State.DEAD: State.DEAD},
     Verb.PURGE: dict.fromkeys(FINISHED, State.PURGED),
     Verb.RESTORE: {State.PURGED: State.COMPLETED},
+    Verb.HOLD: {State.PENDING: State.PENDING},
 }
-#: The one pair that depends on more than the state: a job that is due already cannot be made due.
+#: What depends on more than the state: a job that is due already cannot be made due, one that is not held not released.
 DUE_ALREADY = (Verb.RETRY, State.PENDING)
+NOT_HELD = (Verb.RELEASE, State.PENDING)
 
-ARROWS = [(verb, state) for verb in Verb for state in states_of(verb) if (verb, state) != DUE_ALREADY]
-REFUSED = [(verb, state) for verb in Verb for state in State if state not in states_of(verb)] + [DUE_ALREADY]
+
+def _marked(pairs: Iterable[tuple[Verb, State]]) -> list[object]:
+    """Return parameters, those that need a feature of the engine marked with it."""
+    feature = pytest.mark.feature("blocks")
+    return [
+        pytest.param(verb, state, marks=[feature] if verb in (Verb.HOLD, Verb.RELEASE) else []) for verb, state in pairs
+    ]
+
+
+ARROWS = _marked(
+    (verb, state) for verb in Verb for state in states_of(verb) if (verb, state) not in (DUE_ALREADY, NOT_HELD)
+)
+REFUSED = _marked(
+    [
+        *((verb, state) for verb in Verb for state in State if state not in states_of(verb)),
+        DUE_ALREADY,
+        NOT_HELD,
+    ]
+)
 
 
 @pytest.mark.parametrize(("verb", "state"), ARROWS)

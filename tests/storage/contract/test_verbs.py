@@ -22,7 +22,11 @@ APPLY: dict[Verb, Callable[[Queue, list[int]], Act]] = {
     Verb.EDIT: lambda queue, ids: queue.edit(ids[0], command="false"),
     Verb.PURGE: lambda queue, ids: queue.purge(ids, older_than_s=60),
     Verb.RESTORE: lambda queue, ids: queue.restore(ids),
+    Verb.HOLD: lambda queue, ids: queue.hold(ids),
+    Verb.RELEASE: lambda queue, ids: queue.release(ids),
 }
+#: By verb, the feature of the engine that it needs.
+MARKS = {verb: [pytest.mark.feature("blocks")] for verb in (Verb.HOLD, Verb.RELEASE)}
 
 
 class Case(NamedTuple):
@@ -34,12 +38,17 @@ class Case(NamedTuple):
 
 
 CASES = [
-    pytest.param(Case(verb, move, state), id=f"{verb.value} {state.value}")
+    pytest.param(Case(verb, move, state), id=f"{verb.value} {state.value}", marks=MARKS.get(verb, []))
     for verb, rule in VERBS.items()
     for move in rule.moves
     for state in move.from_states
 ]
-REFUSED = [(verb, state) for verb in Verb for state in State if state not in states_of(verb)]
+REFUSED = [
+    pytest.param(verb, state, marks=MARKS.get(verb, []))
+    for verb in Verb
+    for state in State
+    if state not in states_of(verb)
+]
 
 
 def job_for(queue: Queue, hand: Hand, clock: FakeClock, move: Move, state: State) -> int:
@@ -49,6 +58,8 @@ def job_for(queue: Queue, hand: Hand, clock: FakeClock, move: Move, state: State
         job_id = hand.do_next(Outcome.FAILED)
     else:
         job_id = job_in(queue, hand, state)
+        if move.condition is Condition.IS_HELD:
+            queue.hold(job_id)
     clock.advance(61)  # old enough for a purge; what failed is due again, but only a worker's next claim makes it so
     assert queue.job(job_id).state is state
     return job_id
@@ -58,6 +69,8 @@ def changed(job: Job, move: Move, clock: FakeClock, before_purge: Job | None) ->
     """Return what a move makes of a job, as far as a job shows it."""
     fields: dict[str, object] = {} if move.to_state is None else {"state": move.to_state}
     fields.update({field: value for field, value in move.sets.items() if field in Job._fields})
+    if "is_held" in fields:
+        fields["blocks"] = fields["is_held"]
     for field, value in fields.items():
         if value is Value.NOW:
             fields[field] = to_datetime(clock.now_ms())

@@ -72,7 +72,7 @@ NONSENSE = [
     "INSERT INTO attempts (job_id, number, worker_id, started_at) VALUES (1, 1, 1, 1)",
     "INSERT INTO attempts (job_id, number, worker_id, started_at) VALUES (99, 1, 1, 1)",
     "UPDATE counts SET n = -1",
-    "UPDATE counts SET is_delayed = 2",
+    "UPDATE counts SET gate = 3",
     "INSERT INTO queues (name, is_paused) VALUES ('q', 2)",
     "INSERT INTO queues (name, running_limit) VALUES ('q', -1)",
     "UPDATE workers SET stop = 'maybe'",

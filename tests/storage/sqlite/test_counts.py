@@ -21,8 +21,8 @@ QUEUES = ("default", "media")
     [
         "UPDATE counts SET n = n + 1 WHERE state = 'pending'",
         "DELETE FROM counts",
-        "INSERT INTO counts (queue, state, is_delayed, n) VALUES ('ghost', 'dead', 0, 3)",
-        "UPDATE counts SET is_delayed = 1",
+        "INSERT INTO counts (queue, state, gate, n) VALUES ('ghost', 'dead', 0, 3)",
+        "UPDATE counts SET gate = 1",
         "UPDATE counts SET queue = 'media'",
         "UPDATE counts SET state = 'dead'",
     ],

@@ -56,7 +56,7 @@ class Plan:
 
 
 #: Indexes that hold only some of the rows, each in the order that its statements ask for.
-PARTIAL = {"jobs_claim", "jobs_ready", "jobs_done", "jobs_delayed", "jobs_running", "attempts_open"}
+PARTIAL = {"jobs_claim", "jobs_ready", "jobs_done", "jobs_delayed", "jobs_blocked", "jobs_running", "attempts_open"}
 
 
 @pytest.fixture(scope="module")
@@ -305,8 +305,14 @@ HOT = [
     (r"SELECT id FROM environments WHERE digest", "environments_by_digest (digest=?"),
     (r"SELECT id FROM jobs INDEXED BY jobs_finished WHERE .* since <= ", "jobs_finished (state=? AND since<?)"),
     (r"SELECT since, queue FROM jobs INDEXED BY jobs_finished", "jobs_finished (state=? AND since>?)"),
-    (r"SELECT id FROM jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND NOT EXISTS", "jobs_delayed"),
-    (r"SELECT id FROM jobs WHERE id = \d+ AND run_at IS NOT NULL", "SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"),
+    (
+        r"SELECT id FROM jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND blocks = 0 AND NOT EXISTS",
+        "jobs_delayed",
+    ),
+    (
+        r"SELECT id FROM jobs WHERE id = \d+ AND run_at IS NOT NULL AND blocks = 0",
+        "SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)",
+    ),
     (r"DELETE FROM workers", "SEARCH workers USING INTEGER PRIMARY KEY (rowid=?)"),
     (r"SELECT kind, bucket", "SEARCH durations USING PRIMARY KEY (minute>?)"),
     (r"SELECT minute, enqueued", "SEARCH minutes USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
