@@ -443,6 +443,26 @@ class Waiting(NamedTuple):
     is_stuck: bool = False
 
 
+class Dependency(NamedTuple):
+    """That job ``job_id`` waits, or until it was met waited, for job ``on_id``."""
+
+    job_id: int
+    on_id: int
+    kind: EdgeKind
+    is_met: bool
+
+
+class Tree(NamedTuple):
+    """What a job waits for and what waits for it, as far as some hundred jobs; ``root`` is the job that was asked for.
+
+    ``edges`` may lead to jobs that are not among ``jobs``: it is bounded.
+    """
+
+    root: int
+    jobs: Mapping[int, Job]
+    edges: tuple[Dependency, ...]
+
+
 class Minute(NamedTuple):
     """What happened in one minute, over all queues; ``run_s`` and ``wait_s`` are sums over the attempts that ended."""
 
