@@ -45,10 +45,11 @@ class PostgresServer:
     """A server whose files are all in ``directory``, which is made; only its unix socket there leads to it.
 
     The directory must be reachable for any user, as directories in /tmp are: root starts the server as "nobody". With
-    ``is_synced`` it syncs to the disk, as a crash test needs.
+    ``is_synced`` it syncs to the disk, as a crash test needs. As a ``standby_of`` another, which runs, it begins as a
+    copy of that, and follows it until it is promoted.
     """
 
-    def __init__(self, directory: Path, *, is_synced: bool = False) -> None:
+    def __init__(self, directory: Path, *, is_synced: bool = False, standby_of: PostgresServer | None = None) -> None:
         self.directory = directory
         self._settings = _SETTINGS if is_synced else (*_SETTINGS, *_UNSYNCED)
         self._as_user: dict[str, Any] = {}
@@ -59,7 +60,11 @@ class PostgresServer:
             self._as_user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(directory, nobody.pw_uid, nobody.pw_gid)
         self.programs = self._reachable_programs()
-        if not (directory / "data").exists():
+        if standby_of is not None:
+            self._run(
+                "pg_basebackup", "-D", str(directory / "data"), "-R", "-c", "fast", "--no-sync", "-d", standby_of.url()
+            )
+        elif not (directory / "data").exists():
             options = ["-A", "trust", "-E", "UTF8", "--locale=C", "-U", _SUPERUSER]
             self._run("initdb", "--no-sync", "--no-instructions", *options, "-D", str(directory / "data"))
             rules = directory / "data/pg_hba.conf"
@@ -112,6 +117,10 @@ class PostgresServer:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError((self.directory / "log").read_text()) from error
             time.sleep(0.02)
+
+    def promote(self) -> None:
+        """Make a standby the primary of a new timeline."""
+        self._run("pg_ctl", "promote", "-D", str(self.directory / "data"))
 
     def stop(self) -> None:
         """End the server in good order: no session is waited for, all that was committed is on the disk."""

@@ -52,6 +52,9 @@ class WorkerLines:
             events.OtherHostGivenUp: lambda event: [
                 self._warning(f"Host {event.name} ({event.host_id}) is silent: its running jobs are started again")
             ],
+            events.ServerReplaced: lambda event: [
+                self._warning(f"The server failed over to another: no job is started for {event.wait_s:.0f} s")
+            ],
             events.RecoveryUnblocked: lambda event: ["No running jobs are in doubt any more"],
             events.LoopFailed: lambda event: [self._warning(f"Internal error: {event.error!r}; going on")],
             events.WorkerStopping: self._stopping,

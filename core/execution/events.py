@@ -102,6 +102,12 @@ class OtherHostGivenUp(NamedTuple):
     host_id: int
 
 
+class ServerReplaced(NamedTuple):
+    """The database's server failed over to another, which may lack the last claims: none are made for ``wait_s``."""
+
+    wait_s: float
+
+
 class LoopFailed(NamedTuple):
     """An error inside one step of the loop; the loop goes on."""
 
@@ -136,6 +142,7 @@ WorkerEvent = Union[  # noqa: UP007 - an alias that 3.10 evaluates at import
     RecoveryUnblocked,
     HostGivenUp,
     OtherHostGivenUp,
+    ServerReplaced,
     LoopFailed,
     WorkerStopping,
     WorkerStopped,

@@ -45,6 +45,7 @@ class _Watched:
 
     def __init__(self) -> None:
         self._server_life = ""
+        self.server_since_s = 0.0
         self._known: dict[int, _Counter] = {}
 
     def look(self, look: HostLook, now_s: float) -> list[tuple[HostSeen, _Counter]]:
@@ -54,6 +55,7 @@ class _Watched:
         """
         if look.server_life != self._server_life:
             self._server_life = look.server_life
+            self.server_since_s = now_s
             self._known.clear()
         before, self._known = self._known, {}
         for host in look.others:
@@ -147,7 +149,7 @@ class HostKeeping:
         if now_s < self._look_at_s:
             return []
         self._look_at_s = now_s + self._terms.renew_s
-        return self._look(now_s)
+        return self._look(settings, now_s)
 
     def _renew_unless_renewed(self, now_s: float) -> bool:
         """Renew the lease, unless another process of this host just has; return whether the life goes on."""
@@ -166,9 +168,13 @@ class HostKeeping:
         self._lease.renewed(Renewal(sent_s, self.life_id, self._terms))
         return True
 
-    def _look(self, now_s: float) -> list[tuple[Claim, Ending]]:
+    def _look(self, settings: Settings, now_s: float) -> list[tuple[Claim, Ending]]:
         assert self._hosts is not None
-        for host, counter in self._watched.look(self._hosts.look(self.life_id), now_s):
+        look = self._hosts.look(self.life_id)
+        others = self._watched.look(look, now_s)
+        if not look.is_known:
+            self._await_lost_claims(look, settings, now_s)
+        for host, counter in others:
             still_s = now_s - counter.since_s
             if not host.is_own_spool:
                 if still_s >= host.lease_s and self._hosts.give_up(host.id, host.renewals):
@@ -179,6 +185,22 @@ class HostKeeping:
             elif still_s >= OWN_STILL_RENEWALS * self._terms.renew_s:
                 self._hosts.replace_own(host.id, host.renewals)
         return [(claim, _LOST) for claim in self._hosts.abandoned(ABANDONED_AT_ONCE)]
+
+    def _await_lost_claims(self, look: HostLook, settings: Settings, now_s: float) -> None:
+        """After a failover let no worker claim for the length of the longest lease, counted on this host's stopwatch.
+
+        The server may lack the last claims, whose commands run. By then each is ended: by its host's fence, or by its
+        host itself, which ends what the server does not know as soon as it reaches it.
+        """
+        assert self._hosts is not None
+        self._hosts.join(LeaseTerms(settings.number("host-lease")), self._worker_id)
+        self._fence.end_unless_open(self._hosts.open_attempts)
+        lease_s = max(settings.number("host-lease"), self._terms.lease_s, *(host.lease_s for host in look.others))
+        waited_s = now_s - self._watched.server_since_s
+        if look.is_synchronous or waited_s >= lease_s:
+            self._hosts.accept_server(look.server_life)
+        elif waited_s == 0:
+            self._emit(events.ServerReplaced(lease_s))
 
     # --- starts
 

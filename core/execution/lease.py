@@ -11,7 +11,7 @@ import fcntl
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import NamedTuple
 
 from core.clock import since_boot_s
@@ -163,9 +163,17 @@ class Fence:
         """Kill all commands of this host; the gate is to be closed meanwhile."""
         self._signal(signal.SIGKILL)
 
-    def _signal(self, *signals: signal.Signals) -> None:
+    def end_unless_open(self, open_attempts: Callable[[], set[int]]) -> None:
+        """Kill the commands of attempts of which the database does not know that they are open; it is asked last."""
+        started = [command.attempt_id for command in running_commands(self._spool)]
+        if started:
+            self._signal(signal.SIGKILL, only=set(started) - open_attempts())
+
+    def _signal(self, *signals: signal.Signals, only: Container[int] | None = None) -> None:
         for command in running_commands(self._spool):
-            if signals[0] is signal.SIGKILL or command.attempt_id not in self._stopped:
+            if only is not None and command.attempt_id not in only:
+                pass
+            elif signals[0] is signal.SIGKILL or command.attempt_id not in self._stopped:
                 self._stopped.add(command.attempt_id)
                 for number in signals:
                     command.signal(number)

@@ -20,7 +20,8 @@ class Hosts(Protocol):
     def join(self, terms: LeaseTerms, worker_id: int = 0) -> int:
         """Return the id of this host's life, a new one with these terms if it has none that lives.
 
-        A registered worker is one of that life from then on: what it claims is claimed in it.
+        A registered worker is one of that life from then on: what it claims is claimed in it. One that others have
+        struck from the register, or that a failover has lost, is entered again.
         """
 
     def terms(self, life_id: int) -> LeaseTerms:
@@ -31,6 +32,12 @@ class Hosts(Protocol):
 
     def look(self, life_id: int) -> HostLook:
         """Return the other lives that are not over."""
+
+    def open_attempts(self) -> set[int]:
+        """Return the open attempts of this host, those of its earlier lives among them."""
+
+    def accept_server(self, server_life: str) -> bool:
+        """Let claims be made on a server that took another's place; return ``False`` if its life is another by now."""
 
     def give_up(self, host_id: int, renewals: int) -> bool:
         """End another host's life if its renewals still are what they were seen to be; return whether that was so."""

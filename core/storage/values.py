@@ -109,11 +109,15 @@ class HostSeen(NamedTuple):
 class HostLook(NamedTuple):
     """One look at the register of hosts: those that live, but for the one that looks.
 
-    ``server_life`` changes whenever the server was started again: what was seen before that proves nothing.
+    ``server_life`` changes whenever the server was started again: what was seen before that proves nothing. On one
+    that is not ``is_known`` nothing is claimed: it took another's place, and may lack the last claims. If it
+    ``is_synchronous`` it lacks none.
     """
 
     others: Sequence[HostSeen]
     server_life: str
+    is_known: bool = True
+    is_synchronous: bool = False
 
 
 class SharedOutput(NamedTuple):

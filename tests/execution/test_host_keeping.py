@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import QueueError
+from core.errors import DatabaseError, QueueError
 from core.execution.events import HostGivenUp, WorkerEvent
 from core.execution.host_keeping import HostKeeping
 from core.execution.lease import Fence, Lease
+from core.execution.recovery import strike_dead_workers
 from core.model import Outcome, State
 from core.queue import Queue
 from core.storage.postgres.hosts import Hosts
@@ -47,6 +48,10 @@ def _lives(queue: Queue, table: str) -> list[str]:
     ]
 
 
+def _no_answer(self: Hosts, life_id: int) -> bool:
+    raise DatabaseError("no answer")
+
+
 def _ignore(event: WorkerEvent) -> None:
     pass
 
@@ -64,6 +69,25 @@ def test_a_worker_of_a_host_that_came_back_claims_in_its_new_life(queue: Queue) 
         Path("go").touch()
         wait_for_state(queue, job_id, State.COMPLETED)
     assert [attempt.outcome for attempt in queue.attempts(job_id)] == [Outcome.SUCCEEDED]
+
+
+def test_a_worker_that_others_have_struck_from_the_register_works_on(
+    queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They did when its host was given up: nothing of it was running any more."""
+    with working(queue) as (worker, told):
+        (life,) = _hosts(queue).hosts()
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
+        with Queue(queue.path) as elsewhere:
+            with monkeypatch.context() as patch:
+                patch.setattr(Hosts, "renew", _no_answer)
+                _hosts(queue).forget(life.id)
+                assert strike_dead_workers(elsewhere.storage, 0) == 1
+            told.wait_for(HostGivenUp)
+            assert strike_dead_workers(elsewhere.storage, 0) == 0
+        job_id = queue.add("true")
+        wait_for_state(queue, job_id, State.COMPLETED)
+        assert [found.id for found in queue.workers()] == [worker.id]
 
 
 def test_commands_of_the_old_life_are_ended_before_the_new_one_begins(queue: Queue) -> None:

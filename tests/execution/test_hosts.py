@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import os
 import signal
-import socket
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import pytest
 
@@ -21,105 +14,8 @@ from core.model import Outcome, State
 from core.queue import Queue
 from core.rules.lease import FENCE_DELAY_S, LeaseTerms
 from core.rules.settings import SHORTEST_LEASE_S
+from tests.execution.acted_hosts import LEDGER, Host, Proxy, overlaps, runs, socket_of, through, wait_for
 from tests.postgres import Databases
-
-#: How long a test waits for a fact at the most, in seconds.
-PATIENCE_S = 180.0
-#: A command that writes when it runs, ten times a second, into a file of its own run.
-LEDGER = "exec 3>>$LEDGER/$$; for i in $(seq {tenths}); do cut -d' ' -f1 /proc/uptime >&3; sleep 0.1; done"
-
-
-def wait_for(fact: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while not fact():
-        assert time.monotonic() < until, "it did not come to pass"
-        time.sleep(0.05)
-
-
-class Proxy:
-    """A TCP port of this machine in front of the server's socket; ``cut`` loses all that is sent, without a word."""
-
-    def __init__(self, target: str) -> None:
-        self._target = target
-        self._is_cut = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._open: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self._start(self._accept)
-
-    def _start(self, target: Callable[..., None], *arguments: socket.socket) -> None:
-        self._threads.append(threading.Thread(target=target, args=arguments, daemon=True))
-        self._threads[-1].start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(self._target)
-            self._open += [client, server]
-            for one, other in ((client, server), (server, client)):
-                self._start(self._copy, one, other)
-
-    def _copy(self, one: socket.socket, other: socket.socket) -> None:
-        try:
-            while data := one.recv(65536):
-                if not self._is_cut.is_set():
-                    other.sendall(data)
-        except OSError:
-            pass
-        finally:
-            if not self._is_cut.is_set():
-                with contextlib.suppress(OSError):
-                    other.shutdown(socket.SHUT_RDWR)
-            one.close()
-
-    def cut(self) -> None:
-        self._is_cut.set()
-
-    def heal(self) -> None:
-        """Let new connections through; those that lost something break."""
-        self._is_cut.clear()
-        for end in self._open:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)  # closing alone ends no read that another thread waits in
-        self._open.clear()
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.heal()
-        for thread in self._threads:
-            thread.join()
-
-
-class Host:
-    """A host that is acted by a spool of its own; its workers are processes."""
-
-    def __init__(self, directory: Path, address: str) -> None:
-        self.directory = directory
-        self.address = address
-        self.workers: list[subprocess.Popen[bytes]] = []
-
-    def start(self, *options: str) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "queuectl_entry", "--db", self.address, "worker", "-c", "4", *options]
-        environment = {**os.environ, "XDG_STATE_HOME": str(self.directory)}
-        with open(f"{self.directory}.log", "ab") as log:  # what they said is there when a test fails
-            worker = subprocess.Popen(words, env=environment, stdout=log, stderr=log)
-        self.workers.append(worker)
-        return worker
-
-    def spool_files(self, name: str) -> list[Path]:
-        return list(self.directory.glob(f"queuectl/*/{name}"))
-
-    def close(self) -> None:
-        for worker in self.workers:
-            worker.kill()
-            worker.wait()
 
 
 @pytest.fixture
@@ -158,28 +54,9 @@ def other(address: str, tmp_path: Path) -> Iterator[Host]:
 
 @pytest.fixture
 def proxy(address: str) -> Iterator[Proxy]:
-    directory = parse_qs(urlsplit(address).query)["host"][0]
-    found = Proxy(f"{directory}/.s.PGSQL.5432")
+    found = Proxy(socket_of(address))
     yield found
     found.close()
-
-
-def through(address: str, proxy: Proxy) -> str:
-    """Return the address of the same database by way of the proxy."""
-    parts = urlsplit(address)
-    return urlunsplit(parts._replace(netloc=f"{parts.username}@127.0.0.1:{proxy.port}", query="sslmode=disable"))
-
-
-def runs(tmp_path: Path) -> list[list[float]]:
-    """Return when each run of the ledger's command ran, in seconds since the boot, by its beginning."""
-    found = [
-        [float(line) for line in path.read_text().split()] for path in (tmp_path / "ledger").iterdir() if path.is_file()
-    ]
-    return sorted(times for times in found if times)
-
-
-def overlaps(found: list[list[float]]) -> bool:
-    return any(later[0] <= earlier[-1] for earlier, later in itertools.pairwise(found))
 
 
 def assert_ran_again(queue: Queue, job_id: int, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -58,6 +59,9 @@ _LATE = "d.run_at > %(now)s AND j.backoff_ms < d.run_at - %(now)s"
 
 #: For how long a step whose answer was lost may still be done by the server, in seconds.
 LATE_COMMIT_S = 60.0
+#: How many endings are kept after they were recorded, at the most, and for how long, in seconds.
+RECORDED_KEPT = 1000
+RECORDED_KEPT_S = 60.0
 
 _Row = tuple[Any, ...]
 
@@ -67,6 +71,28 @@ class _Unsure(NamedTuple):
 
     since_s: float
     recorded: dict[int, Recorded]
+
+
+class _LatelyRecorded:
+    """Endings that were recorded in the last minute, the newest of them: a failover may lose what was committed."""
+
+    def __init__(self) -> None:
+        self._endings: OrderedDict[int, tuple[float, Claim, Ending]] = OrderedDict()
+
+    def add(self, recorded: Sequence[Recorded], now_s: float) -> None:
+        """Keep these, and let go of what is too old or too much."""
+        for done in recorded:
+            self._endings[done.claim.attempt_id] = (now_s, done.claim, done.ending)
+        while self._endings:
+            recorded_s = next(iter(self._endings.values()))[0]
+            if len(self._endings) <= RECORDED_KEPT and now_s - recorded_s < RECORDED_KEPT_S:
+                break
+            self._endings.popitem(last=False)
+
+    def of(self, attempt_id: int) -> tuple[Claim, Ending] | None:
+        """Return the claim and the ending of an attempt that was recorded lately."""
+        found = self._endings.get(attempt_id)
+        return None if found is None else found[1:]
 
 
 def drawn_jitter() -> float:
@@ -89,7 +115,9 @@ class Attempts:
         # answer was lost
         self._known: set[int] = set()
         self._unsure: _Unsure | None = None
-        self._to_cancel: dict[int, tuple[Claim, Ending]] = {}
+        self._to_record: dict[int, tuple[Claim, Ending]] = {}
+        self._recorded = _LatelyRecorded()
+        self._connection: Connection | None = None
         # attempts whose adoption may or may not have come to pass, and their dead workers
         self._adopting: dict[int, int] = {}
 
@@ -106,10 +134,11 @@ class Attempts:
         attempts of a worker that lives, and if it dies in between nothing has started. If it raises ``OSError``, that
         claim and the later ones are given back. What an earlier step did whose answer was lost is found out first.
         """
+        self._look_at_connection()
         earlier = self._settle(capacity.worker_id) if self._unsure is not None else []
         now = self._db.now_ms()
         # in the order in which others lock them, too
-        handed = sorted((*endings, *self._to_cancel.values()), key=lambda ended: ended[0].job.id)
+        handed = sorted((*endings, *self._to_record.values()), key=lambda ended: ended[0].job.id)
         decided = [self._decided(claim, ending, terms, now) for claim, ending in handed]
         is_claiming, no_mark = False, None
         try:
@@ -123,7 +152,8 @@ class Attempts:
         recorded = [*earlier, *(done for done, _ in decided if done.claim.attempt_id in recorded_ids)]
         self._forget(recorded_ids)
         self._known.difference_update(claim.attempt_id for claim, _ in handed)
-        self._to_cancel.clear()
+        self._to_record.clear()
+        self._recorded.add(recorded, self._db.clock.monotonic_s())
         rows = [row for row in found if row[0] == "claimed"]
         try:
             claimed, refusal = self._claimed(rows, before_commit, now, capacity.worker_id)
@@ -140,6 +170,14 @@ class Attempts:
             with contextlib.suppress(QueueError):
                 self._write_rollups()
         return StepResult(recorded, claimed, found[-1][3], refusal or no_mark)
+
+    def _look_at_connection(self) -> None:
+        """On a new connection be unsure of what was done on the one before: the server may be another, and lack it."""
+        connection = self._db.connection()
+        if connection is not self._connection:
+            if self._connection is not None:
+                self._note_unsure([])
+            self._connection = connection
 
     def _turn(self, capacity: ClaimCapacity, now: int, decided: Sequence[tuple[Recorded, _Row]]) -> list[_Row]:
         """Do the one call of a step; after an error it is unsure whether it was done."""
@@ -163,17 +201,23 @@ class Attempts:
     def _settle(self, worker_id: int) -> list[Recorded]:
         """Find out what a step did whose answer was lost: give back what it claimed, return what it recorded.
 
-        Nothing of what it claimed was started. The server may do it late, so it is looked for again for a while.
+        Nothing of what it claimed was started. The server may do it late, so it is looked for again for a while. What
+        was recorded and is open all the same, a failover has lost: it is recorded again.
         """
         unsure = self._unsure
         assert unsure is not None
-        open_now = {
-            row[0] for row in self._db.query("SELECT attempt_id FROM running WHERE worker_id = %s", (worker_id,))
-        }
+        open_now = dict(self._db.query("SELECT attempt_id, job_id FROM running WHERE worker_id = %s", (worker_id,)))
         ended = self._db.query("SELECT id, outcome FROM attempts WHERE id = ANY (%s)", (list(unsure.recorded),))
         closed = [(unsure.recorded[attempt_id], outcome) for attempt_id, outcome in ended]
         recorded = [done for done, outcome in closed if outcome == done.ending.outcome.value]
-        self._give_back_or_cancel(worker_id, sorted(open_now - self._known - set(self._adopting)))
+        unknown = sorted(open_now.keys() - self._known - set(self._adopting))
+        again = {
+            attempt_id: done
+            for attempt_id in unknown
+            if (done := self._recorded.of(attempt_id)) is not None and done[0].job.id == open_now[attempt_id]
+        }
+        self._to_record.update(again)
+        self._give_back_or_cancel(worker_id, [attempt_id for attempt_id in unknown if attempt_id not in again])
         self._forget(attempt_id for attempt_id, _ in ended)
         if self._db.clock.monotonic_s() - unsure.since_s >= LATE_COMMIT_S:
             self._unsure = None
@@ -193,7 +237,7 @@ class Attempts:
             claim = self.adopt(attempt_id, dead_worker=worker_id, worker_id=worker_id)
             if claim is not None:
                 ending = Ending(Outcome.CANCELLED, error="could not be started", run_ms=0, output=b"")
-                self._to_cancel[attempt_id] = (claim, ending)
+                self._to_record[attempt_id] = (claim, ending)
 
     def _decided(self, claim: Claim, ending: Ending, terms: StepTerms, now: int) -> tuple[Recorded, _Row]:
         """Return an ending with what follows it, and its row of the arrays for ``turn``."""

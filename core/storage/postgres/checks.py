@@ -62,7 +62,18 @@ def of_surroundings(db: Connections, spool: Spool) -> list[Finding]:
 def _check_server(db: Connections) -> Iterator[Finding]:
     size = db.query("SELECT pg_database_size(current_database())")[0][0]
     yield Finding("ok", "database", f"{db.address}, {size:,} bytes, schema {SCHEMA_VERSION}")
-    yield Finding("ok", "server", f"PostgreSQL {db.query('SHOW server_version')[0][0]}")
+    version, is_known = db.query(
+        "SELECT current_setting('server_version'), CASE WHEN pg_is_in_recovery() THEN true ELSE is_known_server() END"
+    )[0]
+    if is_known:
+        yield Finding("ok", "server", f"PostgreSQL {version}")
+    else:
+        yield Finding(
+            "warning",
+            "server",
+            f"PostgreSQL {version}, another than before: jobs whose start it lacks may still run",
+            "no job is started until a worker has seen it for the length of host-lease; let a worker run",
+        )
 
 
 def _check_rows(db: Connections) -> Iterator[Finding]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+from typing import Any
 
 from core.clock import to_datetime
-from core.errors import Refused
+from core.errors import DatabaseReplaced, Refused
 from core.model import HostInfo
 from core.process_place import here
 from core.rules.arguments import check_whole
@@ -20,6 +21,17 @@ from core.version import __version__
 
 _SERVER_MS = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _FIND = "SELECT id FROM hosts WHERE token = %s AND boot_id = %s AND state = 'live'"
+_ENTER = (
+    "INSERT INTO workers (id, host_id, pid, host, slots, queues, started_at, lock_file, boot_id, pid_namespace)"
+    " VALUES (%(id)s, %(host_id)s, %(pid)s, %(host)s, %(slots)s, %(queues)s, %(started_at)s, %(lock_file)s,"
+    " %(boot_id)s, %(pid_namespace)s) ON CONFLICT (id) DO UPDATE SET host_id = excluded.host_id"
+    " WHERE (workers.pid, workers.host, workers.started_at) = (excluded.pid, excluded.host, excluded.started_at)"
+    " RETURNING id"
+)
+_SERVER_LIFE = (
+    "SELECT string_agg(value::text, ' ' ORDER BY key) || ' ' || pg_postmaster_start_time(), is_known_server(),"
+    " current_setting('synchronous_standby_names') <> '' FROM this_server()"
+)
 _END = "UPDATE hosts SET state = %s WHERE id = %s AND renewals = %s AND state = 'live' RETURNING id"
 _ABANDONED = (
     "SELECT r.attempt_id, r.number, r.started_at, r.stop_requested, j.environment_id, "
@@ -41,11 +53,13 @@ class Hosts:
     def __init__(self, db: Connections, spool: Spool) -> None:
         self._db = db
         self._spool = spool
+        #: The rows of this process's own workers, by number, without the host's life.
+        self.own_workers: dict[int, dict[str, Any]] = {}
 
     def join(self, terms: LeaseTerms, worker_id: int = 0) -> int:
         """Return the id of this host's life, a new one with these terms if it has none that lives.
 
-        A registered worker is one of that life from then on.
+        A registered worker is one of that life from then on; its row is written again if it is gone.
         """
         token, boot_id = host_token(self._spool), here().boot_id
         now = self._db.now_ms()
@@ -63,10 +77,18 @@ class Hosts:
                 row = connection.execute(_FIND, (token, boot_id)).fetchone()
             assert row is not None
             if worker_id:
-                connection.execute("UPDATE workers SET host_id = %s WHERE id = %s", (row[0], worker_id))
+                self._enter(connection, worker_id, row[0])
             return int(row[0])
 
         return self._db.transact(work)
+
+    def _enter(self, connection: Connection, worker_id: int, life_id: int) -> None:
+        values = {"host_id": life_id, **self.own_workers[worker_id]}
+        if connection.execute(_ENTER, values).fetchone() is None:
+            raise DatabaseReplaced(
+                f"{self._db.address} has another worker with the number {worker_id}, since a failover lost this one;"
+                " start it again"
+            )
 
     def terms(self, life_id: int) -> LeaseTerms:
         """Return the terms that a life stated when it joined."""
@@ -76,8 +98,8 @@ class Hosts:
         """Count a life's renewals up by one; return whether it still lives."""
         found = self._db.query(
             f"UPDATE hosts SET renewals = renewals + 1, renewed_at = {_SERVER_MS}"
-            " WHERE id = %s AND state = 'live' RETURNING id",
-            (life_id,),
+            " WHERE id = %s AND token = %s AND state = 'live' RETURNING id",
+            (life_id, host_token(self._spool)),  # after a failover the number may be another host's
         )
         return bool(found)
 
@@ -85,10 +107,7 @@ class Hosts:
         """Return the other lives that are not over, and which life of the server says so."""
         token = host_token(self._spool)
         with self._db.read() as connection:
-            row = connection.execute(
-                "SELECT s.system_identifier::text || ' ' || c.timeline_id || ' ' || pg_postmaster_start_time()"
-                " FROM pg_control_system() AS s, pg_control_checkpoint() AS c"
-            ).fetchone()
+            row = connection.execute(_SERVER_LIFE).fetchone()
             found = connection.execute(
                 "SELECT id, name, renewals, lease_ms, token FROM hosts WHERE state = 'live' AND id <> %s", (life_id,)
             ).fetchall()
@@ -97,7 +116,30 @@ class Hosts:
             HostSeen(host_id, name, renewals, lease_ms / 1000, other == token)
             for host_id, name, renewals, lease_ms, other in found
         ]
-        return HostLook(others, str(row[0]))
+        return HostLook(others, *row)
+
+    def open_attempts(self) -> set[int]:
+        """Return the open attempts of this host, those of its earlier lives among them."""
+        found = self._db.query(
+            "SELECT attempt_id FROM running WHERE host_id IN (SELECT id FROM hosts WHERE token = %s)",
+            (host_token(self._spool),),
+        )
+        return {row[0] for row in found}
+
+    def accept_server(self, server_life: str) -> bool:
+        """Let claims be made on a server that took another's place; return ``False`` if its life is another by now."""
+
+        def work(connection: Connection) -> bool:
+            row = connection.execute(_SERVER_LIFE).fetchone()
+            if row is None or row[0] != server_life:
+                return False
+            connection.execute(
+                "INSERT INTO facts SELECT key, value FROM this_server() ORDER BY key"
+                " ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+            )
+            return True
+
+        return self._db.transact(work, wakes_workers=True)
 
     def give_up(self, host_id: int, renewals: int) -> bool:
         """End another host's life if its renewals still are what they were seen to be; return whether that was so."""

@@ -76,6 +76,7 @@ def _migrate(connection: Connection) -> None:
             connection.execute(script)
     if is_new:
         connection.execute("INSERT INTO facts VALUES ('database_id', %s)", (secrets.randbits(62),))
+        connection.execute("INSERT INTO facts SELECT key, value FROM this_server()")
     connection.execute(
         "INSERT INTO facts VALUES ('schema_version', %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         (SCHEMA_VERSION,),

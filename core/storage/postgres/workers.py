@@ -40,21 +40,25 @@ class Workers:
     def register(self, *, slots: int, queues: Sequence[str]) -> Registration:
         """Enter a worker of this host; its lock is held before its row can be seen."""
         place, now = here(), self._db.now_ms()
-        life = self.hosts.join(LeaseTerms(float(SETTINGS["host-lease"].default)))
+        terms = LeaseTerms(float(SETTINGS["host-lease"].default))
         worker_id = int(self._db.query("SELECT nextval(pg_get_serial_sequence('workers', 'id'))")[0][0])
         path = self._spool.worker_lock(worker_id)
         descriptor = create_locked(path)
         try:
-            values = (worker_id, life, os.getpid(), os.uname().nodename, slots, json.dumps(list(queues)), now)
-            name = file_name(descriptor, path)
-            self._db.transact(
-                lambda connection: connection.execute(
-                    "INSERT INTO workers (id, host_id, pid, host, slots, queues, started_at, lock_file, boot_id,"
-                    " pid_namespace) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                    (*values, name, place.boot_id, place.pid_namespace),
-                )
-            )
+            self.hosts.own_workers[worker_id] = {
+                "id": worker_id,
+                "pid": os.getpid(),
+                "host": os.uname().nodename,
+                "slots": slots,
+                "queues": json.dumps(list(queues)),
+                "started_at": now,
+                "lock_file": file_name(descriptor, path),
+                "boot_id": place.boot_id,
+                "pid_namespace": place.pid_namespace,
+            }
+            self.hosts.join(terms, worker_id)
         except BaseException:
+            self.hosts.own_workers.pop(worker_id, None)
             os.close(descriptor)
             with contextlib.suppress(OSError):
                 os.unlink(path)
@@ -75,6 +79,7 @@ class Workers:
         try:
             name = file_name(again, path)
             self._db.query("UPDATE workers SET lock_file = %s WHERE id = %s", (name, worker_id))
+            self.hosts.own_workers[worker_id]["lock_file"] = name
         except BaseException:
             os.close(again)  # the next look finds that it is another's
             raise
@@ -83,15 +88,19 @@ class Workers:
     def set_slots(self, worker_id: int, slots: int) -> None:
         """Record how many slots a worker has now."""
         self._db.query("UPDATE workers SET slots = %s WHERE id = %s", (slots, worker_id))
+        self.hosts.own_workers[worker_id]["slots"] = slots
 
     def forget(self, worker_id: int) -> None:
         """Take a worker that ended out of the register, unless attempts of its are still open: those name it."""
         deleted = self._db.query(
-            "DELETE FROM workers WHERE id = %(w)s AND NOT EXISTS (SELECT 1 FROM running WHERE worker_id = %(w)s)"
+            "DELETE FROM workers AS w WHERE id = %(w)s AND NOT EXISTS (SELECT 1 FROM running WHERE worker_id = %(w)s)"
+            # of a host that came back meanwhile it lives
+            " AND NOT EXISTS (SELECT 1 FROM hosts WHERE id = w.host_id AND state = 'live' AND token <> %(t)s)"
             " RETURNING id",
-            {"w": worker_id},
+            {"w": worker_id, "t": host_token(self._spool)},
         )
         if deleted:
+            self.hosts.own_workers.pop(worker_id, None)
             with contextlib.suppress(OSError):
                 os.unlink(self._spool.worker_lock(worker_id))
 

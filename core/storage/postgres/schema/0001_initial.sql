@@ -5,9 +5,25 @@
 -- rows as they are while a job waits and runs: a claim touches ready and running alone.
 
 CREATE TABLE facts (                                    -- single numbers: schema_version, is_paused, total_*, totals_until
-    key   text COLLATE "C" PRIMARY KEY,
+    key   text COLLATE "C" PRIMARY KEY,                 -- and the server that claims are made on: see is_known_server
     value bigint NOT NULL
 );
+
+-- Which server this is: its cluster, and the timeline of that, which each promotion of a standby begins anew. Not the
+-- one of the last checkpoint: a promoted standby has none for a while.
+CREATE FUNCTION this_server() RETURNS TABLE (key text, value bigint)
+LANGUAGE sql STABLE AS $$
+    SELECT 'server_cluster', system_identifier FROM pg_control_system()
+    UNION ALL
+    SELECT 'server_timeline', ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint
+$$;
+
+-- Return whether this server is the one that claims are made on. After a failover it is another, which may lack the last
+-- claims: their commands may still run, so nothing is claimed until the facts name it.
+CREATE FUNCTION is_known_server() RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT count(*) = 2 FROM this_server() AS t JOIN facts AS f ON f.key = t.key AND f.value = t.value
+$$;
 
 CREATE TABLE settings (
     key   text COLLATE "C" PRIMARY KEY,

@@ -123,7 +123,8 @@ BEGIN
     -- a host that was given up claims nothing: its commands are ended, and others take its open attempts for lost
     SELECT w.* INTO v_worker FROM workers AS w JOIN hosts AS h ON h.id = w.host_id AND h.state = 'live'
     WHERE w.id = p_worker;
-    IF p_slots > 0 AND FOUND THEN
+    -- and no worker claims on a server that took another's place, until it is accepted
+    IF p_slots > 0 AND FOUND AND is_known_server() THEN
         -- who pauses or limits queues holds this lock alone: what is claimed by then is counted, and nothing is later
         PERFORM pg_advisory_xact_lock_shared(1363561543);
         IF EXISTS (SELECT 1 FROM facts WHERE key = 'is_paused' AND value = 1) THEN
