@@ -59,6 +59,8 @@ COMMANDS: dict[str, Command] = {
         Command("wait", "wait", "JOB… | --queue Q | --all [OPTIONS]", "wait until jobs have finished", is_reading=True),
         Command("retry", "retry", "JOB… | --queue Q [OPTIONS]", "try jobs again now"),
         Command("cancel", "cancel", "JOB… | --queue Q [OPTIONS]", "cancel jobs, and stop those that run"),
+        Command("hold", "hold", "JOB… | --queue Q [OPTIONS]", "keep waiting jobs from being run"),
+        Command("release", "hold", "JOB… | --queue Q [OPTIONS]", "let held jobs be run again"),
         Command("edit", "edit", "JOB [OPTIONS]", "change a job that waits or is dead"),
         Command("dlq list", "dlq", "[OPTIONS]", "list the dead letter queue; also just: dlq", is_reading=True),
         Command("dlq groups", "dlq", "[OPTIONS]", "group the dead jobs by what they died of", is_reading=True),
@@ -68,7 +70,12 @@ COMMANDS: dict[str, Command] = {
         Command("dlq purge", "dlq", "JOB… | --all | --group F [OPTIONS]", "put dead jobs out of sight"),
         Command("purge", "purge", "JOB… | --state STATE | --all [OPTIONS]", "put finished jobs out of sight"),
         Command("restore", "restore", "JOB… | --last [OPTIONS]", "bring purged jobs back"),
-        Command("undo", "undo", "[OPTIONS]", "undo the last act, if it was a purge, retry, replay, edit or cancel"),
+        Command(
+            "undo",
+            "undo",
+            "[OPTIONS]",
+            "undo the last act, if it was a purge, retry, edit, hold, release or cancel",
+        ),
         Command("status", "status", "[OPTIONS]", "show how many jobs stand where, and who works", is_reading=True),
         Command(
             "metrics", "metrics", "[OPTIONS]", "show throughput, success rate, wait and run times", is_reading=True

@@ -70,6 +70,8 @@ REFUSED = {
     "logs": "logs 3 --attempt 7",
     "retry": "retry 3",
     "cancel": "cancel 2",
+    "hold": "hold 2",
+    "release": "release 3",
     "edit": "edit 2 --label x",
     "dlq replay": "dlq replay 3",
     "dlq purge": "dlq purge 3 --yes",

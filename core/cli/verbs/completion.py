@@ -22,7 +22,8 @@ from core.text import clean_line
 _SHELLS = ("bash", "zsh", "fish")
 _STATES = (*(state.value for state in State), "processing", "dlq")
 _JOB_COMMANDS = (
-    "show", "logs", "wait", "retry", "cancel", "edit", "purge", "restore", "dlq replay", "dlq retry", "dlq purge"
+    "show", "logs", "wait", "retry", "cancel", "hold", "release", "edit", "purge", "restore",
+    "dlq replay", "dlq retry", "dlq purge"
 )  # fmt: skip
 _PROGRAM_COMMANDS = tuple(name for name, command in COMMANDS.items() if command.takes_command_line)
 _QUEUE_COMMANDS = ("queue pause", "queue resume", "queue limit")
