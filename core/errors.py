@@ -9,6 +9,7 @@
     ├── NameTaken                a job of this name exists
     ├── QueueNotFound            no queue has this name
     ├── WorkerNotFound           no worker has this id
+    ├── HookNotFound             no hook has this id
     ├── OutputUnavailable        the attempt has no output to read (yet, or any more)
     ├── Interrupted              a read was given up, as ``give_up`` of ``Queue.snapshot`` asked for
     └── DatabaseError            the file behind the queue
@@ -101,6 +102,14 @@ class WorkerNotFound(QueueError):
     def __init__(self, worker_id: int) -> None:
         super().__init__(f"no worker {worker_id}; see 'queuectl worker list'")
         self.worker_id = worker_id
+
+
+class HookNotFound(QueueError):
+    """No hook has this id."""
+
+    def __init__(self, hook_id: int) -> None:
+        super().__init__(f"no hook {hook_id}; see 'queuectl hook list'")
+        self.hook_id = hook_id
 
 
 class OutputUnavailable(QueueError):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from core.addresses import short_name
 from core.clock import Clock, to_datetime, to_ms
 from core.errors import OutputUnavailable, QueueError, Refused, UsageError
+from core.hook_verbs import HookVerbs
 from core.loading import LOADING
 from core.model import (
     Act,
@@ -65,7 +66,7 @@ _TRUSTED = 1000
 Progress = Callable[[int, int], None]
 
 
-class Queue:
+class Queue(HookVerbs):
     """A queue of shell commands in one database; any number of these may be open on it, in any processes.
 
     Every method may be called from any thread and is one transaction (bulk verbs: one a thousand jobs). Reads see the

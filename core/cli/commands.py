@@ -84,6 +84,9 @@ COMMANDS: dict[str, Command] = {
         Command("queue pause", "queue", "[QUEUE…] [OPTIONS]", "start no more jobs of a queue, or of any"),
         Command("queue resume", "queue", "[QUEUE…] [OPTIONS]", "start jobs again"),
         Command("queue limit", "queue", "QUEUE N|none [OPTIONS]", "limit how many of a queue's jobs run at once"),
+        Command("hook add", "hook", "EVENT [OPTIONS] -- COMMAND", "run a command when jobs complete or die"),
+        Command("hook list", "hook", "[OPTIONS]", "list the hooks; also just: hook", is_reading=True),
+        Command("hook remove", "hook", "ID [OPTIONS]", "remove a hook"),
         Command("config list", "config", "[OPTIONS]", "list the settings; also just: config", is_reading=True),
         Command("config get", "config", "KEY [OPTIONS]", "print a setting", is_reading=True),
         Command("config set", "config", "KEY VALUE [OPTIONS]", "change a setting"),
@@ -115,6 +118,7 @@ DEFAULTS: dict[str, str] = {
     "queue": "list",
     "config": "list",
     "host": "list",
+    "hook": "list",
 }
 #: Other spellings of a command.
 ALIASES: dict[str, str] = {"dlq retry": "dlq replay", "config show": "config list"}

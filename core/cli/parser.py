@@ -252,7 +252,7 @@ def _parse_options(command: Command, words: list[str], given: argparse.Namespace
     verbatim: list[str] = []
     if command.takes_command_line:
         words, verbatim = split_program(parser, words, command.name)
-    elif "--" in words and "JOB…" in command.usage:
+    elif "--" in words and ("JOB…" in command.usage or " -- " in command.usage):
         # argparse reads "--" as a word when options stand between the words before it
         index = words.index("--")
         words, verbatim = words[:index], words[index + 1 :]

@@ -45,12 +45,13 @@ def start(
     command: str,
     cwd: str,
     environment: Mapping[bytes, bytes],
+    input: int = -1,
 ) -> Command:
-    """Have ``shell`` run a command in a directory, its output in the attempt's file.
+    """Have ``shell`` run a command in a directory, its output in the attempt's file; it reads from ``input`` if given.
 
     Raises ``OSError`` when the system refuses; the run file is then still the caller's.
     """
-    shim = Shim(shell, command, cwd, environment, lock=run.lock, writer=run.writer, output=run.output)
+    shim = Shim(shell, command, cwd, environment, lock=run.lock, writer=run.writer, output=run.output, input=input)
     run.close()
     return Command(spool, attempt_id, shim.pid, shim)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from core.clock import since_boot_s
 from core.errors import QueueError
-from core.execution import events
+from core.execution import events, hook_input
 from core.execution.command import Command, age_of_leader_s, start
 from core.execution.output_limit import OutputWatch
 from core.execution.output_sharing import OutputSharing
@@ -169,7 +169,17 @@ class RunningAttempts:
             if reason is not None:
                 self._did_not_start(claim, run, f"the shell {shell} of the setting 'shell' cannot be run: {reason}")
                 return None
-            command = start(self._storage.spool, claim.attempt_id, run, shell, job.command, job.cwd, variables)
+            with self._input_of(claim) as (told, source):
+                command = start(
+                    self._storage.spool,
+                    claim.attempt_id,
+                    run,
+                    shell,
+                    job.command,
+                    job.cwd,
+                    {**variables, **told},
+                    source,
+                )
         except (OSError, ValueError, TypeError) as error:
             if isinstance(error, OSError) and error.errno in PASSING_ERRORS:
                 return error
@@ -265,6 +275,17 @@ class RunningAttempts:
             b"QUEUECTL_QUEUE": system_bytes(job.queue),
             b"QUEUECTL_DB": os.fsencode(self._storage.address),
         }
+
+    @contextlib.contextmanager
+    def _input_of(self, claim: Claim) -> Iterator[tuple[Mapping[bytes, bytes], int]]:
+        """Yield what a hook's job is given besides, and the descriptor that it reads; nothing for any other job."""
+        own = claim.job.env
+        if not hook_input.is_of_hook(own):
+            yield {}, -1
+            return
+        lines = self._storage.hooks.lines(claim.job.id)
+        with hook_input.opened_input(lines, self._storage.spool.root) as source:
+            yield _encoded(hook_input.variables_for(own, lines)), source
 
     # --- watching
 

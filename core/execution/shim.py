@@ -126,16 +126,18 @@ class Shim:
         lock: int,
         writer: int,
         output: int,
+        input: int = -1,
     ) -> None:
         """Start a shim that has ``shell`` run ``command`` in a directory; raise ``OSError`` when the system refuses.
 
-        ``lock`` and ``writer`` are descriptors of the run file, ``output`` one of the output file.
+        ``lock`` and ``writer`` are descriptors of the run file, ``output`` one of the output file, ``input`` what the
+        command reads as its standard input; negative for ``/dev/null``.
         """
         variables = {**environment, _COMMAND.encode(): system_bytes(command)}
         script, words = _script(shell, command, variables)
         with _end_pipe() as (reader, end):
             arguments = tuple(map(system_bytes, (_SHELL, "-c", script, _SHELL, cwd, *words)))
-            self.pid = _spawn(arguments, variables, lock, writer, output, end)
+            self.pid = _spawn(arguments, variables, lock, writer, output, end, input)
         _own_pids.add(self.pid)
         self._reader = self.descriptor = reader
         if _HAS_PIDFD:
@@ -314,6 +316,7 @@ def _spawn(
     writer: int,
     output: int,
     end: int,
+    input: int,
 ) -> int:
     announces_end = () if end < 0 else ((os.POSIX_SPAWN_DUP2, end, _END_DESCRIPTOR),)
     return os.posix_spawn(
@@ -326,7 +329,7 @@ def _spawn(
             (os.POSIX_SPAWN_DUP2, writer, _STATUS_DESCRIPTOR),
             *announces_end,
             (os.POSIX_SPAWN_DUP2, output, 1),
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            ((os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0) if input < 0 else (os.POSIX_SPAWN_DUP2, input, 0)),
             (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
         ),
         setsid=True,

@@ -58,7 +58,13 @@ _KEYS = ("pass", "pwd", "secret", "token", "key")
 #: How bash exports a function: its text is code, which speaks of passwords without having one.
 _FUNCTION = "() {"
 
-_OURS = frozenset(f"QUEUECTL_{name}" for name in "JOB_ID JOB_NAME ATTEMPT MAX_ATTEMPTS QUEUE DB".split())
+_OURS = frozenset(
+    f"QUEUECTL_{name}"
+    for name in (
+        "JOB_ID JOB_NAME ATTEMPT MAX_ATTEMPTS QUEUE DB HOOK HOOK_COUNT"
+        " SUBJECT_ID SUBJECT_NAME SUBJECT_QUEUE SUBJECT_STATE SUBJECT_EXIT_CODE SUBJECT_LAST_WORDS"
+    ).split()
+)
 #: By these older versions left variables out, and did not keep which.
 _LEFT_OUT_BEFORE = r"TOKEN|SECRET|PASSW|PASSPHRASE|KEY|CREDENTIAL|PRIVATE|AUTH|COOKIE|SESSION|DSN|_PAT$|^PGPASS"
 MASK = "***"

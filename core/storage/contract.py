@@ -70,12 +70,52 @@ from core.storage.values import (
     StepResult,
     StepTerms,
 )
+from core.storage.work_contract import Hooks
 
 #: Called with how many jobs are done, and of how many.
 Progress = Callable[[int, int], None]
 
 
-class Storage(Protocol):
+class Roles(Protocol):
+    """The roles of one database."""
+
+    @property
+    def new_jobs(self) -> NewJobs: ...
+    @property
+    def jobs(self) -> Jobs: ...
+    @property
+    def lists(self) -> Lists: ...
+    @property
+    def operations(self) -> Operations: ...
+    def attempts(self, jitter: Callable[[], float] | None = None) -> Attempts:
+        """Return the attempts for one worker, or for one look: what the worker counts is kept in there.
+
+        ``jitter`` is called once for each back-off and returns a factor from -1 to 1; without it that is drawn.
+        """
+
+    @property
+    def queues(self) -> Queues: ...
+    @property
+    def settings(self) -> StoredSettings: ...
+    @property
+    def statistics(self) -> Statistics: ...
+    @property
+    def workers(self) -> Workers: ...
+    @property
+    def changes(self) -> Changes: ...
+    @property
+    def outputs(self) -> Outputs: ...
+    @property
+    def groups(self) -> Groups: ...
+    @property
+    def records(self) -> Records: ...
+    @property
+    def hooks(self) -> Hooks: ...
+    @property
+    def maintenance(self) -> Maintenance: ...
+
+
+class Storage(Roles, Protocol):
     """One database, open. What the roles do is said there; this is about the whole."""
 
     @property
@@ -120,39 +160,6 @@ class Storage(Protocol):
 
         A transaction that runs in another thread is finished first.
         """
-
-    @property
-    def new_jobs(self) -> NewJobs: ...
-    @property
-    def jobs(self) -> Jobs: ...
-    @property
-    def lists(self) -> Lists: ...
-    @property
-    def operations(self) -> Operations: ...
-    def attempts(self, jitter: Callable[[], float] | None = None) -> Attempts:
-        """Return the attempts for one worker, or for one look: what the worker counts is kept in there.
-
-        ``jitter`` is called once for each back-off and returns a factor from -1 to 1; without it that is drawn.
-        """
-
-    @property
-    def queues(self) -> Queues: ...
-    @property
-    def settings(self) -> StoredSettings: ...
-    @property
-    def statistics(self) -> Statistics: ...
-    @property
-    def workers(self) -> Workers: ...
-    @property
-    def changes(self) -> Changes: ...
-    @property
-    def outputs(self) -> Outputs: ...
-    @property
-    def groups(self) -> Groups: ...
-    @property
-    def records(self) -> Records: ...
-    @property
-    def maintenance(self) -> Maintenance: ...
 
 
 class NewJobs(Protocol):

@@ -49,6 +49,12 @@ ATTEMPTS = Part("attempts", 1, (*_ATTEMPT.split(), "output"), 200)
 ATTEMPTS_ALONE = Part("attempts", 1, tuple(_ATTEMPT.split()))
 ACTS = Part("acts", 1, ("id", "verb", "at", "n", "undone_at"))
 HISTORY = Part("history", 2, ("act_id", "job_id", "before"))
+HOOKS = Part(
+    "hooks",
+    1,
+    ("id", "event", "queue", "command", "window_ms", "cwd", "environment_id", "added_at", "gathering"),
+)
+HOOK_EVENTS = Part("hook_events", 2, ("hook_job_id", "attempt_id", "line"))
 MINUTES = Part("minutes", 1, ("minute", "enqueued", "succeeded", "failed", "dead", "run_ms", "wait_ms"))
 DURATIONS = Part("durations", 3, ("minute", "kind", "bucket", "n"))
 #: Whether all is paused, and the sums of old minutes, by key; what is 0 has no row.
@@ -65,6 +71,8 @@ PARTS = (
     ATTEMPTS,
     ACTS,
     HISTORY,
+    HOOKS,
+    HOOK_EVENTS,
     MINUTES,
     DURATIONS,
     FACTS,

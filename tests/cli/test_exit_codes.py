@@ -80,6 +80,7 @@ REFUSED = {
     "undo": "undo",
     "backup": "backup /dev/null",
     "move": "move missing.db other.db",
+    "hook remove": "hook remove 9",
     "host list": "host list",
     "host forget": "host forget 1",
     "host keep": "host keep",
@@ -88,7 +89,8 @@ REFUSED = {
 NEVER_REFUSED = {
     "worker start", "worker list", "service install", "service status", "service print", "list", "show", "wait",
     "export", "init",
-    "dlq list", "dlq groups", "status", "metrics", "queue list", "queue pause", "queue resume", "queue limit",
+    "hook add", "hook list", "dlq list", "dlq groups", "status", "metrics",
+    "queue list", "queue pause", "queue resume", "queue limit",
     "config list", "config get", "config set", "config unset", "prune", "doctor", "completion", "help", "mcp",
 }  # fmt: skip
 

@@ -81,6 +81,7 @@ _CHANGES = {
     "undo": ("undo", "1 job put back"),
     "queue pause": ("queue pause default", "Queue default paused"),
     "queue limit": ("queue limit default 2", "Queue default: at most 2"),
+    "hook add": ("hook add dead true", "hook 1 was added"),
     "config set": ("config set timeout 5m", "timeout was set"),
     "config unset": ("config unset timeout", "timeout was unset"),
     "prune": ("prune --trash --yes", "1 job removed for good"),

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.storage import contract
+    from core.storage import contract, work_contract
 
 
 class PostgresStorage(Connections):
@@ -142,6 +142,13 @@ class PostgresStorage(Connections):
         from core.storage.postgres.changes import Changes
 
         return Changes(self)
+
+    @loaded_once
+    def hooks(self) -> work_contract.Hooks:
+        """The hooks."""
+        from core.storage.postgres.hooks import Hooks
+
+        return Hooks(self)
 
     @loaded_once
     def maintenance(self) -> contract.Maintenance:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import zlib
 from collections.abc import Iterable, Sequence
 
 from psycopg import errors
@@ -15,6 +13,7 @@ from core.rules.job_fields import JobRow
 from core.storage.postgres import job_names
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.counting import CountChanges
+from core.storage.postgres.environments import environment_id
 
 _COLUMNS = ", ".join(column for column in JobRow._fields if column != "run_at")
 _ALL = f"id, {_COLUMNS}, environment_id, enqueued_at, due_at, since"
@@ -52,7 +51,7 @@ def _store(connection: Connection, rows: Sequence[JobRow], captured: Captured, n
         raise Refused("a job on a server cannot be held")
     names = [row.name for row in rows if row.name is not None]
     job_names.free(connection, names)
-    environment = _environment(connection, captured)
+    environment = environment_id(connection, captured)
     ids = _ids(connection, len(rows))
     try:
         _insert(connection, rows, ids, environment, now)
@@ -114,17 +113,3 @@ def _is_delayed(row: JobRow, now: int) -> bool:
 def _taken_name(detail: str, names: Sequence[str]) -> str:
     """Return which of the names a violation speaks of, given its detail: ``Key (name)=(a) already exists``."""
     return next((name for name in names if f"=({name})" in detail), names[0] if names else "")
-
-
-def _environment(connection: Connection, captured: Captured) -> int:
-    values = (zlib.crc32(captured.variables.encode()), captured.mode, captured.variables, json.dumps(captured.left_out))
-    row = connection.execute(
-        "SELECT id FROM environments WHERE digest = %s AND mode = %s AND variables = %s AND left_out = %s LIMIT 1",
-        values,
-    ).fetchone()
-    if row is None:
-        row = connection.execute(
-            "INSERT INTO environments (digest, mode, variables, left_out) VALUES (%s, %s, %s, %s) RETURNING id", values
-        ).fetchone()
-    assert row is not None
-    return int(row[0])

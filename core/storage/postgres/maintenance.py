@@ -155,6 +155,7 @@ def _remove(connection: Connection, ids: Sequence[int], state: str) -> list[int]
     attempts = removed.fetchall()
     connection.execute("DELETE FROM chunks WHERE attempt_id = ANY (%s)", ([row[0] for row in attempts],))
     connection.execute("DELETE FROM history WHERE job_id = ANY (%s)", jobs)
+    connection.execute("DELETE FROM hook_events WHERE hook_job_id = ANY (%s)", jobs)
     queues = connection.execute("DELETE FROM jobs WHERE id = ANY (%s) RETURNING queue", jobs).fetchall()
     changes = CountChanges()
     for queue, number in Counter(row[0] for row in queues).items():

@@ -44,6 +44,7 @@ _KEY_TYPES = {
     "queues": ("text",),
     "facts": ("text",),
     "history": ("bigint", "bigint"),
+    "hook_events": ("bigint", "bigint"),
     "durations": ("bigint", "text", "bigint"),
 }
 _STATE = JOBS.columns.index("state")
@@ -60,6 +61,7 @@ _GUARDED = (
     ("environments", "INSERT"),
     ("queues", "INSERT OR UPDATE OR DELETE"),
     ("settings", "INSERT OR UPDATE OR DELETE"),
+    ("hooks", "INSERT OR DELETE"),
 )
 _MARKS = (
     "CREATE TABLE IF NOT EXISTS moves (role text PRIMARY KEY, address text NOT NULL, at bigint NOT NULL);"
@@ -69,8 +71,8 @@ _MARKS = (
     f" RAISE EXCEPTION USING ERRCODE = '{MOVED_STATE}', MESSAGE = TG_ARGV[0]; END IF; RETURN NULL; END $$"
 )
 _LOCK = (
-    "LOCK TABLE acts, attempts, chunks, delayed, durations, environments, facts, history, jobs, minutes, queues, ready,"
-    " running, settings, workers IN SHARE ROW EXCLUSIVE MODE"
+    "LOCK TABLE acts, attempts, chunks, delayed, durations, environments, facts, history, hook_events, hooks, jobs,"
+    " minutes, queues, ready, running, settings, workers IN SHARE ROW EXCLUSIVE MODE"
 )
 _FIND = (
     "SELECT EXISTS (SELECT 1 FROM jobs) OR EXISTS (SELECT 1 FROM attempts) OR EXISTS (SELECT 1 FROM acts)"
@@ -86,7 +88,9 @@ _ENQUEUED = (
     " WHERE minute >= COALESCE((SELECT value FROM facts WHERE key = 'totals_until'), 0)"
     " ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 )
-_NEXT_ENVIRONMENT = "SELECT setval('environments_id_seq', max(id)) FROM environments HAVING count(*) > 0"
+_NEXT = tuple(
+    f"SELECT setval('{table}_id_seq', max(id)) FROM {table} HAVING count(*) > 0" for table in ("environments", "hooks")
+)
 
 
 class Transfer:
@@ -155,7 +159,8 @@ class Transfer:
             connection.execute("DELETE FROM counts")
             connection.execute(_COUNT)
             connection.execute(_ENQUEUED, (enqueued,))
-            connection.execute(_NEXT_ENVIRONMENT)
+            for statement in _NEXT:
+                connection.execute(statement)
 
         self._db.transact(work)
 

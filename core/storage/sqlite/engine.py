@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.storage import contract
+    from core.storage import contract, work_contract
 
 
 class SqliteStorage(Database):
@@ -113,6 +113,13 @@ class SqliteStorage(Database):
         from core.storage.sqlite.records import Records
 
         return Records(self)
+
+    @loaded_once
+    def hooks(self) -> work_contract.Hooks:
+        """The hooks."""
+        from core.storage.sqlite.hooks import Hooks
+
+        return Hooks(self)
 
     @loaded_once
     def maintenance(self) -> contract.Maintenance:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import zlib
 from collections.abc import Iterable
 
 from core.errors import DatabaseReadOnly, NameTaken, Refused
 from core.rules.environment import Captured
 from core.rules.job_fields import JobRow
 from core.storage.sqlite import job_names
+from core.storage.sqlite.environments import environment_id
 from core.storage.sqlite.file import Database
 
 _COLUMNS = ", ".join(JobRow._fields)
@@ -42,7 +41,7 @@ class NewJobs:
                 now = self._db.now_ms()
                 due_at = now if row.run_at is None else max(row.run_at, now)
                 job_names.free(connection, row.name)
-                environment = _environment(connection, captured)
+                environment = environment_id(connection, captured)
                 values = (*row, row.is_held, environment, now, due_at, now)
                 cursor = connection.execute(_INSERT_ONE, values)
                 _count_enqueued(connection, now, 1)
@@ -78,7 +77,7 @@ class NewJobs:
             with self._db.write(wakes_workers=True) as connection:
                 now = self._db.now_ms()
                 job_names.free_staged(connection)
-                environment = _environment(connection, captured)
+                environment = environment_id(connection, captured)
                 count = connection.execute(_COPY, {"environment": environment, "now": now}).rowcount
                 last = int(connection.execute("SELECT last_insert_rowid()").fetchone()[0])
                 _count_enqueued(connection, now, count)
@@ -96,20 +95,6 @@ def _taken_name(connection: sqlite3.Connection) -> str | None:
         " UNION ALL SELECT name FROM temp.staged WHERE name IS NOT NULL GROUP BY name HAVING count(*) > 1 LIMIT 1"
     ).fetchone()
     return None if row is None else str(row[0])
-
-
-def _environment(connection: sqlite3.Connection, captured: Captured) -> int:
-    digest = zlib.crc32(captured.variables.encode())
-    values = (digest, captured.mode, captured.variables, json.dumps(captured.left_out))
-    row = connection.execute(
-        "SELECT id FROM environments WHERE digest = ? AND mode = ? AND variables = ? AND left_out = ?", values
-    ).fetchone()
-    if row is not None:
-        return int(row[0])
-    cursor = connection.execute(
-        "INSERT INTO environments (digest, mode, variables, left_out) VALUES (?, ?, ?, ?)", values
-    )
-    return int(cursor.lastrowid or 0)
 
 
 def _count_enqueued(connection: sqlite3.Connection, now_ms: int, count: int) -> None:

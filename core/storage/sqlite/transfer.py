@@ -32,9 +32,12 @@ _COUNT_BLOCKS = (
 
 # What adds jobs, runs them, acts on them, or changes what holds for them.
 _GUARDED = (
-    *((table, "INSERT") for table in ("jobs", "attempts", "workers", "acts", "environments", "queues", "settings")),
+    *(
+        (table, "INSERT")
+        for table in ("jobs", "attempts", "workers", "acts", "environments", "queues", "settings", "hooks")
+    ),
     *((table, "UPDATE") for table in ("jobs", "queues", "settings")),
-    *((table, "DELETE") for table in ("queues", "settings")),
+    *((table, "DELETE") for table in ("queues", "settings", "hooks")),
 )
 _MARKS = "CREATE TABLE IF NOT EXISTS moves (role TEXT PRIMARY KEY, address TEXT NOT NULL, at INTEGER NOT NULL) STRICT"
 _STATE = (
