@@ -185,7 +185,7 @@ class Demo:
             round_ += 1
             try:
                 counts = queue.counts()
-                if counts.of(State.PENDING) - counts.delayed < KEEP_WAITING:
+                if counts.of(State.PENDING) - counts.delayed - counts.blocked < KEEP_WAITING:
                     queue.enqueue_many(make_jobs(9 + round_ % 5, round_, self.directory, queue.now()))
             except QueueError:
                 continue

@@ -38,13 +38,17 @@ Ask = Callable[[str, str, int, Callable[[], None]], None]
 
 
 class Targets(NamedTuple):
-    """What a verb acts on: ids or a view, how many jobs that is, the command of one of them, and their noun."""
+    """What a verb acts on: ids or a view, how many jobs that is, the command of one of them, and their noun.
+
+    They are called ``is_held`` when all of them that are on the screen are.
+    """
 
     box: PaneBox
     selected: Selected
     number: int
     sample: str
     noun: str
+    is_held: bool = False
 
     @property
     def word_for_again(self) -> str:
@@ -105,6 +109,18 @@ class JobActions:
             self._gateway.cancel(targets.selected)
         else:
             self._ask_about("Cancel", targets, self._gateway.cancel)
+
+    def hold(self, box: PaneBox, job: Job | None) -> None:
+        """Hold one waiting job at once, or release it; ask about more, which are released if all seen are held."""
+        targets = self._targets(box, job, Verb.HOLD, "h")
+        if targets is None:
+            return
+        is_held = targets.is_held
+        order = partial(self._gateway.set_held, is_held=not is_held)
+        if targets.number == 1:
+            self._order(targets, order)
+        else:
+            self._ask_about("Release" if is_held else "Hold", targets, order)
 
     def kill(self, box: PaneBox, job: Job | None) -> None:
         """Kill running jobs, after a question."""
@@ -211,7 +227,7 @@ class JobActions:
             return self._of_selection(box, box.selected(), box.table.marks.count)
         if box.table.marks.count or self._is_refused(key, job, verb) or job is None:
             return None
-        return Targets(box, [job.id], 1, job.command, noun_of(job))
+        return Targets(box, [job.id], 1, job.command, noun_of(job), job.is_held)
 
     def _all(self, box: PaneBox, key: str) -> Targets | None:
         total = box.table.cursor.data.total
@@ -222,9 +238,10 @@ class JobActions:
 
     def _of_selection(self, box: PaneBox, selected: Selected, number: int) -> Targets:
         ids = None if isinstance(selected, View) else set(selected)
-        rows = (row.job for row in box.table.cursor.data.rows if ids is None or row.job.id in ids)
-        job = next(rows, box.table.cursor.job)
-        return Targets(box, selected, number, job.command if job else "", _NOUNS[box.pane])
+        jobs = [row.job for row in box.table.cursor.data.rows if ids is None or row.job.id in ids]
+        job = jobs[0] if jobs else box.table.cursor.job
+        is_held = bool(jobs) and all(each.is_held for each in jobs)
+        return Targets(box, selected, number, job.command if job else "", _NOUNS[box.pane], is_held)
 
     def _is_refused(self, key: str, job: Job | None, verb: Verb) -> bool:
         """Return whether a key cannot act on a job, and report why."""

@@ -14,7 +14,8 @@ _WORKS_FROM = {verb: frozenset(states_of(verb)) for verb in Verb}
 class KeyTarget(NamedTuple):
     """What stands under the cursor and in the output.
 
-    ``state`` is that of the one job that keys act on, ``None`` without one. ``marked`` are the states that marked jobs
+    ``state`` is that of the one job that keys act on, ``None`` without one; it ``is_delayed`` when time alone is to
+    pass before it is due. ``marked`` are the states that marked jobs
     may have, empty while none is marked. ``has_others`` is whether the job is known to have more than one attempt,
     ``has_earlier`` whether there is one before the attempt shown. ``has_row`` is whether there is a group, a queue or a
     worker under the cursor that keys can act on.
@@ -22,6 +23,7 @@ class KeyTarget(NamedTuple):
 
     state: State | None = None
     is_delayed: bool = False
+    is_held: bool = False
     marked: tuple[State, ...] = ()
     has_list: bool = False
     has_dead: bool = False
@@ -85,6 +87,11 @@ def retry_word(target: KeyTarget) -> str:
     """Return what a retry is of a target: of jobs that wait a retry, of all others a replay."""
     waits = State.PENDING in target.marked if target.marked else target.state is State.PENDING
     return "retry" if waits else "replay"
+
+
+def hold_word(target: KeyTarget) -> str:
+    """Return what the key does that holds and releases."""
+    return "release" if target.is_held else "hold"
 
 
 def pause_word(target: KeyTarget) -> str:

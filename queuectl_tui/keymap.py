@@ -16,6 +16,7 @@ from queuectl_tui.key_target import (
     has_output,
     has_row,
     has_started,
+    hold_word,
     pause_word,
     retry_word,
 )
@@ -128,7 +129,7 @@ ACTIONS: tuple[Action, ...] = (
            lambda screen: screen.change_slots(-1, "("), is_write=True),
     Action("more_slots", (")",), "outside_queues", "", "Run one job more at the same time.",
            lambda screen: screen.change_slots(1, ")"), is_write=True),
-    Action("undo", ("z",), "everywhere", "", "Undo the last purge, replay, retry, edit or cancel.",
+    Action("undo", ("z",), "everywhere", "", "Undo the last purge, replay, retry, edit, cancel, hold or release.",
            lambda screen: screen.jobs.undo(), is_write=True),
     Action("messages", ("m",), "everywhere", "", "Show the messages of this run, the newest first.",
            lambda screen: screen.program.show_messages()),
@@ -163,6 +164,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("purge_all", ("D",), "jobs", "", "Purge all jobs of the pane that match its filter.",
            lambda screen: screen.jobs.purge_all(screen.panes.box), is_write=True),
     # lists
+    Action("hold", ("h",), "lists", "hold", "Hold a waiting job back until it is released, or release it.",
+           lambda screen: screen.jobs.hold(screen.panes.box, screen.target_job()), is_write=True,
+           when=can(Verb.HOLD), word=hold_word),
     Action("groups", ("t",), "lists", "group", "Group the dead jobs by what they died of.",
            lambda screen: screen.show_groups(), when=lambda target: target.has_dead),
     Action("filter", ("/",), "lists", "filter",

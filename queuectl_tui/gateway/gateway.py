@@ -149,6 +149,12 @@ class Gateway:
 
         return self._writer.submit(Write(verb, cancel, lambda act: result_of_cancel(self._queue, verb, act, jobs)))
 
+    def set_held(self, jobs: Selected, is_held: bool) -> int:
+        """Keep waiting jobs from being run, or release held ones; return the ticket as ``enqueue`` does."""
+        if is_held:
+            return self._act("hold", lambda progress: self._queue.hold(jobs, progress=progress))
+        return self._act("release", lambda progress: self._queue.release(jobs, progress=progress))
+
     def purge(self, jobs: Selected) -> int:
         """Remove finished jobs from sight; return the ticket as ``enqueue`` does."""
         return self._act("purge", lambda progress: self._queue.purge(jobs, progress=progress))

@@ -28,7 +28,7 @@ def may_estimate(queues: Iterable[QueueInfo], is_paused: bool, workers: Iterable
     A queue with a limit empties at a rate of its own, and so does one that only some workers serve.
     """
     serving = [worker for worker in workers if worker.is_alive and worker.slots and not worker.stop_requested]
-    waiting = [queue for queue in queues if queue.counts.get(State.PENDING, 0) > queue.delayed]
+    waiting = [queue for queue in queues if queue.counts.get(State.PENDING, 0) > queue.delayed + queue.blocked]
     is_served = all(all(not worker.queues or queue.name in worker.queues for worker in serving) for queue in waiting)
     is_held = is_paused or any(queue.is_paused or queue.limit is not None for queue in waiting)
     return bool(serving) and is_served and not is_held

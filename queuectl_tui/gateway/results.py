@@ -17,6 +17,8 @@ _PAST = {
     "cancel": "Cancelled",
     "kill": "Killed",
     "purge": "Purged",
+    "hold": "Held",
+    "release": "Released",
     "restore": "Restored",
     "edit": "Edited",
 }

@@ -237,5 +237,5 @@ class SnapshotReader:
 
 
 def _ready(counts: Counts) -> int:
-    """Return how many jobs wait and are due."""
-    return counts.of(State.PENDING) - counts.delayed
+    """Return how many jobs wait, are due and could start."""
+    return counts.of(State.PENDING) - counts.delayed - counts.blocked

@@ -82,6 +82,8 @@ def _ending(job: Job, _at: Circumstances) -> Part:
 
 def _when(job: Job, at: Circumstances) -> Part:
     phase = job.phase(at.now)
+    if phase is Phase.HELD:
+        return "held", "muted"
     if job.run_at is None or phase is Phase.READY:
         return at.hold, "muted"
     if phase is Phase.RETRYING:

@@ -49,6 +49,8 @@ def glyph(job: Job, now: datetime, glyphs: Glyphs) -> Part:
     """Return the sign of a job's state and its colour."""
     state = job.state
     if state is State.PENDING:
+        if job.blocks:
+            return glyphs.pending, "muted"
         return (glyphs.pending, "pending") if job.phase(now) is Phase.READY else (glyphs.delayed, "delayed")
     if state is State.RUNNING:
         return (glyphs.running, "running") if job.unwatched is None else (glyphs.unwatched, "delayed")

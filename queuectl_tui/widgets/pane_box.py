@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from core.errors import UsageError
-from core.model import Job, Sort, State, Term, View
+from core.model import Counts, Job, Sort, State, Term, View
 from core.rules.filters import parse_filter
 from core.text import clean_line
 from core.wording import count
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FIRST_RUN = """
 In a shell: queuectl enqueue 'sleep 5'
 ? shows all keys, : finds a command by its words"""
+_NONE = Counts({}, {})
 #: Which order a click on a column heading asks for.
 _SORT_OF_HEADING = {
     "id": Sort.ID,
@@ -136,8 +137,8 @@ class PaneBox(Vertical):
         """Write counts, filter, marks and order into the title."""
         data, counts = self._snapshot.panes[self.pane], self._snapshot.counts
         plain = sum(counts.of(state) for state in self.pane.states)
-        delayed = counts.delayed if self.pane is Pane.PENDING else 0
-        text, more = list_words(data, plain, delayed, self._filter_words)
+        kept_back = counts if self.pane is Pane.PENDING else _NONE
+        text, more = list_words(data, plain, kept_back, self._filter_words)
         if marked := self.table.marks.count:
             more = f"· {count(marked)} marked {more}".rstrip()
         arrow = "" if self._is_ascii else (" ↑" if self.view.is_reversed else " ↓")

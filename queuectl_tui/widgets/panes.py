@@ -296,7 +296,8 @@ def key_target_of(panes: Panes, context: str, job: Job | None, snapshot: Snapsho
     attempts = detail.attempts if detail is not None and job is not None and detail.job.id == job.id else ()
     target = KeyTarget(
         state=None if job is None else job.state,
-        is_delayed=job is not None and job.run_at is not None,
+        is_delayed=job is not None and job.run_at is not None and not job.blocks,
+        is_held=job is not None and job.is_held,
         marked=box.pane.states if box.table.marks.count else (),
         has_list=not box.is_empty or bool(box.filter_text),
         has_dead=box is panes.dead_box and snapshot.counts.of(State.DEAD) > 0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual import events
 from textual.message import Message
 
-from core.model import Sort
+from core.model import Counts, Sort
 from core.wording import count
 from queuectl_tui.snapshot import Pane, PaneData
 from queuectl_tui.widgets.bar import Bar, Part
@@ -78,10 +78,14 @@ def order_words(pane: Pane, sort: Sort, is_reversed: bool) -> str:
     return f"by {sort.value}, reversed" if is_reversed else f"by {sort.value}"
 
 
-def list_words(data: PaneData, plain_total: int, delayed: int, filter_words: str) -> tuple[str, str]:
-    """Return what a list's title says: its count, and what is filtered, in these words, or delayed."""
+def list_words(data: PaneData, plain_total: int, kept_back: Counts, filter_words: str) -> tuple[str, str]:
+    """Return what a list's title says: its count, and what is filtered, in these words, or how many cannot start yet.
+
+    Those are counted in ``kept_back``.
+    """
     if filter_words:
         found = count(data.total) + ("" if data.is_counted else "+")
         searched = "" if data.searched >= 1 else f" · searched {data.searched:.0%}"
         return found, f"of {count(plain_total)} · {filter_words}{searched}"
-    return count(plain_total), f"· {count(delayed)} delayed" if delayed else ""
+    kinds = ((kept_back.delayed, "delayed"), (kept_back.blocked, "blocked"))
+    return count(plain_total), " ".join(f"· {count(number)} {word}" for number, word in kinds if number)

@@ -176,6 +176,11 @@ class FakeGateway(Gateway):
         self.asked.append(("kill" if kill else "cancel", jobs))
         return self._answer("cancel")
 
+    def set_held(self, jobs: Selected, is_held: bool) -> int:
+        verb = "hold" if is_held else "release"
+        self.asked.append((verb, jobs))
+        return self._answer(verb)
+
     def purge(self, jobs: Selected) -> int:
         self.asked.append(("purge", jobs))
         return self._answer("purge")

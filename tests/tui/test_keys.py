@@ -170,22 +170,22 @@ def _named(place: str, target: KeyTarget) -> list[str]:
 @pytest.mark.parametrize(
     ("target", "verbs"),
     [
-        (KeyTarget(State.PENDING), {"edit", "cancel"}),
-        (KeyTarget(State.PENDING, is_delayed=True), {"retry", "edit", "cancel"}),
+        (KeyTarget(State.PENDING), {"edit", "cancel", "hold"}),
+        (KeyTarget(State.PENDING, is_delayed=True), {"retry", "edit", "cancel", "hold"}),
         (KeyTarget(State.RUNNING), {"cancel"}),
         (KeyTarget(State.COMPLETED), {"retry", "purge"}),
         (KeyTarget(State.CANCELLED), {"retry", "purge"}),
         (KeyTarget(State.DEAD), {"retry", "edit", "purge"}),
         (KeyTarget(), set()),
         (KeyTarget(State.RUNNING, marked=(State.RUNNING,)), {"cancel"}),
-        (KeyTarget(State.PENDING, marked=(State.PENDING,)), {"retry", "edit", "cancel"}),
+        (KeyTarget(State.PENDING, marked=(State.PENDING,)), {"retry", "edit", "cancel", "hold"}),
         (KeyTarget(State.DEAD, marked=(State.DEAD,)), {"retry", "edit", "purge"}),
     ],
 )
 def test_the_footer_names_the_verbs_that_work_on_the_job_or_on_the_marked_ones(
     target: KeyTarget, verbs: set[str]
 ) -> None:
-    assert set(_named("lists", target)) & {"retry", "edit", "cancel", "purge"} == verbs
+    assert set(_named("lists", target)) & {"retry", "edit", "cancel", "purge", "hold"} == verbs
 
 
 def test_the_footer_of_an_empty_list_names_nothing_that_needs_a_job() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.model import Ending, NewJob, Outcome, State, View
+from core.model import Counts, Ending, NewJob, Outcome, State, View
 from core.queue import Queue
 from core.rules.filters import parse_filter
 from queuectl_tui.gateway import output_finder
@@ -114,8 +114,9 @@ def test_a_pattern_that_is_no_longer_wanted_is_forgotten(queue: Queue, hand: Han
 
 def test_the_title_says_how_much_is_searched() -> None:
     data = PaneData(3, 0, (), NEEDLE, searched=0.42)
-    assert list_words(data, 17, 0, "output:needle") == ("3", "of 17 · output:needle · searched 42%")
-    assert list_words(data._replace(searched=1.0), 17, 0, "output:needle")[1] == "of 17 · output:needle"
+    counts = Counts({}, {}, {})
+    assert list_words(data, 17, counts, "output:needle") == ("3", "of 17 · output:needle · searched 42%")
+    assert list_words(data._replace(searched=1.0), 17, counts, "output:needle")[1] == "of 17 · output:needle"
 
 
 async def test_an_empty_list_is_called_no_match_only_when_all_is_searched() -> None:
