@@ -139,6 +139,8 @@ class Job(NamedTuple):
     fingerprint: int | None = None
     is_held: bool = False
     blocks: int = 0
+    on_dead: str | None = None
+    on_complete: str | None = None
     unwatched: Unwatched | None = None
 
     def phase(self, now: datetime) -> Phase | None:
@@ -163,7 +165,8 @@ class NewJob(NamedTuple):
     ``run_at`` is an aware datetime; ``timeout_s`` seconds > 0; ``ok_exit`` and ``dead_exit`` are exit codes as in
     ``"0,24,64-78"``; ``env`` is added to the captured environment and wins over it. A job that ``is_held`` waits until
     it is released. It starts once those of ``after`` have completed and those of ``after_end`` have ended in any way,
-    given by number or name, or by the ``ref`` of a job of the same batch, a name that holds in it alone.
+    given by number or name, or by the ``ref`` of a job of the same batch, a name that holds in it alone. ``on_dead``
+    and ``on_complete`` are commands that run as jobs once it is dead or completed.
 
     The fields are checked when the job is added, not here: a named tuple cannot check what it is made of, and
     ``_replace`` would go round a class that does. The refusal then names the field and, in a batch, the job.
@@ -183,6 +186,8 @@ class NewJob(NamedTuple):
     ok_exit: str | None = None
     dead_exit: str | None = None
     is_held: bool = False
+    on_dead: str | None = None
+    on_complete: str | None = None
     after: Sequence[JobRef] = ()
     after_end: Sequence[JobRef] = ()
     ref: str | None = None

@@ -320,6 +320,24 @@ FIELDS: tuple[JobField, ...] = (
         label="Held",
         default=False,
     ),
+    JobField(
+        "on_dead",
+        "command",
+        "on-dead",
+        Spelling("on-dead", "text", "COMMAND", "a line for the shell that runs as a job once this one is dead"),
+        label="On dead",
+        is_clearable=True,
+        shown=Shown("on dead"),
+    ),
+    JobField(
+        "on_complete",
+        "command",
+        "on-complete",
+        Spelling("on-complete", "text", "COMMAND", "the same, once this one has completed"),
+        label="On complete",
+        is_clearable=True,
+        shown=Shown("on complete"),
+    ),
 )
 FIELD = {field.name: field for field in FIELDS}
 

@@ -31,21 +31,19 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_LIMIT = 1_000_000
 
 
-def check_command(command: str) -> str:
+def check_command(command: str, what: str = "the command") -> str:
     """Return the command; raise ``UsageError`` if it is empty or cannot be an argument of a shell."""
-    check_kind(command, "the command", str, "a text")
+    check_kind(command, what, str, "a text")
     if not command.strip():
-        raise UsageError("the command is empty; give something to run")
+        raise UsageError(f"{what} is empty; give something to run")
     if "\0" in command:
-        raise UsageError("the command has a NUL character, which no shell can be given")
+        raise UsageError(f"{what} has a NUL character, which no shell can be given")
     try:
         size = len(command.encode())
     except UnicodeEncodeError:
-        raise UsageError("the command is not valid UTF-8") from None
+        raise UsageError(f"{what} is not valid UTF-8") from None
     if size > MAX_COMMAND_BYTES:
-        raise UsageError(
-            f"the command has {size} bytes; the system takes {MAX_COMMAND_BYTES}; put it into a script file"
-        )
+        raise UsageError(f"{what} has {size} bytes; the system takes {MAX_COMMAND_BYTES}; put it into a script file")
     return command
 
 
@@ -141,7 +139,7 @@ def working_directory() -> str:
 
 #: By the kind of a field, what checks a value and returns the stored one; ``start`` is where a relative path begins.
 _CHECKS: Mapping[str, Callable[[JobField, Any, str], Any]] = {
-    "command": lambda field, value, start: check_command(value),
+    "command": lambda field, value, start: check_command(value, field.noun),
     "name": lambda field, value, start: check_name(value),
     "queue": lambda field, value, start: check_queue(value),
     "text": lambda field, value, start: check_text(value, field.key),

@@ -39,3 +39,15 @@ def test_a_job_of_no_hook_has_nothing_to_read(queue: Queue) -> None:
     """Whether it is there or not."""
     assert queue.storage.hooks.lines(queue.add("true")) == []
     assert queue.storage.hooks.lines(99) == []
+
+
+def test_a_job_has_commands_of_its_own_for_its_end(queue: Queue) -> None:
+    """They are stored, changed and cleared like its other fields, and an edit of them is undone."""
+    job_id = queue.add("true", on_dead="./page", on_complete="./next\n./after")
+    assert (queue.job(job_id).on_dead, queue.job(job_id).on_complete) == ("./page", "./next\n./after")
+    act = queue.edit(job_id, on_dead=None, on_complete="./other")
+    assert (queue.job(job_id).on_dead, queue.job(job_id).on_complete) == (None, "./other")
+    queue.undo(act.id)
+    assert (queue.job(job_id).on_dead, queue.job(job_id).on_complete) == ("./page", "./next\n./after")
+    with pytest.raises(UsageError, match="on-dead is empty"):
+        queue.add("true", on_dead=" ")

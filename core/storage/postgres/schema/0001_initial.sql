@@ -55,6 +55,8 @@ CREATE TABLE jobs (
     ok_exit        text COLLATE "C",
     dead_exit      text COLLATE "C",
     is_held        bigint NOT NULL DEFAULT 0 CHECK (is_held IN (0, 1)),
+    on_dead        text COLLATE "C",                    -- commands that follow its end
+    on_complete    text COLLATE "C",
     needs          text COLLATE "C",                    -- a JSON object of resources, keys sorted; NULL needs none
     state          text COLLATE "C" NOT NULL DEFAULT 'open'
                    CHECK (state IN ('open', 'completed', 'dead', 'cancelled', 'purged')),
@@ -296,7 +298,7 @@ SELECT j.id, j.name, j.command, j.queue, j.priority, j.label, j.cwd, j.env, j.ma
     CASE WHEN r.job_id IS NULL THEN j.max_rss_bytes END AS max_rss_bytes,
     CASE WHEN r.job_id IS NULL THEN j.last_line END AS last_line,
     CASE WHEN r.job_id IS NULL THEN j.fingerprint END AS fingerprint,
-    j.is_held, 0::bigint AS blocks,
+    j.is_held, 0::bigint AS blocks, j.on_dead, j.on_complete,
     j.environment_id, j.purged_from, j.purged_name, j.backoff_ms,
     CASE WHEN r.job_id IS NULL THEN j.starts ELSE r.number END AS starts,
     COALESCE(r.due_at, d.run_at, t.due_at, j.due_at) AS due_at,

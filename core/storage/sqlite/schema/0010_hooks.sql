@@ -18,3 +18,7 @@ CREATE TABLE hook_events (
     line        TEXT NOT NULL,                          -- a JSON object
     PRIMARY KEY (hook_job_id, attempt_id)
 ) STRICT, WITHOUT ROWID;
+
+-- Commands that follow the end of this job alone.
+ALTER TABLE jobs ADD COLUMN on_dead TEXT;
+ALTER TABLE jobs ADD COLUMN on_complete TEXT;
