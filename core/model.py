@@ -141,6 +141,7 @@ class Job(NamedTuple):
     blocks: int = 0
     on_dead: str | None = None
     on_complete: str | None = None
+    needs: Mapping[str, int] | None = None
     unwatched: Unwatched | None = None
 
     def phase(self, now: datetime) -> Phase | None:
@@ -164,9 +165,10 @@ class NewJob(NamedTuple):
 
     ``run_at`` is an aware datetime; ``timeout_s`` seconds > 0; ``ok_exit`` and ``dead_exit`` are exit codes as in
     ``"0,24,64-78"``; ``env`` is added to the captured environment and wins over it. A job that ``is_held`` waits until
-    it is released. It starts once those of ``after`` have completed and those of ``after_end`` have ended in any way,
-    given by number or name, or by the ``ref`` of a job of the same batch, a name that holds in it alone. ``on_dead``
-    and ``on_complete`` are commands that run as jobs once it is dead or completed.
+    it is released. ``needs`` is what it needs of resources while it runs, as ``{"gpu": 2, "license": 1}`` or
+    ``"gpu=2,license"``. It starts once those of ``after`` have completed and those of ``after_end`` have ended in any
+    way, given by number or name, or by the ``ref`` of a job of the same batch, a name that holds in it alone.
+    ``on_dead`` and ``on_complete`` are commands that run as jobs once it is dead or completed.
 
     The fields are checked when the job is added, not here: a named tuple cannot check what it is made of, and
     ``_replace`` would go round a class that does. The refusal then names the field and, in a batch, the job.
@@ -188,6 +190,7 @@ class NewJob(NamedTuple):
     is_held: bool = False
     on_dead: str | None = None
     on_complete: str | None = None
+    needs: Mapping[str, int] | str | None = None
     after: Sequence[JobRef] = ()
     after_end: Sequence[JobRef] = ()
     ref: str | None = None
@@ -212,6 +215,7 @@ class Attempt(NamedTuple):
     memory also when it is less than the worker's own, in which Linux counts the start of a program.
     ``last_line`` is the line of its output that says why it ended (``core.rules.fingerprint.last_words``), ``None``
     without one. ``fingerprint`` is the number that attempts with the same fault share; ``None`` for a success.
+    ``units`` are the numbers that it was given of each resource that its job needs.
     """
 
     id: int
@@ -231,6 +235,7 @@ class Attempt(NamedTuple):
     max_rss_bytes: int | None = None
     last_line: str | None = None
     fingerprint: int | None = None
+    units: Mapping[str, Sequence[int]] = MappingProxyType({})
 
 
 class Event(NamedTuple):
@@ -321,6 +326,24 @@ class QueueInfo(NamedTuple):
     counts: Mapping[State, int]
     delayed: int
     blocked: int = 0
+
+
+class ResourceInfo(NamedTuple):
+    """A resource: how much there is of it, how much of that running jobs have, and how many ready jobs need it.
+
+    ``is_set`` is false for one that was never set: there is one of it. ``is_per_host``: that much is on each host.
+    ``waiting`` looks at no more than 1,000 ready jobs; ``next_job`` is the first of them in order. ``holders`` are the
+    running jobs that have some, with how much, by their numbers.
+    """
+
+    name: str
+    capacity: int
+    is_per_host: bool
+    is_set: bool
+    in_use: int
+    waiting: int
+    next_job: int | None
+    holders: Mapping[int, int]
 
 
 class Presence(str, Enum):

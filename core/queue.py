@@ -38,6 +38,7 @@ from core.model import (
     WorkerInfo,
 )
 from core.output import Output
+from core.resource_verbs import ResourceVerbs
 from core.rules import environment, holds, submission, views
 from core.rules.arguments import MAX_WHOLE, check_kind, check_number, check_whole
 from core.rules.job_input import MAX_LIMIT, check_queue
@@ -66,7 +67,7 @@ _TRUSTED = 1000
 Progress = Callable[[int, int], None]
 
 
-class Queue(HookVerbs):
+class Queue(HookVerbs, ResourceVerbs):
     """A queue of shell commands in one database; any number of these may be open on it, in any processes.
 
     Every method may be called from any thread and is one transaction (bulk verbs: one a thousand jobs). Reads see the

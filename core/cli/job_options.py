@@ -139,6 +139,7 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "variables": ((dict,), "an object of texts"),
     "codes": ((str, int), "exit codes"),
     "flag": ((bool,), "true or false"),
+    "needs": ((str, dict), "a text such as gpu=2,license"),
 }
 _KEYS = {spelling.key: (field, spelling) for field in FIELDS for spelling in field.spellings}
 #: What other queues keep in a job besides, and a new one has from us.
@@ -195,7 +196,7 @@ def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def _check_type(key: str, spelling: Spelling, value: object) -> None:
     types, wanted = _TYPES[spelling.kind]
     is_right = isinstance(value, types) and isinstance(value, bool) is (spelling.kind == "flag")
-    if isinstance(value, dict):
+    if isinstance(value, dict) and spelling.kind == "variables":
         is_right = is_right and all(isinstance(one, str) for one in value.values())
     if not is_right:
         raise UsageError(f"the key {key!r} takes {spelling.wanted or wanted}")

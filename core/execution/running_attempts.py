@@ -23,6 +23,7 @@ from core.model import Ending, Outcome
 from core.output import collect, cut, read_tail
 from core.rules import environment
 from core.rules.fingerprint import TAIL_BYTES, with_last_words
+from core.rules.needs import variables_for
 from core.rules.settings import Settings
 from core.rules.states import outcome_of_exit, with_note
 from core.storage.contract import Attempts, Storage
@@ -274,6 +275,7 @@ class RunningAttempts:
             b"QUEUECTL_MAX_ATTEMPTS": b"%d" % job.max_attempts,
             b"QUEUECTL_QUEUE": system_bytes(job.queue),
             b"QUEUECTL_DB": os.fsencode(self._storage.address),
+            **_encoded(variables_for(claim.units)),
         }
 
     @contextlib.contextmanager

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 
 from core.model import Job, Phase
 from core.rules.environment import is_secret
 from core.rules.job_fields import FIELDS, JobField
+from core.rules.needs import format_needs
 from core.rules.units import format_duration
 
 
@@ -32,6 +33,8 @@ def written(field: JobField, value: object) -> str:
     """Return the text that the option or the form reads back as this value of a field; of no duration ``0s``."""
     if field.kind == "duration":
         return format_duration(float(str(value or 0)))
+    if isinstance(value, Mapping):
+        return format_needs(value)
     if isinstance(value, float):
         return repr(value).removesuffix(".0")
     if isinstance(value, datetime):

@@ -7,6 +7,8 @@ import re
 from collections import namedtuple
 from collections.abc import Collection, Mapping
 
+from core.rules.needs import UNITS_PREFIX
+
 # Patterns are compiled when a variable asks for them: adding a job would wait longer for that than for its commit.
 
 # --- names: the one list of words that make the name of a variable that of a secret
@@ -119,7 +121,8 @@ def captured(mode: str, environ: Mapping[str, str]) -> Captured:
     """Return the part of an environment that is stored with a job in mode ``safe``, ``all`` or ``none``."""
     left_out = left_to_worker(mode, environ)
     not_kept = _OURS.union(left_out)
-    kept = {} if mode == "none" else {name: value for name, value in environ.items() if name not in not_kept}
+    own = _without_units(environ)
+    kept = {} if mode == "none" else {name: value for name, value in own.items() if name not in not_kept}
     return Captured(mode, json.dumps(kept, sort_keys=True, separators=(",", ":")), left_out)
 
 
@@ -127,7 +130,8 @@ def left_to_worker(mode: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return the names of variables that a job gets from its worker, sorted; empty but in mode ``safe``."""
     if mode != "safe":
         return ()
-    return tuple(sorted(name for name, value in environ.items() if name not in _OURS and is_secret(name, value)))
+    own = _without_units(environ)
+    return tuple(sorted(name for name, value in own.items() if name not in _OURS and is_secret(name, value)))
 
 
 def for_job(
@@ -138,8 +142,9 @@ def for_job(
     In mode ``safe`` secrets and the names in ``left_out`` come from the worker's environment, in mode ``none`` all do.
     ``left_out`` is ``None`` for what an older version captured.
     """
+    worker = _without_units(worker)
     if mode == "none":
-        return dict(worker)
+        return worker
     if mode == "all":
         return dict(stored)
     taken = {
@@ -149,6 +154,11 @@ def for_job(
         or (re.search(_LEFT_OUT_BEFORE, name, re.IGNORECASE) if left_out is None else name in left_out)
     }
     return {**taken, **stored}
+
+
+def _without_units(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return variables without the numbers of units that a job was given, from which this process was started."""
+    return {name: value for name, value in variables.items() if not name.startswith(UNITS_PREFIX)}
 
 
 def masked(variables: Mapping[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.model import Job, Phase, State, Waiting, WorkerInfo
+from core.rules.lanes import Candidate, Demand, why_waiting
 from core.rules.serving_workers import has_free_slot, serving_workers, why_none
 
 #: How many running jobs a reason names.
@@ -17,13 +18,15 @@ class Hold(NamedTuple):
     """What may keep the due jobs of one queue from being claimed: pause flags and the queue's limit.
 
     ``limit`` is the most that may run at once (``None``: no limit), ``running`` the ids of those that do, in the order
-    of their starts; without a limit they are not read, and ``running`` is empty.
+    of their starts; without a limit they are not read, and ``running`` is empty. ``demand`` is read for a job with
+    needs.
     """
 
     is_all_paused: bool = False
     is_paused: bool = False
     limit: int | None = None
     running: Sequence[int] = ()
+    demand: Demand | None = None
 
 
 def waiting(job: Job, hold: Hold, workers: Sequence[WorkerInfo], now: datetime) -> Waiting | None:
@@ -44,6 +47,9 @@ def waiting(job: Job, hold: Hold, workers: Sequence[WorkerInfo], now: datetime) 
     held = held_reason(job.queue, hold)
     if held is not None:
         return _with(held, no_worker, Waiting(Phase.HELD, ""))
+    lacking = lacking_reason(job, hold, workers)
+    if lacking is not None:
+        return _with(lacking, no_worker, Waiting(Phase.HELD, ""))
     if no_worker is not None:
         return Waiting(phase, no_worker, is_stuck=True)
     if has_free_slot(serving_workers(workers, job.queue)):
@@ -64,6 +70,15 @@ def held_reason(queue: str, hold: Hold) -> str | None:
         return f"queue {queue} has a limit of 0"
     jobs = ("job " if count == 1 else "jobs ") + ", ".join(str(job_id) for job_id in hold.running[:_NAMED])
     return f"queue {queue} runs {count} of at most {hold.limit}: {jobs}" + (", …" if count > _NAMED else "")
+
+
+def lacking_reason(job: Job, hold: Hold, workers: Sequence[WorkerInfo]) -> str | None:
+    """Return which resource that a due job needs is not free for it, in one line; ``None`` if none is lacking."""
+    if not job.needs or hold.demand is None:
+        return None
+    queues = {head.queue for head, _ in hold.demand.heads}
+    served = {queue for queue in queues if serving_workers(workers, queue)}
+    return why_waiting(Candidate(-job.priority, job.id, job.queue), job.needs, hold.demand, served)
 
 
 def _with(reason: str, no_worker: str | None, found: Waiting) -> Waiting:

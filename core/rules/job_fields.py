@@ -80,9 +80,9 @@ class JobField:
     """One field of a job; ``name`` is its attribute in ``NewJob`` and ``Job``, ``column`` that of the table of jobs.
 
     ``kind`` is ``command``, ``name``, ``queue``, ``text``, ``directory``, ``whole``, ``number``, ``duration``
-    (seconds), ``instant``, ``codes`` (exit codes), ``variables`` or ``flag``. ``default`` holds for a field that is not
-    given; where it is ``None``, the setting ``setting`` does, and without one the job has no such value. A number is
-    from ``low`` to ``high``. ``exact_key`` is the spelling that can give any value. ``noun`` is the field's name in
+    (seconds), ``instant``, ``codes`` (exit codes), ``variables``, ``flag`` or ``needs``. ``default`` holds for a field
+    that is not given; where it is ``None``, the setting ``setting`` does, and without one the job has no such value. A
+    number is from ``low`` to ``high``. ``exact_key`` is the spelling that can give any value. ``noun`` is its name in
     errors, ``label`` in the dashboard. ``form`` is ``None`` for what the form does not ask, ``shown`` for what ``show``
     prints as a part of another line.
     """
@@ -337,6 +337,21 @@ FIELDS: tuple[JobField, ...] = (
         label="On complete",
         is_clearable=True,
         shown=Shown("on complete"),
+    ),
+    JobField(
+        "needs",
+        "needs",
+        "needs",
+        Spelling(
+            "needs",
+            "needs",
+            "NAME=N,…",
+            "what of resources it needs while it runs: gpu=2,license",
+            wanted='a text such as gpu=2,license or an object such as {"gpu": 2}',
+        ),
+        label="Needs",
+        is_clearable=True,
+        shown=Shown("needs"),
     ),
 )
 FIELD = {field.name: field for field in FIELDS}

@@ -12,6 +12,7 @@ from core.clock import to_ms
 from core.errors import Refused, UsageError
 from core.rules.arguments import check_kind, check_number, check_whole
 from core.rules.job_fields import FIELDS, JobField, JobRow, check_together
+from core.rules.needs import check_needs
 from core.rules.settings import Settings
 from core.rules.units import parse_exit_codes
 
@@ -151,6 +152,7 @@ _CHECKS: Mapping[str, Callable[[JobField, Any, str], Any]] = {
     "codes": lambda field, value, start: check_exit_codes(value, field.noun),
     "instant": lambda field, value, start: check_instant(value, field.noun),
     "flag": lambda field, value, start: check_flag(value, field),
+    "needs": lambda field, value, start: check_needs(value),
 }
 
 

@@ -3,17 +3,19 @@
 Jobs are looked at by priority, then by number; of those of one queue with the same needs (a lane) only as far as the
 first that cannot start. A job starts if all that it needs is free; if not, what it needs is set aside from those after
 it. Nothing is set aside for a job that needs more than there is, that its queue keeps back, or whose line is exhausted:
-of its needs the one that most lanes share. Such a job is looked at again when a unit comes free.
+of its needs the one that most lanes share. It is looked at again when a unit comes free. In a queue with a limit
+a job that waits for a resource keeps its place: it counts as if it ran.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from core.rules.needs import DEFAULT_CAPACITY
+from core.model import ResourceInfo
+from core.rules.needs import DEFAULT_CAPACITY, are_there
 
 #: What a job needs, by resource.
 Needs = Mapping[str, int]
@@ -29,6 +31,36 @@ class Candidate(NamedTuple):
     id: int
     queue: str
     lane: str = ""
+
+
+class Demand(NamedTuple):
+    """What is wanted of resources and what is in use, as of one moment.
+
+    ``resources`` are those that were set: how much there is, and whether that is on each host. ``holders`` are the
+    running jobs that have some: number, host (0 where there is one alone), and which units. ``heads`` are the first
+    jobs of all lanes with their needs, in any order. ``rooms`` is how many more jobs of a queue may start, for each
+    that is paused or limited; ``counted`` are the needs of up to ``COUNTED`` ready jobs. ``hosts`` are those that live.
+    """
+
+    resources: Mapping[str, tuple[int, bool]]
+    holders: Sequence[tuple[int, int, Mapping[str, Sequence[int]]]]
+    heads: Sequence[tuple[Candidate, Needs]]
+    rooms: Mapping[str, int] = {}
+    counted: Sequence[Needs] = ()
+    hosts: Sequence[int] = (0,)
+
+    def in_use(self, host: int) -> dict[str, int]:
+        """Return how many units are in use, as a claim for a host counts them: of some resources only on that host."""
+        counter: Counter[str] = Counter()
+        for _, on_host, units in self.holders:
+            for name, numbers in units.items():
+                if on_host == host or not self.resources.get(name, (0, False))[1]:
+                    counter[name] += len(numbers)
+        return counter
+
+
+#: How many ready jobs are looked at to say how many need a resource.
+COUNTED = 1000
 
 
 class Verdict(Enum):
@@ -66,10 +98,12 @@ class Stock:
         """Return the line of a lane; of needs that are shared alike the first by name."""
         return min(needs, key=lambda name: (-self._shared[name], name))
 
-    def is_passed(self, needs: Needs) -> bool:
-        """Return whether a job with these needs is passed over: there is less than that, or its line is exhausted."""
-        if any(number > self.capacity(name) for name, number in needs.items()):
-            return True
+    def is_out_of_reach(self, needs: Needs) -> bool:
+        """Return whether there is less of something than these needs, whatever runs."""
+        return any(number > self.capacity(name) for name, number in needs.items())
+
+    def is_exhausted(self, needs: Needs) -> bool:
+        """Return whether nothing is left of the line of a lane with these needs."""
         return self.left(self.line(needs)) <= 0
 
     def fits(self, needs: Needs) -> int:
@@ -85,11 +119,11 @@ class Stock:
 class Choice:
     """A choice that is being made: candidates are given to ``look`` in their order, which says what becomes of each.
 
-    ``needs`` are those of each lane by its text; ``rooms`` is how many more jobs of a queue may start, for each that is
-    paused or limited. ``kept_places`` are the limited queues in which a job that waits for a resource keeps its place.
+    ``needs`` are those of each lane by queue and text; ``rooms`` is how many more jobs may start of each queue that
+    is paused or limited. ``kept_places`` are the limited queues in which one that waits for a resource keeps its place.
     """
 
-    def __init__(self, stock: Stock, needs: Mapping[str, Needs], rooms: Mapping[str, int]) -> None:
+    def __init__(self, stock: Stock, needs: Mapping[tuple[str, str], Needs], rooms: Mapping[str, int]) -> None:
         self.stock = stock
         self.kept_places: set[str] = set()
         self._needs = needs
@@ -102,23 +136,103 @@ class Choice:
         room = self._rooms.get(queue)
         if (room is not None and room <= 0) or (lane and (queue, lane) in self._closed):
             return Verdict.PASSED
-        verdict = self._of_lane(queue, lane) if lane else Verdict.STARTS
-        if verdict is not Verdict.PASSED and room is not None:
+        needs = self._needs[queue, lane] if lane else {}
+        verdict = self._of_lane(needs) if lane else Verdict.STARTS
+        if verdict is not Verdict.STARTS:
+            self._closed.add((queue, lane))
+        if room is not None and not self.stock.is_out_of_reach(needs):
             self._rooms[queue] = room - 1
-            if verdict is Verdict.WAITS:
+            if verdict is not Verdict.STARTS:
                 self.kept_places.add(queue)
         return verdict
 
-    def _of_lane(self, queue: str, lane: str) -> Verdict:
-        needs = self._needs[lane]
-        if self.stock.is_passed(needs):
-            verdict = Verdict.PASSED
-        else:
-            verdict = Verdict.STARTS if self.stock.fits(needs) else Verdict.WAITS
-            self.stock.put_away(needs)
-        if verdict is not Verdict.STARTS:
-            self._closed.add((queue, lane))
+    def _of_lane(self, needs: Needs) -> Verdict:
+        if self.stock.is_out_of_reach(needs) or self.stock.is_exhausted(needs):
+            return Verdict.PASSED
+        verdict = Verdict.STARTS if self.stock.fits(needs) else Verdict.WAITS
+        self.stock.put_away(needs)
         return verdict
+
+
+#: How many jobs a reason names.
+_NAMED = 5
+
+
+def why_waiting(job: Candidate, needs: Needs, demand: Demand, served: Collection[str]) -> str | None:
+    """Return what a ready job lacks, in one line; ``None`` if all that it needs is free for it on some host.
+
+    Jobs before it in queues that are not ``served`` by any worker keep nothing from it.
+    """
+    reasons = [_why_waiting_on(host, job, needs, demand, served) for host in demand.hosts or (0,)]
+    return None if None in reasons else reasons[0]
+
+
+def _why_waiting_on(host: int, job: Candidate, needs: Needs, demand: Demand, served: Collection[str]) -> str | None:
+    in_use = demand.in_use(host)
+    capacities = {name: capacity for name, (capacity, _) in demand.resources.items()}
+    stock = Stock(capacities, in_use, [needs for _, needs in demand.heads])
+    for name, number in needs.items():
+        if number > stock.capacity(name):
+            return f"needs {_amount(name, number)}, {are_there(stock.capacity(name))}"
+    for name, number in needs.items():
+        if number > stock.left(name):
+            return _in_use_words(name, number, stock, demand)
+    before = [(head, its) for head, its in sorted(demand.heads) if (head.rank, head.id) < (job.rank, job.id)]
+    texts = {(head.queue, head.lane): its for head, its in before}
+    choice = Choice(stock, texts, demand.rooms)
+    for head, _ in before:
+        if head.queue in served and choice.look(head) is not Verdict.PASSED:
+            for name, number in needs.items():
+                if number > stock.left(name):
+                    return f"{name} is set aside for {head.id} (priority {-head.rank})"
+    return None
+
+
+def _amount(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}={number}"
+
+
+def _in_use_words(name: str, number: int, stock: Stock, demand: Demand) -> str:
+    """Return the words for a resource of which too little is free: who has the rest."""
+    holders = [str(job_id) for job_id, _, units in demand.holders if name in units]
+    named, more = holders[:_NAMED], len(holders) - _NAMED
+    who = (
+        f"{', '.join(named)} and {more:,} more"
+        if more > 0
+        else " and ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
+    )
+    has = "has" if len(holders) == 1 else "have"
+    capacity = stock.capacity(name)
+    if capacity == 1:
+        return f"needs {name}: {who} has it"
+    return f"needs {_amount(name, number)}: {stock.left(name)} of {capacity:,} free, {who} {has} the rest"
+
+
+def resource_infos(demand: Demand) -> list[ResourceInfo]:
+    """Return all resources that were set, that running jobs have or that ready jobs need, by name."""
+    heads = sorted(demand.heads)
+    names = {
+        *demand.resources,
+        *(name for _, _, units in demand.holders for name in units),
+        *(name for _, needs in heads for name in needs),
+    }
+    infos = []
+    for name in sorted(names):
+        capacity, is_per_host = demand.resources.get(name, (DEFAULT_CAPACITY, False))
+        holders = {job_id: len(units[name]) for job_id, _, units in demand.holders if name in units}
+        infos.append(
+            ResourceInfo(
+                name,
+                capacity,
+                is_per_host,
+                name in demand.resources,
+                sum(holders.values()),
+                sum(name in needs for needs in demand.counted),
+                next((head.id for head, needs in heads if name in needs), None),
+                holders,
+            )
+        )
+    return infos
 
 
 def chosen(candidates: Iterable[Candidate], choice: Choice, slots: int) -> list[Candidate]:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from core.errors import UsageError
+from core.errors import Refused, UsageError
 from core.rules.arguments import check_kind, shown
 
 #: The most units of one resource; each has a number that the command gets, in a variable of less than 128 KiB.
@@ -15,6 +15,8 @@ MAX_UNITS = 10_000
 MAX_NEEDS = 16
 #: How much there is of a resource that was never set: it is a lock.
 DEFAULT_CAPACITY = 1
+#: How the variables begin in which a command finds its units.
+UNITS_PREFIX = "QUEUECTL_RESOURCE_"
 # no "_" and no capitals: two names never share a variable
 _NAME = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
 _LONGEST_NAME = 50
@@ -80,6 +82,25 @@ def format_needs(needs: Mapping[str, int]) -> str:
     return ",".join(name if number == 1 else f"{name}={number}" for name, number in sorted(needs.items()))
 
 
+def check_reach(needs: Mapping[str, int], capacities: Mapping[str, int]) -> None:
+    """Raise ``Refused`` for needs that could never be met; a resource that is closed (capacity 0) may be opened again.
+
+    ``capacities`` are those of the resources that were set.
+    """
+    for name, number in needs.items():
+        capacity = capacities.get(name, DEFAULT_CAPACITY)
+        if 0 < capacity < number:
+            said = f"{name} was never set, so there is 1" if name not in capacities else are_there(capacity)
+            raise Refused(
+                f"the job needs {name}={number}; {said}; 'queuectl resource set {name} {number}' changes that"
+            )
+
+
+def are_there(number: int) -> str:
+    """Return how much there is of something in words."""
+    return "there is 1" if number == 1 else f"there are {number:,}"
+
+
 # --- units: which numbers a job was given of each resource
 
 
@@ -130,7 +151,7 @@ def _numbers(spans: str) -> list[int]:
 
 def variable_of(name: str) -> str:
     """Return the variable in which a command finds its numbers of a resource: ``QUEUECTL_RESOURCE_DB_LOCK``."""
-    return f"QUEUECTL_RESOURCE_{name.upper().replace('-', '_')}"
+    return UNITS_PREFIX + name.upper().replace("-", "_")
 
 
 def variables_for(units: Mapping[str, Sequence[int]]) -> dict[str, str]:

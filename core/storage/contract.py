@@ -44,6 +44,7 @@ from core.model import (
     Minute,
     Page,
     QueueInfo,
+    ResourceInfo,
     Row,
     RowCache,
     SearchedOutput,
@@ -95,6 +96,8 @@ class Roles(Protocol):
 
     @property
     def queues(self) -> Queues: ...
+    @property
+    def resources(self) -> Resources: ...
     @property
     def settings(self) -> StoredSettings: ...
     @property
@@ -382,6 +385,19 @@ class Queues(Protocol):
         Jobs that a user scheduled for later, and those of a queue that is paused or has a limit of 0, are not waited
         for.
         """
+
+
+class Resources(Protocol):
+    """What jobs need while they run, by name; running jobs have it, none else. Its writes wake the workers."""
+
+    def resources(self) -> list[ResourceInfo]:
+        """Return the resources that were set, that running jobs have or that ready jobs need, by name."""
+
+    def set(self, name: str, capacity: int, *, is_per_host: bool) -> None:
+        """Say how much there is of a resource: over all, or on each host. What runs goes on, whatever it has."""
+
+    def unset(self, name: str) -> None:
+        """Forget how much there is of a resource, which is 1 then; raise ``Refused`` if it was not set."""
 
 
 class StoredSettings(Protocol):

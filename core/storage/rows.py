@@ -12,13 +12,14 @@ from core.errors import DatabaseCorrupt, JobNotFound
 from core.model import Attempt, Job, Outcome, State
 from core.rules.arguments import check_kind, shown
 from core.rules.job_fields import FIELDS
+from core.rules.needs import needs_of, units_of
 
 #: A row as SQLite hands it over.
 SqlRow = tuple[Any, ...]
 
 ATTEMPT_COLUMNS = (
     "id, job_id, number, worker_id, started_at, ended_at, run_ms, outcome, exit_code, signal, error, output_bytes,"
-    " stop_requested, cpu_ms, max_rss_bytes, last_line, fingerprint"
+    " stop_requested, cpu_ms, max_rss_bytes, last_line, fingerprint, units"
 )
 
 _STATES = {state.value: state for state in State}
@@ -52,6 +53,7 @@ _MAKERS: Mapping[str, Callable[[Any], Any]] = {
     "variables": variables_of,
     "instant": instant,
     "flag": bool,
+    "needs": lambda text: needs_of(text) or None,
 }
 #: For each attribute of a job its column and what makes the value, where it is not stored as it is.
 _OF_JOB: Mapping[str, tuple[str, Callable[[Any], Any] | None]] = {
@@ -127,6 +129,7 @@ def _attempt_of(row: SqlRow) -> Attempt:
         max_rss_bytes=row[14],
         last_line=row[15],
         fingerprint=row[16],
+        units=units_of(row[17]),
     )
 
 

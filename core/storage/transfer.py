@@ -35,11 +35,12 @@ _OF_A_JOB = (
 )
 _ATTEMPT = (
     "id job_id number worker_id started_at ended_at run_ms outcome exit_code signal error stop_requested output_bytes"
-    " cpu_ms max_rss_bytes last_line fingerprint"
+    " cpu_ms max_rss_bytes last_line fingerprint units"
 )
 
 SETTINGS = Part("settings", 1, ("key", "value"))
 QUEUES = Part("queues", 1, ("name", "is_paused", "running_limit"))
+RESOURCES = Part("resources", 1, ("name", "capacity", "is_per_host"))
 ENVIRONMENTS = Part("environments", 1, ("id", "digest", "mode", "variables", "left_out"), 100)
 #: A job's ``state`` and ``run_at`` are as the queue speaks of them. None of them runs.
 JOBS = Part("jobs", 1, ("id", *(name for name in JobRow._fields if name != "run_at"), *_OF_A_JOB.split()))
@@ -66,6 +67,7 @@ SEQUENCES = Part("sequences", 1, ("name", "last"))
 PARTS = (
     SETTINGS,
     QUEUES,
+    RESOURCES,
     ENVIRONMENTS,
     JOBS,
     ATTEMPTS,

@@ -2,7 +2,7 @@
 
 # annotations are evaluated here: put off, typing compiles the text of each field of a named tuple at every start
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from core.model import Decision, Ending, Job
@@ -30,7 +30,8 @@ class Registration(NamedTuple):
 class Claim(NamedTuple):
     """A job that was just claimed, with what is needed to run it. ``job`` is running, its attempts are counted.
 
-    ``stop_asked_ms`` is when a person first wanted an adopted one stopped, in unix milliseconds.
+    ``stop_asked_ms`` is when a person first wanted an adopted one stopped, in unix milliseconds. ``units`` are the
+    numbers that it was given of each resource that it needs.
     """
 
     job: Job
@@ -40,6 +41,7 @@ class Claim(NamedTuple):
     started_ms: int
     stop_requested: str | None = None
     stop_asked_ms: int | None = None
+    units: Mapping[str, Sequence[int]] = {}
 
 
 class Recorded(NamedTuple):

@@ -19,6 +19,8 @@ PURE = [
     "core/text.py",
     "core/wording.py",
     "core/rules/backoff.py",
+    "core/rules/needs.py",
+    "core/rules/lanes.py",
     "core/rules/states.py",
     "core/rules/histogram.py",
     "core/rules/holds.py",

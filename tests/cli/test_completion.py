@@ -170,7 +170,7 @@ def test_names_that_a_terminal_or_an_option_would_garble_are_left_out(cli: Cli, 
         (("queue", "pause", "me"), ["media"]),
         (
             ("edit", "1", "--clear", ""),
-            ["dead-exit", "delay", "env", "label", "name", "ok-exit", "on-complete", "on-dead", "timeout"],
+            ["dead-exit", "delay", "env", "label", "name", "needs", "ok-exit", "on-complete", "on-dead", "timeout"],
         ),
         (("list", "--state", "can"), ["cancelled"]),
         (("purge", "--state", "=", "de"), ["dead"]),

@@ -78,6 +78,7 @@ REFUSED = {
     "purge": "purge 3 --yes",
     "restore": "restore --last",
     "undo": "undo",
+    "resource unset": "resource unset gpu",
     "backup": "backup /dev/null",
     "move": "move missing.db other.db",
     "hook remove": "hook remove 9",
@@ -90,7 +91,7 @@ NEVER_REFUSED = {
     "worker start", "worker list", "service install", "service status", "service print", "list", "show", "wait",
     "export", "init",
     "hook add", "hook list", "dlq list", "dlq groups", "status", "metrics",
-    "queue list", "queue pause", "queue resume", "queue limit",
+    "queue list", "queue pause", "queue resume", "queue limit", "resource list", "resource set",
     "config list", "config get", "config set", "config unset", "prune", "doctor", "completion", "help", "mcp",
 }  # fmt: skip
 

@@ -46,6 +46,7 @@ LINES = [
     "purge --all --yes --older-than Bd",
     "metrics --window Bs",
     "queue limit default B",
+    "resource set gpu B",
     "worker stop B",
     "worker start --concurrency B",
     "worker stop --timeout Bd",

@@ -80,6 +80,7 @@ _CHANGES = {
     "restore the last": ("restore --last", "1 job restored"),
     "undo": ("undo", "1 job put back"),
     "queue pause": ("queue pause default", "Queue default paused"),
+    "resource set": ("resource set gpu 2", "Resource gpu: 2"),
     "queue limit": ("queue limit default 2", "Queue default: at most 2"),
     "hook add": ("hook add dead true", "hook 1 was added"),
     "config set": ("config set timeout 5m", "timeout was set"),

@@ -30,6 +30,7 @@ def fill(queue: Queue, clock: FakeClock) -> None:
     """Bring jobs into every state but running, with all that can belong to them; the worker is gone at the end."""
     queue.set("keep-completed", "30d")
     queue.limit("mail", 3)
+    queue.set_resource("gpu", 2)
     queue.pause("reports")
     queue.pause()
     queue.resume()
@@ -165,6 +166,7 @@ def test_a_queue_that_was_moved_away_refuses_and_names_the_other(
                     lambda queue: queue.replay(2),
                     lambda queue: queue.edit("named", priority=1),
                     lambda queue: queue.limit("mail", None),
+                    lambda queue: queue.set_resource("gpu", 3),
                     lambda queue: queue.set("shell", "/bin/sh"),
                     lambda queue: Worker(queue, drain=True).run(),
                 ):

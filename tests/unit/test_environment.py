@@ -121,6 +121,15 @@ def test_what_was_left_out_comes_from_the_worker_and_what_was_kept_does_not() ->
     assert for_job("none", {}, (), worker) == worker
 
 
+def test_the_units_of_the_job_that_adds_another_or_starts_a_worker_are_not_those_of_that_one() -> None:
+    """Not even where the name of the resource reads as that of a secret."""
+    inside = {"A": "1", "QUEUECTL_RESOURCE_GPU": "0", "QUEUECTL_RESOURCE_LICENSE_KEY": "0"}
+    for mode in ("safe", "all", "none"):
+        kept = captured(mode, inside)
+        assert (json.loads(kept.variables), kept.left_out) == ({} if mode == "none" else {"A": "1"}, ())
+        assert for_job(mode, {}, (), inside) == ({"A": "1"} if mode == "none" else {})
+
+
 def test_what_an_older_version_captured_is_used_as_it_did() -> None:
     """It kept DB_PASS, and left to the worker what merely contained KEY."""
     worker = {"DB_PASS": "worker", "MONKEY": "worker", "A": "worker"}

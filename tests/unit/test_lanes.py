@@ -36,8 +36,12 @@ def model(
             continue
         if needs:
             line = sorted(needs, key=lambda name: (-shares[name], name))[0]
-            if any(total[name] < needs[name] for name in needs) or free[line] == 0:
+            if any(total[name] < needs[name] for name in needs):
                 given_up.append((queue, needs))
+                continue
+            if free[line] == 0:
+                given_up.append((queue, needs))
+                room[queue] = room.get(queue, 1 << 30) - 1
                 continue
         if all(free[name] >= needs[name] for name in needs):
             started.append(number)
@@ -62,7 +66,7 @@ def choice_of(
         Candidate(-priority, number, queue, check_needs(needs) or "") for priority, number, queue, needs in jobs
     ]
     stock = Stock(capacities, in_use, list(lanes.values()))
-    return candidates, Choice(stock, {lane: needs for (_, lane), needs in lanes.items()}, rooms)
+    return candidates, Choice(stock, lanes, rooms)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -13,6 +13,7 @@ from core.cli.tables import COLOURS, Cell, Column, show_pairs, show_table
 from core.model import Attempt, Event, Job, State, Waiting
 from core.rules.environment import masked
 from core.rules.job_fields import FIELD, JobField
+from core.rules.needs import format_needs
 from core.rules.units import fingerprint_text, format_duration
 from core.wording import (
     OUT_OF_REACH,
@@ -120,6 +121,8 @@ def _text(field: JobField, value: Any) -> str | None:
         return " ".join(f"{name}={text}" for name, text in masked(value).items()) or None
     if field.kind == "duration":
         return "none" if value is None else format_duration(value)
+    if field.kind == "needs":
+        return format_needs(value or {}) or None
     return None if value is None or field.shown is None else field.shown.line.format(value)
 
 

@@ -96,6 +96,13 @@ class PostgresStorage(Connections):
         return Records(self)
 
     @loaded_once
+    def resources(self) -> contract.Resources:
+        """How much there is of what jobs need, and what is in use."""
+        from core.storage.postgres.resources import Resources
+
+        return Resources(self)
+
+    @loaded_once
     def operations(self) -> contract.Operations:
         """What users do to jobs."""
         from core.storage.postgres.operations import Operations

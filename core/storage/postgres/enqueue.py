@@ -49,6 +49,8 @@ class NewJobs:
 def _store(connection: Connection, rows: Sequence[JobRow], captured: Captured, now: int) -> Sequence[int]:
     if any(row.is_held for row in rows):
         raise Refused("a job on a server cannot be held")
+    if any(row.needs is not None for row in rows):
+        raise Refused("a job on a server cannot need resources")
     names = [row.name for row in rows if row.name is not None]
     job_names.free(connection, names)
     environment = environment_id(connection, captured)

@@ -113,6 +113,8 @@ class Operations:
             if row.max_attempts < job["attempts"] and not (then_retry and state is State.DEAD):
                 raise Refused(f"job {job_id} has spent {job['attempts']} attempts; max-attempts cannot be less")
             changes, before = changes_of_edit(row, [job[column] for column in EDITABLE])
+            if changes.get("needs") is not None:
+                raise Refused("a job on a server cannot need resources")
             if run_at_given and state is State.PENDING and not then_retry and row.run_at != job["run_at"]:
                 run_at = row.run_at if row.run_at is not None and row.run_at > now else None
                 changes.update(run_at=run_at, due_at=run_at or now, backoff_ms=None)

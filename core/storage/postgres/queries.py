@@ -11,6 +11,7 @@ from core.model import Attempt, Event, Job, State
 from core.rules.arguments import check_whole
 from core.rules.holds import Hold
 from core.storage.postgres.connection import Connection, Connections
+from core.storage.postgres.resources import demand
 from core.storage.rows import (
     ATTEMPT_COLUMNS,
     JOB_COLUMNS,
@@ -72,9 +73,10 @@ class Jobs:
         with self._read() as connection:
             found = job_in(connection, reference)
             row = connection.execute(_HOLD, {"queue": found.queue}).fetchone()
+            wanted = demand(connection) if found.needs else None
         assert row is not None
         is_all_paused, is_paused, limit, running = row
-        return found, Hold(bool(is_all_paused), bool(is_paused), limit, tuple(running or ()))
+        return found, Hold(bool(is_all_paused), bool(is_paused), limit, tuple(running or ()), wanted)
 
     def purged_from(self, reference: int | str) -> State | None:
         """Return the state that a purged job had; ``None`` for a job that is not purged."""

@@ -15,7 +15,7 @@ from core.spool import Spool
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.errors import MOVED_STATE
 from core.storage.postgres.host_spool import host_token, make
-from core.storage.transfer import ATTEMPTS, FACTS, JOBS, MINUTES, SEQUENCES, Part, Record, TransferState
+from core.storage.transfer import ATTEMPTS, FACTS, JOBS, MINUTES, RESOURCES, SEQUENCES, Part, Record, TransferState
 from core.storage.transfer_words import refusal
 from core.version import __version__
 
@@ -37,11 +37,13 @@ _RELATIONS = {
     JOBS.name: "job_rows",
     MINUTES.name: f"({_MINUTES}) AS part",
     FACTS.name: f"({_FACTS}) AS part",
+    RESOURCES.name: "(SELECT * FROM resources WHERE capacity IS NOT NULL) AS part",
     SEQUENCES.name: f'(SELECT name COLLATE "C" AS name, last FROM ({_SEQUENCES}) AS each) AS part',
 }
 _KEY_TYPES = {
     "settings": ("text",),
     "queues": ("text",),
+    "resources": ("text",),
     "facts": ("text",),
     "history": ("bigint", "bigint"),
     "hook_events": ("bigint", "bigint"),
@@ -60,6 +62,7 @@ _GUARDED = (
     ("acts", "INSERT"),
     ("environments", "INSERT"),
     ("queues", "INSERT OR UPDATE OR DELETE"),
+    ("resources", "INSERT OR UPDATE OR DELETE"),
     ("settings", "INSERT OR UPDATE OR DELETE"),
     ("hooks", "INSERT OR DELETE"),
 )
@@ -72,7 +75,7 @@ _MARKS = (
 )
 _LOCK = (
     "LOCK TABLE acts, attempts, chunks, delayed, durations, environments, facts, history, hook_events, hooks, jobs,"
-    " minutes, queues, ready, running, settings, workers IN SHARE ROW EXCLUSIVE MODE"
+    " minutes, queues, ready, resources, running, settings, workers IN SHARE ROW EXCLUSIVE MODE"
 )
 _FIND = (
     "SELECT EXISTS (SELECT 1 FROM jobs) OR EXISTS (SELECT 1 FROM attempts) OR EXISTS (SELECT 1 FROM acts)"

@@ -5,16 +5,20 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from core.errors import DatabaseCorrupt
 from core.model import Decision, Ending, Job, State
 from core.process_place import Place
+from core.rules.lanes import Candidate
+from core.rules.needs import units_of, units_text
 from core.rules.settings import Settings
 from core.rules.states import decide
 from core.storage.rollups import Rollups
 from core.storage.rows import JOB_COLUMNS, SqlRow, claimed_job_of, job_of, names_of, variables_of
 from core.storage.sqlite import rollups
 from core.storage.sqlite.file import Database
+from core.storage.sqlite.lanes import LaneMemory
 from core.storage.values import Claim, ClaimCapacity, OpenAttempt, Recorded, StepResult, StepTerms
 
 #: Delayed jobs made due in one transaction; more follow in the next.
@@ -36,6 +40,7 @@ class Attempts:
         self._db = db
         self._jitter = jitter
         self._rollups = Rollups()
+        self._lanes = LaneMemory()
 
     def record_and_claim(
         self,
@@ -59,11 +64,12 @@ class Attempts:
                 if (done := _record(connection, claim, ending, terms.settings, self._jitter(), now)) is not None
             ]
             ended = [(done.ending, done.decision) for done in recorded]
-            next_due = _next_due(connection)
+            next_due, epoch = _next_due(connection)
             if next_due is not None and next_due <= now:
                 _make_due(connection, now)
-                next_due = _next_due(connection)
-            claimed, waits_ms, refusal = _claim(connection, capacity, before_commit, now)
+                next_due, epoch = _next_due(connection)
+            next_jobs = _next_jobs(connection, capacity, self._lanes, epoch)
+            claimed, waits_ms, refusal = _claim(connection, capacity, next_jobs, before_commit, now)
             if terms.is_rolled_up:
                 rollups.write(connection, self._rollups)
                 this_step = Rollups()
@@ -103,9 +109,12 @@ class Attempts:
             ).rowcount
             if changed != 1:
                 return None
-            number, started_at, stop, environment_id, *job = connection.execute(_ADOPTED, (attempt_id,)).fetchone()
+            number, started_at, stop, environment_id, units, *job = connection.execute(
+                _ADOPTED, (attempt_id,)
+            ).fetchone()
             asked_at = None if stop is None else connection.execute(_STOP_ASKED_AT, (job[0], started_at)).fetchone()[0]
-            return Claim(job_of(tuple(job)), attempt_id, number, environment_id, started_at, stop, asked_at)
+            claim = Claim(job_of(tuple(job)), attempt_id, number, environment_id, started_at, stop, asked_at)
+            return claim._replace(units=units_of(units))
 
     def shorten_backoffs(self) -> int:
         """Let no back-off end later than its whole length from now: the calendar may have been set back.
@@ -157,13 +166,14 @@ class Attempts:
 # --- what becomes due
 
 
-def _next_due(connection: sqlite3.Connection) -> int | None:
-    """Return when the next delayed job is due, in unix milliseconds; ``None`` if none is delayed."""
+def _next_due(connection: sqlite3.Connection) -> tuple[int | None, int | None]:
+    """Return when the next delayed job is due, in unix milliseconds, and the epoch of the lanes; ``None`` for none."""
     found = connection.execute(
-        "SELECT min(run_at) FROM jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND blocks = 0"
+        "SELECT (SELECT min(run_at) FROM jobs INDEXED BY jobs_delayed WHERE run_at IS NOT NULL AND blocks = 0),"
+        " (SELECT value FROM facts WHERE key = 'lanes_epoch')"
     )
-    due: int | None = found.fetchone()[0]
-    return due
+    due, epoch = found.fetchone()
+    return due, epoch
 
 
 def _make_due(connection: sqlite3.Connection, now: int) -> None:
@@ -288,10 +298,12 @@ _HEADS = (
     " WHERE queue = ? AND state = 'pending' AND run_at IS NULL AND blocks = 0 AND needs IS NULL"
     " ORDER BY priority DESC, id LIMIT ?"
 )
+_CHOSEN = f"SELECT -priority, id, starts, due_at, environment_id, {JOB_COLUMNS} FROM jobs WHERE id = ?"
 _BESIDE_JOB = 5
+_QUEUE = _BESIDE_JOB + Job._fields.index("queue")
 _OPEN = (
-    "INSERT INTO attempts (job_id, number, worker_id, started_at, place_id)"
-    " VALUES (?1, ?2, ?3, ?4, (SELECT place_id FROM workers WHERE id = ?3))"
+    "INSERT INTO attempts (job_id, number, worker_id, started_at, units, place_id)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, (SELECT place_id FROM workers WHERE id = ?3))"
 )
 _TAKE = (
     "UPDATE jobs SET state = 'running', attempts = attempts + 1, starts = starts + 1, since = :now, started_at = :now,"
@@ -301,18 +313,29 @@ _TAKE = (
 )
 
 
+class _Head(NamedTuple):
+    """A row of ``_HEADS`` and the units of resources that its job is given."""
+
+    row: SqlRow
+    units: Mapping[str, Sequence[int]] = {}
+
+
 def _claim(
-    connection: sqlite3.Connection, capacity: ClaimCapacity, before_commit: Callable[[Claim], None], now: int
+    connection: sqlite3.Connection,
+    capacity: ClaimCapacity,
+    heads: Sequence[_Head],
+    before_commit: Callable[[Claim], None],
+    now: int,
 ) -> tuple[list[Claim], list[int], OSError | None]:
-    """Claim jobs up to a capacity; return the claims, how long each job waited, and why there are not more."""
+    """Claim these jobs; return the claims, how long each job waited, and why not all of them are claimed."""
     claimed: list[Claim] = []
     waits_ms: list[int] = []
-    if capacity.slots <= 0:
-        return claimed, waits_ms, None
-    for head in _next_jobs(connection, capacity):
-        _, job_id, starts, due_at, environment_id = head[:_BESIDE_JOB]
-        attempt_id = int(connection.execute(_OPEN, (job_id, starts + 1, capacity.worker_id, now)).lastrowid or 0)
-        claim = Claim(claimed_job_of(head[_BESIDE_JOB:], now), attempt_id, starts + 1, environment_id, now)
+    for row, units in heads:
+        _, job_id, starts, due_at, environment_id = row[:_BESIDE_JOB]
+        opened = connection.execute(_OPEN, (job_id, starts + 1, capacity.worker_id, now, units_text(units)))
+        attempt_id = int(opened.lastrowid or 0)
+        job = claimed_job_of(row[_BESIDE_JOB:], now)
+        claim = Claim(job, attempt_id, starts + 1, environment_id, now, units=units)
         try:
             before_commit(claim)
         except OSError as error:
@@ -325,18 +348,32 @@ def _claim(
     return claimed, waits_ms, None
 
 
-def _next_jobs(connection: sqlite3.Connection, capacity: ClaimCapacity) -> list[SqlRow]:
-    """Return rows of ``_HEADS``, highest priority first, then oldest, within the queues' limits."""
-    heads: list[SqlRow] = []
+def _next_jobs(
+    connection: sqlite3.Connection, capacity: ClaimCapacity, memory: LaneMemory, epoch: int | None
+) -> list[_Head]:
+    """Return the jobs to claim, highest priority first, then oldest, within the queues' limits and what is free."""
+    rows: list[SqlRow] = []
+    rooms: dict[str, int | None] = {}
+    if capacity.slots <= 0:
+        return []
     for queue, limit, running in connection.execute(_QUEUES).fetchall():
         if capacity.queues and queue not in capacity.queues:
             continue
-        take = capacity.slots if limit is None else min(capacity.slots, limit - (running or 0))
+        rooms[queue] = room = None if limit is None else limit - (running or 0)
+        take = capacity.slots if room is None else min(capacity.slots, room)
         if take > 0:
-            heads += connection.execute(_HEADS, (queue, take)).fetchall()
+            rows += connection.execute(_HEADS, (queue, take)).fetchall()
     # no two rows share an id: the comparison never comes to what follows it
-    heads.sort()
-    return heads[: capacity.slots]
+    rows.sort()
+    if not memory.must_look(epoch, rooms):
+        return [_Head(row) for row in rows[: capacity.slots]]
+    plain = {row[1]: row for row in rows}
+    candidates = [Candidate(row[0], row[1], row[_QUEUE]) for row in rows]
+    started = memory.choose(connection, candidates, rooms, capacity.slots)
+    return [
+        _Head(plain.get(job.id) or connection.execute(_CHOSEN, (job.id,)).fetchone(), started.units.get(job.id, {}))
+        for job in started.jobs
+    ]
 
 
 def _give_back(connection: sqlite3.Connection, attempt_id: int, now: int) -> bool:
@@ -370,7 +407,7 @@ _OPEN_ELSEWHERE = (
     " WHERE ended_at IS NULL AND worker_id <> ? ORDER BY worker_id, attempts.id"
 )
 _ADOPTED = (
-    "SELECT number, attempts.started_at, stop_requested, environment_id, "
+    "SELECT number, attempts.started_at, stop_requested, environment_id, units, "
     + ", ".join(f"jobs.{column.strip()}" for column in JOB_COLUMNS.split(","))
     + " FROM attempts JOIN jobs ON jobs.id = job_id WHERE attempts.id = ?"
 )

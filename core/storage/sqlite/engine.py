@@ -66,6 +66,13 @@ class SqliteStorage(Database):
         return Queues(self)
 
     @loaded_once
+    def resources(self) -> contract.Resources:
+        """How much there is of what jobs need, and what is in use."""
+        from core.storage.sqlite.resources import Resources
+
+        return Resources(self)
+
+    @loaded_once
     def settings(self) -> contract.StoredSettings:
         """The settings that were set."""
         from core.storage.sqlite.settings import StoredSettings

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from core.errors import DatabaseReadOnly, NameTaken, Refused
 from core.rules.environment import Captured
 from core.rules.job_fields import JobRow
 from core.storage.sqlite import job_names
+from core.storage.sqlite.capacities import check_needs_in
 from core.storage.sqlite.environments import environment_id
 from core.storage.sqlite.file import Database
 
@@ -40,6 +41,8 @@ class NewJobs:
             with self._db.write(wakes_workers=True) as connection:
                 now = self._db.now_ms()
                 due_at = now if row.run_at is None else max(row.run_at, now)
+                if row.needs is not None:
+                    check_needs_in(connection, row.needs)
                 job_names.free(connection, row.name)
                 environment = environment_id(connection, captured)
                 values = (*row, row.is_held, environment, now, due_at, now)
@@ -60,22 +63,25 @@ class NewJobs:
             raise DatabaseReadOnly(f"{self._db.path} is open read-only; nothing was added")
         with self._db.using() as connection:
             connection.execute(_CREATE_STAGE)
+            needs: set[str] = set()
             try:
                 connection.execute("BEGIN")  # touches nothing but the temporary table
                 try:
-                    connection.executemany(_STAGE, rows)
+                    connection.executemany(_STAGE, _noted(rows, needs))
                 finally:
                     connection.execute("COMMIT")
                 if connection.execute("SELECT 1 FROM temp.staged").fetchone() is None:
                     return range(0)
-                return self._copy(captured)
+                return self._copy(captured, needs)
             finally:
                 connection.execute("DROP TABLE IF EXISTS temp.staged")
 
-    def _copy(self, captured: Captured) -> range:
+    def _copy(self, captured: Captured, needs: Iterable[str]) -> range:
         try:
             with self._db.write(wakes_workers=True) as connection:
                 now = self._db.now_ms()
+                for text in sorted(needs):
+                    check_needs_in(connection, text)
                 job_names.free_staged(connection)
                 environment = environment_id(connection, captured)
                 count = connection.execute(_COPY, {"environment": environment, "now": now}).rowcount
@@ -87,6 +93,14 @@ class NewJobs:
             if name is not None:
                 raise NameTaken(name) from error
             raise Refused(f"a job was refused: {error}") from error
+
+
+def _noted(rows: Iterable[JobRow], needs: set[str]) -> Iterator[JobRow]:
+    """Yield the rows, and add what their jobs need to ``needs``."""
+    for row in rows:
+        if row.needs is not None:
+            needs.add(row.needs)
+        yield row
 
 
 def _taken_name(connection: sqlite3.Connection) -> str | None:

@@ -21,6 +21,7 @@ from core.rules.job_fields import JobRow
 from core.rules.operations import CLEARED, EDITABLE, RESTORABLE, UNDOABLE, changes_of_edit, explain_refusal, obstacle_of
 from core.rules.states import VERBS, Condition, Move, Value, check, undoable_moves
 from core.storage.sqlite import job_names
+from core.storage.sqlite.capacities import check_needs_in
 from core.storage.sqlite.file import Database, retry_on_full_disk
 from core.storage.sqlite.queries import find
 from core.storage.values import Selection
@@ -204,6 +205,8 @@ class Operations:
                 if row.max_attempts < found[1] and not (then_retry and state is State.DEAD):
                     raise Refused(f"job {job_id} has spent {found[1]} attempts; max-attempts cannot be less")
                 changes, before = changes_of_edit(row, found[3:])
+                if changes.get("needs") is not None:
+                    check_needs_in(connection, row.needs)
                 if run_at_given and state is State.PENDING and not then_retry and row.run_at != found[2]:
                     changes.update(run_at=row.run_at, due_at=max(row.run_at or now, now), backoff_ms=None)
                 if not changes and not then_retry:

@@ -23,6 +23,7 @@ from core.storage.rows import (
     variables_of,
 )
 from core.storage.sqlite.file import Database
+from core.storage.sqlite.resources import demand
 
 _JOB = f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?"
 _ATTEMPTS = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE job_id = ? ORDER BY number"
@@ -71,7 +72,9 @@ class Jobs:
         with self._db.read() as connection:
             found = job_in(connection, reference)
             is_all_paused, is_paused, limit, running = connection.execute(_HOLD, {"queue": found.queue}).fetchone()
-        return found, Hold(bool(is_all_paused), bool(is_paused), limit, () if running is None else json.loads(running))
+            wanted = demand(connection) if found.needs else None
+        ids = () if running is None else json.loads(running)
+        return found, Hold(bool(is_all_paused), bool(is_paused), limit, ids, wanted)
 
     def purged_from(self, reference: int | str) -> State | None:
         """Return the state that a purged job had; ``None`` for a job that is not purged."""

@@ -31,13 +31,11 @@ _COUNT_BLOCKS = (
 )
 
 # What adds jobs, runs them, acts on them, or changes what holds for them.
+_SET = ("queues", "resources", "settings")
 _GUARDED = (
-    *(
-        (table, "INSERT")
-        for table in ("jobs", "attempts", "workers", "acts", "environments", "queues", "settings", "hooks")
-    ),
-    *((table, "UPDATE") for table in ("jobs", "queues", "settings")),
-    *((table, "DELETE") for table in ("queues", "settings", "hooks")),
+    *((table, "INSERT") for table in ("jobs", "attempts", "workers", "acts", "environments", "hooks", *_SET)),
+    *((table, "UPDATE") for table in ("jobs", *_SET)),
+    *((table, "DELETE") for table in ("hooks", *_SET)),
 )
 _MARKS = "CREATE TABLE IF NOT EXISTS moves (role TEXT PRIMARY KEY, address TEXT NOT NULL, at INTEGER NOT NULL) STRICT"
 _STATE = (

@@ -30,18 +30,18 @@ class SqlSegment(NamedTuple):
     def sources(self) -> tuple[str, ...]:
         """Return what stands behind FROM, up to the conditions, for each index that has rows of the segment."""
         table = f"jobs INDEXED BY {self.index_name}" if self.index_name else "jobs"
-        return (f"{table} WHERE {self.where}", *((_OVERDUE,) if self.has_overdue else ()))
+        more = (_GATED,) if self.index_name == _OF_QUEUE else ()
+        return (f"{table} WHERE {self.where}", *more, *((_OVERDUE,) if self.has_overdue else ()))
 
     def select(self, columns: str, more: str = "", limit: str = "", offset: str = "") -> str:
         """Return the statement for ``columns`` of the rows that meet ``more`` conditions, in order.
 
         ``columns`` have the two of the order among them, by their names, if there are overdue jobs to merge.
         """
-        first, *others = self.sources
-        parts = [f"SELECT {columns} FROM {first}{more}"]
-        for other in others:  # their order is worked out on the index alone, and only for so many
+        parts = [f"SELECT {columns} FROM {source}{more}" for source in self.sources if source != _OVERDUE]
+        if self.has_overdue:  # their order is worked out on the index alone, and only for so many
             least = f"{limit} + {offset}" if offset else limit
-            some = f"SELECT id FROM {other}{more}" + (f" ORDER BY {self.order} LIMIT {least}" if limit else "")
+            some = f"SELECT id FROM {_OVERDUE}{more}" + (f" ORDER BY {self.order} LIMIT {least}" if limit else "")
             parts.append(f"SELECT {columns} FROM jobs WHERE id IN ({some})")
         end = (f" LIMIT {limit}" if limit else "") + (f" OFFSET {offset}" if offset else "")
         return f"{' UNION ALL '.join(parts)} ORDER BY {self.order}{end}"
@@ -73,7 +73,10 @@ def _comparison(is_descending: bool) -> str:
 
 _DELAYED = "run_at IS NOT NULL AND blocks = 0"
 _OVERDUE = f"jobs INDEXED BY jobs_delayed WHERE {_DELAYED} AND run_at <= :now"
+_OF_QUEUE = "jobs_claim"
 _READY = "state = 'pending' AND run_at IS NULL AND blocks = 0"
+# jobs that need resources are in an index of their own, which no claim of others reads
+_GATED = f"jobs INDEXED BY jobs_gated WHERE {_READY} AND needs IS NOT NULL"
 _FINISHED = "state NOT IN ('pending', 'running')"
 _TOOK = "COALESCE(CASE WHEN state = 'running' THEN :now - started_at ELSE run_ms END, -1)"
 
@@ -102,7 +105,7 @@ def in_sql(view: View, segment: Segment) -> SqlSegment:
     else:
         index_name, where = _INDEXED[segment.rows]
     if segment.rows is Rows.DUE and only_queue(view.terms) is not None:
-        index_name, where = "jobs_claim", f"{_READY} AND needs IS NULL"
+        index_name, where = _OF_QUEUE, f"{_READY} AND needs IS NULL"
     column = _WORKED_OUT.get(segment.column, segment.column)
     order = (column, segment.is_descending, segment.is_id_descending)
     return SqlSegment(index_name, where, *order, has_overdue=segment.rows is Rows.DUE)

@@ -53,7 +53,13 @@ def _on_server(request: pytest.FixtureRequest) -> Iterator[str]:
 
 ENGINES = (
     Engine("sqlite", SqliteStorage, _file, lambda q: dump(q.path)),
-    Engine("postgres", PostgresStorage, _on_server, lambda q: tests.postgres.dump(q.path), frozenset({"blocks"})),
+    Engine(
+        "postgres",
+        PostgresStorage,
+        _on_server,
+        lambda q: tests.postgres.dump(q.path),
+        frozenset({"blocks", "resources"}),
+    ),
 )
 
 

@@ -56,7 +56,17 @@ class Plan:
 
 
 #: Indexes that hold only some of the rows, each in the order that its statements ask for.
-PARTIAL = {"jobs_claim", "jobs_ready", "jobs_done", "jobs_delayed", "jobs_blocked", "jobs_running", "attempts_open"}
+PARTIAL = {
+    "jobs_claim",
+    "jobs_ready",
+    "jobs_done",
+    "jobs_delayed",
+    "jobs_blocked",
+    "jobs_running",
+    "attempts_open",
+    "jobs_lanes",
+    "attempts_units",
+}
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +100,7 @@ def _use_everything(queue: Queue, hand: Hand, clock: FakeClock, tmp_path: Path) 
     queue.pause()
     queue.resume()
     _add(queue, clock)
+    _share(queue)
     _work(queue, hand, clock)
     _read(queue)
     _list(queue)
@@ -105,6 +116,22 @@ def _add(queue: Queue, clock: FakeClock) -> None:
         queue.enqueue_many([NewJob("true", name="one")])
     queue.set("max-attempts", "2")
     queue.unset("max-attempts")
+
+
+def _share(queue: Queue) -> None:
+    """Have jobs that need resources, some running, some waiting."""
+    queue.set_resource("gpu", 2)
+    queue.set_resource("disk", 1)
+    queue.unset_resource("disk")
+    queue.enqueue_many(NewJob("true", needs="gpu", priority=9) for _ in range(4))
+    late = queue.add(NewJob("true", needs="gpu=2", priority=9))
+    queue.edit(late, needs="gpu")
+    with Hand(queue) as hand:
+        claimed = hand.claim(3)
+        queue.resources()
+        queue.waiting(late)
+        for claim in claimed:
+            hand.record(claim)
 
 
 def _work(queue: Queue, hand: Hand, clock: FakeClock) -> None:
@@ -288,8 +315,12 @@ def test_outputs_are_searched_newest_first_without_sorting(plans: list[Plan]) ->
 
 #: Statements that a worker runs all day: how they begin, and the step of the plan that must be there.
 HOT = [
-    (r"SELECT -priority, id, .* FROM jobs", "INDEX jobs_claim (queue=?)"),
-    (r"SELECT min\(run_at\) FROM jobs", "SEARCH jobs USING COVERING INDEX jobs_delayed (run_at>?)"),
+    (r"SELECT -priority, id, .* FROM jobs INDEXED", "INDEX jobs_claim (queue=?)"),
+    (r"SELECT \(SELECT min\(run_at\) FROM jobs", "SEARCH jobs USING COVERING INDEX jobs_delayed (run_at>?)"),
+    (r"SELECT \(SELECT min\(run_at\) FROM jobs", "SEARCH facts USING PRIMARY KEY (key=?)"),
+    (r"WITH RECURSIVE heads", "SEARCH next USING INDEX jobs_lanes (queue=? AND needs>?)"),
+    (r"SELECT -priority, id FROM jobs", "SEARCH jobs USING INDEX jobs_lanes (queue=? AND needs=?)"),
+    (r"SELECT job_id, units FROM attempts", "SCAN attempts USING INDEX attempts_units"),
     (r"UPDATE jobs SET run_at = NULL WHERE id IN \(SELECT id FROM jobs INDEXED BY jobs_delayed", "jobs_delayed"),
     (r"UPDATE jobs SET state = 'running'", "SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"),
     (r"UPDATE jobs SET state = '(completed|pending|dead)', run_at", "SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"),

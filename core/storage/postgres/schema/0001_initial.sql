@@ -120,12 +120,14 @@ CREATE TABLE running (
     started_at     bigint NOT NULL,
     boot_id        text COLLATE "C",                    -- where its command was started, and where its
     pid_namespace  bigint,                              -- process numbers hold
-    stop_requested text COLLATE "C" CHECK (stop_requested IN ('cancel', 'kill'))
+    stop_requested text COLLATE "C" CHECK (stop_requested IN ('cancel', 'kill')),
+    units          text COLLATE "C"                     -- which numbers of resources it has: {"gpu":"0-1,3"}
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX running_by_worker ON running (worker_id, attempt_id);
 CREATE INDEX running_by_host ON running (host_id, attempt_id);
 CREATE INDEX running_by_queue ON running (queue);
 CREATE INDEX running_by_start ON running (started_at, job_id);
+CREATE INDEX running_units ON running (job_id) WHERE units IS NOT NULL;
 
 -- Attempts that have ended: inserted then, never updated, but for last words that were read later.
 CREATE TABLE attempts (
@@ -150,6 +152,7 @@ CREATE TABLE attempts (
     max_rss_bytes  bigint,
     last_line      text COLLATE "C",
     fingerprint    bigint,
+    units          text COLLATE "C",                    -- which numbers of resources it had: {"gpu":"0-1,3"}
     UNIQUE (job_id, number)
 );
 
@@ -196,6 +199,14 @@ CREATE TABLE queues (
     name          text COLLATE "C" PRIMARY KEY,
     is_paused     bigint NOT NULL DEFAULT 0 CHECK (is_paused IN (0, 1)),
     running_limit bigint CHECK (running_limit >= 0)
+) WITH (fillfactor = 50);
+
+-- Resources: how much there is of each that was set, over all or on each host. A row without a capacity is one that jobs
+-- need and that was not set: there is one of it, and the row is there to be locked.
+CREATE TABLE resources (
+    name        text COLLATE "C" PRIMARY KEY,
+    capacity    bigint CHECK (capacity >= 0),
+    is_per_host bigint NOT NULL DEFAULT 0 CHECK (is_per_host IN (0, 1))
 ) WITH (fillfactor = 50);
 
 -- How many jobs of each queue stand where, as sums over shards: no row that all writers want.
@@ -298,7 +309,7 @@ SELECT j.id, j.name, j.command, j.queue, j.priority, j.label, j.cwd, j.env, j.ma
     CASE WHEN r.job_id IS NULL THEN j.max_rss_bytes END AS max_rss_bytes,
     CASE WHEN r.job_id IS NULL THEN j.last_line END AS last_line,
     CASE WHEN r.job_id IS NULL THEN j.fingerprint END AS fingerprint,
-    j.is_held, 0::bigint AS blocks, j.on_dead, j.on_complete,
+    j.is_held, 0::bigint AS blocks, j.on_dead, j.on_complete, j.needs,
     j.environment_id, j.purged_from, j.purged_name, j.backoff_ms,
     CASE WHEN r.job_id IS NULL THEN j.starts ELSE r.number END AS starts,
     COALESCE(r.due_at, d.run_at, t.due_at, j.due_at) AS due_at,
@@ -310,9 +321,9 @@ LEFT JOIN ready AS t ON t.job_id = j.id;
 
 CREATE VIEW attempt_rows AS
 SELECT id, job_id, number, worker_id, started_at, ended_at, run_ms, outcome, exit_code, signal, error, output_bytes,
-    stop_requested, cpu_ms, max_rss_bytes, last_line, fingerprint, host_id
+    stop_requested, cpu_ms, max_rss_bytes, last_line, fingerprint, units, host_id
 FROM attempts
 UNION ALL
 SELECT attempt_id, job_id, number, worker_id, started_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-    stop_requested, NULL, NULL, NULL, NULL, host_id
+    stop_requested, NULL, NULL, NULL, NULL, units, host_id
 FROM running;

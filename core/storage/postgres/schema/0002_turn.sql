@@ -83,11 +83,11 @@ BEGIN
         CONTINUE WHEN NOT FOUND;
         INSERT INTO attempts (id, job_id, number, worker_id, host_id, started_at, ended_at, run_ms, outcome, exit_code,
                               signal, error, stop_requested, output_bytes, output, cpu_ms, max_rss_bytes, last_line,
-                              fingerprint)
+                              fingerprint, units)
         VALUES (v_running.attempt_id, v_running.job_id, v_running.number, v_running.worker_id, v_running.host_id,
                 v_running.started_at, p_ended_at[i], p_run_ms[i], p_outcome[i], p_exit_code[i], p_signal[i], p_error[i],
                 v_running.stop_requested, p_output_bytes[i], p_output[i], p_cpu_ms[i], p_max_rss_bytes[i],
-                p_last_line[i], p_fingerprint[i]);
+                p_last_line[i], p_fingerprint[i], v_running.units);
         UPDATE jobs AS j SET
             state = CASE p_state[i] WHEN 'pending' THEN 'open' ELSE p_state[i] END,
             backoff_ms = p_backoff_ms[i], attempts = p_attempts[i], interrupts = p_interrupts[i],

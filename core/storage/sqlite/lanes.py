@@ -1,0 +1,134 @@
+"""The claim where ready jobs need resources: their lanes, what is in use, and what a worker remembers of its last look.
+
+A lane is the ready jobs of one queue with the same needs. While no job has any needs, none of this is read.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from core.rules.lanes import Candidate, Choice, Needs, Stock, chosen
+from core.rules.needs import lowest_free, needs_of, units_of
+from core.storage.sqlite.capacities import capacities
+
+#: What a ready job with needs is, as in the indexes of such jobs.
+READY = "state = 'pending' AND run_at IS NULL AND blocks = 0 AND needs IS NOT NULL"
+# One probe of the index a lane, and one more a queue, however many jobs each has. SQLite would compare pairs of columns
+# by the first alone.
+_NEXT = (
+    f"SELECT next.id FROM jobs AS next INDEXED BY jobs_lanes WHERE {READY} AND {{}}"
+    " ORDER BY next.queue, next.needs, next.priority DESC, next.id LIMIT 1"
+)
+_LANES = (
+    "WITH RECURSIVE heads (id) AS ("
+    f"SELECT ({_NEXT.format('1')}) UNION ALL SELECT COALESCE("
+    f"({_NEXT.format('next.queue = head.queue AND next.needs > head.needs')}),"
+    f" ({_NEXT.format('next.queue > head.queue')})) FROM heads JOIN jobs AS head ON head.id = heads.id)"
+    " SELECT queue, needs, -priority, jobs.id FROM heads JOIN jobs ON jobs.id = heads.id"
+)
+_OF_LANE = (
+    f"SELECT -priority, id FROM jobs INDEXED BY jobs_lanes WHERE {READY} AND queue = ? AND needs = ?"
+    " ORDER BY priority DESC, id LIMIT ?"
+)
+_IN_USE = (
+    "SELECT job_id, units FROM attempts INDEXED BY attempts_units"
+    " WHERE ended_at IS NULL AND units IS NOT NULL ORDER BY job_id"
+)
+_EPOCH = "SELECT value FROM facts WHERE key = 'lanes_epoch'"
+#: Of each queue that is open, how many more jobs of it may start; ``None`` for one without a limit.
+Rooms = Mapping[str, int | None]
+
+
+class Lane(NamedTuple):
+    """The ready jobs of a queue with the same ``needs``; rank and id are those of the first."""
+
+    queue: str
+    text: str
+    needs: Needs
+    head: Candidate
+
+
+def lanes(connection: sqlite3.Connection) -> list[Lane]:
+    """Return all lanes, by queue and needs."""
+    return [
+        Lane(queue, text, needs_of(text), Candidate(rank, job_id, queue, text))
+        for queue, text, rank, job_id in connection.execute(_LANES).fetchall()
+    ]
+
+
+def holders(connection: sqlite3.Connection) -> list[tuple[int, Mapping[str, Sequence[int]]]]:
+    """Return the running jobs that were given units, by number, with these."""
+    return [(job_id, units_of(units)) for job_id, units in connection.execute(_IN_USE).fetchall()]
+
+
+class Units:
+    """Which numbers of each resource running jobs have, and which the next one is given."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._taken: dict[str, set[int]] = {}
+        for _, units in holders(connection):
+            for name, numbers in units.items():
+                self._taken.setdefault(name, set()).update(numbers)
+
+    def in_use(self) -> dict[str, int]:
+        """Return how many of each are in use."""
+        return {name: len(numbers) for name, numbers in self._taken.items()}
+
+    def give(self, needs: Needs) -> dict[str, list[int]]:
+        """Return the lowest free numbers for a job that starts; they are in use from then on."""
+        given = {name: lowest_free(number, self._taken.setdefault(name, set())) for name, number in needs.items()}
+        for name, numbers in given.items():
+            self._taken[name].update(numbers)
+        return given
+
+
+class Started(NamedTuple):
+    """A choice among jobs with and without needs: those that start, in order, and units for those with needs."""
+
+    jobs: Sequence[Candidate]
+    units: Mapping[int, Mapping[str, Sequence[int]]]
+
+
+class LaneMemory:
+    """What one worker remembers: that in its last look no job with needs could start, and under which conditions."""
+
+    def __init__(self) -> None:
+        self._epoch: int | None = None
+        self._rooms: Mapping[str, int | None] = {}
+
+    def must_look(self, epoch: int | None, rooms: Rooms) -> bool:
+        """Return whether a job with needs may start: what was found last does not hold, or there was no look yet."""
+        if epoch is None:
+            return False
+        return epoch != self._epoch or any(rooms.get(queue, 0) != room for queue, room in self._rooms.items())
+
+    def choose(self, connection: sqlite3.Connection, plain: Sequence[Candidate], rooms: Rooms, slots: int) -> Started:
+        """Return which jobs start, of ``plain`` ones, which need nothing, and of the lanes in open queues."""
+        found = lanes(connection)
+        units = Units(connection)
+        stock = Stock(capacities(connection), units.in_use(), [lane.needs for lane in found])
+        candidates = list(plain)
+        for lane in found:
+            room = rooms.get(lane.queue, 0)
+            if (room is not None and room <= 0) or stock.is_out_of_reach(lane.needs):
+                continue
+            if room is not None or not stock.is_exhausted(lane.needs):
+                candidates += _first_of(connection, lane, min(slots, stock.fits(lane.needs) + 1))
+        needs = {(lane.queue, lane.text): lane.needs for lane in found}
+        choice = Choice(stock, needs, {queue: room for queue, room in rooms.items() if room is not None})
+        started = chosen(candidates, choice, slots)
+        given = {job.id: units.give(needs[job.queue, job.lane]) for job in started if job.lane}
+        self._epoch = None
+        if len(started) < slots and not given and not choice.kept_places:
+            self._epoch = connection.execute(_EPOCH).fetchone()[0]
+            self._rooms = {lane.queue: rooms.get(lane.queue, 0) for lane in found}
+        return Started(started, given)
+
+
+def _first_of(connection: sqlite3.Connection, lane: Lane, number: int) -> list[Candidate]:
+    if number == 1:
+        return [lane.head]
+    found = connection.execute(_OF_LANE, (lane.queue, lane.text, number)).fetchall()
+    return [Candidate(rank, job_id, lane.queue, lane.text) for rank, job_id in found]
