@@ -49,7 +49,7 @@ def _options(field: JobField, job: Job) -> Iterator[str]:
         # another tool may have put other names into the database, which would be read as a part of the command line
         names = [name for name in value if name.isascii() and name.isidentifier()]
         yield from (_variable(field, name, value[name]) for name in names)
-    elif field.kind in ("command", "name") or (field.kind == "instant" and not _was_put_off(job)):
+    elif field.name in ("command", "name") or (field.kind == "instant" and not _was_put_off(job)):
         return
     elif field.kind == "flag":
         yield from [f"--{field.key}"] if value else []

@@ -81,6 +81,10 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "ok_exit": st.none() | _CODES,
     "dead_exit": st.none() | _HIGH_CODES,
     "is_held": st.booleans(),
+    "on_dead": st.none() | _COMMANDS,
+    "on_complete": st.none() | _COMMANDS,
+    "needs": st.none()
+    | st.dictionaries(st.from_regex("[a-z][a-z0-9]{0,3}(-[a-z0-9]{1,3})?", fullmatch=True), st.just(1), max_size=3),
 }
 
 
