@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from core.addresses import short_name
 from core.clock import Clock, to_datetime, to_ms
+from core.dependency_verbs import DependencyVerbs
 from core.errors import OutputUnavailable, QueueError, Refused, UsageError
 from core.hook_verbs import HookVerbs
 from core.loading import LOADING
@@ -67,7 +68,7 @@ _TRUSTED = 1000
 Progress = Callable[[int, int], None]
 
 
-class Queue(HookVerbs, ResourceVerbs):
+class Queue(DependencyVerbs, HookVerbs, ResourceVerbs):
     """A queue of shell commands in one database; any number of these may be open on it, in any processes.
 
     Every method may be called from any thread and is one transaction (bulk verbs: one a thousand jobs). Reads see the
@@ -132,23 +133,6 @@ class Queue(HookVerbs, ResourceVerbs):
         Raises ``UsageError`` (the job is not acceptable) or ``NameTaken``; nothing was added then.
         """
         return self.job(self.add(job, **fields))
-
-    def add(self, job: NewJob | str, **fields: Any) -> int:
-        """Add one job as ``enqueue`` does, and return its id alone."""
-        settings = self.settings()
-        return self.storage.new_jobs.add(submission.row_of(job, fields, settings), self._captured(settings))
-
-    def enqueue_many(self, jobs: Iterable[NewJob | str], *, progress: Progress | None = None) -> Sequence[int]:
-        """Add jobs, or commands alone, in one transaction, all or none; return their ids, in the order given.
-
-        ``progress`` is called with the number staged so far (of an unknown total: 0). A refused job raises
-        ``UsageError`` whose message begins with its place in the input, counted from 1.
-        """
-        settings = self.settings()
-        return self.storage.new_jobs.add_many(submission.rows_of(jobs, settings, progress), self._captured(settings))
-
-    def _captured(self, settings: Settings) -> environment.Captured:
-        return environment.captured(str(settings["capture-env"]), os.environ)
 
     def left_to_worker(self) -> tuple[str, ...]:
         """Return the names of this process's variables that new jobs take from their worker instead, sorted."""

@@ -1,4 +1,4 @@
-"""What the jobs of a batch wait for: references become edges, circles among them are found. Pure.
+"""What jobs wait for: what meets an edge, what can be waited for; references in a batch, and circles. Pure.
 
 A reference is the number of a job, or a text: the ``ref`` of a job of the same batch, else the name of one, else the
 name of a job that exists. What comes later in the batch can be referred to as well. All of it is linear in the size
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from core.errors import BatchRefused, UsageError
-from core.model import EdgeKind, JobRef, NewEdge, NewJob
+from core.errors import BatchRefused, Refused, UsageError
+from core.model import EdgeKind, JobRef, NewEdge, NewJob, State
 from core.rules.arguments import check_kind
 
 #: Up to so many jobs of a circle are named at its start; the last one closes it.
@@ -174,3 +174,31 @@ def _walked(start: int, needed: dict[int, list[int]]) -> list[int]:
         path.append(job)
         job = needed[job][0]
     return path[places[job] :]
+
+
+# --- edges between jobs that exist
+
+
+def is_met_by(kind: EdgeKind, state: State) -> bool:
+    """Return whether an edge is met by a needed job that is in a state as the edge is made, or comes into it."""
+    if kind is EdgeKind.COMPLETE:
+        return state is State.COMPLETED
+    return state in (State.COMPLETED, State.DEAD, State.CANCELLED)
+
+
+def check_needed(kind: EdgeKind, on_id: int, state: State) -> None:
+    """Raise ``Refused`` for a job that a new edge cannot wait for: none that only another verb can get going."""
+    if state is State.PURGED:
+        raise Refused(f"job {on_id} is purged, so nothing can wait for it; restore it first")
+    if state is State.CANCELLED and kind is EdgeKind.COMPLETE:
+        raise Refused(f"job {on_id} is cancelled and will not complete; replay it first, or wait for its end")
+
+
+def circle_words(circle: Sequence[int], first: int) -> str:
+    """Return the refusal of a circle of jobs, each of which would wait for the next, from one of them on."""
+    at = circle.index(first) if first in circle else 0
+    path = [*circle[at:], *circle[:at]]
+    if len(path) == 1:
+        return f"job {first} would wait for itself"
+    shown = path if len(path) <= _NAMED + 1 else [*path[:_NAMED], "…", path[-1]]
+    return f"job {first} would wait for itself: {' → '.join(map(str, [*shown, first]))}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from core.blocker import Blocker
 from core.errors import InvalidTransition
 from core.model import State, Verb
+from core.rules.holds import retry_refusal
 from core.rules.job_fields import JobRow
 from core.rules.states import VERBS, Move, check, undoable_moves
 
@@ -36,9 +38,13 @@ def changes_of_edit(row: JobRow, old: Sequence[object]) -> tuple[dict[str, objec
     return changes, before
 
 
-def explain_refusal(verb: Verb, job_id: int, state: State, *, is_held: bool = False) -> None:
+def explain_refusal(
+    verb: Verb, job_id: int, state: State, *, is_held: bool = False, blocker: Blocker | None = None
+) -> None:
     """Raise ``InvalidTransition`` for a single job in ``state`` that no move of a verb concerned."""
     check(verb, job_id, state)
+    if verb is Verb.RETRY and blocker is not None:
+        raise InvalidTransition(job_id, state.value, verb.value, retry_refusal(job_id, blocker))
     if verb is Verb.RETRY and state is State.PENDING and is_held:
         raise InvalidTransition(job_id, state.value, verb.value, "it is held; release it")
     for move in VERBS[verb].moves:

@@ -16,11 +16,22 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def row_of(job: NewJob | str, fields: Mapping[str, Any], settings: Settings) -> JobRow:
-    """Return the row of one job; ``fields`` replace those of ``NewJob``. Raises ``UsageError`` or ``Refused``."""
-    if isinstance(job, str) and not fields:
+def new_job(job: NewJob | str, fields: Mapping[str, Any]) -> NewJob:
+    """Return the job that a command or a ``NewJob`` is; ``fields`` replace those of ``NewJob``."""
+    return _with_fields(_new_job(job), fields)
+
+
+def row_of(job: NewJob | str, settings: Settings) -> JobRow:
+    """Return the row of one job. Raises ``UsageError`` or ``Refused``."""
+    if isinstance(job, str):
         return check_plain(job, settings, working_directory())
-    return check_job(_with_fields(_new_job(job), fields), settings, working_directory())
+    return check_job(job, settings, working_directory())
+
+
+def check_jobs(jobs: Iterable[NewJob | str]) -> None:
+    """Raise ``UsageError`` for a single job where several are asked for."""
+    if isinstance(jobs, (str, NewJob)) or not isinstance(jobs, Iterable):
+        raise UsageError(f"jobs is a list of commands or NewJobs, not {shown(jobs)}")
 
 
 def rows_of(
@@ -30,8 +41,6 @@ def rows_of(
 
     ``progress`` is called with the number of rows so far and 0, at each thousandth row and at the end.
     """
-    if isinstance(jobs, (str, NewJob)) or not isinstance(jobs, Iterable):
-        raise UsageError(f"jobs is a list of commands or NewJobs, not {shown(jobs)}")
     cwd = working_directory()
     plain = check_plain(":", settings, cwd)
     nothing_else = NewJob("")[1:]

@@ -42,6 +42,7 @@ from core.model import (
     LastAct,
     Metrics,
     Minute,
+    NewEdge,
     Page,
     QueueInfo,
     ResourceInfo,
@@ -54,14 +55,13 @@ from core.model import (
     View,
     WorkerInfo,
 )
-from core.records import JobRecord, StoredEnvironment
 from core.rules.environment import Captured
 from core.rules.holds import Hold
 from core.rules.job_fields import JobRow
 from core.rules.settings import Settings
 from core.spool import Spool
 from core.storage.host_contract import Hosts, SharedOutputs
-from core.storage.transfer import Transfer
+from core.storage.transfer import Records, Transfer
 from core.storage.values import (
     Claim,
     ClaimCapacity,
@@ -71,7 +71,7 @@ from core.storage.values import (
     StepResult,
     StepTerms,
 )
-from core.storage.work_contract import Hooks
+from core.storage.work_contract import Dependencies, Hooks
 
 #: Called with how many jobs are done, and of how many.
 Progress = Callable[[int, int], None]
@@ -84,6 +84,8 @@ class Roles(Protocol):
     def new_jobs(self) -> NewJobs: ...
     @property
     def jobs(self) -> Jobs: ...
+    @property
+    def dependencies(self) -> Dependencies: ...
     @property
     def lists(self) -> Lists: ...
     @property
@@ -168,16 +170,21 @@ class Storage(Roles, Protocol):
 class NewJobs(Protocol):
     """The way in. Wakes the workers."""
 
-    def add(self, row: JobRow, captured: Captured) -> int:
+    def add(self, row: JobRow, captured: Captured, edges: Iterable[NewEdge] = ()) -> int:
         """Store one job, pending, with its captured environment; return its id, larger than any before it.
 
-        Raises ``NameTaken`` if a job that is not purged has its name; of a purged one the name is taken away.
+        Raises ``NameTaken`` if a job that is not purged has its name; of a purged one the name is taken away. ``edges``
+        are as in ``add_many``.
         """
 
-    def add_many(self, rows: Iterable[JobRow], captured: Captured) -> Sequence[int]:
+    def add_many(self, rows: Iterable[JobRow], captured: Captured, edges: Iterable[NewEdge] = ()) -> Sequence[int]:
         """Store jobs in one transaction, all or none; return their ids in the order given, each larger than the last.
 
         Other writers wait for the storing, not for ``rows``. Raises ``NameTaken``, also for a name given twice.
+        ``edges``, which are read after the rows and have no circle, say what the jobs wait for; one to a job that has
+        ended as its kind asks is met at once. Of two edges between the same jobs that until completion holds. Raises
+        ``JobNotFound`` with the reference given, ``Refused`` for a purged job and for a cancelled one that is to
+        complete.
         """
 
 
@@ -191,7 +198,7 @@ class Jobs(Protocol):
         """Return a job; ``unwatched`` is not set."""
 
     def job_and_hold(self, reference: JobRef) -> tuple[Job, Hold]:
-        """Return a job, and what may hold the due jobs of its queue, as of one moment."""
+        """Return a job, and what may hold it or the due jobs of its queue, as of one moment."""
 
     def purged_from(self, reference: JobRef) -> State | None:
         """Return the state that a purged job had; ``None`` for a job that is not purged."""
@@ -382,8 +389,8 @@ class Queues(Protocol):
     def drain(self, queues: Sequence[str]) -> Drain:
         """Return what says whether these queues (none: all) are done.
 
-        Jobs that a user scheduled for later, and those of a queue that is paused or has a limit of 0, are not waited
-        for.
+        Jobs that wait for others, those that a user holds or scheduled for later, and those of a queue that is paused
+        or has a limit of 0, are not waited for.
         """
 
 
@@ -534,16 +541,6 @@ class Outputs(Protocol):
 
     def search_again(self, pattern: str, attempt_ids: Sequence[int]) -> list[SearchedOutput]:
         """Search the outputs of these attempts, as far as they are still there."""
-
-
-class Records(Protocol):
-    """Reads for an export."""
-
-    def records(self, jobs: Sequence[Job]) -> list[JobRecord]:
-        """Return the records of jobs that were just read, in their order; a job removed since is left out."""
-
-    def environments(self, ids: Iterable[int]) -> list[StoredEnvironment]:
-        """Return captured environments, by id, unmasked; an id that is not there is left out."""
 
 
 class Maintenance(Protocol):

@@ -1,10 +1,12 @@
-"""The parts of a whole queue, as rows of plain values that are the same on every engine; for a move between engines."""
+"""What leaves a queue: records for an export, and its parts as plain rows, the same on each engine, for a move."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from core.model import Job
+from core.records import JobRecord, StoredEnvironment
 from core.rules.job_fields import JobRow
 
 #: A row of a part: ``None``, ``int``, ``float``, ``str`` and ``bytes`` in the order of its columns.
@@ -80,6 +82,16 @@ PARTS = (
     FACTS,
     SEQUENCES,
 )
+
+
+class Records(Protocol):
+    """Reads for an export."""
+
+    def records(self, jobs: Sequence[Job]) -> list[JobRecord]:
+        """Return the records of jobs that were just read, in their order; a job removed since is left out."""
+
+    def environments(self, ids: Iterable[int]) -> list[StoredEnvironment]:
+        """Return captured environments, by id, unmasked; an id that is not there is left out."""
 
 
 class TransferState(NamedTuple):

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
+from core.blocker import Blocker
+from core.model import Dependency, JobRef, Tree
 from core.rules.environment import Captured
 from core.rules.hook_events import Hook, NewHook
+
+
+class Dependencies(Protocol):
+    """What waits for what. An edge that was met stays met, until a verb arms it again."""
+
+    def tree(self, reference: JobRef, limit: int) -> Tree:
+        """Return a job with those that it needs and those that wait for it, directly or not, as of one moment.
+
+        Of each of the two up to ``limit``, the nearest first; with all edges between these jobs.
+        """
+
+    def edges_of(self, ids: Iterable[int]) -> list[Dependency]:
+        """Return what these jobs wait or waited for, by job and needed job."""
+
+    def waiting_for(self, ids: Iterable[int]) -> dict[int, int]:
+        """Return how many jobs wait for each of these, directly and now; those that none waits for are left out."""
+
+    def blockers(self, ids: Iterable[int]) -> dict[int, Blocker]:
+        """Return what keeps these jobs back, of those that are pending and have an unmet edge, as of one moment.
+
+        A cause that is not needed directly is looked for among the 1,000 nearest jobs.
+        """
 
 
 class Hooks(Protocol):

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PURE = [
     "core/rules/arguments.py",
     "core/errors.py",
+    "core/blocker.py",
     "core/model.py",
     "core/text.py",
     "core/wording.py",

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.storage import contract, work_contract
+    from core.storage import contract, transfer, work_contract
 
 
 class PostgresStorage(Connections):
@@ -67,6 +67,13 @@ class PostgresStorage(Connections):
         return Jobs(self)
 
     @loaded_once
+    def dependencies(self) -> work_contract.Dependencies:
+        """What waits for what."""
+        from core.storage.postgres.dependencies import Dependencies
+
+        return Dependencies(self.jobs)
+
+    @loaded_once
     def lists(self) -> contract.Lists:
         """Lists of jobs by view."""
         from core.storage.postgres.listing import Lists
@@ -89,7 +96,7 @@ class PostgresStorage(Connections):
         return Outputs(self, self.spool)
 
     @loaded_once
-    def records(self) -> contract.Records:
+    def records(self) -> transfer.Records:
         """The reads of an export."""
         from core.storage.postgres.records import Records
 

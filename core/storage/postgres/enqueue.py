@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from psycopg import errors
 
 from core.errors import DatabaseReadOnly, NameTaken, Refused
+from core.model import NewEdge
 from core.rules.environment import Captured
 from core.rules.job_fields import JobRow
 from core.storage.postgres import job_names
@@ -31,15 +32,17 @@ class NewJobs:
     def __init__(self, db: Connections) -> None:
         self._db = db
 
-    def add(self, row: JobRow, captured: Captured) -> int:
+    def add(self, row: JobRow, captured: Captured, edges: Iterable[NewEdge] = ()) -> int:
         """Store one job and return its id; raise ``NameTaken`` and store nothing if its name exists."""
-        return self.add_many([row], captured)[0]
+        return self.add_many([row], captured, edges)[0]
 
-    def add_many(self, rows: Iterable[JobRow], captured: Captured) -> Sequence[int]:
+    def add_many(self, rows: Iterable[JobRow], captured: Captured, edges: Iterable[NewEdge] = ()) -> Sequence[int]:
         """Store jobs in one transaction and return their ids, larger than any before and in the order given."""
         if self._db.is_read_only:
             raise DatabaseReadOnly(f"{self._db.address} is open read-only; nothing was added")
         staged = list(rows)
+        if list(edges):
+            raise Refused("a job on a server cannot wait for others")
         if not staged:
             return range(0)
         now = self._db.now_ms()

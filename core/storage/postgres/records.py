@@ -19,7 +19,7 @@ _ENVIRONMENTS = "SELECT id, mode, variables, left_out FROM environments WHERE id
 
 
 class Records:
-    """The reads of an export; see ``core.storage.contract.Records``."""
+    """The reads of an export; see ``core.storage.transfer.Records``."""
 
     def __init__(self, db: Connections) -> None:
         self._db = db

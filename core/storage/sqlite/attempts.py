@@ -19,6 +19,7 @@ from core.storage.rows import JOB_COLUMNS, SqlRow, claimed_job_of, job_of, names
 from core.storage.sqlite import rollups
 from core.storage.sqlite.file import Database
 from core.storage.sqlite.lanes import LaneMemory
+from core.storage.sqlite.settling import settle
 from core.storage.values import Claim, ClaimCapacity, OpenAttempt, Recorded, StepResult, StepTerms
 
 #: Delayed jobs made due in one transaction; more follow in the next.
@@ -64,10 +65,13 @@ class Attempts:
                 if (done := _record(connection, claim, ending, terms.settings, self._jitter(), now)) is not None
             ]
             ended = [(done.ending, done.decision) for done in recorded]
+            is_any_left = settle(connection, now)
             next_due, epoch = _next_due(connection)
             if next_due is not None and next_due <= now:
                 _make_due(connection, now)
                 next_due, epoch = _next_due(connection)
+            if is_any_left:
+                next_due = now
             next_jobs = _next_jobs(connection, capacity, self._lanes, epoch)
             claimed, waits_ms, refusal = _claim(connection, capacity, next_jobs, before_commit, now)
             if terms.is_rolled_up:

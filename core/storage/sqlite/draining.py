@@ -14,6 +14,8 @@ _OPEN = (
     " AND (:is_any OR {queue} IN (SELECT value FROM json_each(:queues)))"
 )
 _IS_ALL_PAUSED = "SELECT 1 FROM facts WHERE key = 'is_paused' AND value = 1"
+# what is to settle may make blocked jobs ready
+_SETTLING = "SELECT 1 FROM settling LIMIT 1"
 # a job that runs elsewhere may fail, and is this worker's to run again then
 _DUE_OR_RUNNING = (
     "SELECT 1 FROM counts WHERE n > 0 AND (state = 'running' OR (state = 'pending' AND gate = 0))"
@@ -46,6 +48,8 @@ class Drain:
         with self._db.read() as connection:
             if connection.execute(_IS_ALL_PAUSED).fetchone() is not None:
                 return True
+            if connection.execute(_SETTLING).fetchone() is not None:
+                return False
             return not self._is_any(connection, _DUE_OR_RUNNING) and not self._is_any_backing_off(connection)
 
     def _is_any_backing_off(self, connection: sqlite3.Connection) -> bool:

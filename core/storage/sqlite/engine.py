@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.storage import contract, work_contract
+    from core.storage import contract, transfer, work_contract
 
 
 class SqliteStorage(Database):
@@ -37,6 +37,13 @@ class SqliteStorage(Database):
         from core.storage.sqlite.queries import Jobs
 
         return Jobs(self)
+
+    @loaded_once
+    def dependencies(self) -> work_contract.Dependencies:
+        """What waits for what."""
+        from core.storage.sqlite.dependencies import Dependencies
+
+        return Dependencies(self)
 
     @loaded_once
     def lists(self) -> contract.Lists:
@@ -115,7 +122,7 @@ class SqliteStorage(Database):
         return Groups(self)
 
     @loaded_once
-    def records(self) -> contract.Records:
+    def records(self) -> transfer.Records:
         """Reads for an export."""
         from core.storage.sqlite.records import Records
 

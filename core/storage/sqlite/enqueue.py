@@ -6,12 +6,19 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 
 from core.errors import DatabaseReadOnly, NameTaken, Refused
+from core.loading import LOADING
 from core.rules.environment import Captured
 from core.rules.job_fields import JobRow
 from core.storage.sqlite import job_names
 from core.storage.sqlite.capacities import check_needs_in
 from core.storage.sqlite.environments import environment_id
 from core.storage.sqlite.file import Database
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from core.model import NewEdge
 
 _COLUMNS = ", ".join(JobRow._fields)
 _MARKS = ", ".join("?" * len(JobRow._fields))
@@ -22,11 +29,20 @@ _INSERT_ONE = (
 )
 _STAGE = f"INSERT INTO temp.staged ({_COLUMNS}) VALUES ({_MARKS})"
 _CREATE_STAGE = f"CREATE TEMP TABLE IF NOT EXISTS staged ({_COLUMNS})"
-_COPY = (
+_COPY_OF = (
     f"INSERT INTO main.jobs ({_COLUMNS}, blocks, environment_id, enqueued_at, due_at, since)"
-    f" SELECT {_COLUMNS}, is_held, :environment, :now, COALESCE(max(run_at, :now), :now), :now"
+    f" SELECT {_COLUMNS}, {{blocks}}, :environment, :now, COALESCE(max(run_at, :now), :now), :now"
     " FROM temp.staged ORDER BY rowid"
 )
+_COPY = _COPY_OF.format(blocks="is_held")
+
+
+def _edges_module() -> Any:
+    """Return what writes edges: with all that it loads a plain enqueue would take a third longer."""
+    with LOADING:
+        from core.storage.sqlite import edges
+
+    return edges
 
 
 class NewJobs:
@@ -35,7 +51,7 @@ class NewJobs:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def add(self, row: JobRow, captured: Captured) -> int:
+    def add(self, row: JobRow, captured: Captured, edges: Iterable[NewEdge] = ()) -> int:
         """Store one job and return its id; raise ``NameTaken`` and store nothing if its name exists."""
         try:
             with self._db.write(wakes_workers=True) as connection:
@@ -45,16 +61,20 @@ class NewJobs:
                     check_needs_in(connection, row.needs)
                 job_names.free(connection, row.name)
                 environment = environment_id(connection, captured)
-                values = (*row, row.is_held, environment, now, due_at, now)
-                cursor = connection.execute(_INSERT_ONE, values)
+                needed = _edges_module().resolve(connection, edges, now) if edges else {}
+                unmet = sum(not is_met for _, is_met in needed.values())
+                values = (*row, row.is_held + unmet, environment, now, due_at, now)
+                job_id = int(connection.execute(_INSERT_ONE, values).lastrowid or 0)
+                if needed:
+                    _edges_module().insert(connection, job_id, needed)
                 _count_enqueued(connection, now, 1)
-                return int(cursor.lastrowid or 0)
+                return job_id
         except sqlite3.IntegrityError as error:
             if row.name is not None and "jobs.name" in str(error):
                 raise NameTaken(row.name) from error
             raise Refused(f"the job was refused: {error}") from error
 
-    def add_many(self, rows: Iterable[JobRow], captured: Captured) -> range:
+    def add_many(self, rows: Iterable[JobRow], captured: Captured, edges: Iterable[NewEdge] = ()) -> range:
         """Store jobs in one transaction and return their ids, which follow each other in the order given.
 
         The rows are staged first, in memory, so that other writers wait only for the copy.
@@ -68,15 +88,18 @@ class NewJobs:
                 connection.execute("BEGIN")  # touches nothing but the temporary table
                 try:
                     connection.executemany(_STAGE, _noted(rows, needs))
+                    has_edges = bool(edges) and _edges_module().stage(connection, edges)
                 finally:
                     connection.execute("COMMIT")
                 if connection.execute("SELECT 1 FROM temp.staged").fetchone() is None:
                     return range(0)
-                return self._copy(captured, needs)
+                return self._copy(captured, needs, has_edges)
             finally:
                 connection.execute("DROP TABLE IF EXISTS temp.staged")
+                if edges:
+                    _edges_module().unstage(connection)
 
-    def _copy(self, captured: Captured, needs: Iterable[str]) -> range:
+    def _copy(self, captured: Captured, needs: Iterable[str], has_edges: bool) -> range:
         try:
             with self._db.write(wakes_workers=True) as connection:
                 now = self._db.now_ms()
@@ -84,8 +107,14 @@ class NewJobs:
                     check_needs_in(connection, text)
                 job_names.free_staged(connection)
                 environment = environment_id(connection, captured)
-                count = connection.execute(_COPY, {"environment": environment, "now": now}).rowcount
+                copy = _COPY
+                if has_edges:
+                    _edges_module().resolve_staged(connection, now)
+                    copy = _COPY_OF.format(blocks=f"is_held + {_edges_module().BLOCKS_OF_STAGED}")
+                count = connection.execute(copy, {"environment": environment, "now": now}).rowcount
                 last = int(connection.execute("SELECT last_insert_rowid()").fetchone()[0])
+                if has_edges:
+                    _edges_module().copy_staged(connection, last - count + 1)
                 _count_enqueued(connection, now, count)
                 return range(last - count + 1, last + 1)
         except sqlite3.IntegrityError as error:

@@ -21,9 +21,11 @@ from core.rules.job_fields import JobRow
 from core.rules.operations import CLEARED, EDITABLE, RESTORABLE, UNDOABLE, changes_of_edit, explain_refusal, obstacle_of
 from core.rules.states import VERBS, Condition, Move, Value, check, undoable_moves
 from core.storage.sqlite import job_names
+from core.storage.sqlite.blockers import blockers_in
 from core.storage.sqlite.capacities import check_needs_in
 from core.storage.sqlite.file import Database, retry_on_full_disk
 from core.storage.sqlite.queries import find
+from core.storage.sqlite.settling import settle, settle_rest
 from core.storage.values import Selection
 
 #: Jobs per transaction of a bulk operation.
@@ -185,6 +187,9 @@ class Operations:
             else:
                 connection.execute("UPDATE acts SET n = ? WHERE id = ?", (changed, act_id))
             unnamed = job_names.give_back(connection, chunk) if order.verb is Verb.RESTORE else 0
+            is_any_left = settle(connection, int(str(parameters["now"])))
+        if is_last and is_any_left:
+            settle_rest(self._db)
         return Act(act_id, order.verb.value, changed, act.skipped + len(chunk) - count, act.unnamed + unnamed)
 
     def edit(self, job_id: int, row: JobRow, *, run_at_given: bool, then_retry: bool) -> Act:
@@ -277,6 +282,9 @@ class Operations:
                     connection.execute("UPDATE acts SET undone_at = ? WHERE id = ?", (self._db.now_ms(), act_id))
                 changed += _undo_chunk(connection, verb, act_id, chunk)
                 unnamed += job_names.give_back(connection, chunk) if verb is Verb.PURGE else 0
+                is_any_left = settle(connection, self._db.now_ms())
+            if is_last and is_any_left:
+                settle_rest(self._db)
             if progress is not None:
                 progress(min(start + CHUNK, len(ids)), len(ids))
         return Act(act_id, f"undo {verb.value}", changed, len(ids) - changed, unnamed)
@@ -298,7 +306,8 @@ def _explain(connection: sqlite3.Connection, verb: Verb, job_id: int) -> None:
     row = connection.execute("SELECT state, is_held FROM jobs WHERE id = ?", (job_id,)).fetchone()
     if row is None:
         find(connection, job_id)
-    explain_refusal(verb, job_id, State(row[0]), is_held=bool(row[1]))
+    blocker = blockers_in(connection, [job_id]).get(job_id) if verb is Verb.RETRY else None
+    explain_refusal(verb, job_id, State(row[0]), is_held=bool(row[1]), blocker=blocker)
 
 
 # --- edit

@@ -22,6 +22,7 @@ from core.storage.rows import (
     names_of,
     variables_of,
 )
+from core.storage.sqlite.blockers import blockers_in
 from core.storage.sqlite.file import Database
 from core.storage.sqlite.resources import demand
 
@@ -30,6 +31,9 @@ _ATTEMPTS = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE job_id = ? ORDER BY n
 _ATTEMPT = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE job_id = ? AND number = ?"
 _NEWEST_ATTEMPT = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE job_id = ? ORDER BY number DESC LIMIT 1"
 
+_HELD_AT = (
+    "SELECT max(at) FROM history JOIN acts ON acts.id = act_id WHERE job_id = ? AND verb = 'hold' AND undone_at IS NULL"
+)
 # One row, whatever is stored of the queue.
 _HOLD = (
     "SELECT COALESCE((SELECT value FROM facts WHERE key = 'is_paused'), 0), COALESCE(is_paused, 0), running_limit,"
@@ -73,8 +77,11 @@ class Jobs:
             found = job_in(connection, reference)
             is_all_paused, is_paused, limit, running = connection.execute(_HOLD, {"queue": found.queue}).fetchone()
             wanted = demand(connection) if found.needs else None
+            blocker = blockers_in(connection, [found.id]).get(found.id) if found.blocks > 0 else None
+            held_at = connection.execute(_HELD_AT, (found.id,)).fetchone()[0] if found.is_held else None
+        since = instant(held_at) or (found.enqueued_at if found.is_held else None)
         ids = () if running is None else json.loads(running)
-        return found, Hold(bool(is_all_paused), bool(is_paused), limit, ids, wanted)
+        return found, Hold(bool(is_all_paused), bool(is_paused), limit, ids, wanted, blocker, since)
 
     def purged_from(self, reference: int | str) -> State | None:
         """Return the state that a purged job had; ``None`` for a job that is not purged."""

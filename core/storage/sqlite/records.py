@@ -23,7 +23,7 @@ _ENVIRONMENTS = (
 
 
 class Records:
-    """The reads of an export; see ``core.storage.contract.Records``."""
+    """The reads of an export; see ``core.storage.transfer.Records``."""
 
     def __init__(self, db: Database) -> None:
         self._db = db

@@ -35,7 +35,7 @@ def test_a_held_job_has_its_phase_and_reason(queue: Queue) -> None:
     assert (job.is_held, job.blocks, job.phase(queue.now())) == (True, 1, Phase.HELD)
     assert waiting is not None
     assert waiting.phase is Phase.HELD
-    assert waiting.reason.startswith("it is held")
+    assert waiting.reason.startswith("held by a user since ")
 
 
 def test_held_jobs_are_counted_and_listed_behind_the_others(queue: Queue, clock: FakeClock) -> None:

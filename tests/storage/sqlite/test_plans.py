@@ -15,14 +15,14 @@ from core.execution.recovery import Recovery, strike_dead_workers
 from core.model import NewJob, Outcome, Page, Sort, State, Term, View
 from core.queue import Queue
 from core.rules.filters import parse_filter
-from core.storage.sqlite import draining
+from core.storage.sqlite import draining, edges
 from core.storage.sqlite.draining import Drain
 from tests.fakes import FakeClock
 from tests.sqlite import sqlite_of
 from tests.storage.by_hand import Hand, job_in
 
 #: Tables that may hold a million rows.
-BIG = ("jobs", "attempts", "history", "later")
+BIG = ("jobs", "attempts", "history", "later", "dependencies")
 
 #: Statements that may read a whole table, and why that is right.
 MAY_SCAN = {
@@ -81,6 +81,7 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> list[Plan]:
         _use_everything(queue, hand, clock, directory)
         connection.set_trace_callback(None)
         connection.execute("CREATE TEMP TABLE IF NOT EXISTS staged AS SELECT * FROM jobs LIMIT 0")
+        edges.stage(connection, ())
         statements = [sql for sql in dict.fromkeys(seen) if not sql.startswith("--")]
         return [Plan(sql, tuple(_plan_of(connection, sql))) for sql in statements]
 
@@ -100,6 +101,7 @@ def _use_everything(queue: Queue, hand: Hand, clock: FakeClock, tmp_path: Path) 
     queue.pause()
     queue.resume()
     _add(queue, clock)
+    _depend(queue, hand)
     _share(queue)
     _work(queue, hand, clock)
     _read(queue)
@@ -132,6 +134,25 @@ def _share(queue: Queue) -> None:
         queue.waiting(late)
         for claim in claimed:
             hand.record(claim)
+
+
+def _depend(queue: Queue, hand: Hand) -> None:
+    first = queue.add("true", queue="first", max_attempts=1, priority=1000)
+    ids = queue.enqueue_many(NewJob("true", after_end=[first], queue="other") for _ in range(600))
+    last = queue.add("true", after=[ids[-1], first], queue="other", is_held=True)
+    queue.tree(ids[0])
+    queue.waiting(last)
+    queue.blockers([*ids[:10], last])
+    queue.waiting_for([first])
+    queue.release(last)
+    hand.record(hand.claim(queues=["first"])[0], Outcome.FAILED)
+    queue.add("true", after_end=[first], queue="other")
+    queue.retry([first])
+    hand.step()
+    with pytest.raises(Exception, match="it waits for"):
+        queue.retry(last)
+    queue.cancel(View((State.PENDING,), parse_filter("queue:other")))
+    queue.purge(View((State.CANCELLED,), parse_filter("queue:other")))
 
 
 def _work(queue: Queue, hand: Hand, clock: FakeClock) -> None:
