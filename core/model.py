@@ -142,6 +142,7 @@ class Job(NamedTuple):
     on_dead: str | None = None
     on_complete: str | None = None
     needs: Mapping[str, int] | None = None
+    on_lost_host: str | None = None
     unwatched: Unwatched | None = None
 
     def phase(self, now: datetime) -> Phase | None:
@@ -163,12 +164,11 @@ class Job(NamedTuple):
 class NewJob(NamedTuple):
     """A job that is to be added; a field that is ``None`` gets the setting's value at the moment of enqueueing.
 
-    ``run_at`` is an aware datetime; ``timeout_s`` seconds > 0; ``ok_exit`` and ``dead_exit`` are exit codes as in
-    ``"0,24,64-78"``; ``env`` is added to the captured environment and wins over it. A job that ``is_held`` waits until
-    it is released. ``needs`` is what it needs of resources while it runs, as ``{"gpu": 2, "license": 1}`` or
-    ``"gpu=2,license"``. It starts once those of ``after`` have completed and those of ``after_end`` have ended in any
-    way, given by number or name, or by the ``ref`` of a job of the same batch, a name that holds in it alone.
-    ``on_dead`` and ``on_complete`` are commands that run as jobs once it is dead or completed.
+    ``run_at`` is an aware datetime; ``ok_exit`` and ``dead_exit`` are exit codes as in ``"0,24,64-78"``; ``env`` wins
+    over the captured environment; ``needs`` is as ``{"gpu": 2}`` or ``"gpu=2,license"``. A job that ``is_held`` waits
+    for its release, one with ``after`` until those have completed, with ``after_end`` until they have ended: numbers,
+    names, or ``ref``s of the same batch, which hold in it alone. ``on_dead`` and ``on_complete`` are commands that run
+    as jobs after it. With ``on_lost_host`` ``"hold"`` it waits for a host that is given up.
 
     The fields are checked when the job is added, not here: a named tuple cannot check what it is made of, and
     ``_replace`` would go round a class that does. The refusal then names the field and, in a batch, the job.
@@ -191,6 +191,7 @@ class NewJob(NamedTuple):
     on_dead: str | None = None
     on_complete: str | None = None
     needs: Mapping[str, int] | str | None = None
+    on_lost_host: str | None = None
     after: Sequence[JobRef] = ()
     after_end: Sequence[JobRef] = ()
     ref: str | None = None

@@ -80,16 +80,16 @@ class JobField:
     """One field of a job; ``name`` is its attribute in ``NewJob`` and ``Job``, ``column`` that of the table of jobs.
 
     ``kind`` is ``command``, ``name``, ``queue``, ``text``, ``directory``, ``whole``, ``number``, ``duration``
-    (seconds), ``instant``, ``codes`` (exit codes), ``variables``, ``flag`` or ``needs``. ``default`` holds for a field
-    that is not given; where it is ``None``, the setting ``setting`` does, and without one the job has no such value. A
-    number is from ``low`` to ``high``. ``exact_key`` is the spelling that can give any value. ``noun`` is its name in
-    errors, ``label`` in the dashboard. ``form`` is ``None`` for what the form does not ask, ``shown`` for what ``show``
-    prints as a part of another line.
+    (seconds), ``instant``, ``codes`` (exit codes), ``variables``, ``flag``, ``needs`` or ``choice``; the first of the
+    ``choices`` is stored as none. ``default`` holds for a field that is not given; where it is ``None``, the setting
+    ``setting`` does, and without one the job has no such value. A number is from ``low`` to ``high``. ``exact_key`` is
+    the spelling that can give any value. ``noun`` is its name in errors, ``label`` in the dashboard. ``form`` is
+    ``None`` for what the form does not ask, ``shown`` for what ``show`` prints as a part of another line.
     """
 
     __slots__ = (
-        *("column", "default", "exact_key", "form", "high", "is_clearable", "kind", "label", "low", "name", "noun"),
-        *("setting", "shown", "spellings"),
+        *("choices", "column", "default", "exact_key", "form", "high", "is_clearable", "kind", "label", "low", "name"),
+        *("noun", "setting", "shown", "spellings"),
     )
 
     def __init__(
@@ -105,6 +105,7 @@ class JobField:
         low: float = 0,
         high: float = float("inf"),
         exact_key: str = "",
+        choices: tuple[str, ...] = (),
         is_clearable: bool = False,
         form: FormPlace | None = None,
         shown: Shown | None = None,
@@ -120,6 +121,7 @@ class JobField:
         self.low = low
         self.high = high
         self.exact_key = exact_key or spellings[0].key
+        self.choices = choices
         self.is_clearable = is_clearable
         self.form = form
         self.shown = shown
@@ -352,6 +354,22 @@ FIELDS: tuple[JobField, ...] = (
         label="Needs",
         is_clearable=True,
         shown=Shown("needs"),
+    ),
+    JobField(
+        "on_lost_host",
+        "choice",
+        "on-lost-host",
+        Spelling(
+            "on-lost-host",
+            "text",
+            "WHAT",
+            "rerun it elsewhere when its host is given up, or hold it until 'host forget'",
+            wanted="rerun or hold",
+        ),
+        label="Lost host",
+        choices=("rerun", "hold"),
+        is_clearable=True,
+        shown=Shown("on lost host"),
     ),
 )
 FIELD = {field.name: field for field in FIELDS}

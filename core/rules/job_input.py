@@ -130,6 +130,14 @@ def check_flag(value: bool, field: JobField) -> int:
     return int(value)
 
 
+def check_choice(value: str, field: JobField) -> str | None:
+    """Return one of a field's choices, ``None`` for the first: what is done where nothing is said."""
+    check_kind(value, field.noun, str, "a text")
+    if value not in field.choices:
+        raise UsageError(f"{field.noun} {value!r} is unknown; give {' or '.join(field.choices)}")
+    return None if value == field.choices[0] else value
+
+
 def working_directory() -> str:
     """Return the working directory, the default for new jobs; raise ``Refused`` if it was removed."""
     try:
@@ -153,6 +161,7 @@ _CHECKS: Mapping[str, Callable[[JobField, Any, str], Any]] = {
     "instant": lambda field, value, start: check_instant(value, field.noun),
     "flag": lambda field, value, start: check_flag(value, field),
     "needs": lambda field, value, start: check_needs(value),
+    "choice": lambda field, value, start: check_choice(value, field),
 }
 
 

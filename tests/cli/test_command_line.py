@@ -85,6 +85,7 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "on_complete": st.none() | _COMMANDS,
     "needs": st.none()
     | st.dictionaries(st.from_regex("[a-z][a-z0-9]{0,3}(-[a-z0-9]{1,3})?", fullmatch=True), st.just(1), max_size=3),
+    "on_lost_host": st.sampled_from([None, "hold"]),
 }
 
 

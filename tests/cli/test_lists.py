@@ -141,7 +141,7 @@ def test_json_of_a_job_is_flat_and_in_units(cli: Cli, open_queue: Queue) -> None
         *("id", "name", "command", "queue", "priority", "label", "cwd", "env", "max_attempts", "timeout_s"),
         *("backoff_base", "ok_exit", "dead_exit", "state", "phase", "run_at", "attempts", "interrupts"),
         *("enqueued_at", "since", "started_at", "finished_at", "run_s", "cpu_s", "max_rss_bytes"),
-        *("last_line", "fingerprint", "is_held", "blocks"),
+        *("last_line", "fingerprint", "is_held", "blocks", "on_dead", "on_complete", "needs", "on_lost_host"),
         *("last_outcome", "last_exit_code", "last_signal", "last_error"),
         *("max_retries", "created_at", "updated_at"),  # what other queues call them
     }

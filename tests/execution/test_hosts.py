@@ -15,7 +15,7 @@ from core.queue import Queue
 from core.rules.lease import FENCE_DELAY_S, LeaseTerms
 from core.rules.settings import SHORTEST_LEASE_S
 from tests.execution.acted_hosts import LEDGER, Host, Proxy, overlaps, runs, socket_of, through, wait_for
-from tests.postgres import Databases
+from tests.postgres import Databases, postgres_of
 
 
 @pytest.fixture
@@ -32,6 +32,7 @@ def queue(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     ledger = tmp_path / "ledger"
     ledger.mkdir()
     monkeypatch.setenv("LEDGER", str(ledger))
+    monkeypatch.chdir(tmp_path)
     with Queue(address) as opened:
         opened.set("host-lease", "6s")
         opened.set("kill-grace", "1s")
@@ -167,3 +168,49 @@ def test_a_host_is_forgotten_by_hand(queue: Queue, one: Host, other: Host, tmp_p
     other.start()
     wait_for(lambda: queue.job(job_id).state is State.COMPLETED)
     assert queue.job(job_id).attempts == 1
+
+
+def _give_up(queue: Queue) -> None:
+    """Give the one host up, as another that has waited for its lease does."""
+    (host,) = queue.storage.workers.hosts.hosts()  # type: ignore[union-attr]
+    renewals = postgres_of(queue).query("SELECT renewals FROM hosts WHERE id = %s", (host.id,))[0][0]
+    assert queue.storage.workers.hosts.give_up(host.id, renewals)  # type: ignore[union-attr]
+
+
+def test_a_job_that_is_held_waits_for_its_host(queue: Queue, one: Host, proxy: Proxy, tmp_path: Path) -> None:
+    """The command ended while the host was cut off: what came of it is known once the host is back."""
+    queue.set("host-lease", "300s")
+    one.address = through(queue.path, proxy)
+    job_id = queue.add("echo x >>ran; until test -e go; do sleep 0.05; done; touch ended", on_lost_host="hold")
+    one.start()
+    wait_for((tmp_path / "ran").exists)
+    proxy.cut()
+    (tmp_path / "go").touch()
+    wait_for((tmp_path / "ended").exists)
+    _give_up(queue)
+    assert queue.storage.workers.hosts.abandoned(10) == []  # type: ignore[union-attr]
+    assert queue.job(job_id).state is State.RUNNING
+    proxy.heal()
+    wait_for(lambda: queue.job(job_id).state is State.COMPLETED)
+    assert [attempt.outcome for attempt in queue.attempts(job_id)] == [Outcome.SUCCEEDED]
+    assert (tmp_path / "ran").read_text() == "x\n"
+
+
+def test_a_job_that_is_held_waits_for_a_word(queue: Queue, one: Host, other: Host, tmp_path: Path) -> None:
+    queue.set("host-lease", "300s")
+    job_id = queue.add("echo $$ >>ran; until test -e go; do sleep 0.05; done", on_lost_host="hold", max_attempts=1)
+    worker = one.start()
+    wait_for((tmp_path / "ran").exists)
+    worker.kill()
+    worker.wait()
+    _give_up(queue)
+    other.start()
+    looked = queue.add("true")
+    wait_for(lambda: queue.job(looked).state is State.COMPLETED)
+    assert queue.job(job_id).state is State.RUNNING
+    os.killpg(os.getpgid(int((tmp_path / "ran").read_text())), signal.SIGKILL)
+    (host,) = [host for host in queue.storage.workers.hosts.hosts() if not host.is_live]  # type: ignore[union-attr]
+    queue.storage.workers.hosts.forget(host.id)  # type: ignore[union-attr]
+    (tmp_path / "go").touch()
+    wait_for(lambda: queue.job(job_id).state is State.COMPLETED)
+    assert [attempt.outcome for attempt in queue.attempts(job_id)] == [Outcome.LOST, Outcome.SUCCEEDED]

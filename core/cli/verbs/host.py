@@ -92,6 +92,12 @@ def _show(session: Session, hosts: Sequence[HostInfo]) -> None:
             f"queuectl: host {host.id} ({host.name}) has been silent for {took(host.silent_s)};"
             f" if it is gone for good: queuectl host forget {host.id} ({count(host.running, 'job')} would run again)"
         )
+    for host in hosts:
+        if not host.is_live and host.running:
+            session.note(
+                f"queuectl: host {host.id} ({host.name}) was given up, and {count(host.running, 'job')} with"
+                f" --on-lost-host=hold wait for it; to run them again: queuectl host forget {host.id}"
+            )
 
 
 def _state(host: HostInfo) -> Cell:

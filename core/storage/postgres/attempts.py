@@ -38,7 +38,9 @@ _OPEN_OF_HOST = (
     "SELECT attempt_id, worker_id, job_id, stop_requested, boot_id, pid_namespace, started_at FROM running"
     " WHERE (worker_id <> %s OR attempt_id = ANY (%s)) AND host_id IN ("
     "SELECT h.id FROM workers AS w JOIN hosts AS own ON own.id = w.host_id"
-    " JOIN hosts AS h ON h.token = own.token AND (h.id = own.id OR h.state = 'left') WHERE w.id = %s)"
+    " JOIN hosts AS h ON h.token = own.token AND (h.id = own.id OR h.state = 'left' OR h.state = 'given_up'"
+    # no other host records these: they wait for this one
+    " AND EXISTS (SELECT 1 FROM jobs AS j WHERE j.id = job_id AND j.on_lost_host = 'hold')) WHERE w.id = %s)"
     " ORDER BY worker_id, attempt_id"
 )
 _OPEN = (

@@ -36,8 +36,9 @@ _END = "UPDATE hosts SET state = %s WHERE id = %s AND renewals = %s AND state = 
 _ABANDONED = (
     "SELECT r.attempt_id, r.number, r.started_at, r.stop_requested, j.environment_id, "
     + ", ".join(f"j.{column.strip()}" for column in JOB_COLUMNS.split(","))
-    + " FROM running AS r JOIN hosts AS h ON h.id = r.host_id AND h.state = 'given_up'"
-    " JOIN job_rows AS j ON j.id = r.job_id ORDER BY r.attempt_id LIMIT %s"
+    + " FROM running AS r JOIN hosts AS h ON h.id = r.host_id AND h.state IN ('given_up', 'forgotten')"
+    " JOIN job_rows AS j ON j.id = r.job_id WHERE h.state = 'forgotten' OR j.on_lost_host IS NULL"
+    " ORDER BY r.attempt_id LIMIT %s"
 )
 _HOSTS = (
     "SELECT h.id, h.name, h.joined_at, h.version, h.lease_ms, h.renewed_at, h.state = 'live', h.token,"
@@ -200,6 +201,8 @@ class Hosts:
         """End a host's life because a user says that nothing of it runs any more."""
         check_whole(host_id, "the number of a host")
         if not self._db.query(
-            "UPDATE hosts SET state = 'given_up' WHERE id = %s AND state = 'live' RETURNING id", (host_id,)
+            "UPDATE hosts SET state = 'forgotten' WHERE id = %s AND (state = 'live' OR state = 'given_up'"
+            " AND EXISTS (SELECT 1 FROM running WHERE host_id = hosts.id)) RETURNING id",
+            (host_id,),
         ):
-            raise Refused(f"no living host {host_id}; see 'queuectl host list'")
+            raise Refused(f"no host {host_id} lives or has running jobs; see 'queuectl host list'")

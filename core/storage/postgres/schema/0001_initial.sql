@@ -57,6 +57,7 @@ CREATE TABLE jobs (
     is_held        bigint NOT NULL DEFAULT 0 CHECK (is_held IN (0, 1)),
     on_dead        text COLLATE "C",                    -- commands that follow its end
     on_complete    text COLLATE "C",
+    on_lost_host   text COLLATE "C" CHECK (on_lost_host = 'hold'),  -- NULL: its host given up, it runs again
     needs          text COLLATE "C",                    -- a JSON object of resources, keys sorted; NULL needs none
     state          text COLLATE "C" NOT NULL DEFAULT 'open'
                    CHECK (state IN ('open', 'completed', 'dead', 'cancelled', 'purged')),
@@ -175,7 +176,7 @@ CREATE TABLE hosts (
     version       text COLLATE "C" NOT NULL,            -- of the queuectl that joined
     lease_ms      bigint NOT NULL CHECK (lease_ms > 0),
     renewals      bigint NOT NULL DEFAULT 0,
-    state         text COLLATE "C" NOT NULL DEFAULT 'live' CHECK (state IN ('live', 'left', 'given_up')),
+    state         text COLLATE "C" NOT NULL DEFAULT 'live' CHECK (state IN ('live', 'left', 'given_up', 'forgotten')),
     joined_at     bigint NOT NULL,
     renewed_at    bigint NOT NULL                       -- for people to read: no clock decides who lives
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
@@ -309,7 +310,7 @@ SELECT j.id, j.name, j.command, j.queue, j.priority, j.label, j.cwd, j.env, j.ma
     CASE WHEN r.job_id IS NULL THEN j.max_rss_bytes END AS max_rss_bytes,
     CASE WHEN r.job_id IS NULL THEN j.last_line END AS last_line,
     CASE WHEN r.job_id IS NULL THEN j.fingerprint END AS fingerprint,
-    j.is_held, 0::bigint AS blocks, j.on_dead, j.on_complete, j.needs,
+    j.is_held, 0::bigint AS blocks, j.on_dead, j.on_complete, j.needs, j.on_lost_host,
     j.environment_id, j.purged_from, j.purged_name, j.backoff_ms,
     CASE WHEN r.job_id IS NULL THEN j.starts ELSE r.number END AS starts,
     COALESCE(r.due_at, d.run_at, t.due_at, j.due_at) AS due_at,
