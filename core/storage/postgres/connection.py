@@ -185,17 +185,24 @@ class Connections:
     def now_ms(self) -> int:
         """Return the server's time in unix milliseconds, from a reading at most ``CLOCK_AGE_S`` old and the stopwatch.
 
-        With a clock given at the opening, its time.
+        While the server does not answer, an older reading does: a worker reckons with it outside of its steps. With a
+        clock given at the opening, its time.
         """
         if self._has_own_time:
             return self.clock.now_ms()
         before = self.clock.monotonic_s()
         ahead = self._server_ahead_ms
         if ahead is None or not 0 <= before - ahead[0] < CLOCK_AGE_S:
-            server = self.query("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")[0][0]
-            after = self.clock.monotonic_s()
-            ahead = self._server_ahead_ms = (after, server - (before + after) * 500)
-            before = after
+            try:
+                server = self.query("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")[0][0]
+            except DatabaseError:
+                if ahead is None:
+                    raise
+                ahead_ms = ahead[1]
+            else:
+                ahead_ms = server - (before + self.clock.monotonic_s()) * 500
+            before = self.clock.monotonic_s()
+            ahead = self._server_ahead_ms = (before, ahead_ms)
         return round(before * 1000 + ahead[1])
 
     # --- reads

@@ -7,7 +7,9 @@ import contextlib
 import psycopg
 import pytest
 
+from core.errors import DatabaseError
 from core.queue import Queue
+from core.storage.postgres import connection
 from tests.postgres import postgres_of
 
 
@@ -37,3 +39,16 @@ def test_reads_and_writes_in_a_block_stay_parts_of_it(queue: Queue, address: str
 
         assert storage.transact(work) == 0
         assert other.settings().timeout_s == 7
+
+
+def test_the_time_goes_on_while_the_server_is_away(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker asks for it between its steps, where no error is expected: it ended with one."""
+    storage = postgres_of(queue)
+    before = storage.now_ms()
+
+    def no_answer(*arguments: object) -> None:
+        raise DatabaseError("no answer")
+
+    monkeypatch.setattr(connection, "CLOCK_AGE_S", 0.0)
+    monkeypatch.setattr(storage, "query", no_answer)
+    assert 0 <= storage.now_ms() - before < 60_000
