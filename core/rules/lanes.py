@@ -15,7 +15,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from core.model import ResourceInfo
-from core.rules.needs import DEFAULT_CAPACITY, are_there
+from core.rules.needs import DEFAULT_CAPACITY, are_there, lowest_free
 
 #: What a job needs, by resource.
 Needs = Mapping[str, int]
@@ -233,6 +233,52 @@ def resource_infos(demand: Demand) -> list[ResourceInfo]:
             )
         )
     return infos
+
+
+class Started(NamedTuple):
+    """A choice among jobs with and without needs: those that start, in order, and units for those with needs."""
+
+    jobs: Sequence[Candidate]
+    units: Mapping[int, Mapping[str, Sequence[int]]]
+
+
+class Units:
+    """Which numbers of each resource running jobs have, and which the next one is given."""
+
+    def __init__(self, held: Iterable[Mapping[str, Sequence[int]]]) -> None:
+        self._taken: dict[str, set[int]] = {}
+        for units in held:
+            for name, numbers in units.items():
+                self._taken.setdefault(name, set()).update(numbers)
+
+    def in_use(self) -> dict[str, int]:
+        """Return how many of each are in use."""
+        return {name: len(numbers) for name, numbers in self._taken.items()}
+
+    def give(self, needs: Needs) -> dict[str, list[int]]:
+        """Return the lowest free numbers for a job that starts; they are in use from then on."""
+        given = {name: lowest_free(number, self._taken.setdefault(name, set())) for name, number in needs.items()}
+        for name, numbers in given.items():
+            self._taken[name].update(numbers)
+        return given
+
+    def give_each(
+        self, started: Iterable[Candidate], needs: Mapping[tuple[str, str], Needs]
+    ) -> dict[int, Mapping[str, Sequence[int]]]:
+        """Return the numbers that are given to each of these jobs that needs any, by its own number."""
+        return {job.id: self.give(needs[job.queue, job.lane]) for job in started if job.lane}
+
+
+def looked_at(needs: Needs, stock: Stock, room: int | None, slots: int) -> int:
+    """Return how many jobs of a lane are to be looked at: as many as could start, and one that could not.
+
+    ``room`` is how many jobs of its queue may start (``None``: any number), ``stock`` is as before the choice.
+    """
+    if (room is not None and room <= 0) or stock.is_out_of_reach(needs):
+        return 0
+    if room is None and stock.is_exhausted(needs):
+        return 0
+    return min(slots, stock.fits(needs) + 1)
 
 
 def chosen(candidates: Iterable[Candidate], choice: Choice, slots: int) -> list[Candidate]:

@@ -12,7 +12,7 @@ from core.queue import Queue
 from tests.execution.at_work import drain, wait_for_state, working
 from tests.processes import WorkerProcess, wait_for
 
-ENGINES = ("sqlite",)
+ENGINES = ("sqlite", "postgres")
 
 #: Hold each unit as a directory, which only one can make, for a moment; what was held already is written down.
 USE = """

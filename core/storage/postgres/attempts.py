@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from core.errors import QueueError
-from core.model import Ending, Outcome, State
+from core.model import Ending, Job, Outcome, State
 from core.process_place import Place
+from core.rules.needs import units_of
 from core.rules.states import decide
 from core.spool import Spool
 from core.storage.postgres import claiming, rollups
 from core.storage.postgres.connection import Connection, Connections
+from core.storage.postgres.lanes import LaneMemory, parameters_of
 from core.storage.rollups import Rollups
 from core.storage.rows import JOB_COLUMNS, claimed_job_of, job_of, names_of, variables_of
 from core.storage.values import Claim, ClaimCapacity, OpenAttempt, Recorded, StepResult, StepTerms
@@ -31,9 +33,14 @@ _JOB_BEFORE = ", ".join(
 )
 _TURN = (
     f"SELECT kind, attempt_id, number, due_at, (job).environment_id, {_JOB_BEFORE}"
-    f" FROM turn(%s, %s, %s, %s::text[], {', '.join(f'%s::{kind}[]' for kind in _ENDING_TYPES)})"
+    f" FROM turn(%s, %s, %s, %s::text[], %s, {', '.join(f'%s::{kind}[]' for kind in _ENDING_TYPES)})"
+)
+_LANE_TAKE = (
+    f"SELECT kind, attempt_id, number, due_at, (job).environment_id, {_JOB_BEFORE}"
+    " FROM lane_take(%s, %s, %s::bigint[], %s::text[])"
 )
 _BESIDE_JOB = 5
+_ID = _BESIDE_JOB + Job._fields.index("id")
 _OPEN_OF_HOST = (
     "SELECT attempt_id, worker_id, job_id, stop_requested, boot_id, pid_namespace, started_at FROM running"
     " WHERE (worker_id <> %s OR attempt_id = ANY (%s)) AND host_id IN ("
@@ -50,7 +57,7 @@ _OPEN = (
 _ADOPT = (
     "UPDATE running AS r SET worker_id = w.id, host_id = w.host_id FROM workers AS w"
     " WHERE r.attempt_id = %s AND r.worker_id IN (%s, w.id) AND w.id = %s"
-    " RETURNING r.number, r.started_at, r.stop_requested"
+    " RETURNING r.number, r.started_at, r.stop_requested, r.units"
 )
 _STOP_ASKED_AT = (
     "SELECT min(at) FROM history JOIN acts ON acts.id = act_id WHERE job_id = %s AND verb = 'cancel' AND at >= %s"
@@ -122,6 +129,7 @@ class Attempts:
         self._connection: Connection | None = None
         # attempts whose adoption may or may not have come to pass, and their dead workers
         self._adopting: dict[int, int] = {}
+        self._lanes = LaneMemory()
 
     def record_and_claim(
         self,
@@ -157,8 +165,11 @@ class Attempts:
         self._to_record.clear()
         self._recorded.add(recorded, self._db.clock.monotonic_s())
         rows = [row for row in found if row[0] == "claimed"]
+        units: Mapping[int, Mapping[str, Sequence[int]]] = {}
+        if any(row[0] == "lanes" for row in found):
+            rows, units = self._claimed_of_lanes(capacity, now, recorded)
         try:
-            claimed, refusal = self._claimed(rows, before_commit, now, capacity.worker_id)
+            claimed, refusal = self._claimed(rows, units, before_commit, now, capacity.worker_id)
         except BaseException:
             self._known.difference_update(row[1] for row in rows)
             self._note_unsure(recorded)
@@ -184,7 +195,7 @@ class Attempts:
     def _turn(self, capacity: ClaimCapacity, now: int, decided: Sequence[tuple[Recorded, _Row]]) -> list[_Row]:
         """Do the one call of a step; after an error it is unsure whether it was done."""
         parameters = (
-            *(capacity.worker_id, now, max(0, capacity.slots), list(capacity.queues)),
+            *(capacity.worker_id, now, max(0, capacity.slots), list(capacity.queues), self._lanes.epoch),
             *([row[column] for _, row in decided] for column in range(len(_ENDING_TYPES))),
         )
         try:
@@ -192,6 +203,23 @@ class Attempts:
             return self._db.query(_TURN, parameters, repeats=0)
         except BaseException:
             self._note_unsure([done for done, _ in decided])
+            raise
+
+    def _claimed_of_lanes(
+        self, capacity: ClaimCapacity, now: int, recorded: Sequence[Recorded]
+    ) -> tuple[list[_Row], Mapping[int, Mapping[str, Sequence[int]]]]:
+        """Claim jobs, some of which need resources, behind a turn that recorded these; return rows and units by job."""
+
+        def work(connection: Connection) -> tuple[list[_Row], Mapping[int, Mapping[str, Sequence[int]]]]:
+            started = self._lanes.choose(connection, capacity)
+            parameters = (capacity.worker_id, now, *parameters_of(started))
+            return connection.execute(_LANE_TAKE, parameters).fetchall(), started.units
+
+        try:
+            return self._db.transact(work)
+        except BaseException:
+            self._lanes.epoch = None
+            self._note_unsure(recorded)
             raise
 
     def _note_unsure(self, recorded: Sequence[Recorded]) -> None:
@@ -267,10 +295,19 @@ class Attempts:
         return Recorded(claim, ending, decision), row
 
     def _claimed(
-        self, rows: Sequence[_Row], before_commit: Callable[[Claim], None], now: int, worker_id: int
+        self,
+        rows: Sequence[_Row],
+        units: Mapping[int, Mapping[str, Sequence[int]]],
+        before_commit: Callable[[Claim], None],
+        now: int,
+        worker_id: int,
     ) -> tuple[list[Claim], OSError | None]:
         claims = [
-            Claim(claimed_job_of(row[_BESIDE_JOB:], now), row[1], row[2], row[_BESIDE_JOB - 1], now) for row in rows
+            Claim(
+                *(claimed_job_of(row[_BESIDE_JOB:], now), row[1], row[2], row[_BESIDE_JOB - 1], now),
+                units=units.get(row[_ID], {}),
+            )
+            for row in rows
         ]
         self._known.update(claim.attempt_id for claim in claims)
         for index, claim in enumerate(claims):
@@ -325,13 +362,14 @@ class Attempts:
                 (attempt_id, attempt_id),
             ).fetchone()
             assert found is not None
-            number, started_at, stop = row
+            number, started_at, stop, units = row
             environment_id, *job = found
             asked_at = None
             if stop is not None:
                 asked = connection.execute(_STOP_ASKED_AT, (job[0], started_at)).fetchone()
                 asked_at = None if asked is None else asked[0]
-            return Claim(job_of(tuple(job)), attempt_id, number, environment_id, started_at, stop, asked_at)
+            claim = Claim(job_of(tuple(job)), attempt_id, number, environment_id, started_at, stop, asked_at)
+            return claim._replace(units=units_of(units))
 
         self._adopting[attempt_id] = dead_worker
         claim = self._db.transact(work)

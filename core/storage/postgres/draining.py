@@ -16,6 +16,7 @@ _IS_ALL_PAUSED = "EXISTS (SELECT 1 FROM facts WHERE key = 'is_paused' AND value 
 _IS_ANY = " OR ".join(
     (
         f"EXISTS (SELECT 1 FROM ready_queues() AS r (queue) WHERE {_IS_OPEN.format('r')})",
+        f"EXISTS (SELECT 1 FROM ready_lanes() AS r WHERE {_IS_OPEN.format('r')})",
         f"EXISTS (SELECT 1 FROM running AS r WHERE {_IS_OPEN.format('r')})",
         f"EXISTS (SELECT 1 FROM delayed AS d JOIN jobs AS j ON j.id = d.job_id WHERE {_IS_OPEN.format('d')}"
         " AND (j.backoff_ms IS NOT NULL OR d.run_at <= %(now)s))",

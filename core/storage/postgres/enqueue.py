@@ -12,6 +12,7 @@ from core.model import NewEdge
 from core.rules.environment import Captured
 from core.rules.job_fields import JobRow
 from core.storage.postgres import job_names
+from core.storage.postgres.capacities import admit_needs, bump_lanes
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.counting import CountChanges
 from core.storage.postgres.environments import environment_id
@@ -52,8 +53,9 @@ class NewJobs:
 def _store(connection: Connection, rows: Sequence[JobRow], captured: Captured, now: int) -> Sequence[int]:
     if any(row.is_held for row in rows):
         raise Refused("a job on a server cannot be held")
-    if any(row.needs is not None for row in rows):
-        raise Refused("a job on a server cannot need resources")
+    needs = {row.needs for row in rows if row.needs is not None}
+    if needs:
+        admit_needs(connection, needs)
     names = [row.name for row in rows if row.name is not None]
     job_names.free(connection, names)
     environment = environment_id(connection, captured)
@@ -73,6 +75,8 @@ def _store(connection: Connection, rows: Sequence[JobRow], captured: Captured, n
         (now // 60_000, os.getpid() % 64, len(rows)),
     )
     changes.write(connection)
+    if needs:
+        bump_lanes(connection)
     return ids
 
 
@@ -94,11 +98,11 @@ def _insert(connection: Connection, rows: Sequence[JobRow], ids: Sequence[int], 
         is_delayed = _is_delayed(row, now)
         due_at = row.run_at if is_delayed else now
         jobs.append((job_id, *row[:_RUN_AT], *row[_RUN_AT + 1 :], environment, now, due_at, now))
-        (delayed if is_delayed else ready).append((job_id, row.queue, row.priority, due_at))
+        (delayed if is_delayed else ready).append((job_id, row.queue, row.priority, due_at, row.needs))
     for table, columns, values in (
         ("jobs", _ALL, jobs),
-        ("ready", "job_id, queue, priority, due_at", ready),
-        ("delayed", "job_id, queue, priority, run_at", delayed),
+        ("ready", "job_id, queue, priority, due_at, needs", ready),
+        ("delayed", "job_id, queue, priority, run_at, needs", delayed),
     ):
         if len(values) <= _FEW:
             marks = ", ".join(["%s"] * len(columns.split(", ")))

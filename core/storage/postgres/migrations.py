@@ -10,7 +10,7 @@ from core.errors import DatabaseError, DatabaseMissing, DatabaseReadOnly, Databa
 from core.storage.postgres.connection import Connection, Connections
 
 #: The schema that this program writes; one numbered file in ``schema`` for each step.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 #: The oldest server that has all that the statements use, as it numbers itself.
 OLDEST_SERVER = 140_000
 

@@ -29,6 +29,7 @@ from core.rules.operations import (
 )
 from core.rules.states import VERBS, Condition, Move, Value, check
 from core.storage.postgres import job_names
+from core.storage.postgres.capacities import admit_needs
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.tokens import Columns, JobChanges, lock
 from core.storage.values import Selection
@@ -114,7 +115,7 @@ class Operations:
                 raise Refused(f"job {job_id} has spent {job['attempts']} attempts; max-attempts cannot be less")
             changes, before = changes_of_edit(row, [job[column] for column in EDITABLE])
             if changes.get("needs") is not None:
-                raise Refused("a job on a server cannot need resources")
+                admit_needs(connection, [row.needs])
             if run_at_given and state is State.PENDING and not then_retry and row.run_at != job["run_at"]:
                 run_at = row.run_at if row.run_at is not None and row.run_at > now else None
                 changes.update(run_at=run_at, due_at=run_at or now, backoff_ms=None)

@@ -11,11 +11,15 @@ from typing import Any
 from psycopg.rows import dict_row
 
 from core.errors import DatabaseCorrupt
+from core.storage.postgres.capacities import bump_lanes
 from core.storage.postgres.connection import Connection
 from core.storage.postgres.counting import CountChanges
 
 #: A job's columns by name, with ``state`` and ``run_at`` as the queue speaks of them.
 Columns = Mapping[str, Any]
+
+# number, queue, priority, when, needs
+_Token = tuple[int, str, int, int, str | None]
 
 #: How often jobs are looked for again whose token moved on between two looks.
 _LOOKS = 20
@@ -74,7 +78,8 @@ class JobChanges:
         self._counts = CountChanges()
         self._rows: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
         self._left: dict[str, list[int]] = {"ready": [], "delayed": []}
-        self._new: dict[str, list[tuple[int, str, int, int]]] = {"ready": [], "delayed": []}
+        self._new: dict[str, list[_Token]] = {"ready": [], "delayed": []}
+        self._has_needs = False
 
     def put(self, job: Columns, columns: Columns) -> None:
         """Give a job, which does not run, these columns."""
@@ -86,7 +91,8 @@ class JobChanges:
             self._left[before_kind].append(job["id"])
         if after_kind in self._new:
             due_at = after["due_at"] if after["run_at"] is None else after["run_at"]
-            self._new[after_kind].append((job["id"], after["queue"], after["priority"], due_at))
+            self._new[after_kind].append((job["id"], after["queue"], after["priority"], due_at, after["needs"]))
+        self._has_needs = self._has_needs or job["needs"] is not None or after["needs"] is not None
         row = {name: value for name, value in columns.items() if name not in _NOT_IN_ROW}
         if "state" in columns:
             row["state"] = "open" if after["state"] == "pending" else str(after["state"])
@@ -105,14 +111,16 @@ class JobChanges:
         for table, tokens in self._new.items():
             _insert(connection, table, tokens)
         self._counts.write(connection)
+        if self._has_needs:
+            bump_lanes(connection)
 
 
-def _insert(connection: Connection, table: str, tokens: Iterable[tuple[int, str, int, int]]) -> None:
+def _insert(connection: Connection, table: str, tokens: Iterable[_Token]) -> None:
     columns = [list(column) for column in zip(*tokens, strict=True)]
     if columns:
         when = "due_at" if table == "ready" else "run_at"
         connection.execute(
-            f"INSERT INTO {table} (job_id, queue, priority, {when})"
-            " SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[])",
+            f"INSERT INTO {table} (job_id, queue, priority, {when}, needs)"
+            " SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::text[])",
             columns,
         )

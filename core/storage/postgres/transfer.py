@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from psycopg import sql
 
 from core.errors import DatabaseMoved, Refused
+from core.rules.needs import needs_of
 from core.spool import Spool
+from core.storage.postgres.capacities import add_resources, bump_lanes
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.errors import MOVED_STATE
 from core.storage.postgres.host_spool import host_token, make
@@ -51,8 +53,8 @@ _KEY_TYPES = {
 }
 _STATE = JOBS.columns.index("state")
 _RUN_AT = JOBS.columns.index("run_at")
-_ID, _NAME, _QUEUE, _PRIORITY, _DUE_AT = (
-    JOBS.columns.index(name) for name in ("id", "name", "queue", "priority", "due_at")
+_ID, _NAME, _QUEUE, _PRIORITY, _NEEDS, _DUE_AT = (
+    JOBS.columns.index(name) for name in ("id", "name", "queue", "priority", "needs", "due_at")
 )
 
 _GUARDED = (
@@ -75,7 +77,7 @@ _MARKS = (
 )
 _LOCK = (
     "LOCK TABLE acts, attempts, chunks, delayed, durations, environments, facts, history, hook_events, hooks, jobs,"
-    " minutes, queues, ready, resources, running, settings, workers IN SHARE ROW EXCLUSIVE MODE"
+    " lanes_epoch, minutes, queues, ready, resources, running, settings, workers IN SHARE ROW EXCLUSIVE MODE"
 )
 _FIND = (
     "SELECT EXISTS (SELECT 1 FROM jobs) OR EXISTS (SELECT 1 FROM attempts) OR EXISTS (SELECT 1 FROM acts)"
@@ -247,8 +249,12 @@ def _insert_jobs(connection: Connection, records: Sequence[Record]) -> None:
     )
     _copy(connection, "jobs", columns, rows)
     pending = [record for record in records if record[_STATE] == "pending"]
-    tokens = [tuple(record[at] for at in (_ID, _QUEUE, _PRIORITY, _DUE_AT, _RUN_AT)) for record in pending]
-    token_columns = ("job_id", "queue", "priority")
+    tokens = [tuple(record[at] for at in (_ID, _QUEUE, _PRIORITY, _NEEDS, _DUE_AT, _RUN_AT)) for record in pending]
+    token_columns = ("job_id", "queue", "priority", "needs")
+    needed = {name for record in pending if record[_NEEDS] is not None for name in needs_of(record[_NEEDS])}
+    if needed:
+        add_resources(connection, needed)
+        bump_lanes(connection)
     _copy(connection, "ready", (*token_columns, "due_at"), [token[:-1] for token in tokens if token[-1] is None])
     delayed = [(*token[:-2], token[-1]) for token in tokens if token[-1] is not None]
     _copy(connection, "delayed", (*token_columns, "run_at"), delayed)

@@ -63,6 +63,8 @@ _RUNNING = {
     "fingerprint": _NUMBER,
 }
 _READY = Source("ready AS t", "true", "t.job_id", _PENDING, _JOIN)
+# of one queue from two indexes: a claim of others reads no jobs with needs
+_OF_QUEUE = (_READY._replace(where="t.needs IS NULL"), _READY._replace(where="t.needs IS NOT NULL"))
 _DELAYED = Source("delayed AS t", "true", "t.job_id", {**_PENDING, "run_at": "t.run_at"}, _JOIN)
 _OVERDUE = _DELAYED._replace(where="t.run_at <= %(now)s")
 _LATER = _DELAYED._replace(where="t.run_at > %(now)s")
@@ -96,6 +98,8 @@ _TOKENS = {
 
 def _sources(view: View, segment: Segment) -> Sequence[Source]:
     """Return the tables of a segment's rows."""
+    if segment.rows is Rows.DUE and only_queue(view.terms) is not None:
+        return (*_OF_QUEUE, _OVERDUE)
     if segment.rows in _TOKENS:
         return _TOKENS[segment.rows]
     if not view.states:

@@ -9,8 +9,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from core.rules.lanes import Candidate, Choice, Needs, Stock, chosen
-from core.rules.needs import lowest_free, needs_of, units_of
+from core.rules.lanes import Candidate, Choice, Needs, Started, Stock, Units, chosen, looked_at
+from core.rules.needs import needs_of, units_of
 from core.storage.sqlite.capacities import capacities
 
 #: What a ready job with needs is, as in the indexes of such jobs.
@@ -63,34 +63,6 @@ def holders(connection: sqlite3.Connection) -> list[tuple[int, Mapping[str, Sequ
     return [(job_id, units_of(units)) for job_id, units in connection.execute(_IN_USE).fetchall()]
 
 
-class Units:
-    """Which numbers of each resource running jobs have, and which the next one is given."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._taken: dict[str, set[int]] = {}
-        for _, units in holders(connection):
-            for name, numbers in units.items():
-                self._taken.setdefault(name, set()).update(numbers)
-
-    def in_use(self) -> dict[str, int]:
-        """Return how many of each are in use."""
-        return {name: len(numbers) for name, numbers in self._taken.items()}
-
-    def give(self, needs: Needs) -> dict[str, list[int]]:
-        """Return the lowest free numbers for a job that starts; they are in use from then on."""
-        given = {name: lowest_free(number, self._taken.setdefault(name, set())) for name, number in needs.items()}
-        for name, numbers in given.items():
-            self._taken[name].update(numbers)
-        return given
-
-
-class Started(NamedTuple):
-    """A choice among jobs with and without needs: those that start, in order, and units for those with needs."""
-
-    jobs: Sequence[Candidate]
-    units: Mapping[int, Mapping[str, Sequence[int]]]
-
-
 class LaneMemory:
     """What one worker remembers: that in its last look no job with needs could start, and under which conditions."""
 
@@ -107,19 +79,15 @@ class LaneMemory:
     def choose(self, connection: sqlite3.Connection, plain: Sequence[Candidate], rooms: Rooms, slots: int) -> Started:
         """Return which jobs start, of ``plain`` ones, which need nothing, and of the lanes in open queues."""
         found = lanes(connection)
-        units = Units(connection)
+        units = Units(units for _, units in holders(connection))
         stock = Stock(capacities(connection), units.in_use(), [lane.needs for lane in found])
         candidates = list(plain)
         for lane in found:
-            room = rooms.get(lane.queue, 0)
-            if (room is not None and room <= 0) or stock.is_out_of_reach(lane.needs):
-                continue
-            if room is not None or not stock.is_exhausted(lane.needs):
-                candidates += _first_of(connection, lane, min(slots, stock.fits(lane.needs) + 1))
+            candidates += _first_of(connection, lane, looked_at(lane.needs, stock, rooms.get(lane.queue, 0), slots))
         needs = {(lane.queue, lane.text): lane.needs for lane in found}
         choice = Choice(stock, needs, {queue: room for queue, room in rooms.items() if room is not None})
         started = chosen(candidates, choice, slots)
-        given = {job.id: units.give(needs[job.queue, job.lane]) for job in started if job.lane}
+        given = units.give_each(started, needs)
         self._epoch = None
         if len(started) < slots and not given and not choice.kept_places:
             self._epoch = connection.execute(_EPOCH).fetchone()[0]
@@ -128,7 +96,7 @@ class LaneMemory:
 
 
 def _first_of(connection: sqlite3.Connection, lane: Lane, number: int) -> list[Candidate]:
-    if number == 1:
-        return [lane.head]
+    if number <= 1:
+        return [lane.head][:number]
     found = connection.execute(_OF_LANE, (lane.queue, lane.text, number)).fetchall()
     return [Candidate(rank, job_id, lane.queue, lane.text) for rank, job_id in found]

@@ -19,8 +19,6 @@ from core.storage.values import Claim
 from tests.storage.by_hand import ENDINGS, Hand
 from tests.unit.test_lanes import model
 
-pytestmark = pytest.mark.feature("resources")
-
 
 @pytest.fixture
 def other(queue: Queue) -> Iterator[Hand]:

@@ -23,7 +23,7 @@ from tests.storage.by_hand import ENDINGS, Hand
 
 #: A step without endings, by a connection of the test's own.
 _CLAIM = (
-    f"SELECT count(*) FROM turn(%(worker)s, 0, %(slots)s, '{{}}', {', '.join(['NULL'] * 19)}) WHERE kind = 'claimed'"
+    f"SELECT count(*) FROM turn(%(worker)s, 0, %(slots)s, '{{}}', {', '.join(['NULL'] * 20)}) WHERE kind = 'claimed'"
 )
 
 _WAITING = (

@@ -58,7 +58,7 @@ CREATE TABLE jobs (
     on_dead        text COLLATE "C",                    -- commands that follow its end
     on_complete    text COLLATE "C",
     on_lost_host   text COLLATE "C" CHECK (on_lost_host = 'hold'),  -- NULL: its host given up, it runs again
-    needs          text COLLATE "C",                    -- a JSON object of resources, keys sorted; NULL needs none
+    needs          text COLLATE "C" CHECK (jsonb_typeof(needs::jsonb) = 'object'),  -- keys sorted; NULL needs nothing
     state          text COLLATE "C" NOT NULL DEFAULT 'open'
                    CHECK (state IN ('open', 'completed', 'dead', 'cancelled', 'purged')),
     backoff_ms     bigint,                              -- how long the back-off is that a delayed token ends
@@ -93,9 +93,13 @@ CREATE TABLE ready (
     job_id   bigint PRIMARY KEY,
     queue    text COLLATE "C" NOT NULL,
     priority bigint NOT NULL,
-    due_at   bigint NOT NULL                            -- when the wait for a slot began
+    due_at   bigint NOT NULL,                           -- when the wait for a slot began
+    needs    text COLLATE "C"                           -- as in jobs
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX ready_claim ON ready (queue, priority DESC, job_id);
+CREATE INDEX ready_claim ON ready (queue, priority DESC, job_id) WHERE needs IS NULL;
+-- Jobs with needs are claimed by lane, and listed by queue; those who use no resources pay for neither.
+CREATE INDEX ready_lanes_claim ON ready (queue, needs, priority DESC, job_id) WHERE needs IS NOT NULL;
+CREATE INDEX ready_gated ON ready (queue, priority DESC, job_id) WHERE needs IS NOT NULL;
 -- For lists of all queues. Negated, so that no claim, which is for one queue, can be planned to walk this one.
 CREATE INDEX ready_order ON ready ((-priority), job_id);
 
@@ -103,7 +107,8 @@ CREATE TABLE delayed (
     job_id   bigint PRIMARY KEY,
     queue    text COLLATE "C" NOT NULL,
     priority bigint NOT NULL,
-    run_at   bigint NOT NULL
+    run_at   bigint NOT NULL,
+    needs    text COLLATE "C"
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX delayed_due ON delayed (run_at, job_id, priority, queue);
 
@@ -209,6 +214,13 @@ CREATE TABLE resources (
     capacity    bigint CHECK (capacity >= 0),
     is_per_host bigint NOT NULL DEFAULT 0 CHECK (is_per_host IN (0, 1))
 ) WITH (fillfactor = 50);
+
+-- Counts up, as a sum over shards, whenever a job with needs comes, goes or moves and when a capacity is set: a worker that
+-- found that none of them can start looks at them again when it has changed. Without such a job there is no row.
+CREATE TABLE lanes_epoch (
+    shard smallint PRIMARY KEY,
+    n     bigint NOT NULL
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 
 -- How many jobs of each queue stand where, as sums over shards: no row that all writers want.
 CREATE TABLE counts (

@@ -2,27 +2,28 @@
 -- the other way round.
 
 -- Move jobs whose time has come among the ready ones, the earliest first; return how many. Their counts are the caller's.
-CREATE FUNCTION move_due(p_now bigint, p_limit bigint) RETURNS TABLE (due_queue text, due_number bigint)
+CREATE FUNCTION move_due(p_now bigint, p_limit bigint) RETURNS TABLE (due_queue text, due_number bigint, has_needs boolean)
 LANGUAGE sql AS $$
     WITH due AS (
         -- by a list, which is looked up in the index: a join could be planned to read the table
         DELETE FROM delayed WHERE job_id = ANY (ARRAY(
             SELECT job_id FROM delayed WHERE run_at <= p_now ORDER BY run_at, job_id LIMIT p_limit FOR UPDATE SKIP LOCKED
-        )) RETURNING job_id, queue, priority, run_at
+        )) RETURNING job_id, queue, priority, run_at, needs
     ), moved AS (
-        INSERT INTO ready (job_id, queue, priority, due_at) SELECT job_id, queue, priority, run_at FROM due
-        RETURNING queue
+        INSERT INTO ready (job_id, queue, priority, due_at, needs)
+        SELECT job_id, queue, priority, run_at, needs FROM due
+        RETURNING queue, needs
     )
-    SELECT queue, count(*) FROM moved GROUP BY queue
+    SELECT queue, count(*), bool_or(needs IS NOT NULL) FROM moved GROUP BY queue
 $$;
 
--- Return the queues that have ready jobs, by name: one probe of the index each.
+-- Return the queues that have ready jobs without needs, by name: one probe of the index each.
 CREATE FUNCTION ready_queues() RETURNS SETOF text
 LANGUAGE sql STABLE AS $$
     WITH RECURSIVE found AS (
-        (SELECT queue FROM ready ORDER BY queue LIMIT 1)
+        (SELECT queue FROM ready WHERE needs IS NULL ORDER BY queue LIMIT 1)
         UNION ALL
-        SELECT (SELECT r.queue FROM ready AS r WHERE r.queue > found.queue ORDER BY r.queue LIMIT 1)
+        SELECT (SELECT r.queue FROM ready AS r WHERE r.needs IS NULL AND r.queue > found.queue ORDER BY r.queue LIMIT 1)
         FROM found WHERE found.queue IS NOT NULL
     )
     SELECT queue FROM found WHERE queue IS NOT NULL
@@ -57,10 +58,11 @@ $$;
 
 -- The step of worker p_worker at p_now, in unix milliseconds. The arrays p_* have one element for each ending; p_state is
 -- what the job becomes, with p_run_at if it waits. Rows of the result, by kind: 'recorded' for each ending that was
--- written (one whose attempt is closed already is left out), 'claimed' for each claim, 'next' with the due_at of the next
+-- written (one whose attempt is closed already is left out), 'claimed' for each claim, 'lanes' instead of claims if jobs
+-- with needs are to be looked at, as is done once for each sum of lanes_epoch (p_epoch: of the last look), 'next' with the due_at of the next
 -- delayed job.
 CREATE FUNCTION turn(
-    p_worker bigint, p_now bigint, p_slots bigint, p_wanted text[],
+    p_worker bigint, p_now bigint, p_slots bigint, p_wanted text[], p_epoch bigint,
     p_attempt bigint[], p_ended_at bigint[], p_run_ms bigint[], p_outcome text[], p_exit_code bigint[],
     p_signal bigint[], p_error text[], p_cpu_ms bigint[], p_max_rss_bytes bigint[], p_last_line text[],
     p_fingerprint bigint[], p_output_bytes bigint[], p_output bytea[],
@@ -77,6 +79,8 @@ DECLARE
     v_queues text[] := '{}';
     v_kinds text[] := '{}';
     v_numbers bigint[] := '{}';
+    v_is_freed boolean := false;
+    v_epoch bigint;
 BEGIN
     FOR i IN 1 .. COALESCE(array_length(p_attempt, 1), 0) LOOP
         DELETE FROM running AS r WHERE r.attempt_id = p_attempt[i] RETURNING * INTO v_running;
@@ -100,13 +104,15 @@ BEGIN
         IF p_state[i] <> 'pending' THEN
             v_kinds := v_kinds || p_state[i];
         ELSIF p_run_at[i] IS NULL THEN
-            INSERT INTO ready (job_id, queue, priority, due_at) VALUES (v_job.id, v_job.queue, v_job.priority, p_now);
+            INSERT INTO ready (job_id, queue, priority, due_at, needs)
+            VALUES (v_job.id, v_job.queue, v_job.priority, p_now, v_job.needs);
             v_kinds := v_kinds || 'ready'::text;
         ELSE
-            INSERT INTO delayed (job_id, queue, priority, run_at)
-            VALUES (v_job.id, v_job.queue, v_job.priority, p_run_at[i]);
+            INSERT INTO delayed (job_id, queue, priority, run_at, needs)
+            VALUES (v_job.id, v_job.queue, v_job.priority, p_run_at[i], v_job.needs);
             v_kinds := v_kinds || 'delayed'::text;
         END IF;
+        v_is_freed := v_is_freed OR v_job.needs IS NOT NULL;
         v_queues := v_queues || v_job.queue || v_job.queue;
         v_kinds := v_kinds || 'running'::text;
         v_numbers := v_numbers || 1::bigint || (-1)::bigint;
@@ -118,6 +124,7 @@ BEGIN
         v_queues := v_queues || v_token.due_queue || v_token.due_queue;
         v_kinds := v_kinds || 'ready'::text || 'delayed'::text;
         v_numbers := v_numbers || v_token.due_number || -v_token.due_number;
+        v_is_freed := v_is_freed OR v_token.has_needs;
     END LOOP;
 
     -- a host that was given up claims nothing: its commands are ended, and others take its open attempts for lost
@@ -130,6 +137,13 @@ BEGIN
         IF EXISTS (SELECT 1 FROM facts WHERE key = 'is_paused' AND value = 1) THEN
             p_slots := 0;
         END IF;
+        SELECT sum(l.n) INTO v_epoch FROM lanes_epoch AS l;
+        IF p_slots > 0 AND (v_is_freed OR v_epoch IS DISTINCT FROM p_epoch) THEN
+            -- a job that needs resources may start: the worker chooses, in a transaction of its own
+            kind := 'lanes'; attempt_id := NULL; number := NULL; due_at := NULL; job := NULL;
+            RETURN NEXT;
+            p_slots := 0;
+        END IF;
         FOR v_token IN
             SELECT t.* FROM (
                 SELECT q.queue, room_of(q.queue, p_slots) AS room FROM ready_queues() AS q (queue)
@@ -137,7 +151,8 @@ BEGIN
                 OFFSET 0
             ) AS q
             CROSS JOIN LATERAL (
-                SELECT r.job_id, r.queue, r.priority, r.due_at FROM ready AS r WHERE r.queue = q.queue AND q.room > 0
+                SELECT r.job_id, r.queue, r.priority, r.due_at FROM ready AS r WHERE r.queue = q.queue AND r.needs IS NULL
+                    AND q.room > 0
                 ORDER BY r.priority DESC, r.job_id LIMIT q.room FOR UPDATE SKIP LOCKED
             ) AS t
             ORDER BY t.priority DESC, t.job_id LIMIT p_slots
@@ -161,6 +176,9 @@ BEGIN
     IF v_numbers <> '{}' THEN
         PERFORM add_counts(p_worker, v_queues, v_kinds, v_numbers);
     END IF;
+    IF v_is_freed THEN
+        PERFORM bump_lanes(p_worker);
+    END IF;
     kind := 'next'; attempt_id := NULL; number := NULL; job := NULL;
     SELECT min(d.run_at) INTO due_at FROM delayed AS d;
     RETURN NEXT;
@@ -177,6 +195,7 @@ DECLARE
     v_queues text[] := '{}';
     v_kinds text[] := '{}';
     v_numbers bigint[] := '{}';
+    v_is_freed boolean := false;
 BEGIN
     FOR v_running IN SELECT * FROM running WHERE attempt_id = ANY (p_attempts) ORDER BY job_id FOR UPDATE LOOP
         IF v_running.stop_requested IS NOT NULL THEN
@@ -184,13 +203,18 @@ BEGIN
             CONTINUE;
         END IF;
         DELETE FROM running WHERE attempt_id = v_running.attempt_id;
-        INSERT INTO ready (job_id, queue, priority, due_at)
-        VALUES (v_running.job_id, v_running.queue, v_running.priority, v_running.due_at);
+        INSERT INTO ready (job_id, queue, priority, due_at, needs)
+        SELECT v_running.job_id, v_running.queue, v_running.priority, v_running.due_at, j.needs
+        FROM jobs AS j WHERE j.id = v_running.job_id;
+        v_is_freed := v_is_freed OR v_running.units IS NOT NULL;
         v_queues := v_queues || v_running.queue || v_running.queue;
         v_kinds := v_kinds || 'ready'::text || 'running'::text;
         v_numbers := v_numbers || 1::bigint || (-1)::bigint;
     END LOOP;
     PERFORM add_counts(p_shard, v_queues, v_kinds, v_numbers);
+    IF v_is_freed THEN
+        PERFORM bump_lanes(p_shard);
+    END IF;
     RETURN v_kept;
 END
 $$;
