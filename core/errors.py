@@ -43,11 +43,15 @@ class UsageError(QueueError):
 
 
 class JobNotFound(QueueError):
-    """No job has this id or name."""
+    """No job has this id or name; ``place`` is where in a batch it was asked for."""
 
-    def __init__(self, reference: int | str) -> None:
+    def __init__(self, reference: int | str, place: str = "") -> None:
         text = str(reference)
-        super().__init__(f"no job {text if len(text) <= 200 else text[:200] + '…'}; see 'queuectl list'")
+        missing = f"no job {text if len(text) <= 200 else text[:200] + '…'}"
+        if place:
+            super().__init__(f"{place}: {missing} in this batch or before it; nothing was added; see 'queuectl list'")
+        else:
+            super().__init__(f"{missing}; see 'queuectl list'")
         self.reference = reference
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from core.cli.exit_codes import Refused
 from core.cli.job_options import Now, fields_of_json
-from core.errors import NameTaken, QueueError, UsageError
-from core.model import NewJob
+from core.errors import BatchRefused, JobNotFound, NameTaken, QueueError, UsageError
+from core.model import JobRef, NewJob
 
 _BLOCK = 1 << 16
 #: Bytes of a line; a longer one is no command that a system would run.
@@ -51,18 +52,32 @@ def new_job_of_text(text: str, defaults: Mapping[str, Any], now: Now) -> NewJob:
     return NewJob(text, **defaults)
 
 
+def _place_of(line: int) -> str:
+    return f"line {line}" if line else "--then"
+
+
 class JobLines:
     """The jobs of a stream; ``number`` is the line, from 1, that the newest one came from."""
 
-    def __init__(self, stream: BinaryIO, separator: bytes, defaults: Mapping[str, Any], now: Now) -> None:
+    def __init__(
+        self, stream: BinaryIO, separator: bytes, defaults: Mapping[str, Any], now: Now, *, then: NewJob | None = None
+    ) -> None:
         self._stream = stream
         self._separator = separator
         self._defaults = defaults
         self._now = now
         self.number = 0
+        #: The line of each job, by its place among them.
+        self._lines_of_jobs = array("Q")
+        #: Of each name the first line that gives it; 0 is --then.
         self._lines_of_names: dict[str, int] = {}
+        #: What the jobs wait for, with the line that names it first, and the names that hold in this batch.
+        self._lines_of_references: dict[JobRef, int] = {}
+        self._refs: set[JobRef] = set()
         #: The ``cwd`` of the jobs, each once.
         self.directories: dict[str, None] = {}
+        if then is not None and then.name is not None:
+            self._note_name(then.name)
 
     def __iter__(self) -> Iterator[NewJob]:
         for line in self._lines():
@@ -80,23 +95,49 @@ class JobLines:
                 self._note_name(job.name)
             if job.cwd is not None and len(self.directories) < _MOST_DIRECTORIES:
                 self.directories.setdefault(job.cwd)
+            if job.after or job.after_end or job.ref is not None:
+                self._note_links(job)
+            self._lines_of_jobs.append(self.number)
             yield job
 
     def _note_name(self, name: str) -> None:
         first = self._lines_of_names.setdefault(name, self.number)
         if first != self.number:
-            reason = f"the name {name!r} is twice in this batch, first in line {first}"
-            raise Refused(f"line {self.number}: {reason}; nothing was added")
+            place = f"first in line {first}" if first else "once in --then"
+            raise Refused(f"line {self.number}: the name {name!r} is twice in this batch, {place}; nothing was added")
+
+    def _note_links(self, job: NewJob) -> None:
+        for reference in (*job.after, *job.after_end):
+            self._lines_of_references.setdefault(reference, self.number)
+        if job.ref is not None:
+            self._refs.add(job.ref)
+
+    @property
+    def awaited(self) -> list[JobRef]:
+        """The jobs outside of this batch that those in it wait for, each once."""
+        return [one for one in self._lines_of_references if one not in self._refs and one not in self._lines_of_names]
 
     def placed(self, error: QueueError) -> QueueError:
         """Return the error of a refused batch with the number of the line that caused it."""
         if isinstance(error, NameTaken):
             line = self._lines_of_names[error.name]
+            place = f"line {line}" if line else "--then"
             return Refused(
-                f"line {line}: a job named {error.name!r} exists already, choose another name; nothing was added"
+                f"{place}: a job named {error.name!r} exists already, choose another name; nothing was added"
             )
-        reason = re.sub(r"^job \d+: ", "", str(error))
-        return UsageError(f"line {self.number}: {reason}; nothing was added")
+        if isinstance(error, BatchRefused):
+            return Refused(f"{error.placed(self._place)}; nothing was added")
+        if isinstance(error, JobNotFound):
+            return JobNotFound(error.reference, _place_of(self._lines_of_references.get(error.reference, 0)))
+        place, reason = f"line {self.number}", str(error)
+        numbered = re.match(r"job (\d+): ", reason)
+        if numbered is not None:
+            place, reason = self._place(int(numbered[1]) - 1), reason[numbered.end() :]
+        return type(error)(f"{place}: {reason}; nothing was added")
+
+    def _place(self, position: int) -> str:
+        """Return where the job at a position comes from; behind the last line it is the one of ``--then``."""
+        return _place_of(self._lines_of_jobs[position] if position < len(self._lines_of_jobs) else 0)
 
     def _lines(self) -> Iterator[bytes]:
         """Yield the lines without their ends; a carriage return before a line feed belongs to the end."""

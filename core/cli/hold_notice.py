@@ -15,7 +15,10 @@ _LOOK_S = 0.5
 
 
 class HoldNotice:
-    """The notes about one awaited job after another: a pause, a limit or the lack of a worker, each reason once."""
+    """The notes about one awaited job after another: a pause, a limit, a job that it needs, the lack of a worker.
+
+    Each reason is noted once.
+    """
 
     def __init__(self, session: Session, queue: Queue) -> None:
         self._session = session
@@ -38,7 +41,7 @@ class HoldNotice:
             waiting = self._queue.waiting(job_id)
         except JobNotFound:  # removed since; the caller meets the same error
             return
-        if waiting is None or not (waiting.is_stuck or waiting.phase is Phase.HELD):
+        if waiting is None or not (waiting.is_stuck or waiting.phase in (Phase.HELD, Phase.BLOCKED)):
             self._noted = None
         elif _lasting(waiting) != self._noted:
             self._note(job_id, waiting)

@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from core.cli.number_options import decimal_number, whole_number
 from core.cli.parser import Parser
 from core.errors import UsageError
+from core.model import JobRef
+from core.rules.dependencies import check_ref, references_of
 from core.rules.instants import parse_future, parse_run_at
-from core.rules.job_fields import FIELDS, JobField, Spelling
+from core.rules.job_fields import FIELDS, LINKS, JobField, Spelling
 from core.rules.units import parse_duration
 
 TYPE_CHECKING = False
@@ -46,6 +48,9 @@ def add_job_options(parser: Parser, defaults: Mapping[str, str] = NEW_DEFAULTS) 
                 help=spelling.help + (f" (default: {default})" if default else ""),
                 **_conversion(field, spelling),
             )
+    for link in LINKS if defaults else ():
+        if link.metavar:
+            group.add_argument(f"--{link.key}", metavar=link.metavar, action="append", help=link.help)
 
 
 def _conversion(field: JobField, spelling: Spelling) -> dict[str, Any]:
@@ -77,6 +82,33 @@ def fields_of_options(options: Namespace, now: Now) -> dict[str, Any]:
         for spelling in used:
             fields[field.name] = _read(spelling, given[spelling.destination], now)
     return fields
+
+
+def fields_of_new(options: Namespace, now: Now) -> dict[str, Any]:
+    """Return the fields of ``NewJob`` that the options of a new job give, what it waits for among them."""
+    links = links_of_options(options)
+    for link in LINKS:
+        if links.get(link.destination) == []:
+            raise UsageError(f"--{link.key} names no job; give numbers or names, or leave it out")
+    return {**fields_of_options(options, now), **links}
+
+
+def links_of_options(options: Namespace) -> dict[str, list[JobRef]]:
+    """Return what the options say that a job waits for, by attribute of ``NewJob``; a single ``''`` is nothing."""
+    given = vars(options)
+    return {
+        link.destination: [] if given[link.destination] == [""] else _listed(given[link.destination], link.key)
+        for link in LINKS
+        if given.get(link.destination) is not None
+    }
+
+
+def _listed(texts: Sequence[str], key: str) -> list[JobRef]:
+    """Return the jobs of the texts behind an option, each once; a comma stands between two."""
+    words = [word.strip() for text in texts for word in text.split(",")]
+    if "" in words:
+        raise UsageError(f"--{key} {texts[0]!r}: a job is missing; give numbers or names, as in: --{key} build,12")
+    return references_of(words, key)
 
 
 def _is_option(spelling: Spelling) -> bool:
@@ -116,6 +148,8 @@ _READ: Mapping[str, Callable[[Any, str, Now], Any]] = {
     "retries": lambda value, key, now: value or 1,  # 0 is one try
     "codes": lambda value, key, now: str(value),
     "variables": lambda value, key, now: _variables(value),
+    "jobs": lambda value, key, now: references_of(value, key),
+    "ref": lambda value, key, now: check_ref(value),
 }
 
 
@@ -140,8 +174,14 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "codes": ((str, int), "exit codes"),
     "flag": ((bool,), "true or false"),
     "needs": ((str, dict), "a text such as gpu=2,license"),
+    "jobs": ((int, str, list), "a number or name of a job, or a list of them"),
+    "ref": ((str,), "a text"),
 }
-_KEYS = {spelling.key: (field, spelling) for field in FIELDS for spelling in field.spellings}
+#: The attribute of ``NewJob`` and the spelling, by key of JSON.
+_KEYS = {
+    **{spelling.key: (field.name, spelling) for field in FIELDS for spelling in field.spellings},
+    **{link.key: (link.destination, link) for link in LINKS},
+}
 #: What other queues keep in a job besides, and a new one has from us.
 _IGNORED = frozenset({"state", "attempts", "created-at", "updated-at"})
 
@@ -175,12 +215,12 @@ def fields_of_object(value: Any, now: Now) -> dict[str, Any]:
             raise UsageError(f"unknown key {key!r}; the keys are {', '.join(_KEYS)}")
         if one is None:  # as if it were not there
             continue
-        field, spelling = _KEYS[name]
+        attribute, spelling = _KEYS[name]
         _check_type(key, spelling, one)
         value_of_field = _read(spelling, one, now)
-        if field.name in fields:
+        if attribute in fields:
             raise UsageError(f"the key {key!r} says again what another key says")
-        fields[field.name] = value_of_field
+        fields[attribute] = value_of_field
     if "command" not in fields:
         raise UsageError('the key "command" is missing')
     return fields

@@ -66,9 +66,13 @@ class BatchEdges:
             if self._names.get(ref, position) != position:
                 reason = f": the ref {ref!r} is the name of another job, in "
                 raise BatchRefused((position, reason, self._names[ref], "; choose another ref"))
-        found = [edge for position, job in self._with_chained() for edge in self._edges_of(position, job)]
-        within = [(edge.position, edge.on_position) for edge in found if edge.on_position is not None]
-        circle = find_circle(within)
+        found: list[NewEdge] = []
+        for position, job in self._with_chained():
+            if job is not None:
+                found += self._edges_of(position, job)
+            elif 0 < position != self._last:
+                found.append(NewEdge(position, position - 1, None, EdgeKind.COMPLETE))
+        circle = find_circle((edge.position, edge.on_position) for edge in found if edge.on_position is not None)
         if circle is not None:
             raise BatchRefused(self._worded(circle))
         if self._last is not None:
@@ -83,12 +87,11 @@ class BatchEdges:
         given = dict(self._waiting)
         yield from ((position, given.get(position)) for position in range(self._size))
 
-    def _edges_of(self, position: int, job: NewJob | None) -> Iterator[NewEdge]:
-        """Yield the edges of one job, each needed job once; to wait until it completes is more than for its end."""
+    def _edges_of(self, position: int, job: NewJob) -> Iterator[NewEdge]:
+        """Return the edges of one job, each needed job once; to wait until it completes is more than for its end."""
         kinds: dict[tuple[int | None, JobRef | None], EdgeKind] = {}
-        if job is not None:
-            kinds.update((self._target(one), EdgeKind.END) for one in references_of(job.after_end, "after-end"))
-            kinds.update((self._target(one), EdgeKind.COMPLETE) for one in references_of(job.after, "after"))
+        kinds.update((self._target(one), EdgeKind.END) for one in references_of(job.after_end, "after-end"))
+        kinds.update((self._target(one), EdgeKind.COMPLETE) for one in references_of(job.after, "after"))
         if self._is_chain and 0 < position != self._last:
             kinds[position - 1, None] = EdgeKind.COMPLETE
         return (NewEdge(position, *target, kind) for target, kind in kinds.items())

@@ -374,6 +374,14 @@ FIELDS: tuple[JobField, ...] = (
 )
 FIELD = {field.name: field for field in FIELDS}
 
+#: How what a new job waits for is given: attributes of ``NewJob`` that are no columns, but an edge to each other job.
+#: ``ref`` names a job of a batch, and is a key of JSON alone.
+LINKS: tuple[Spelling, ...] = (
+    Spelling("after", "jobs", "JOBS", "start it once these jobs have completed: build,12; may be given several times"),
+    Spelling("after-end", "jobs", "JOBS", "start it once these have ended, dead and cancelled included: fetch,12"),
+    Spelling("ref", "ref", wanted="a name that holds in this batch"),
+)
+
 if TYPE_CHECKING:
     JobRow = Any
 else:

@@ -232,6 +232,7 @@ def test_wait_tells_whether_all_completed(cli: Cli, open_queue: Queue) -> None:
         "not_completed": 1,
         "unfinished": 0,
         "not_completed_ids": [2],
+        "stuck_ids": [],
     }
 
 
@@ -401,7 +402,7 @@ def test_a_job_that_was_removed_does_not_complete(cli: Cli, open_queue: Queue, m
     """Somebody pruned it while it was waited for."""
     from core.cli.verbs.wait import AwaitedJobs
 
-    waited = AwaitedJobs([1, 2])
+    waited = AwaitedJobs([1, 2], is_patient=False)
     open_queue.add("true")
     drain(open_queue)
     assert waited.look(open_queue)

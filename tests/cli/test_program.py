@@ -265,7 +265,11 @@ def test_a_named_database_that_is_missing_is_refused_by_all_that_would_act_on_it
         (("dlq",), 0, []),
         (("worker", "list"), 0, []),
         (("queue", "list"), 0, []),
-        (("wait", "--all"), 0, {"completed": 0, "not_completed": 0, "unfinished": 0, "not_completed_ids": []}),
+        (
+            ("wait", "--all"),
+            0,
+            {"completed": 0, "not_completed": 0, "unfinished": 0, "not_completed_ids": [], "stuck_ids": []},
+        ),
         (("show", "1"), 4, None),
         (("logs", "1"), 4, None),
         (("wait", "1"), 4, None),

@@ -29,7 +29,7 @@ _PROGRAM_COMMANDS = tuple(name for name, command in COMMANDS.items() if command.
 _QUEUE_COMMANDS = ("queue pause", "queue resume", "queue limit")
 #: Options whose values are files, or words that only the database knows.
 _FILE_OPTIONS = ("--db", "--file", "--cwd")
-_LIST_OPTIONS = {"--queue": "queues", "--after": "jobs"}
+_LIST_OPTIONS = {"--queue": "queues", "--after": "jobs", "--after-end": "jobs"}
 _OFFERED_JOBS = 200
 
 

@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from core.cli.context import Session
 from core.cli.exit_codes import DONE
-from core.cli.job_options import add_job_options, fields_of_options
+from core.cli.job_options import add_job_options, fields_of_new
 from core.cli.parser import Parser
 from core.errors import UsageError
 from core.model import NewJob
@@ -15,6 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
+
+    from core.model import JobRef
+    from core.queue import Queue
 
 
 def configure(parser: Parser, name: str) -> None:
@@ -30,6 +33,14 @@ def configure(parser: Parser, name: str) -> None:
     parser.add_argument("--stdin", action="store_true", help="add a job for each line of the standard input")
     parser.add_argument("--file", metavar="FILE", help="add a job for each line of a file")
     parser.add_argument("--null", action="store_true", help="the lines end with a NUL character")
+    parser.add_argument(
+        "--chain", action="store_true", help="of several jobs each waits until the one before it has completed"
+    )
+    parser.add_argument(
+        "--then",
+        metavar="COMMAND",
+        help="one more job, once all of the batch have ended, dead ones too: --then 'mail -s done me </dev/null'",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="print the id and nothing else")
     add_job_options(parser)
     parser.description = (
@@ -40,7 +51,10 @@ def configure(parser: Parser, name: str) -> None:
         'queuectl enqueue "make test > log.txt"',
         "queuectl enqueue --timeout 5m --label nightly rsync -a 'My Files' /backup",
         """queuectl enqueue '{"command": "./import.sh", "id": "import", "max-attempts": 5}'""",
+        "queuectl enqueue --after build,12 --after-end cleanup -- ./deploy",
         "queuectl enqueue --stdin --timeout 1h < commands.txt",
+        "queuectl enqueue --stdin --chain --then ./report < steps",
+        """queuectl enqueue '[{"command": "make", "ref": "b"}, {"command": "./test", "after": ["b"]}]'""",
     )
 
 
@@ -52,12 +66,12 @@ def run(session: Session, options: Namespace) -> int:
         return add_lines(session, options)
     if options.null:
         raise UsageError("-0 goes with --stdin or --file")
-    if len(options.words) == 1 and options.words[0].lstrip()[:1] == "[":
-        from core.cli.batch_input import is_array
+    if _is_array(options.words):
         from core.cli.enqueue_batch import add_array
 
-        if is_array(options.words[0]):
-            return add_array(session, options)
+        return add_array(session, options)
+    if options.chain or options.then is not None:
+        raise UsageError("--chain and --then go with --stdin, --file or a JSON array; for one job: --after JOB")
     job = new_job_of_options(session, options)
     queue = session.queue(create=True)
     job_id = queue.add(job)
@@ -70,14 +84,24 @@ def run(session: Session, options: Namespace) -> int:
         session.say(str(job_id) if options.quiet else f"Job added successfully (ID: {job_id})")
     if job.cwd is not None:
         note_missing_directories(session, [job.cwd])
+    if job.after:
+        note_dead(session, queue, job.after)
     if not options.quiet:
         session.note_left_out(queue.left_to_worker())
     return DONE
 
 
+def _is_array(words: list[str]) -> bool:
+    if len(words) != 1 or words[0].lstrip()[:1] != "[":
+        return False
+    from core.cli.batch_input import is_array
+
+    return is_array(words[0])
+
+
 def new_job_of_options(session: Session, options: Namespace, **defaults: Any) -> NewJob:
     """Return the job of a command line: its words are a shell line, a JSON object, or a program and its arguments."""
-    fields = {**defaults, **fields_of_options(options, session.now)}
+    fields = {**defaults, **fields_of_new(options, session.now)}
     words: list[str] = options.words
     if vars(options).get("command") is not None:
         if words:
@@ -96,6 +120,18 @@ def new_job_of_options(session: Session, options: Namespace, **defaults: Any) ->
 
         return new_job_of_text(words[0], fields, session.now)
     return NewJob(words[0], **fields)
+
+
+def note_dead(session: Session, queue: Queue, references: Iterable[JobRef]) -> None:
+    """Note on stderr which of the jobs that new ones wait for are dead: they do not complete by themselves."""
+    from core.model import State
+    from core.wording import title
+
+    for reference in references:
+        needed = queue.job(reference)
+        if needed.state is State.DEAD:
+            advice = f"mend it and replay it: queuectl retry {needed.id}"
+            session.note(f"queuectl: note: {title(needed)} is dead; what waits for it runs once it completes; {advice}")
 
 
 def note_missing_directories(session: Session, directories: Iterable[str]) -> None:

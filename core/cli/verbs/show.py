@@ -10,7 +10,7 @@ from core.cli.context import Session
 from core.cli.exit_codes import DONE
 from core.cli.parser import Parser
 from core.cli.tables import COLOURS, Cell, Column, show_pairs, show_table
-from core.model import Attempt, Event, Job, State, Waiting
+from core.model import Attempt, Dependency, EdgeKind, Event, Job, State, Waiting
 from core.rules.environment import masked
 from core.rules.job_fields import FIELD, JobField
 from core.rules.needs import format_needs
@@ -18,6 +18,7 @@ from core.rules.units import fingerprint_text, format_duration
 from core.wording import (
     OUT_OF_REACH,
     ago,
+    count,
     duration,
     ending_words,
     local_time,
@@ -30,25 +31,33 @@ from core.wording import (
 
 #: What is shown above the state.
 _FIRST = ("name", "command")
+#: How many of the jobs that one waits for are named.
+_NAMED = 8
 
 
 def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
     parser.add_job()
     parser.add_argument("--environment", action="store_true", help="also the variables that were kept with it")
-    parser.examples("queuectl show 42", "queuectl show nightly --json")
+    parser.add_argument("--tree", action="store_true", help="what it waits for and what waits for it, and nothing else")
+    parser.examples("queuectl show 42", "queuectl show nightly --json", "queuectl show deploy --tree")
 
 
 def run(session: Session, options: Namespace) -> int:
     """Print a job, its attempts and its history."""
     queue = session.queue()
+    if options.tree:
+        from core.cli.tree import show_tree
+
+        return show_tree(session, queue, options.job)
     (job,) = queue.watched([queue.job(options.job)])
     attempts, history, waiting = queue.attempts(job.id), queue.history(job.id), queue.waiting(job.id)
     environment = queue.environment(job.id) if options.environment else None
+    edges, dependents = queue.edges_of([job.id]), queue.waiting_for([job.id]).get(job.id, 0)
     if session.is_json:
-        _print_json(session, job, attempts, history, waiting, environment)
+        _print_json(session, job, attempts, history, waiting, environment, edges, dependents)
         return DONE
-    _show_job(session, job, waiting)
+    _show_job(session, job, waiting, edges, dependents)
     if job.state is State.RUNNING and job.id in queue.out_of_reach():
         session.note(f"queuectl: job {job.id} {OUT_OF_REACH}")
     if attempts:
@@ -71,6 +80,8 @@ def _print_json(
     history: list[Event],
     waiting: Waiting | None,
     environment: dict[str, str | None] | None,
+    edges: Sequence[Dependency],
+    dependents: int,
 ) -> None:
     from core.cli.json_output import flat, job_object, plain, print_object
 
@@ -78,6 +89,8 @@ def _print_json(
     shown["waiting_for"] = None if waiting is None else waiting.reason
     if waiting is not None:
         shown["phase"] = plain(waiting.phase)
+    shown["after"] = [{"id": edge.on_id, "kind": edge.kind.value, "is_met": edge.is_met} for edge in edges]
+    shown["dependents"] = dependents
     shown["attempt_list"] = [flat(attempt) for attempt in attempts]
     shown["history"] = [flat(event) for event in history]
     if environment is not None:
@@ -85,7 +98,9 @@ def _print_json(
     print_object(shown)
 
 
-def _show_job(session: Session, job: Job, waiting: Waiting | None) -> None:
+def _show_job(
+    session: Session, job: Job, waiting: Waiting | None, edges: Sequence[Dependency], dependents: int
+) -> None:
     now = session.now()
     word = phase_word(job, now) if waiting is None else waiting.phase.value
     shown = word if word == job.state.value else f"{job.state.value}, {word}"
@@ -97,6 +112,8 @@ def _show_job(session: Session, job: Job, waiting: Waiting | None) -> None:
             ("state", Cell(f"{shown} (since {local_time(job.since)}, {ago(job.since, now)})", COLOURS[word])),
             ("not watched", None if job.unwatched is None else job.unwatched.reason),
             ("not running", None if waiting is None else waiting.reason),
+            ("after", _after(edges) or None),
+            ("dependents", f"{count(dependents, 'job')} waiting for it; --tree shows which" if dependents else None),
             ("next run", None if job.run_at is None else f"{local_time(job.run_at)} ({until(job.run_at, now)})"),
             ("last result", ending_words(job) or None),
             ("last words", job.last_line),
@@ -108,6 +125,16 @@ def _show_job(session: Session, job: Job, waiting: Waiting | None) -> None:
             ("enqueued", f"{local_time(job.enqueued_at)} ({ago(job.enqueued_at, now)})"),
         ),
     )
+
+
+def _after(edges: Sequence[Dependency]) -> str:
+    """Return what a job waits or waited for: ``11 (met), 12, the end of 13``, a few of them by number."""
+    parts = [
+        f"{'the end of ' if edge.kind is EdgeKind.END else ''}{edge.on_id}{' (met)' if edge.is_met else ''}"
+        for edge in sorted(edges, key=lambda edge: edge.is_met)[:_NAMED]
+    ]
+    more = len(edges) - _NAMED
+    return ", ".join([*parts, *([f"and {more:,} more: --tree"] if more > 0 else [])])
 
 
 def _fields(job: Job, names: Sequence[str]) -> list[tuple[str, str | None]]:

@@ -16,6 +16,7 @@ from core.cli.progress import ProgressBar
 from core.errors import JobNotFound, UsageError
 from core.model import Job, Outcome, State, View
 from core.queue import Queue
+from core.rules.holds import blocked_reason
 from core.rules.units import parse_duration
 from core.wording import count, ending_words, title
 
@@ -31,24 +32,34 @@ def configure(parser: Parser, name: str) -> None:
     parser.add_argument("--all", action="store_true", help="all jobs that wait or run now")
     add_filter_options(parser)
     parser.add_argument("--exit-code", action="store_true", help="end with the exit code of the one job")
+    parser.add_argument(
+        "--patient", action="store_true", help="wait on for jobs that are stuck: what they need is dead, say"
+    )
     parser.add_argument("--timeout", metavar="TIME", help="give up after this long: 90s, 10m")
     parser.add_argument("--notify", action="store_true", help=NOTIFY_HELP)
     parser.description = (
-        "Wait until jobs have finished. Exit code 0: all completed; 3: some did not; 124: the time was up. A group is"
-        " of the jobs that wait or run now. With --exit-code: the job's own, 128 + N after signal N."
+        "Wait until jobs have finished. Exit code 0: all completed; 3: some did not, or are stuck, as one that waits"
+        " for a dead job is; 124: the time was up. A group is of the jobs that wait or run now. With --exit-code: the"
+        " job's own, 128 + N after signal N."
     )
     parser.examples(
         "queuectl wait 42",
         "queuectl wait --all --timeout 1h && echo 'all completed'",
         "queuectl wait --queue media --notify",
         "queuectl wait 42 --exit-code",
+        "queuectl wait deploy --patient",
     )
 
 
 class AwaitedJobs:
-    """The awaited jobs: the ``open`` ones, how many completed, and those that did not (an id: removed)."""
+    """The awaited jobs: the ``open`` ones, how many completed, and those that did not (an id: removed).
 
-    def __init__(self, ids: list[int]) -> None:
+    Unless ``is_patient``, a job that is ``stuck`` is awaited no longer: it is kept here by id, with why.
+    """
+
+    def __init__(self, ids: list[int], *, is_patient: bool) -> None:
+        self._is_patient = is_patient
+        self.stuck: dict[int, str] = {}
         self.open = deque(ids)
         self.total = len(ids)
         self.completed = 0
@@ -78,7 +89,19 @@ class AwaitedJobs:
             else:
                 self.failed.append(job)
         self.next = _next(still)
-        return found
+        return self._let_go([job for job in still if job.blocks], queue) or found
+
+    def _let_go(self, blocked: list[Job], queue: Queue) -> bool:
+        """Wait no longer for those of the blocked jobs that are stuck; return whether there was one."""
+        if self._is_patient or not blocked:
+            return False
+        blockers = queue.blockers([job.id for job in blocked])
+        stuck = [job for job in blocked if job.id in blockers and blockers[job.id].is_stuck]
+        self.stuck.update((job.id, blocked_reason(job, blockers[job.id])) for job in stuck)
+        self.failed += stuck
+        if stuck:
+            self.open = deque(job_id for job_id in self.open if job_id not in self.stuck)
+        return bool(stuck)
 
 
 def _next(jobs: list[Job]) -> int | None:
@@ -96,14 +119,14 @@ def run(session: Session, options: Namespace) -> int:
     limit_s = None if options.timeout is None else parse_duration(options.timeout, "timeout")
     queue = session.queue()
     ids = queue.ids(View(_OPEN)) if options.all else selected_ids(session, queue, options, "wait for", _OPEN)
-    waited = AwaitedJobs(ids)
+    waited = AwaitedJobs(ids, is_patient=options.patient)
     is_in_time = _wait(session, queue, waited, limit_s)
     _report(session, waited)
     if options.notify:
         notify(session, _summary(waited))
     if not is_in_time:
         return TIMED_OUT
-    if options.exit_code:
+    if options.exit_code and not waited.stuck:
         job = queue.job(ids[0])
         return exit_code_of_job(session, job, queue.purged_from(job.id) or job.state)
     return NOT_COMPLETED if waited.failed else DONE
@@ -166,12 +189,15 @@ def _report(session: Session, waited: AwaitedJobs) -> None:
                 "not_completed": len(waited.failed),
                 "unfinished": len(waited.open),
                 "not_completed_ids": [one if isinstance(one, int) else one.id for one in waited.failed],
+                "stuck_ids": list(waited.stuck),
             }
         )
         return
     for one in waited.failed[:20]:
         if isinstance(one, int):
             session.note(f"queuectl: job {one} was removed")
+        elif one.id in waited.stuck:
+            session.note(f"queuectl: job {title(one)} is stuck: {waited.stuck[one.id]}; --patient waits on")
         else:
             why = _why(one)
             session.note(f"queuectl: job {title(one)} is {one.state.value}{f' ({why})' if why else ''}")
