@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 from core.clock import to_datetime
 from core.errors import UsageError
-from core.model import State
+from core.model import Outcome, State
 from core.rules.arguments import check_kind, check_number
+from core.rules.job_fields import FIELDS, JobRow
 from core.rules.job_input import check_command, check_directory, check_queue
 
 #: The queue of all jobs of hooks, and how often each is tried.
@@ -75,24 +76,66 @@ class NewHook(NamedTuple):
     cwd: str
 
 
-class Subject(NamedTuple):
-    """What happened: how a job ended, by its attempt; for ``DRAINED`` the last job of the queue that did."""
+class StoredHook(NamedTuple):
+    """A hook as far as a settled end needs it; in the order of ``STORED_COLUMNS``."""
 
-    event: HookEvent
+    id: int
+    event: str
+    queue: str | None
+    command: str
+    window_ms: int
+    cwd: str
+    environment_id: int
+    gathering: int | None
+
+
+STORED_COLUMNS = ", ".join(StoredHook._fields)
+
+
+class Ended(NamedTuple):
+    """A job that has ended, with the attempt that did; what its row says may be newer than that end.
+
+    ``key`` is the attempt's number in the database, and for a job that never started its own, negative. ``env`` is the
+    JSON of its own variables. The last ones are ``None`` where there was no attempt.
+    """
+
+    key: int
     job_id: int
     name: str | None
     queue: str
     command: str
-    attempt: int
-    state: State
+    cwd: str
+    environment_id: int
+    env: str | None
+    on_dead: str | None
+    on_complete: str | None
+    attempt: int | None
+    outcome: str | None
     exit_code: int | None
     signal: int | None
     last_words: str | None
-    ended_at_ms: int
+    ended_at: int | None
+
+
+class Following(NamedTuple):
+    """A job that follows an end: for a hook with an id, or for a command of the job that ended.
+
+    With a window it is due when that is over, and the job ``gathering`` may be joined instead, if it is still waiting.
+    """
+
+    event: HookEvent
+    command: str
+    cwd: str
+    environment_id: int
+    env: str
+    label: str
+    hook_id: int | None = None
+    window_ms: int = 0
+    gathering: int | None = None
 
 
 #: The event of a job's end; an end by ``cancel`` is none but for ``DRAINED``.
-EVENT_OF_STATE: Mapping[State, HookEvent] = {State.COMPLETED: HookEvent.COMPLETE, State.DEAD: HookEvent.DEAD}
+EVENT_OF_STATE: Mapping[str, HookEvent] = {State.COMPLETED.value: HookEvent.COMPLETE, State.DEAD.value: HookEvent.DEAD}
 
 
 def checked_hook(
@@ -117,44 +160,82 @@ def event_of(text: HookEvent | str) -> HookEvent:
         raise UsageError(f"no event {text!r}; a hook reacts to one of: {known}") from None
 
 
-def is_wanted(hook_event: HookEvent, hook_queue: str | None, event: HookEvent, queue: str) -> bool:
-    """Return whether a hook of an event and a queue (``None``: of all) wants an event of a job in ``queue``."""
-    return hook_event is event and (hook_queue is None or hook_queue == queue)
+# --- what follows an end
 
 
-def label_of_hook(hook_id: int) -> str:
-    """Return the label of the jobs of a hook that was added by itself."""
-    return f"hook {hook_id}"
+def followings(ended: Ended, event: HookEvent, hooks: Sequence[StoredHook]) -> list[Following]:
+    """Return what follows an event: of the hooks that want it, in their order, then of the job's own commands.
+
+    ``hooks`` are all there are.
+    """
+    wanting = [hook for hook in hooks if hook.event == event.value and hook.queue in (None, ended.queue)]
+    found = [
+        Following(
+            event,
+            hook.command,
+            hook.cwd,
+            hook.environment_id,
+            _marked({}, event),
+            f"hook {hook.id}",
+            hook.id,
+            hook.window_ms,
+            hook.gathering if hook.window_ms else None,
+        )
+        for hook in wanting
+        if event is not HookEvent.DRAINED or ended.queue != QUEUE
+    ]
+    own = {HookEvent.DEAD: ended.on_dead, HookEvent.COMPLETE: ended.on_complete}.get(event)
+    if own is not None:
+        env = _marked(json.loads(ended.env or "{}"), event)
+        label = f"on {event.value} of {ended.job_id}"
+        found.append(Following(event, own, ended.cwd, ended.environment_id, env, label))
+    return found
 
 
-def label_of_job_hook(event: HookEvent, job_id: int) -> str:
-    """Return the label of the job of ``--on-dead`` or ``--on-complete`` of a job."""
-    return f"on-{event.value} of {job_id}"
+def _marked(own: Mapping[str, str], event: HookEvent) -> str:
+    return json.dumps({**own, MARK: event.value}, sort_keys=True, separators=(",", ":"))
 
 
-def variables_of_mark(event: HookEvent) -> str:
-    """Return the own variables of a hook's job as they are stored."""
-    return json.dumps({MARK: event.value})
+def row_of(following: Following, now: int) -> JobRow:
+    """Return the row of the job that follows an end."""
+    fields = {
+        **{field.column: field.default for field in FIELDS},
+        "command": following.command,
+        "queue": QUEUE,
+        "run_at": now + following.window_ms if following.window_ms else None,
+        "max_attempts": MAX_ATTEMPTS,
+        "backoff_base": BACKOFF_BASE,
+        "cwd": following.cwd,
+        "env": following.env,
+        "label": following.label,
+        "is_held": 0,
+    }
+    return JobRow(**fields)
 
 
 # --- what the job is given
 
 
-def line_of(subject: Subject) -> str:
-    """Return what happened as one line of JSON, as a hook's job reads it from its standard input."""
-    at = to_datetime(subject.ended_at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def line_of(ended: Ended, event: HookEvent, state: str, now: int) -> str:
+    """Return what happened as one line of JSON, as a hook's job reads it from its standard input.
+
+    A job that was cancelled while it waited did not end by the attempt that it had before.
+    """
+    is_by_attempt = state != State.CANCELLED.value or ended.outcome == Outcome.CANCELLED.value
+    ended_at = ended.ended_at if is_by_attempt and ended.ended_at is not None else now
+    at = to_datetime(ended_at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return json.dumps(
         {
-            "event": subject.event.value,
-            "id": subject.job_id,
-            "name": subject.name,
-            "queue": subject.queue,
-            "command": subject.command,
-            "attempt": subject.attempt,
-            "state": subject.state.value,
-            "exit_code": subject.exit_code,
-            "signal": subject.signal,
-            "last_words": subject.last_words,
+            "event": event.value,
+            "id": ended.job_id,
+            "name": ended.name,
+            "queue": ended.queue,
+            "command": ended.command,
+            "state": state,
+            "attempt": ended.attempt,
+            "exit_code": ended.exit_code if is_by_attempt else None,
+            "signal": ended.signal if is_by_attempt else None,
+            "last_words": ended.last_words if is_by_attempt else None,
             "ended_at": at,
         }
     ).replace("\x7f", "\\u007f")

@@ -20,7 +20,6 @@ from core.storage.transfer import ATTEMPTS, JOBS, PARTS, Part, Record
 from tests.fakes import FakeClock
 from tests.postgres import Databases, dump, postgres_of
 from tests.processes import python
-from tests.sqlite import sqlite_of
 from tests.storage.by_hand import Hand, job_in
 
 LONG = b"line\n" * 60_000
@@ -34,6 +33,7 @@ def fill(queue: Queue, clock: FakeClock) -> None:
     queue.pause("reports")
     queue.pause()
     queue.resume()
+    queue.add_hook("dead", "cat", cwd="/")
     with Hand(queue) as hand:
         for state in (State.PURGED, State.DEAD, State.CANCELLED, State.COMPLETED):
             job_in(queue, hand, state, f"echo 'ünï' {state}")
@@ -51,9 +51,6 @@ def fill(queue: Queue, clock: FakeClock) -> None:
         queue.edit("named", priority=9)
         hand.attempts.make_durable()
         queue.storage.workers.forget(hand.id)
-    queue.add_hook("dead", "cat", queue="mail", cwd="/")
-    with sqlite_of(queue).write() as connection:
-        connection.execute("INSERT INTO hook_events (hook_job_id, attempt_id, line) VALUES (1, 1, '{}')")
     ids = queue.enqueue_many(NewJob(f"true {number}", queue="bulk") for number in range(2500))
     queue.cancel(list(ids)[:1500])
 

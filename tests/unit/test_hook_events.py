@@ -8,31 +8,40 @@ import subprocess
 import pytest
 
 from core.errors import UsageError
-from core.model import State
 from core.rules.hook_events import (
+    Ended,
+    Following,
     HookEvent,
     NewHook,
-    Subject,
+    StoredHook,
     checked_hook,
     environment_of,
+    followings,
     input_of,
-    is_wanted,
     line_of,
+    row_of,
 )
 
-DEATH = Subject(
-    HookEvent.DEAD,
-    12,
-    "nightly",
-    "media",
-    "make 'x'",
-    3,
-    State.DEAD,
-    7,
-    None,
-    "error: \x7f ünï\ndisk",
-    1_790_000_000_250,
+AT = 1_790_000_000_250
+DEATH = Ended(
+    key=40,
+    job_id=12,
+    name="nightly",
+    queue="media",
+    command="make 'x'",
+    cwd="/srv",
+    environment_id=3,
+    env='{"A":"b"}',
+    on_dead="./page",
+    on_complete="./next",
+    attempt=3,
+    outcome="failed",
+    exit_code=7,
+    signal=None,
+    last_words="error: \x7f ünï\ndisk",
+    ended_at=AT,
 )
+LINE = line_of(DEATH, HookEvent.DEAD, "dead", AT + 9)
 
 
 def test_a_hook_is_stored_as_it_was_meant() -> None:
@@ -62,37 +71,73 @@ def test_what_is_no_hook_is_refused_with_the_reason(change: dict[str, object], w
         checked_hook(**fields)  # type: ignore[arg-type]
 
 
+def hook(number: int, event: str, queue: str | None = None, window_ms: int = 0) -> StoredHook:
+    return StoredHook(number, event, queue, f"run {number}", window_ms, "/", 9, 70 + number)
+
+
+HOOKS = [
+    hook(1, "dead"),
+    hook(2, "dead", "media", 60_000),
+    hook(3, "dead", "mail"),
+    hook(4, "complete"),
+    hook(5, "drained", "media"),
+    hook(6, "drained"),
+]
+
+
 @pytest.mark.parametrize(
-    ("hook_event", "hook_queue", "event", "queue", "is_it"),
+    ("event", "commands"),
     [
-        (HookEvent.DEAD, None, HookEvent.DEAD, "media", True),
-        (HookEvent.DEAD, "media", HookEvent.DEAD, "media", True),
-        (HookEvent.DEAD, "mail", HookEvent.DEAD, "media", False),
-        (HookEvent.DEAD, None, HookEvent.COMPLETE, "media", False),
-        (HookEvent.DRAINED, "media", HookEvent.DRAINED, "media", True),
+        (HookEvent.DEAD, ["run 1", "run 2", "./page"]),
+        (HookEvent.COMPLETE, ["run 4", "./next"]),
+        (HookEvent.DRAINED, ["run 5", "run 6"]),
     ],
 )
-def test_a_hook_wants_its_event_in_its_queue(
-    hook_event: HookEvent, hook_queue: str | None, event: HookEvent, queue: str, is_it: bool
-) -> None:
-    """Without a queue in all of them."""
-    assert is_wanted(hook_event, hook_queue, event, queue) is is_it
+def test_a_hook_wants_its_event_in_its_queue(event: HookEvent, commands: list[str]) -> None:
+    """Without a queue in all of them; then come the job's own commands."""
+    assert [following.command for following in followings(DEATH, event, HOOKS)] == commands
+
+
+def test_the_end_of_the_queue_of_hooks_is_no_event() -> None:
+    """It would follow itself for ever."""
+    assert followings(DEATH._replace(queue="hooks"), HookEvent.DRAINED, HOOKS) == []
+
+
+def test_a_hook_runs_where_it_was_added_and_a_command_of_a_job_where_that_ran() -> None:
+    """Only one with a window joins what gathers already."""
+    assert followings(DEATH, HookEvent.DEAD, HOOKS) == [
+        Following(HookEvent.DEAD, "run 1", "/", 9, '{"QUEUECTL_HOOK":"dead"}', "hook 1", 1, 0, None),
+        Following(HookEvent.DEAD, "run 2", "/", 9, '{"QUEUECTL_HOOK":"dead"}', "hook 2", 2, 60_000, 72),
+        Following(HookEvent.DEAD, "./page", "/srv", 3, '{"A":"b","QUEUECTL_HOOK":"dead"}', "on dead of 12"),
+    ]
+
+
+def test_the_job_of_a_hook_is_tried_five_times() -> None:
+    """In the queue of hooks, now or when its window is over."""
+    each, digest = (row_of(following, AT) for following in followings(DEATH, HookEvent.DEAD, HOOKS)[:2])
+    assert (each.queue, each.max_attempts, each.command, each.run_at, each.label) == (
+        "hooks",
+        5,
+        "run 1",
+        None,
+        "hook 1",
+    )
+    assert (digest.run_at, digest.cwd, digest.priority, digest.timeout_ms) == (AT + 60_000, "/", 0, None)
 
 
 def test_an_end_is_one_line_of_json() -> None:
     """Whatever its last words hold: no line break, no control character, nothing beyond ASCII as itself."""
-    line = line_of(DEATH)
-    assert "\n" not in line
-    assert line.isascii()
-    assert line.isprintable()
-    assert json.loads(line) == {
+    assert "\n" not in LINE
+    assert LINE.isascii()
+    assert LINE.isprintable()
+    assert json.loads(LINE) == {
         "event": "dead",
         "id": 12,
         "name": "nightly",
         "queue": "media",
         "command": "make 'x'",
-        "attempt": 3,
         "state": "dead",
+        "attempt": 3,
         "exit_code": 7,
         "signal": None,
         "last_words": "error: \x7f ünï\ndisk",
@@ -100,17 +145,30 @@ def test_an_end_is_one_line_of_json() -> None:
     }
 
 
+def test_a_job_that_was_cancelled_while_it_waited_did_not_end_by_an_older_attempt() -> None:
+    """One that was cancelled while it ran did."""
+    waiting = json.loads(line_of(DEATH, HookEvent.DRAINED, "cancelled", AT + 9))
+    assert (waiting["exit_code"], waiting["last_words"], waiting["ended_at"]) == (
+        None,
+        None,
+        "2026-09-21T14:13:20.259Z",
+    )
+    running = json.loads(line_of(DEATH._replace(outcome="cancelled"), HookEvent.DRAINED, "cancelled", AT + 9))
+    assert (running["exit_code"], running["ended_at"]) == (7, "2026-09-21T14:13:20.250Z")
+
+
 def test_the_input_has_a_line_for_each_end() -> None:
     """So that ``wc -l`` and ``jq`` both read it."""
-    data = input_of([line_of(DEATH), line_of(DEATH)])
+    data = input_of([LINE, LINE])
     assert subprocess.run(["wc", "-l"], input=data, capture_output=True, check=True).stdout.split() == [b"2"]
     assert input_of([]) == b""
 
 
 def test_the_variables_speak_of_the_newest_end() -> None:
     """What is not there is empty, not missing: scripts run with "set -u"."""
-    older = line_of(DEATH._replace(job_id=11))
-    assert environment_of("dead", [older, line_of(DEATH._replace(name=None, exit_code=None))]) == {
+    older, newest = DEATH._replace(job_id=11), DEATH._replace(name=None, exit_code=None)
+    lines = [line_of(ended, HookEvent.DEAD, "dead", AT) for ended in (older, newest)]
+    assert environment_of("dead", lines) == {
         "QUEUECTL_HOOK": "dead",
         "QUEUECTL_HOOK_COUNT": "2",
         "QUEUECTL_SUBJECT_ID": "12",

@@ -13,6 +13,7 @@ from core.storage.sqlite import job_names
 from core.storage.sqlite.capacities import check_needs_in
 from core.storage.sqlite.environments import environment_id
 from core.storage.sqlite.file import Database
+from core.storage.sqlite.new_rows import count_enqueued, insert_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 _COLUMNS = ", ".join(JobRow._fields)
 _MARKS = ", ".join("?" * len(JobRow._fields))
 
-_INSERT_ONE = (
-    f"INSERT INTO jobs ({_COLUMNS}, blocks, environment_id, enqueued_at, due_at, since)"
-    f" VALUES ({_MARKS}, ?, ?, ?, ?, ?)"
-)
 _STAGE = f"INSERT INTO temp.staged ({_COLUMNS}) VALUES ({_MARKS})"
 _CREATE_STAGE = f"CREATE TEMP TABLE IF NOT EXISTS staged ({_COLUMNS})"
 _COPY_OF = (
@@ -56,18 +53,16 @@ class NewJobs:
         try:
             with self._db.write(wakes_workers=True) as connection:
                 now = self._db.now_ms()
-                due_at = now if row.run_at is None else max(row.run_at, now)
                 if row.needs is not None:
                     check_needs_in(connection, row.needs)
                 job_names.free(connection, row.name)
                 environment = environment_id(connection, captured)
                 needed = _edges_module().resolve(connection, edges, now) if edges else {}
                 unmet = sum(not is_met for _, is_met in needed.values())
-                values = (*row, row.is_held + unmet, environment, now, due_at, now)
-                job_id = int(connection.execute(_INSERT_ONE, values).lastrowid or 0)
+                job_id = insert_one(connection, row, environment, now, unmet)
                 if needed:
                     _edges_module().insert(connection, job_id, needed)
-                _count_enqueued(connection, now, 1)
+                count_enqueued(connection, now, 1)
                 return job_id
         except sqlite3.IntegrityError as error:
             if row.name is not None and "jobs.name" in str(error):
@@ -115,7 +110,7 @@ class NewJobs:
                 last = int(connection.execute("SELECT last_insert_rowid()").fetchone()[0])
                 if has_edges:
                     _edges_module().copy_staged(connection, last - count + 1)
-                _count_enqueued(connection, now, count)
+                count_enqueued(connection, now, count)
                 return range(last - count + 1, last + 1)
         except sqlite3.IntegrityError as error:
             name = _taken_name(self._db.connection())
@@ -138,11 +133,3 @@ def _taken_name(connection: sqlite3.Connection) -> str | None:
         " UNION ALL SELECT name FROM temp.staged WHERE name IS NOT NULL GROUP BY name HAVING count(*) > 1 LIMIT 1"
     ).fetchone()
     return None if row is None else str(row[0])
-
-
-def _count_enqueued(connection: sqlite3.Connection, now_ms: int, count: int) -> None:
-    connection.execute(
-        "INSERT INTO minutes (minute, enqueued) VALUES (?, ?)"
-        " ON CONFLICT DO UPDATE SET enqueued = enqueued + excluded.enqueued",
-        (now_ms // 60_000, count),
-    )

@@ -11,13 +11,17 @@ import sqlite3
 from collections.abc import Iterable
 
 from core.model import EdgeKind, State
+from core.storage.sqlite import hook_jobs
 from core.storage.sqlite.file import Database
 
 #: Edges met in one transaction; more follow in the next.
 SETTLE_BATCH = 500
 
-_NEXT = "SELECT id, job_id, event, has_edges FROM settling ORDER BY id LIMIT 1"
-_NOTED = "SELECT id, job_id, event, has_edges FROM settling WHERE job_id = ? AND has_edges = 1 ORDER BY id"
+_NEXT = "SELECT id, job_id, event, has_edges, attempt_id, is_end FROM settling ORDER BY id LIMIT 1"
+_NOTED = (
+    "SELECT id, job_id, event, has_edges, attempt_id, is_end FROM settling"
+    " WHERE job_id = ? AND has_edges = 1 ORDER BY id"
+)
 _UNMET = "SELECT job_id FROM dependencies WHERE on_id = ? AND is_met = 0 ORDER BY kind, job_id LIMIT ?"
 _UNMET_OF_KIND = "SELECT job_id FROM dependencies WHERE on_id = ? AND is_met = 0 AND kind = ? ORDER BY job_id LIMIT ?"
 _MEET = "UPDATE dependencies SET is_met = 1 WHERE job_id = ? AND on_id = ?"
@@ -29,8 +33,8 @@ _UNBLOCK = (
 )
 _ALL = -1
 
-#: A row of the table: id, job_id, event, has_edges.
-_Note = tuple[int, int, str, int]
+#: A row of the table: id, job_id, event, has_edges, attempt_id, is_end.
+_Note = tuple[int, int, str, int, int | None, int]
 
 
 def settle(connection: sqlite3.Connection, now: int, limit: int = SETTLE_BATCH) -> bool:
@@ -42,7 +46,10 @@ def settle(connection: sqlite3.Connection, now: int, limit: int = SETTLE_BATCH) 
         if met >= limit:
             return True  # there may be more edges to this job
         limit -= max(1, met)
-        connection.execute("DELETE FROM settling WHERE id = ?", (note[0],))
+        note_id, job_id, state, _, attempt_id, is_end = note
+        connection.execute("DELETE FROM settling WHERE id = ?", (note_id,))
+        if is_end:
+            hook_jobs.follow(connection, job_id, attempt_id, state, now)
     return False
 
 
@@ -69,7 +76,7 @@ def finish_edges(connection: sqlite3.Connection, on_ids: Iterable[int], now: int
 
 def _meet(connection: sqlite3.Connection, note: _Note, now: int, limit: int) -> int:
     """Meet edges to one ended job; return how many."""
-    _, on_id, event, has_edges = note
+    _, on_id, event, has_edges, *_ = note
     if not has_edges:
         return 0
     if event == State.COMPLETED.value:

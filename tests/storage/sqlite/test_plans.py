@@ -15,6 +15,7 @@ from core.execution.recovery import Recovery, strike_dead_workers
 from core.model import NewJob, Outcome, Page, Sort, State, Term, View
 from core.queue import Queue
 from core.rules.filters import parse_filter
+from core.rules.hook_events import HookEvent
 from core.storage.sqlite import draining, edges
 from core.storage.sqlite.draining import Drain
 from tests.fakes import FakeClock
@@ -104,6 +105,7 @@ def _use_everything(queue: Queue, hand: Hand, clock: FakeClock, tmp_path: Path) 
     _depend(queue, hand)
     _share(queue)
     _work(queue, hand, clock)
+    _hook(queue)
     _read(queue)
     _list(queue)
     _act(queue)
@@ -118,6 +120,19 @@ def _add(queue: Queue, clock: FakeClock) -> None:
         queue.enqueue_many([NewJob("true", name="one")])
     queue.set("max-attempts", "2")
     queue.unset("max-attempts")
+
+
+def _hook(queue: Queue) -> None:
+    """Have hooks react, alone and in a digest."""
+    for event in HookEvent:
+        queue.add_hook(event, "true", cwd="/")
+        queue.add_hook(event, "true", every_s=0, cwd="/")
+    with Hand(queue) as hand:
+        for state in (State.DEAD, State.COMPLETED, State.DEAD):
+            job_in(queue, hand, state)
+    for hook in queue.hooks():
+        queue.storage.hooks.lines(hook.gathering or 1)
+        queue.remove_hook(hook.id)
 
 
 def _share(queue: Queue) -> None:

@@ -22,3 +22,25 @@ CREATE TABLE hook_events (
 -- Commands that follow the end of this job alone.
 ALTER TABLE jobs ADD COLUMN on_dead TEXT;
 ALTER TABLE jobs ADD COLUMN on_complete TEXT;
+
+-- An end in "settling" may be wanted by a hook. "is_end" is 0 where an undo put a job back to a state that is none of
+-- its own making.
+ALTER TABLE settling ADD COLUMN is_end INTEGER NOT NULL DEFAULT 1;
+
+DROP TRIGGER jobs_settle;
+CREATE TRIGGER jobs_settle AFTER UPDATE OF state ON jobs
+WHEN (NEW.state = 'completed' OR NEW.state = 'dead' OR NEW.state = 'cancelled')
+    AND (OLD.state = 'running' OR OLD.state = 'pending')
+    AND (EXISTS (SELECT 1 FROM dependencies
+                 WHERE on_id = NEW.id AND is_met = 0 AND (NEW.state = 'completed' OR kind = 'end'))
+         OR ((OLD.state = 'running' OR NEW.state = 'cancelled')
+             AND ((NEW.state = 'dead' AND NEW.on_dead IS NOT NULL)
+                  OR (NEW.state = 'completed' AND NEW.on_complete IS NOT NULL)
+                  OR EXISTS (SELECT 1 FROM hooks WHERE (queue IS NULL OR queue = NEW.queue)
+                             AND (event = 'drained'
+                                  OR event = CASE NEW.state WHEN 'completed' THEN 'complete' ELSE NEW.state END))
+                 ))) BEGIN
+    INSERT INTO settling (job_id, attempt_id, event, has_edges, is_end) VALUES (NEW.id, NEW.attempt_id, NEW.state,
+        EXISTS (SELECT 1 FROM dependencies WHERE on_id = NEW.id AND is_met = 0),
+        OLD.state = 'running' OR NEW.state = 'cancelled');
+END;

@@ -1,0 +1,28 @@
+"""The row of one new job, and the count of new ones by minute."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from core.rules.job_fields import JobRow
+
+_INSERT = (
+    f"INSERT INTO jobs ({', '.join(JobRow._fields)}, blocks, environment_id, enqueued_at, due_at, since)"
+    f" VALUES ({', '.join('?' * len(JobRow._fields))}, ?, ?, ?, ?, ?)"
+)
+
+
+def insert_one(connection: sqlite3.Connection, row: JobRow, environment_id: int, now: int, unmet: int = 0) -> int:
+    """Insert a job, pending, with so many unmet edges; return its id."""
+    due_at = now if row.run_at is None else max(row.run_at, now)
+    values = (*row, row.is_held + unmet, environment_id, now, due_at, now)
+    return int(connection.execute(_INSERT, values).lastrowid or 0)
+
+
+def count_enqueued(connection: sqlite3.Connection, now_ms: int, count: int) -> None:
+    """Count new jobs."""
+    connection.execute(
+        "INSERT INTO minutes (minute, enqueued) VALUES (?, ?)"
+        " ON CONFLICT DO UPDATE SET enqueued = enqueued + excluded.enqueued",
+        (now_ms // 60_000, count),
+    )
