@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
-from core.model import NewJob
+from core.model import EdgeKind, NewEdge, NewJob
 from core.rules import environment, submission
 from core.rules.arguments import check_whole
-from core.rules.dependencies import BatchEdges
+from core.rules.dependencies import BatchEdges, references_of
 from core.rules.settings import Settings
 
 TYPE_CHECKING = False
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from core.blocker import Blocker
-    from core.model import Dependency, JobRef, NewEdge, Tree
-    from core.storage.contract import Progress, Storage
+    from core.model import Dependency, JobRef, Tree
+    from core.storage.contract import Storage
+    from core.storage.operations_contract import Progress
 
 
 class DependencyVerbs:
@@ -80,6 +81,15 @@ class DependencyVerbs:
 def captured(settings: Settings) -> environment.Captured:
     """Return what of this process's environment is kept with new jobs."""
     return environment.captured(str(settings["capture-env"]), os.environ)
+
+
+def edited_edges(fields: dict[str, Any]) -> list[NewEdge] | None:
+    """Return the edges that the fields of an edit give, ``None`` if they give none; those fields are taken out."""
+    if not fields.keys() & {"after", "after_end"}:
+        return None
+    after, after_end = (fields.pop(name, None) or () for name in ("after", "after_end"))
+    given = ((EdgeKind.COMPLETE, references_of(after, "after")), (EdgeKind.END, references_of(after_end, "after-end")))
+    return [NewEdge(0, None, on, kind) for kind, references in given for on in references]
 
 
 def _edges_of(batch: BatchEdges) -> Iterator[NewEdge]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from core.addresses import short_name
 from core.clock import Clock, to_datetime, to_ms
-from core.dependency_verbs import DependencyVerbs
+from core.dependency_verbs import DependencyVerbs, edited_edges
 from core.errors import OutputUnavailable, QueueError, Refused, UsageError
 from core.hook_verbs import HookVerbs
 from core.loading import LOADING
@@ -380,13 +380,31 @@ class Queue(DependencyVerbs, HookVerbs, ResourceVerbs):
         """Send dead, completed or cancelled jobs back to pending with a fresh attempt budget; history is kept."""
         return self.storage.operations.apply(Verb.REPLAY, self._selected(jobs), progress=progress)
 
-    def retry(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
-        """Try jobs again now: replay finished ones, make delayed ones due."""
-        return self.storage.operations.apply(Verb.RETRY, self._selected(jobs), progress=progress)
+    def retry(self, jobs: Selection, *, with_dependents: bool = False, progress: Progress | None = None) -> Act:
+        """Try jobs again now: replay finished ones, make delayed ones due.
 
-    def cancel(self, jobs: Selection, *, kill: bool = False, progress: Progress | None = None) -> Act:
-        """Cancel waiting jobs; ask the workers of running ones to stop them: TERM, grace, KILL, or KILL at once."""
-        return self.storage.operations.apply(Verb.CANCEL, self._selected(jobs), is_kill=kill, progress=progress)
+        ``with_dependents`` does so to all jobs that wait or waited for them, directly or not, too, and these wait for
+        each other again as they did; those that run are skipped.
+        """
+        selected = self._selected(jobs)
+        return self.storage.operations.apply(Verb.RETRY, selected, with_dependents=with_dependents, progress=progress)
+
+    def cancel(
+        self,
+        jobs: Selection,
+        *,
+        kill: bool = False,
+        with_dependents: bool = False,
+        progress: Progress | None = None,
+    ) -> Act:
+        """Cancel waiting jobs; ask the workers of running ones to stop them: TERM, grace, KILL, or KILL at once.
+
+        ``with_dependents`` also cancels all jobs that wait for them, directly or not.
+        """
+        selected = self._selected(jobs)
+        return self.storage.operations.apply(
+            Verb.CANCEL, selected, is_kill=kill, with_dependents=with_dependents, progress=progress
+        )
 
     def hold(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
         """Keep waiting jobs from being claimed until they are released."""
@@ -399,11 +417,14 @@ class Queue(DependencyVerbs, HookVerbs, ResourceVerbs):
     def edit(self, ref: JobRef, *, then_retry: bool = False, **fields: Any) -> Act:
         """Change a pending or dead job; ``fields`` are those of ``NewJob``, ``None`` clears what can be absent.
 
-        With ``then_retry`` a dead job is replayed and a delayed one made due in the same transaction.
+        With ``then_retry`` a dead job is replayed and a delayed one made due in the same transaction. ``after`` and
+        ``after_end``, if one is given, replace all that the job waits for; both empty, it waits for nothing.
         """
         job = self.job(ref)
+        edges = edited_edges(fields)
         row = submission.edited_row(job, fields, self.settings())
-        return self.storage.operations.edit(job.id, row, run_at_given="run_at" in fields, then_retry=then_retry)
+        run_at_given = "run_at" in fields
+        return self.storage.operations.edit(job.id, row, run_at_given=run_at_given, then_retry=then_retry, edges=edges)
 
     def purge(self, jobs: Selection, *, older_than_s: float | None = None, progress: Progress | None = None) -> Act:
         """Move finished jobs to the trash; ``restore`` and ``undo`` bring them back until the trash is emptied."""

@@ -28,7 +28,6 @@ from typing import Protocol
 from core.clock import Clock
 from core.errors import QueueError
 from core.model import (
-    Act,
     Attempt,
     CompletedRun,
     Counts,
@@ -39,7 +38,6 @@ from core.model import (
     Job,
     JobRef,
     Key,
-    LastAct,
     Metrics,
     Minute,
     NewEdge,
@@ -51,7 +49,6 @@ from core.model import (
     SearchedOutput,
     State,
     Totals,
-    Verb,
     View,
     WorkerInfo,
 )
@@ -61,20 +58,17 @@ from core.rules.job_fields import JobRow
 from core.rules.settings import Settings
 from core.spool import Spool
 from core.storage.host_contract import Hosts, SharedOutputs
+from core.storage.operations_contract import Operations
 from core.storage.transfer import Records, Transfer
 from core.storage.values import (
     Claim,
     ClaimCapacity,
     OpenAttempt,
     Registration,
-    Selection,
     StepResult,
     StepTerms,
 )
 from core.storage.work_contract import Dependencies, Hooks
-
-#: Called with how many jobs are done, and of how many.
-Progress = Callable[[int, int], None]
 
 
 class Roles(Protocol):
@@ -264,48 +258,6 @@ class Lists(Protocol):
 
     def ids(self, view: View) -> list[int]:
         """Return the ids of all rows of a view, in its order."""
-
-
-class Operations(Protocol):
-    """What users do to jobs that exist: the verbs of ``rules.states.VERBS``, and their undo. Wakes the workers.
-
-    An operation on many jobs is one transaction per 1,000 of them; jobs whose state does not allow it are skipped and
-    counted. What it changed is kept in the history, in the same transaction.
-    """
-
-    def apply(
-        self,
-        verb: Verb,
-        jobs: Selection,
-        *,
-        before_ms: int | None = None,
-        is_kill: bool = False,
-        progress: Progress | None = None,
-    ) -> Act:
-        """Do what ``VERBS`` says of a verb (any but EDIT) to jobs; return the operation, its id 0 if nothing changed.
-
-        ``before_ms`` limits a purge to jobs that entered their state until then; ``is_kill`` has a cancel send KILL.
-        Raises ``InvalidTransition`` for a single job that does not allow the verb. A purge works on a full disk, too.
-        """
-
-    def edit(self, job_id: int, row: JobRow, *, run_at_given: bool, then_retry: bool) -> Act:
-        """Give a pending or dead job the fields of ``row``; the old ones stay in its history.
-
-        ``run_at_given`` moves a pending job to ``row.run_at`` too; ``then_retry`` also makes it run now. Raises
-        ``InvalidTransition``, ``NameTaken``, and ``Refused`` for fewer attempts than the job has spent.
-        """
-
-    def undo(self, act_id: int, progress: Progress | None) -> Act:
-        """Put the jobs of an operation back as they were; jobs that moved on since are skipped and counted.
-
-        Raises ``Refused`` for one that has no undo, or was undone already.
-        """
-
-    def last_act(self) -> LastAct | None:
-        """Return the newest operation that changed something and was not undone, whether it can be undone or not."""
-
-    def last_purge(self) -> int | None:
-        """Return the id of the newest purge that was not undone."""
 
 
 class Attempts(Protocol):

@@ -153,6 +153,10 @@ def before_of(text: str) -> dict[str, object]:
     for column, value in kept.items():
         if column in _HISTORY_INSTANTS and isinstance(value, int):
             before[column] = to_datetime(value)
+        elif column in ("met", "unmet"):
+            continue  # only an undo needs it
+        elif column == "after" and isinstance(value, dict):
+            before[column] = [f"{on_id} (end)" if kind == "end" else on_id for on_id, (kind, _) in value.items()]
         elif column.endswith("_ms"):
             before[column.removesuffix("_ms") + "_s"] = value / 1000 if isinstance(value, int) else value
         else:

@@ -50,6 +50,8 @@ JOBS = Part("jobs", 1, ("id", *(name for name in JobRow._fields if name != "run_
 ATTEMPTS = Part("attempts", 1, (*_ATTEMPT.split(), "output"), 200)
 #: The same without what their commands wrote: for a look whether they changed.
 ATTEMPTS_ALONE = Part("attempts", 1, tuple(_ATTEMPT.split()))
+#: What a job waits or waited for.
+DEPENDENCIES = Part("dependencies", 2, ("job_id", "on_id", "kind", "is_met"))
 ACTS = Part("acts", 1, ("id", "verb", "at", "n", "undone_at"))
 HISTORY = Part("history", 2, ("act_id", "job_id", "before"))
 HOOKS = Part(
@@ -73,6 +75,7 @@ PARTS = (
     ENVIRONMENTS,
     JOBS,
     ATTEMPTS,
+    DEPENDENCIES,
     ACTS,
     HISTORY,
     HOOKS,

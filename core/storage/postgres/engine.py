@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.storage import contract, transfer, work_contract
+    from core.storage import contract, operations_contract, transfer, work_contract
 
 
 class PostgresStorage(Connections):
@@ -110,7 +110,7 @@ class PostgresStorage(Connections):
         return Resources(self)
 
     @loaded_once
-    def operations(self) -> contract.Operations:
+    def operations(self) -> operations_contract.Operations:
         """What users do to jobs."""
         from core.storage.postgres.operations import Operations
 

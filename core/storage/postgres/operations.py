@@ -14,7 +14,7 @@ from psycopg import errors
 
 from core.clock import to_datetime
 from core.errors import JobNotFound, NameTaken, Refused
-from core.model import Act, LastAct, State, Verb
+from core.model import Act, LastAct, NewEdge, State, Verb
 from core.rules.arguments import check_whole
 from core.rules.job_fields import JobRow
 from core.rules.operations import (
@@ -66,7 +66,7 @@ class _Order(NamedTuple):
 
 
 class Operations:
-    """The operations of one database; see ``core.storage.contract.Operations``."""
+    """The operations of one database; see ``core.storage.operations_contract.Operations``."""
 
     def __init__(self, db: Connections) -> None:
         self._db = db
@@ -78,6 +78,7 @@ class Operations:
         *,
         before_ms: int | None = None,
         is_kill: bool = False,
+        with_dependents: bool = False,
         progress: Progress | None = None,
     ) -> Act:
         """Do what ``VERBS`` says of a verb (any but EDIT) to jobs; return the operation, its id 0 if nothing changed.
@@ -98,11 +99,21 @@ class Operations:
                 progress(min(start + CHUNK, len(ids)), len(ids))
         return act
 
-    def edit(self, job_id: int, row: JobRow, *, run_at_given: bool, then_retry: bool) -> Act:
+    def edit(
+        self,
+        job_id: int,
+        row: JobRow,
+        *,
+        run_at_given: bool,
+        then_retry: bool,
+        edges: Sequence[NewEdge] | None = None,
+    ) -> Act:
         """Give a pending or dead job the fields of ``row``; the old ones stay in its history.
 
         ``run_at_given`` moves a pending job to ``row.run_at`` too; ``then_retry`` also makes it run now.
         """
+        if edges:
+            raise Refused("a job on a server cannot wait for others")
         now = self._db.now_ms()
 
         def work(connection: Connection) -> Act:

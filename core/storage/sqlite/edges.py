@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from core.errors import Refused
 from core.model import EdgeKind, JobRef, NewEdge, State
@@ -126,8 +127,29 @@ def edges_of(connection: sqlite3.Connection, job_id: int) -> Edges:
     return {on_id: (EdgeKind(kind), bool(is_met)) for on_id, kind, is_met in found}
 
 
-def replace(connection: sqlite3.Connection, job_id: int, edges: Edges) -> None:
-    """Have a job wait for these alone, and count its blocks anew; raise ``Refused`` for a circle, with its path."""
+def to_json(edges: Edges) -> dict[str, tuple[str, bool]]:
+    """Return edges as the history keeps them."""
+    return {str(on_id): (kind.value, is_met) for on_id, (kind, is_met) in edges.items()}
+
+
+def restore(connection: sqlite3.Connection, job_id: int, kept: Mapping[str, Sequence[Any]], now: int) -> None:
+    """Have a job wait again for what the history kept; what its needed jobs have done since counts.
+
+    Raises ``Refused`` for a circle, and for a needed job that was removed for good before it did what is waited for.
+    """
+    found: dict[int, tuple[EdgeKind, bool]] = {}
+    for on_id, kind, was_met in ((int(key), EdgeKind(kind), bool(met)) for key, (kind, met) in kept.items()):
+        row = connection.execute(_STATE, (on_id,)).fetchone()
+        if row is None and not was_met:
+            raise Refused(f"job {job_id} waited for job {on_id}, which was removed for good; that cannot be undone")
+        if row is not None:
+            settling.finish_edges(connection, [on_id], now)
+            found[on_id] = (kind, was_met or is_met_by(kind, State(row[0])))
+    replace(connection, job_id, found)
+
+
+def replace(connection: sqlite3.Connection, job_id: int, edges: Edges) -> int:
+    """Have a job wait for these alone; return its blocks, counted anew; raise ``Refused`` for a circle."""
     above = connection.execute(_ABOVE, (json.dumps(list(edges)),)).fetchall()
     circle = find_circle([*((job_id, on_id) for on_id in edges), *(pair for pair in above if pair[0] != job_id)])
     if circle is not None:
@@ -135,3 +157,4 @@ def replace(connection: sqlite3.Connection, job_id: int, edges: Edges) -> None:
     connection.execute("DELETE FROM dependencies WHERE job_id = ?", (job_id,))
     insert(connection, job_id, edges)
     connection.execute(RECOUNT, (job_id,))
+    return int(connection.execute("SELECT blocks FROM jobs WHERE id = ?", (job_id,)).fetchone()[0])

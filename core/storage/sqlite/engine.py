@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.storage import contract, transfer, work_contract
+    from core.storage import contract, operations_contract, transfer, work_contract
 
 
 class SqliteStorage(Database):
@@ -53,7 +53,7 @@ class SqliteStorage(Database):
         return Lists(self)
 
     @loaded_once
-    def operations(self) -> contract.Operations:
+    def operations(self) -> operations_contract.Operations:
         """What users do to jobs."""
         from core.storage.sqlite.operations import Operations
 

@@ -76,12 +76,15 @@ class Maintenance:
 
         def work() -> tuple[int, list[int]]:
             with self._db.write(is_durable=False) as connection:
-                ids = [row[0] for row in connection.execute(_OLD, (state, until_ms, CHUNK)).fetchall()]
+                ids = removable(connection, state, until_ms)
                 listed = json.dumps(ids)
                 in_files = connection.execute(
                     "SELECT id FROM attempts WHERE job_id IN (SELECT value FROM json_each(?)) AND output IS NULL",
                     (listed,),
                 ).fetchall()
+                connection.execute(
+                    "DELETE FROM dependencies WHERE on_id IN (SELECT value FROM json_each(?))", (listed,)
+                )
                 connection.execute("DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?))", (listed,))
             return len(ids), [row[0] for row in in_files]
 
@@ -173,8 +176,32 @@ class Maintenance:
 
 _OLD = (
     "SELECT id FROM jobs INDEXED BY jobs_finished WHERE state = ? AND state NOT IN ('pending', 'running')"
-    " AND since <= ? ORDER BY since, id LIMIT ?"
+    " AND since <= ? AND NOT EXISTS (SELECT 1 FROM dependencies WHERE on_id = jobs.id AND is_met = 0)"
+    " ORDER BY since, id LIMIT ?"
 )
+# jobs that only those wait for that go themselves
+_NEEDED_BY = (
+    "SELECT DISTINCT on_id FROM dependencies AS edge JOIN jobs ON jobs.id = on_id"
+    " WHERE edge.job_id IN (SELECT value FROM json_each(:last)) AND is_met = 0 AND state = :state AND since <= :until"
+    " AND NOT EXISTS (SELECT 1 FROM dependencies AS other WHERE other.on_id = edge.on_id AND other.is_met = 0"
+    " AND other.job_id NOT IN (SELECT value FROM json_each(:all)))"
+)
+
+
+def removable(connection: sqlite3.Connection, state: str, until_ms: int) -> list[int]:
+    """Return up to ``CHUNK`` jobs that may be removed for good: none that another job still waits for.
+
+    A job that only such ones wait for which are removed with it may be, too.
+    """
+    ids = [row[0] for row in connection.execute(_OLD, (state, until_ms, CHUNK)).fetchall()]
+    last = ids
+    while last and len(ids) < CHUNK:
+        parameters = {"last": json.dumps(last), "all": json.dumps(ids), "state": state, "until": until_ms}
+        known = set(ids)
+        last = [row[0] for row in connection.execute(_NEEDED_BY, parameters).fetchall() if row[0] not in known]
+        ids += last
+    return ids
+
 
 _WORKERS = "SELECT id FROM workers WHERE id IN (SELECT value FROM json_each(?))"
 _ATTEMPTS = (

@@ -11,16 +11,16 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from core.clock import to_datetime
 from core.errors import NameTaken, Refused
-from core.model import Act, LastAct, State, Verb
+from core.model import Act, LastAct, NewEdge, State, Verb
 from core.rules.arguments import check_whole
 from core.rules.job_fields import JobRow
 from core.rules.operations import CLEARED, EDITABLE, RESTORABLE, UNDOABLE, changes_of_edit, explain_refusal, obstacle_of
 from core.rules.states import VERBS, Condition, Move, Value, check, undoable_moves
-from core.storage.sqlite import job_names
+from core.storage.sqlite import dependents, edges, job_names
 from core.storage.sqlite.blockers import blockers_in
 from core.storage.sqlite.capacities import check_needs_in
 from core.storage.sqlite.file import Database, retry_on_full_disk
@@ -131,7 +131,7 @@ class _Order(NamedTuple):
 
 
 class Operations:
-    """The operations of one database; see ``core.storage.contract.Operations``."""
+    """The operations of one database; see ``core.storage.operations_contract.Operations``."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -143,18 +143,22 @@ class Operations:
         *,
         before_ms: int | None = None,
         is_kill: bool = False,
+        with_dependents: bool = False,
         progress: Progress | None = None,
     ) -> Act:
         """Do what ``VERBS`` says of a verb (any but EDIT) to jobs; return the operation, its id 0 if nothing changed.
 
         ``before_ms`` limits a purge to jobs that entered their state until then; ``is_kill`` has a cancel send KILL.
         Raises ``InvalidTransition`` for a single job that does not allow the verb; then nothing has changed.
+        ``with_dependents``, for RETRY and CANCEL, is for all that depend on the jobs, too, in one transaction.
         """
         ids = jobs.ids
         order = _Order(
             verb, jobs.is_single, _NO_LIMIT if before_ms is None else before_ms, "kill" if is_kill else "cancel"
         )
         act = Act(0, verb.value, 0)
+        if with_dependents:
+            return self._do_chunk(order, act, ids, is_last=True, with_dependents=True)
         for start in range(0, len(ids), CHUNK):
             chunk, is_last = ids[start : start + CHUNK], start + CHUNK >= len(ids)
             if verb is Verb.PURGE:  # it frees room in the end, so it may use the reserve on a full disk
@@ -167,19 +171,26 @@ class Operations:
             self._db.keep_reserve()
         return act
 
-    def _do_chunk(self, order: _Order, act: Act, chunk: Sequence[int], is_last: bool) -> Act:
+    def _do_chunk(
+        self, order: _Order, act: Act, chunk: Sequence[int], is_last: bool, *, with_dependents: bool = False
+    ) -> Act:
         """Apply an operation to some more jobs, in one transaction; return ``act`` with these jobs counted."""
         with self._db.write(is_durable=is_last, wakes_workers=True) as connection:
-            parameters = {
-                "ids": json.dumps(chunk),
-                "now": self._db.now_ms(),
-                "before": order.before,
-                "stop": order.stop,
-            }
+            now, first = self._db.now_ms(), chunk[:1]
+            if with_dependents:
+                chunk = dependents.gather(connection, order.verb, chunk, now)
+            parameters = {"ids": json.dumps(chunk), "now": now, "before": order.before, "stop": order.stop}
             parameters["act"] = act_id = act.id or _open_act(connection, order.verb, parameters)
             count = sum(_move(connection, statements, parameters) for statements in _STATEMENTS[order.verb])
+            size = len(chunk)
+            if with_dependents:
+                if order.verb is Verb.RETRY:
+                    count += dependents.arm(connection, act_id, _KEPT_OF_ARMED)
+                else:
+                    dependents.keep_unmet(connection, act_id)
+                size = dependents.scatter(connection)
             if order.is_single and not count:
-                _explain(connection, order.verb, chunk[0])
+                _explain(connection, order.verb, first[0])
             changed = act.count + count
             if is_last and not changed:
                 connection.execute("DELETE FROM acts WHERE id = ?", (act_id,))
@@ -187,48 +198,29 @@ class Operations:
             else:
                 connection.execute("UPDATE acts SET n = ? WHERE id = ?", (changed, act_id))
             unnamed = job_names.give_back(connection, chunk) if order.verb is Verb.RESTORE else 0
-            is_any_left = settle(connection, int(str(parameters["now"])))
+            is_any_left = settle(connection, now)
         if is_last and is_any_left:
             settle_rest(self._db)
-        return Act(act_id, order.verb.value, changed, act.skipped + len(chunk) - count, act.unnamed + unnamed)
+        return Act(act_id, order.verb.value, changed, act.skipped + size - count, act.unnamed + unnamed)
 
-    def edit(self, job_id: int, row: JobRow, *, run_at_given: bool, then_retry: bool) -> Act:
+    def edit(
+        self,
+        job_id: int,
+        row: JobRow,
+        *,
+        run_at_given: bool,
+        then_retry: bool,
+        edges: Sequence[NewEdge] | None = None,
+    ) -> Act:
         """Give a pending or dead job the fields of ``row``; the old ones stay in its history.
 
-        ``run_at_given`` moves a pending job to ``row.run_at`` too; ``then_retry`` also makes it run now.
+        ``run_at_given`` moves a pending job to ``row.run_at`` too; ``then_retry`` also makes it run now. ``edges``
+        replace all that it waits for.
         """
+        order = _Edit(row, edges, run_at_given, then_retry)
         try:
             with self._db.write(wakes_workers=True) as connection:
-                now = self._db.now_ms()
-                found = connection.execute(
-                    f"SELECT state, attempts, run_at, {', '.join(EDITABLE)} FROM jobs WHERE id = ?", (job_id,)
-                ).fetchone()
-                if found is None:
-                    find(connection, job_id)
-                state = State(found[0])
-                check(Verb.EDIT, job_id, state)
-                if row.max_attempts < found[1] and not (then_retry and state is State.DEAD):
-                    raise Refused(f"job {job_id} has spent {found[1]} attempts; max-attempts cannot be less")
-                changes, before = changes_of_edit(row, found[3:])
-                if changes.get("needs") is not None:
-                    check_needs_in(connection, row.needs)
-                if run_at_given and state is State.PENDING and not then_retry and row.run_at != found[2]:
-                    changes.update(run_at=row.run_at, due_at=max(row.run_at or now, now), backoff_ms=None)
-                if not changes and not then_retry:
-                    return Act(0, Verb.EDIT.value, 0, 1)
-                job_names.free(connection, row.name)
-                keep = connection.execute(_KEPT_BY_EDIT, (job_id,)).fetchone()[0]
-                act_id = _open_act(connection, Verb.EDIT, {"now": now})
-                connection.execute(
-                    "INSERT INTO history (act_id, job_id, before) VALUES (?, ?, ?)",
-                    (act_id, job_id, json.dumps({**before, **json.loads(keep)})),
-                )
-                if then_retry:  # first: a fresh budget may be smaller than what was spent
-                    for statements in _STATEMENTS[Verb.RETRY]:
-                        connection.execute(statements.change, {"ids": json.dumps([job_id]), "now": now})
-                _set_columns(connection, job_id, changes)
-                connection.execute("UPDATE acts SET n = 1 WHERE id = ?", (act_id,))
-                return Act(act_id, Verb.EDIT.value, 1)
+                return _edit(connection, job_id, order, self._db.now_ms())
         except sqlite3.IntegrityError as error:
             if row.name is not None and "jobs.name" in str(error):
                 raise NameTaken(row.name) from error
@@ -278,11 +270,12 @@ class Operations:
             chunk = ids[start : start + CHUNK]
             is_last = start + CHUNK >= len(ids)
             with self._db.write(is_durable=is_last, wakes_workers=True) as connection:
+                now = self._db.now_ms()
                 if is_last:
-                    connection.execute("UPDATE acts SET undone_at = ? WHERE id = ?", (self._db.now_ms(), act_id))
-                changed += _undo_chunk(connection, verb, act_id, chunk)
+                    connection.execute("UPDATE acts SET undone_at = ? WHERE id = ?", (now, act_id))
+                changed += _undo_chunk(connection, verb, act_id, chunk, now)
                 unnamed += job_names.give_back(connection, chunk) if verb is Verb.PURGE else 0
-                is_any_left = settle(connection, self._db.now_ms())
+                is_any_left = settle(connection, now)
             if is_last and is_any_left:
                 settle_rest(self._db)
             if progress is not None:
@@ -313,6 +306,69 @@ def _explain(connection: sqlite3.Connection, verb: Verb, job_id: int) -> None:
 # --- edit
 
 _KEPT_BY_EDIT = f"SELECT {_json_of(VERBS[Verb.EDIT].moves[0].keeps)} FROM jobs WHERE id = ?"
+#: What is kept of a job that waits again for what a retry with dependents has armed.
+_KEPT_OF_ARMED = _json_of(VERBS[Verb.RETRY].moves[0].keeps)
+
+
+class _Edit(NamedTuple):
+    """What an edit gives a job; see ``Operations.edit``."""
+
+    row: JobRow
+    edges: Sequence[NewEdge] | None
+    run_at_given: bool
+    then_retry: bool
+
+
+def _edit(connection: sqlite3.Connection, job_id: int, order: _Edit, now: int) -> Act:
+    """Edit a job; return the operation, its id 0 if nothing was to be changed."""
+    row = order.row
+    found = connection.execute(
+        f"SELECT state, attempts, run_at, blocks, {', '.join(EDITABLE)} FROM jobs WHERE id = ?", (job_id,)
+    ).fetchone()
+    if found is None:
+        find(connection, job_id)
+    state = State(found[0])
+    attempts, run_at, blocks = found[1:4]
+    check(Verb.EDIT, job_id, state)
+    if row.max_attempts < attempts and not (order.then_retry and state is State.DEAD):
+        raise Refused(f"job {job_id} has spent {attempts} attempts; max-attempts cannot be less")
+    changes, before = changes_of_edit(row, found[4:])
+    if changes.get("needs") is not None:
+        check_needs_in(connection, row.needs)
+    if order.run_at_given and state is State.PENDING and not order.then_retry and row.run_at != run_at:
+        changes.update(run_at=row.run_at, due_at=max(row.run_at or now, now), backoff_ms=None)
+        run_at = row.run_at
+    old = {} if order.edges is None else edges.edges_of(connection, job_id)
+    wanted = old if order.edges is None else edges.resolve(connection, order.edges, now)
+    if wanted != old:
+        before["after"] = edges.to_json(old)
+    elif not changes and not order.then_retry:
+        return Act(0, Verb.EDIT.value, 0, 1)
+    job_names.free(connection, row.name)
+    keep = connection.execute(_KEPT_BY_EDIT, (job_id,)).fetchone()[0]
+    act_id = _open_act(connection, Verb.EDIT, {"now": now})
+    connection.execute(
+        "INSERT INTO history (act_id, job_id, before) VALUES (?, ?, ?)",
+        (act_id, job_id, json.dumps({**before, **json.loads(keep)})),
+    )
+    if wanted != old:
+        left = edges.replace(connection, job_id, wanted)
+        if state is State.PENDING and blocks > 0 and left == 0:  # its wait for a slot begins
+            changes.update(due_at=max(run_at or now, now))
+    if order.then_retry:
+        _retry_edited(connection, job_id, state, now)
+    _set_columns(connection, job_id, changes)
+    connection.execute("UPDATE acts SET n = 1 WHERE id = ?", (act_id,))
+    return Act(act_id, Verb.EDIT.value, 1)
+
+
+def _retry_edited(connection: sqlite3.Connection, job_id: int, state: State, now: int) -> None:
+    """Retry a job before its new columns are set: a fresh budget may be smaller than what was spent."""
+    blocks = connection.execute("SELECT blocks FROM jobs WHERE id = ?", (job_id,)).fetchone()[0]
+    if state is State.PENDING and blocks > 0:
+        _explain(connection, Verb.RETRY, job_id)
+    for statements in _STATEMENTS[Verb.RETRY]:
+        connection.execute(statements.change, {"ids": json.dumps([job_id]), "now": now})
 
 
 def _set_columns(connection: sqlite3.Connection, job_id: int, columns: Mapping[str, object]) -> None:
@@ -345,11 +401,13 @@ _UNTOUCHED = (
 _TO_UNDO = {verb: f"{_UNTOUCHED} AND ({_unmoved(verb)})" for verb in UNDOABLE.values()}
 
 
-def _undo_chunk(connection: sqlite3.Connection, verb: Verb, act_id: int, chunk: Sequence[int]) -> int:
+def _undo_chunk(connection: sqlite3.Connection, verb: Verb, act_id: int, chunk: Sequence[int], now: int) -> int:
     found = connection.execute(_TO_UNDO[verb], {"act": act_id, "ids": json.dumps(chunk)}).fetchall()
+    waits: dict[int, dict[str, Any]] = {}
     for job_id, before in found:
         columns = {**CLEARED[verb], **json.loads(before)}
         columns.pop("starts", None)
+        waits[job_id] = {name: columns.pop(name) for name in ("after", "met", "unmet") if name in columns}
         job_names.free(connection, columns.get("name"))
         try:
             _set_columns(connection, job_id, columns)
@@ -357,4 +415,9 @@ def _undo_chunk(connection: sqlite3.Connection, verb: Verb, act_id: int, chunk: 
             if "jobs.name" in str(error):
                 raise NameTaken(columns["name"]) from error
             raise
+    for job_id, kept in waits.items():  # when all of them are in their states again
+        if "after" in kept:
+            edges.restore(connection, job_id, kept["after"], now)
+        if kept:
+            dependents.restore_met(connection, job_id, kept.get("met", ()), kept.get("unmet", ()))
     return len(found)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from core.errors import DatabaseMoved, Refused
 from core.storage.sqlite.file import Database
-from core.storage.transfer import FACTS, JOBS, SEQUENCES, Part, Record, TransferState
+from core.storage.transfer import DEPENDENCIES, FACTS, JOBS, SEQUENCES, Part, Record, TransferState
 from core.storage.transfer_words import refusal
 
 _NAMES = ("acts", "attempts", "jobs", "workers")
@@ -84,8 +84,9 @@ class Transfer:
                     names = [(record[1], record[0]) for record in records if record[1] is not None]
                     connection.executemany("UPDATE jobs SET name = NULL WHERE name = ? AND id <> ?", names)
                 connection.executemany(_upsert(part), records)
-                if part.name == JOBS.name:
-                    connection.executemany(_COUNT_BLOCKS, [(record[0],) for record in records])
+                if part.name in (JOBS.name, DEPENDENCIES.name):
+                    ids = dict.fromkeys(record[0] for record in (*records, *gone))
+                    connection.executemany(_COUNT_BLOCKS, [(job_id,) for job_id in ids])
             connection.execute("DELETE FROM facts WHERE key = 'is_mover'")
 
     def settle(self, enqueued: int) -> None:
