@@ -9,6 +9,8 @@ from core.errors import UsageError
 from core.execution.shim import why_no_shell
 from core.locks import is_locked
 from core.model import Finding, Presence, State
+from core.rules.lanes import given_twice, resource_infos
+from core.rules.needs import are_there
 from core.rules.settings import Settings, find_setting
 
 TYPE_CHECKING = False
@@ -24,6 +26,7 @@ def findings(storage: Storage) -> list[Finding]:
         *_check_attempts(storage),
         *_check_outputs(storage),
         *_check_workers(storage),
+        *_check_resources(storage),
         *_check_leftovers(storage),
         *storage.maintenance.check_surroundings(),
     ]
@@ -76,6 +79,20 @@ def _check_attempts(storage: Storage) -> Iterator[Finding]:
         )
     elif not doubtful:
         yield Finding("ok", "attempts", f"{len(found)} running, each with a living worker")
+
+
+def _check_resources(storage: Storage) -> Iterator[Finding]:
+    demand = storage.resources.demand()
+    for info in resource_infos(demand):
+        most = max((needs[info.name] for _, needs in demand.heads if info.name in needs), default=0)
+        change = f"change that with 'queuectl resource set {info.name} {max(most, 1)}', or edit the jobs"
+        if info.capacity == 0 and most:
+            yield Finding("warning", "resources", f"{info.name} is closed, and jobs wait for it", change)
+        elif most > info.capacity:
+            there = are_there(info.capacity)
+            yield Finding("warning", "resources", f"jobs wait for {info.name}={most}, and {there}: for ever", change)
+    for name in given_twice(demand):
+        yield Finding("error", "resources", f"two running jobs have the same unit of {name}", "report this as a bug")
 
 
 def _check_outputs(storage: Storage) -> Iterator[Finding]:

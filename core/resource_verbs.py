@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.rules.arguments import check_kind
+from core.rules.lanes import resource_infos
 from core.rules.needs import check_resource, check_units
 
 TYPE_CHECKING = False
@@ -18,7 +19,7 @@ class ResourceVerbs:
 
     def resources(self) -> list[ResourceInfo]:
         """Return the resources that were set, that running jobs have or that due jobs need, by name."""
-        return self.storage.resources.resources()
+        return resource_infos(self.storage.resources.demand())
 
     def set_resource(self, name: str, capacity: int, *, is_per_host: bool = False) -> None:
         """Say how much there is of a resource: over all workers, or on each host. 0 closes it; running jobs go on."""

@@ -195,17 +195,14 @@ def _amount(name: str, number: int) -> str:
 def _in_use_words(name: str, number: int, stock: Stock, demand: Demand) -> str:
     """Return the words for a resource of which too little is free: who has the rest."""
     holders = [str(job_id) for job_id, _, units in demand.holders if name in units]
-    named, more = holders[:_NAMED], len(holders) - _NAMED
-    who = (
-        f"{', '.join(named)} and {more:,} more"
-        if more > 0
-        else " and ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
-    )
-    has = "has" if len(holders) == 1 else "have"
+    named = holders if len(holders) <= _NAMED else [*holders[:_NAMED], f"{len(holders) - _NAMED:,} more"]
+    who = " and ".join(filter(None, [", ".join(named[:-1]), *named[-1:]]))
+    has = f"{who} {'has' if len(holders) == 1 else 'have'}"
     capacity = stock.capacity(name)
     if capacity == 1:
-        return f"needs {name}: {who} has it"
-    return f"needs {_amount(name, number)}: {stock.left(name)} of {capacity:,} free, {who} {has} the rest"
+        return f"needs {name}: {has} it"
+    where = " on a host" if demand.resources.get(name, (0, False))[1] else ""
+    return f"needs {_amount(name, number)}: {stock.left(name)} of {capacity:,} free{where}, {has} the rest"
 
 
 def resource_infos(demand: Demand) -> list[ResourceInfo]:
@@ -233,6 +230,16 @@ def resource_infos(demand: Demand) -> list[ResourceInfo]:
             )
         )
     return infos
+
+
+def given_twice(demand: Demand) -> list[str]:
+    """Return the names of resources of which two running jobs have the same unit, which a claim never gives them."""
+    counter: Counter[tuple[str, int, int]] = Counter()
+    for _, host, units in demand.holders:
+        for name, numbers in units.items():
+            is_per_host = demand.resources.get(name, (0, False))[1]
+            counter.update((name, host if is_per_host else 0, number) for number in numbers)
+    return sorted({name for (name, _, _), times in counter.items() if times > 1})
 
 
 class Started(NamedTuple):

@@ -43,7 +43,6 @@ from core.model import (
     NewEdge,
     Page,
     QueueInfo,
-    ResourceInfo,
     Row,
     RowCache,
     SearchedOutput,
@@ -55,6 +54,7 @@ from core.model import (
 from core.rules.environment import Captured
 from core.rules.holds import Hold
 from core.rules.job_fields import JobRow
+from core.rules.lanes import Demand
 from core.rules.settings import Settings
 from core.spool import Spool
 from core.storage.host_contract import Hosts, SharedOutputs
@@ -349,8 +349,8 @@ class Queues(Protocol):
 class Resources(Protocol):
     """What jobs need while they run, by name; running jobs have it, none else. Its writes wake the workers."""
 
-    def resources(self) -> list[ResourceInfo]:
-        """Return the resources that were set, that running jobs have or that ready jobs need, by name."""
+    def demand(self) -> Demand:
+        """Return what is wanted of resources and what is in use, as of one moment."""
 
     def set(self, name: str, capacity: int, *, is_per_host: bool) -> None:
         """Say how much there is of a resource: over all, or on each host. What runs goes on, whatever it has."""

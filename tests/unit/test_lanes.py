@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from core.rules.lanes import Candidate, Choice, Stock, Verdict, chosen
+from core.rules.lanes import Candidate, Choice, Demand, Stock, Verdict, chosen, given_twice, why_waiting
 from core.rules.needs import check_needs, format_needs, needs_of
 
 NAMES = ("cpu", "gpu", "license", "lock")
@@ -151,3 +151,26 @@ def test_the_line_of_a_lane_is_what_most_lanes_share() -> None:
         Verdict.PASSED,
     ]
     assert format_needs(needs_of(check_needs(both))) == "gpu,license"
+
+
+def test_a_unit_that_two_jobs_have_is_named() -> None:
+    """Of a resource that is counted by host only where both are on one host."""
+    held = {"gpu": (0, 1), "disk": (0,)}
+    demand = Demand({"gpu": (2, True)}, [(1, 7, held), (2, 8, {"gpu": (0,)}), (3, 7, {"gpu": (2,), "disk": (1,)})], [])
+    assert given_twice(demand) == []
+    assert given_twice(demand._replace(holders=[*demand.holders, (4, 7, {"gpu": (1,)})])) == ["gpu"]
+    assert given_twice(demand._replace(holders=[*demand.holders, (4, 8, {"disk": (1,)})])) == ["disk"]
+
+
+def test_a_reason_names_five_who_have_the_rest_at_the_most() -> None:
+    """And how many more they are."""
+    job = Candidate(0, 99, "q", '{"gpu":3}')
+    for count, who in (
+        (1, "1 has"),
+        (2, "1 and 2 have"),
+        (5, "1, 2, 3, 4 and 5 have"),
+        (8, "1, 2, 3, 4, 5 and 3 more have"),
+    ):
+        holders = [(number, 0, {"gpu": (number,)}) for number in range(1, count + 1)]
+        demand = Demand({"gpu": (count + 2, False)}, holders, [(job, {"gpu": 3})])
+        assert why_waiting(job, {"gpu": 3}, demand, {"q"}) == f"needs gpu=3: 2 of {count + 2} free, {who} the rest"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.errors import Refused
-from core.model import ResourceInfo
-from core.rules.lanes import COUNTED, Candidate, Demand, resource_infos
+from core.rules.lanes import COUNTED, Candidate, Demand
 from core.rules.needs import needs_of, units_of
 from core.storage.postgres.capacities import bump_lanes
 from core.storage.postgres.connection import Connection, Connections
@@ -45,10 +44,10 @@ class Resources:
     def __init__(self, db: Connections) -> None:
         self._db = db
 
-    def resources(self) -> list[ResourceInfo]:
-        """Return the resources that were set, that running jobs have or that ready jobs need, by name."""
+    def demand(self) -> Demand:
+        """Return what is wanted of resources and what is in use, as of one moment."""
         with self._db.read() as connection:
-            return resource_infos(demand(connection))
+            return demand(connection)
 
     def set(self, name: str, capacity: int, *, is_per_host: bool) -> None:
         """Say how much there is of a resource: over all hosts, or on each of them."""

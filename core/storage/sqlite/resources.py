@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from core.errors import Refused
-from core.model import ResourceInfo
-from core.rules.lanes import COUNTED, Demand, resource_infos
+from core.rules.lanes import COUNTED, Demand
 from core.rules.needs import needs_of
 from core.storage.sqlite import lanes
 from core.storage.sqlite.file import Database
@@ -33,10 +32,10 @@ class Resources:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def resources(self) -> list[ResourceInfo]:
-        """Return the resources that were set, that running jobs have or that ready jobs need, by name."""
+    def demand(self) -> Demand:
+        """Return what is wanted of resources and what is in use, as of one moment."""
         with self._db.read() as connection:
-            return resource_infos(demand(connection))
+            return demand(connection)
 
     def set(self, name: str, capacity: int, *, is_per_host: bool) -> None:
         """Say how much there is of a resource; on the one host that uses a file that is the same as over all."""

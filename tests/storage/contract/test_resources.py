@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -16,6 +16,7 @@ from core.queue import Queue
 from core.rules.filters import parse_filter
 from core.rules.needs import format_needs, parse_needs
 from core.storage.values import Claim
+from tests.fakes import FakeClock
 from tests.storage.by_hand import ENDINGS, Hand
 from tests.unit.test_lanes import model
 
@@ -285,6 +286,79 @@ def test_resources_are_listed_with_what_is_in_use_and_who_waits(queue: Queue, ha
     for name, capacity in (("GPU", 1), ("gpu", -1), ("gpu", 10_001)):
         with pytest.raises(UsageError):
             queue.set_resource(name, capacity)
+
+
+def test_the_doctor_names_what_jobs_wait_for_in_vain(queue: Queue, hand: Hand) -> None:
+    """A closed resource, and more than there is since a capacity was lowered."""
+
+    def said() -> list[str]:
+        return [finding.message for finding in queue.doctor() if finding.check == "resources"]
+
+    queue.set_resource("gpu", 4)
+    waiting = job(queue, "gpu=3,db")
+    assert said() == []
+    queue.set_resource("gpu", 2)
+    assert said() == ["jobs wait for gpu=3, and there are 2: for ever"]
+    queue.set_resource("gpu", 0)
+    assert said() == ["gpu is closed, and jobs wait for it"]
+    queue.set_resource("gpu", 3)
+    assert said() == []
+    assert ids(hand.claim(1)) == [waiting]
+
+
+Change = Callable[[], object]
+
+
+def _capacity(queue: Queue, clock: FakeClock) -> tuple[int, Change]:
+    return job(queue, "gpu=2"), lambda: queue.set_resource("gpu", 3)
+
+
+def _edit(queue: Queue, clock: FakeClock) -> tuple[int, Change]:
+    waiting = job(queue, "gpu=2")
+    return waiting, lambda: queue.edit(waiting, needs="gpu")
+
+
+def _cancel_of_one_before(queue: Queue, clock: FakeClock) -> tuple[int, Change]:
+    before = job(queue, "gpu=2", priority=5)
+    return job(queue, "gpu"), lambda: queue.cancel(before)
+
+
+def _resume(queue: Queue, clock: FakeClock) -> tuple[int, Change]:
+    queue.pause("q")
+    return job(queue, "gpu", queue="q"), lambda: queue.resume("q")
+
+
+def _resume_all(queue: Queue, clock: FakeClock) -> tuple[int, Change]:
+    queue.pause()
+    return job(queue, "gpu"), queue.resume
+
+
+def _limit(queue: Queue, clock: FakeClock) -> tuple[int, Change]:
+    queue.limit("q", 0)
+    return job(queue, "gpu", queue="q"), lambda: queue.limit("q", 1)
+
+
+def _time(queue: Queue, clock: FakeClock) -> tuple[int, Change]:
+    return job(queue, "gpu", run_at=queue.now() + timedelta(seconds=9)), lambda: clock.advance(10)
+
+
+#: What brings a job about that waits while one of two units is in use, and the change that lets it start.
+CHANGES = (_capacity, _edit, _cancel_of_one_before, _resume, _resume_all, _limit, _time)
+
+
+@pytest.mark.parametrize("waiting", CHANGES)
+def test_a_worker_that_found_nothing_looks_again_after(
+    queue: Queue, hand: Hand, clock: FakeClock, waiting: Callable[[Queue, FakeClock], tuple[int, Change]]
+) -> None:
+    """A job may start now; what the worker remembers of its last looks does not hold."""
+    queue.set_resource("gpu", 2)
+    job(queue, "gpu", priority=9)
+    hand.claim(1)
+    wanted, change = waiting(queue, clock)
+    assert hand.claim(1) == []
+    assert hand.claim(1) == []
+    change()
+    assert ids(hand.claim(1)) == [wanted]
 
 
 @pytest.mark.parametrize("seed", range(6))
