@@ -38,7 +38,7 @@ def _lines(now: Standing, version: str) -> Iterator[str]:
     totals = now.totals
     yield from _metric("build_info", "gauge", "The version of queuectl that wrote this.", [({"version": version}, 1)])
     yield from _metric(
-        "jobs", "gauge", "Jobs by queue and state; delayed ones are not among the pending ones.", _jobs(now)
+        "jobs", "gauge", "Jobs by queue and state; delayed and blocked ones are not among the pending ones.", _jobs(now)
     )
     yield from _metric(
         "queue_paused",
@@ -75,12 +75,13 @@ def _jobs(now: Standing) -> Iterator[tuple[Mapping[str, str], float]]:
 
 
 def _by_state(queues: Iterable[QueueInfo]) -> dict[str, int]:
-    numbers = dict.fromkeys((*(state.value for state in _STATES), "delayed"), 0)
+    numbers = dict.fromkeys((*(state.value for state in _STATES), "delayed", "blocked"), 0)
     for queue in queues:
         for state in _STATES:
             numbers[state.value] += queue.counts.get(state, 0)
-        numbers["pending"] -= queue.delayed
+        numbers["pending"] -= queue.delayed + queue.blocked
         numbers["delayed"] += queue.delayed
+        numbers["blocked"] += queue.blocked
     return numbers
 
 

@@ -9,14 +9,15 @@ from core.errors import UsageError
 from core.model import Counts, State
 
 #: The fields that a format may have, in the order in which messages list them.
-FIELDS = ("ready", "pending", "delayed", "running", "completed", "dead", "cancelled", "workers", "slots")
+FIELDS = ("ready", "pending", "delayed", "blocked", "running", "completed", "dead", "cancelled", "workers", "slots")
 
 
 def field_values(counts: Counts, workers: int, slots: int) -> dict[str, int]:
     """Return the value of each of ``FIELDS``; ``workers`` living workers have ``slots`` slots in total."""
-    pending, delayed = counts.of(State.PENDING), counts.delayed
+    kept_back = {"delayed": counts.delayed, "blocked": counts.blocked}
     states = {state.value: counts.of(state) for state in State if state is not State.PURGED}
-    return {**states, "ready": pending - delayed, "delayed": delayed, "workers": workers, "slots": slots}
+    ready = counts.of(State.PENDING) - sum(kept_back.values())
+    return {**states, **kept_back, "ready": ready, "workers": workers, "slots": slots}
 
 
 def parsed(template: str) -> list[tuple[str, str | None]]:

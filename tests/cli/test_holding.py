@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from core.model import Phase, State
@@ -63,3 +65,20 @@ def test_what_cannot_be_held_or_released_is_refused(line: str, words: str, cli: 
     open_queue.add("true")
     result = cli(*line.split())
     assert (result.code, result.out, result.err) == (1, "", f"queuectl: error: {words}\n")
+
+
+def test_numbers_set_apart_what_is_blocked_or_held(cli: Cli, open_queue: Queue) -> None:
+    """It is not ready, in whatever form the numbers are asked for, and a drained worker says what it left."""
+    open_queue.add("true", is_held=True)
+    open_queue.add("true", after=[1])
+    open_queue.add("true")
+    open_queue.add("true", is_held=True, queue="other")
+    assert re.search(r"^pending +4 \(3 blocked or held\)$", cli.ok("status"), re.M)
+    assert cli("status", "--json").json["blocked"] == 3
+    assert cli.ok("status", "--format", "{ready} of {pending}, {blocked}") == "1 of 4, 3\n"
+    assert [queue["blocked"] for queue in cli("queue", "list", "--json").json] == [2, 1]
+    shown = cli.ok("metrics", "--prometheus")
+    assert 'queuectl_jobs{queue="default",state="pending"} 1\n' in shown
+    assert 'queuectl_jobs{queue="default",state="blocked"} 2\n' in shown
+    drained = cli("worker", "--drain", "--queue", "default")
+    assert drained.err == "queuectl: not waited for: 2 jobs held or waiting for others\n"

@@ -63,7 +63,7 @@ def test_jobs_and_attempts_are_counted(cli: Cli, open_queue: Queue) -> None:
         ("default", "completed"): 1, ("default", "dead"): 1, ("default", "delayed"): 1, ("default", "cancelled"): 1,
         ("media", "pending"): 1,
     }  # fmt: skip
-    assert len(found["queuectl_jobs"].samples) == 12
+    assert len(found["queuectl_jobs"].samples) == 14
     assert value(found, "queuectl_jobs_enqueued_total") == 5
     assert value(found, "queuectl_attempts_started_total") == 3
     assert value(found, "queuectl_attempts_ended_total", result="succeeded") == 1

@@ -28,7 +28,7 @@ def test_every_field_says_how_many(cli: Cli, open_queue: Queue) -> None:
     open_queue.enqueue("true")
     open_queue.cancel(9)
     assert cli.ok("status", "--format", EVERY_FIELD) == (
-        "ready=2 pending=5 delayed=3 running=0 completed=1 dead=1 cancelled=1 workers=0 slots=0\n"
+        "ready=2 pending=5 delayed=3 blocked=0 running=0 completed=1 dead=1 cancelled=1 workers=0 slots=0\n"
     )
 
 

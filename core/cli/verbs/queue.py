@@ -128,6 +128,7 @@ def _print_json(queue: Queue, names: Sequence[str] | None) -> None:
             "limit": info.limit,
             **{state.value: info.counts.get(state, 0) for state in State},
             "delayed": info.delayed,
+            "blocked": info.blocked,
             "per_s": round(rates.get(info.name, 0.0), 3),
         }
         for info in queue.queues()

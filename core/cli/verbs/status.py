@@ -49,6 +49,7 @@ def run(session: Session, options: Namespace) -> int:
             {
                 **{state.value: counts.of(state) for state in State},
                 "delayed": counts.delayed,
+                "blocked": counts.blocked,
                 "unwatched": unwatched,
                 "workers_alive": len(alive),
                 "slots": sum(worker.slots for worker in alive),
@@ -60,8 +61,10 @@ def run(session: Session, options: Namespace) -> int:
             }
         )
         return DONE
+    kept_back = [(counts.delayed, "delayed"), (counts.blocked, "blocked or held")]
+    waiting = ", ".join(f"{number:,} {word}" for number, word in kept_back if number)
     notes = {
-        State.PENDING: f" ({counts.delayed:,} delayed)" if counts.delayed else "",
+        State.PENDING: f" ({waiting})" if waiting else "",
         State.RUNNING: f" ({unwatched:,} unwatched: their worker is dead)" if unwatched else "",
     }
     pairs: list[tuple[str, object]] = [

@@ -151,16 +151,18 @@ def run(session: Session, options: Namespace) -> int:
 
 
 def _note_left(session: Session, queue: Queue, queues: Sequence[str]) -> None:
-    """Note how many jobs a drained worker left: those of held queues, and those that a person scheduled for later."""
+    """Note how many jobs a drained worker left: those of held queues, those for later, those that other jobs block."""
     is_all_paused = queue.is_paused()
-    later = held = 0
+    later = held = blocked = 0
     for info in queue.queues():
         if not queues or info.name in queues:
             if is_all_paused or info.is_paused or info.limit == 0:
                 held += info.counts.get(State.PENDING, 0)
             else:
                 later += info.delayed
+                blocked += info.blocked
     left = [f"{count(later, 'job')} scheduled for later"] if later else []
+    left += [f"{count(blocked, 'job')} held or waiting for others"] if blocked else []
     left += [f"{count(held, 'job')} in a paused queue"] if held else []
     if left:
         session.note(f"queuectl: not waited for: {', '.join(left)}")
