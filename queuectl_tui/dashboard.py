@@ -218,8 +218,10 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         return "typing" if isinstance(focused.parent, FilterBar) else "lists"
 
     def target_job(self) -> Job | None:
-        """Return the one job that keys act on when none is marked: the one that detail and output show."""
+        """Return the one job that keys act on when none is marked: in a tree the one pointed at, else the shown one."""
         panes = self.panes
+        if self.context == "detail" and self.detail.chosen_job is not None:
+            return self.detail.chosen_job
         if self.context in ("output", "detail") or (panes.shown.is_pinned and panes.box.is_empty):
             return panes.shown.job
         return panes.box.table.cursor.job
@@ -502,6 +504,10 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         if self.context == "groups":
             self.panes.follow_cursor()
             self._show_keys()
+
+    @on(Detail.JobChosen)
+    def _show_keys_of_tree(self) -> None:
+        self._show_keys()
 
     @on(JobTable.Marked)
     def _show_marked(self, message: JobTable.Marked) -> None:

@@ -17,7 +17,8 @@ class KeyTarget(NamedTuple):
     ``state`` is that of the one job that keys act on, ``None`` without one; it ``is_delayed`` when time alone is to
     pass before it is due. ``marked`` are the states that marked jobs
     may have, empty while none is marked. ``has_others`` is whether the job is known to have more than one attempt,
-    ``has_earlier`` whether there is one before the attempt shown. ``has_row`` is whether there is a group, a queue or a
+    ``has_earlier`` whether there is one before the attempt shown. ``is_in_tree`` is whether it is pointed at in a tree
+    that is another job's. ``has_row`` is whether there is a group, a queue or a
     worker under the cursor that keys can act on.
     """
 
@@ -33,6 +34,7 @@ class KeyTarget(NamedTuple):
     has_output: bool = False
     has_row: bool = False
     has_limit: bool = False
+    is_in_tree: bool = False
     is_paused: bool = False
 
 
@@ -71,6 +73,16 @@ def has_job(target: KeyTarget) -> bool:
 def has_started(target: KeyTarget) -> bool:
     """Return whether the job has or had an attempt."""
     return target.has_started
+
+
+def leads_on(target: KeyTarget) -> bool:
+    """Return whether the detail leads to another job, or to an output."""
+    return target.is_in_tree or target.has_started
+
+
+def way_on(target: KeyTarget) -> str:
+    """Return what the detail leads to."""
+    return "go to it" if target.is_in_tree else "output"
 
 
 def has_output(target: KeyTarget) -> bool:

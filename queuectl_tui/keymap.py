@@ -17,8 +17,10 @@ from queuectl_tui.key_target import (
     has_row,
     has_started,
     hold_word,
+    leads_on,
     pause_word,
     retry_word,
+    way_on,
 )
 from queuectl_tui.snapshot import Pane
 
@@ -282,8 +284,14 @@ ACTIONS: tuple[Action, ...] = (
            lambda screen: screen.detail.next_tab()),
     Action("detail_down", ("j", "down"), "detail", "", "Scroll down.", lambda screen: screen.detail.step(1)),
     Action("detail_up", ("k", "up"), "detail", "", "Scroll up.", lambda screen: screen.detail.step(-1)),
-    Action("detail_output", ("enter",), "detail", "output", "Go to the output.",
-           lambda screen: screen.panes.go_to_output(), when=has_started),
+    Action("detail_top", ("g", "home"), "detail", "", "Go to the first line.", lambda screen: screen.detail.home()),
+    Action("detail_bottom", ("G", "end"), "detail", "", "Go to the last line.", lambda screen: screen.detail.end()),
+    Action("detail_page_down", ("pagedown", "ctrl+d"), "detail", "", "Scroll down one page.",
+           lambda screen: screen.detail.page(1)),
+    Action("detail_page_up", ("pageup", "ctrl+u"), "detail", "", "Scroll up one page.",
+           lambda screen: screen.detail.page(-1)),
+    Action("detail_output", ("enter",), "detail", "output", "Go to the output; in the tree, to the job.",
+           lambda screen: screen.panes.go_on_from_detail(), when=leads_on, word=way_on),
     Action("copy_detail", ("y",), "detail", "copy", "Copy the id, the command or the output.",
            lambda screen: screen.dialogs.copy_job(), when=has_job),
     Action("leave_detail", ("escape",), "detail", "", "Go back to the list.",

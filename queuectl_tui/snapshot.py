@@ -12,7 +12,21 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from core.errors import QueueError
-from core.model import Attempt, Counts, DeadGroup, Event, Job, Minute, QueueInfo, Row, State, View, Waiting, WorkerInfo
+from core.model import (
+    Attempt,
+    Counts,
+    DeadGroup,
+    Event,
+    Job,
+    Minute,
+    QueueInfo,
+    Row,
+    State,
+    Tree,
+    View,
+    Waiting,
+    WorkerInfo,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,7 +106,8 @@ class JobDetail(NamedTuple):
     """The job under the cursor with all that detail and output show; ``number`` is the attempt with this output.
 
     ``compared_with`` is the attempt that ``output`` compares it with, ``None`` when ``output`` is its own.
-    ``environment`` has secrets masked, and ``None`` for what was left to the worker.
+    ``environment`` has secrets masked, and ``None`` for what was left to the worker. ``tree`` is what waits for what
+    around it, ``None`` while that is not shown.
     """
 
     job: Job
@@ -103,6 +118,7 @@ class JobDetail(NamedTuple):
     output: Readable | None = None
     environment: Mapping[str, str | None] = MappingProxyType({})
     compared_with: int | None = None
+    tree: Tree | None = None
 
 
 class Snapshot(NamedTuple):

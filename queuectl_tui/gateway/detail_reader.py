@@ -16,12 +16,14 @@ from queuectl_tui.snapshot import JobDetail, Readable, Snapshot
 class DetailRequest(NamedTuple):
     """Which job's detail and which attempt's output are shown; no number means the newest attempt.
 
-    ``is_compared`` shows the output as it differs from that of the attempt before, if there is one.
+    ``is_compared`` shows the output as it differs from that of the attempt before, if there is one. With
+    ``has_tree`` the tree of the jobs that wait for each other is read, too.
     """
 
     job_id: int
     number: int | None = None
     is_compared: bool = False
+    has_tree: bool = False
 
 
 class ComparedOutput:
@@ -83,7 +85,9 @@ class DetailReader:
         if self._environment[0] != job.id:
             self._environment = (job.id, queue.environment(job.id))
         history = tuple(queue.history(job.id))
-        detail = JobDetail(job, tuple(attempts), history, waiting, number, output, self._environment[1], compared_with)
+        tree = queue.tree(job.id) if request.has_tree else None
+        environment = self._environment[1]
+        detail = JobDetail(job, tuple(attempts), history, waiting, number, output, environment, compared_with, tree)
         is_same = old is not None and detail._replace(output=old.output) == old
         is_same = is_same and (compared_with is None or (old is not None and old.output is output))
         # the same object means that there is nothing to paint

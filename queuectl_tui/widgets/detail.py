@@ -1,4 +1,4 @@
-"""Show all there is to know of one job: overview, attempts, history, environment, behind tabs."""
+"""Show all there is to know of one job: overview, attempts, history, tree, environment, behind tabs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from core.model import Attempt, Event, Job, Waiting
+from core.model import Attempt, Event, Job, Tree, Waiting
+from core.rules.tree import TreeLine, left_out, tree_lines
 from queuectl_tui.cells import clip, width
 from queuectl_tui.snapshot import RunProgress
 from queuectl_tui.widgets import detail_lines
 from queuectl_tui.widgets.detail_lines import Facts, Line
+from queuectl_tui.widgets.glyphs import ASCII, UNICODE
 from queuectl_tui.widgets.measured_view import MeasuredView
+from queuectl_tui.widgets.tree_lines import lines_of_tree
 
 _PLACEHOLDER = "No job under the cursor."
 _STYLES = (
@@ -32,8 +35,8 @@ _WHEEL_ROWS = 3
 class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
     """An inspector: a row of tabs that stays, and lines below it that scroll.
 
-    In the list of attempts, going up and down chooses one. It has no keys of its own: the dashboard's table of keys
-    calls its methods.
+    In the list of attempts and in the tree, going up and down chooses one. It has no keys of its own: the dashboard's
+    table of keys calls its methods.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"detail--{name}" for name in _STYLES}
@@ -70,6 +73,16 @@ class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
             super().__init__()
             self.number = number
 
+    class JobChosen(Message):
+        """The person pointed at another job of the tree: keys act on it."""
+
+    class TabChosen(Message):
+        """Another tab is shown, by its name: what stands in it may have to be read."""
+
+        def __init__(self, tab: str) -> None:
+            super().__init__()
+            self.tab = tab
+
     def __init__(self, *, is_ascii: bool = False, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._is_ascii = is_ascii
@@ -77,6 +90,8 @@ class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
         self._now: datetime | None = None
         self._tab = 0
         self._chosen: int | None = None
+        self._tree: list[TreeLine] = []
+        self._chosen_job: int | None = None
         self._lines: list[Line] = []
         self._styles: dict[str, Style] = {}
         self._width = self._height = 1
@@ -93,18 +108,21 @@ class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
         *,
         environment: Mapping[str, str | None] | None = None,
         progress: RunProgress | None = None,
+        tree: Tree | None = None,
     ) -> None:
         """Show a job as it is ``now``, whose time zone is the one of the times; the same job again keeps the place."""
         old, old_now = self._facts, self._now
         self._now = now
         self._facts = (
-            None if job is None else Facts(job, tuple(attempts), tuple(history), waiting, environment, progress)
+            None if job is None else Facts(job, tuple(attempts), tuple(history), waiting, environment, progress, tree)
         )
         if self._facts == old and old_now is not None and int(old_now.timestamp()) == int(now.timestamp()):
             return  # ages and countdowns are in whole seconds
         if job is None or old is None or old.job.id != job.id:
-            self._chosen = None
+            self._chosen = self._chosen_job = None
             self._move_to(0)
+        if tree is None or old is None or tree != old.tree:
+            self._tree = [] if tree is None else tree_lines(tree)
         self._rebuild()
 
     def tick(self, now: datetime) -> None:
@@ -136,6 +154,15 @@ class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
         return self._chosen if self._chosen in numbers else numbers[0] if numbers else None
 
     @property
+    def chosen_job(self) -> Job | None:
+        """Return the job that is pointed at in the tree; ``None`` while another tab is shown."""
+        if self.tab != "Tree" or self._facts is None:
+            return None
+        wanted = self._facts.job.id if self._chosen_job is None else self._chosen_job
+        shown = {line.job.id: line.job for line in self._tree}
+        return shown.get(wanted, shown.get(self._facts.job.id))
+
+    @property
     def tab(self) -> str:
         """Return the name of the tab that is shown."""
         names = self._tab_names()
@@ -163,9 +190,19 @@ class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
             return lines + detail_lines.attempt_errors(facts, chosen, room)
         if self.tab == "History":
             return detail_lines.history(facts, now, room)
+        if self.tab == "Tree":
+            return self._tree_lines(facts, now)
         if self.tab == "Environment":
             return detail_lines.environment(facts, room)
         return detail_lines.overview(facts, now, room, is_ascii=is_ascii)
+
+    def _tree_lines(self, facts: Facts, now: datetime) -> list[Line]:
+        if facts.tree is None:
+            return []  # it is being read
+        signs, chosen = ASCII if self._is_ascii else UNICODE, self.chosen_job
+        around = None if chosen is None else chosen.id
+        left = left_out(facts.tree)
+        return lines_of_tree(self._tree, left, now, self._width, signs, root=facts.job.id, chosen=around)
 
     # --- moving
 
@@ -183,9 +220,13 @@ class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
             self._tab = number % count
             self._move_to(0)
             self._rebuild()
+            self.post_message(self.TabChosen(self.tab))
 
     def step(self, rows: int) -> None:
-        """Scroll down, or up when negative; in the list of attempts, choose the one so much older or newer."""
+        """Scroll down, or up when negative; among attempts and in the tree, choose the one so many lines further."""
+        if self.tab == "Tree" and self._tree:
+            self._choose_line(self._chosen_line + rows)
+            return
         numbers = self._numbers()
         if self.tab != "Attempts" or self.chosen_attempt is None:
             self._move_to(round(self.scroll_y) + rows)
@@ -212,9 +253,26 @@ class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
         self._chosen = number
         self._rebuild()
         row = self._numbers().index(number) + 1  # below the heading
-        top = round(self.scroll_y)
-        self._move_to(min(max(top, row - self._height + 2), row if row > 1 else 0))
+        self._keep_in_view(row, 0 if row == 1 else row)
         self.post_message(self.AttemptChosen(number))
+
+    def _keep_in_view(self, row: int, highest: int) -> None:
+        """Scroll as little as needed to show a row, no further down than to ``highest``."""
+        self._move_to(min(max(round(self.scroll_y), row - self._height + 2), highest))
+
+    @property
+    def _chosen_line(self) -> int:
+        """The line of the tree that is pointed at, from 0."""
+        chosen = self.chosen_job
+        return next((row for row, line in enumerate(self._tree) if chosen is not None and line.job.id == chosen.id), 0)
+
+    def _choose_line(self, row: int) -> None:
+        """Point at a line of the tree, or at the nearest there is."""
+        row = min(max(0, row), len(self._tree) - 1)
+        self._chosen_job = self._tree[row].job.id
+        self._rebuild()
+        self._keep_in_view(row, row)
+        self.post_message(self.JobChosen())
 
     def _numbers(self) -> list[int]:
         if self._facts is None:
@@ -265,6 +323,8 @@ class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
             numbers = self._numbers()
             if 0 <= row < len(numbers):
                 self._choose(numbers[row])
+        elif self.tab == "Tree" and (row := round(self.scroll_y) + event.y - 1) < len(self._tree):
+            self._choose_line(row)
 
     # --- painting
 
@@ -306,6 +366,8 @@ class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
         return Strip(Segment.apply_style(segments, base)).adjust_cell_length(self._width, base)
 
     def _is_chosen(self, row: int) -> bool:
+        if self.tab == "Tree":
+            return row < len(self._tree) and row == self._chosen_line
         if self.tab != "Attempts" or not 1 <= row <= len(numbers := self._numbers()):
             return False
         return numbers[row - 1] == self.chosen_attempt

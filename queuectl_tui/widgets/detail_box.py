@@ -45,5 +45,6 @@ class DetailBox(Container):
             times,
             environment=shown.environment,
             progress=progress.get(job.id),
+            tree=shown.tree,
         )
         self.detail.choose_attempt(number)

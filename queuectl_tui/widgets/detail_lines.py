@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from core.model import Attempt, Event, Job, Outcome, Phase, State, Waiting
+from core.model import Attempt, Event, Job, Outcome, Phase, State, Tree, Waiting
 from core.rules.job_fields import FIELDS, JobField
 from core.rules.units import fingerprint_text, format_duration
 from core.text import clean_line, clean_lines
@@ -60,7 +60,7 @@ _ELSEWHERE = frozenset("command name queue priority run_at max_attempts timeout_
 
 
 class Facts(NamedTuple):
-    """All that the inspector knows of one job; ``environment`` is ``None`` when it was not asked for."""
+    """All that the inspector knows of a job; ``environment`` and ``tree`` are ``None`` when they were not asked for."""
 
     job: Job
     attempts: tuple[Attempt, ...]
@@ -68,6 +68,7 @@ class Facts(NamedTuple):
     waiting: Waiting | None
     environment: Mapping[str, str | None] | None
     progress: RunProgress | None = None
+    tree: Tree | None = None
 
 
 def overview(facts: Facts, now: datetime, width: int, *, is_ascii: bool = False) -> list[Line]:
@@ -388,5 +389,6 @@ def tabs(facts: Facts) -> Iterator[tuple[str, int | None]]:
     yield "Overview", None
     yield "Attempts", len(facts.attempts)
     yield "History", len(facts.history)
+    yield "Tree", None
     if facts.environment is not None:
         yield "Environment", len(facts.environment)

@@ -138,6 +138,14 @@ class Panes(Container):
         self._leave_for_job()
         self._go(self.detail_box.detail, "detail")
 
+    def go_on_from_detail(self) -> None:
+        """Show the job that is pointed at in a tree; elsewhere, and on the shown one, go to the output."""
+        job, shown = self.detail_box.detail.chosen_job, self.shown.job
+        if job is None or (shown is not None and job.id == shown.id):
+            self.go_to_output()
+        else:
+            self.shown.show(job.id)
+
     def _leave_for_job(self) -> None:
         if self.context in ("lists", *SIDE_LISTS):
             self.follow_cursor()
@@ -285,7 +293,13 @@ class Panes(Container):
         if self.shown.detail is not None:
             self.shown.show(self.shown.detail.job.id, message.number)
 
-    def on_title_clicked(self, message: Title.Clicked) -> None:
+    @on(Detail.TabChosen)
+    def _read_tree(self, message: Detail.TabChosen) -> None:
+        """Have the tree read while its tab is shown."""
+        self.shown.show_tree(message.tab == "Tree")
+
+    @on(Title.Clicked)
+    def _go_to_clicked(self, message: Title.Clicked) -> None:
         """Go to the pane whose title was clicked."""
         self._go_to_digit(message.title.digit)
 
@@ -306,6 +320,10 @@ def key_target_of(panes: Panes, context: str, job: Job | None, snapshot: Snapsho
         has_earlier=bool(attempts) and detail is not None and detail.number != attempts[0].number,
         has_output=context == panes.side_lists.follow.NAME or panes.output_box.view.line_count > 0,
         is_paused=snapshot.is_paused,
+        is_in_tree=context == "detail"
+        and job is not None
+        and panes.shown.job is not None
+        and job.id != panes.shown.job.id,
     )
     if context == "groups":
         group = panes.dead_box.groups.cursor_group

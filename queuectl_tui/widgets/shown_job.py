@@ -24,6 +24,7 @@ class ShownJob:
         self._listed: Job | None = None
         self.request: DetailRequest | None = None
         self.is_pinned = False
+        self._has_tree = False
 
     @property
     def detail(self) -> JobDetail | None:
@@ -44,10 +45,16 @@ class ShownJob:
         """
         if self._listed is not None and self._listed.id != job_id:
             self._listed = None
-        request = DetailRequest(job_id, number, is_compared)
+        request = DetailRequest(job_id, number, is_compared, self._has_tree)
         if request != self.request:
             self.request = request
             self._gateway.reader.show_detail(request)
+
+    def show_tree(self, is_shown: bool) -> None:
+        """Have the tree of what waits for what read with each job from now on, or no longer."""
+        self._has_tree = is_shown
+        if self.request is not None:
+            self.show(self.request.job_id, self.request.number, is_compared=self.request.is_compared)
 
     def pin(self, job_id: int) -> None:
         """Show a job, and keep it until ``is_pinned`` is taken back."""

@@ -14,7 +14,7 @@ from queuectl_tui.gateway.host import Leaving
 from queuectl_tui.gateway.output_follower import OutputFollower
 from queuectl_tui.messages import ActDone, ActRefused, OutputsFollowed, RangeRead, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot
-from tests.tui.scene import MAKERS, NOW, compared, dead_groups, detail_of, followed_lines, rows
+from tests.tui.scene import MAKERS, NOW, compared, dead_groups, detail_of, followed_lines, rows, tree_of
 
 
 class FakeHost:
@@ -77,6 +77,7 @@ class FakeGateway(Gateway):
         self.follower: FakeFollower = FakeFollower(lambda: self._tell(OutputsFollowed()))
         self.last_act: LastAct | None = LastAct(Act(7, "purge", 17), NOW, "python etl.py", None)
         self.detail_maker: Callable[[Job], Any] = detail_of
+        self.tree_maker: Callable[[Job], Any] = tree_of
 
     display_name = property(lambda self: self._shown_name)
     database_path = property(lambda self: f"/home/ada/{self._shown_name}")
@@ -139,13 +140,18 @@ class FakeGateway(Gateway):
         if request is None:
             self.show(self.scene._replace(detail=None))
             return
-        for data in self.scene.panes.values():
-            for row in data.rows:
-                if row.job.id == request.job_id:
-                    detail = self.detail_maker(row.job)
-                    detail = detail._replace(number=request.number or detail.number)
-                    self.show(self.scene._replace(detail=compared(detail) if request.is_compared else detail))
-                    return
+        job = self._job(request.job_id)
+        if job is not None:
+            detail = self.detail_maker(job)
+            tree = self.tree_maker(job) if request.has_tree else None
+            detail = detail._replace(number=request.number or detail.number, tree=tree)
+            self.show(self.scene._replace(detail=compared(detail) if request.is_compared else detail))
+
+    def _job(self, job_id: int) -> Job | None:
+        """Return a job of the lists, else one of the tree that is shown."""
+        listed = (row.job for data in self.scene.panes.values() for row in data.rows if row.job.id == job_id)
+        tree = self.scene.detail.tree if self.scene.detail is not None else None
+        return next(listed, None if tree is None else tree.jobs.get(job_id))
 
     def show_groups(self, is_shown: bool) -> None:
         self.asked.append(("groups", is_shown))

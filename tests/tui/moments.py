@@ -88,6 +88,7 @@ MOMENTS: Mapping[str, Moment] = {
     "help": Moment(busy_snapshot, ("?",)),
     "palette": Moment(busy_snapshot, ("4", ":", "'queue'")),
     "columns": Moment(busy_snapshot, ("4", "|", "j", "space", "J")),
+    "tree": Moment(busy_snapshot, ("4", "enter", "]", "]", "]", "j", "j")),
     "compared": Moment(busy_snapshot, ("4", "5", "=")),
     "paused": Moment(paused_snapshot, ("2",)),
     "progress": Moment(progress_snapshot, ("2",)),

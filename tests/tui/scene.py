@@ -11,6 +11,8 @@ from core.model import (
     Attempt,
     Counts,
     DeadGroup,
+    Dependency,
+    EdgeKind,
     Event,
     Job,
     Minute,
@@ -19,6 +21,7 @@ from core.model import (
     QueueInfo,
     Row,
     State,
+    Tree,
     View,
     Waiting,
     WorkerInfo,
@@ -330,6 +333,27 @@ def detail_of(job: Job) -> JobDetail:
         waiting = retrying if job.run_at else Waiting(Phase.READY, "3 jobs of this queue come first", None)
     output = FixedOutput(attempts[-1], data) if attempts else None
     return JobDetail(job, attempts, history, waiting, attempts[-1].number if attempts else None, output)
+
+
+def tree_of(job: Job) -> Tree:
+    """Return what waits for what around a job: it stands between steps that are done and steps that wait for it."""
+    is_done = job.state is State.COMPLETED
+    fetch = make_job(9960, State.COMPLETED, name="fetch", since=NOW - timedelta(minutes=31), last_exit_code=0)
+    docs = make_job(
+        9962, State.RUNNING, name="docs", started_at=NOW - timedelta(seconds=47), since=NOW - timedelta(seconds=47)
+    )
+    test = make_job(9991, name="test", blocks=1)
+    publish = make_job(9992, name="publish", blocks=2)
+    mirror = make_job(9993, blocks=1, command="rsync -a --delete build/ mirror:/srv/www/releases/2026-01-02/")
+    edges = (
+        Dependency(job.id, fetch.id, EdgeKind.COMPLETE, True),
+        Dependency(docs.id, fetch.id, EdgeKind.COMPLETE, True),
+        Dependency(test.id, job.id, EdgeKind.COMPLETE, is_done),
+        Dependency(publish.id, docs.id, EdgeKind.COMPLETE, False),
+        Dependency(publish.id, test.id, EdgeKind.COMPLETE, False),
+        Dependency(mirror.id, publish.id, EdgeKind.END, False),
+    )
+    return Tree(job.id, {each.id: each for each in (job, fetch, docs, test, publish, mirror)}, edges)
 
 
 def compared(detail: JobDetail) -> JobDetail:

@@ -196,7 +196,7 @@ async def test_tabs_go_round_and_stay_when_the_job_changes() -> None:
         detail = app.detail
         assert screen_of(detail)[0].startswith(" Overview  Attempts 1  History")
         detail.previous_tab()
-        assert detail.tab == "History"
+        assert detail.tab == "Tree"
         detail.next_tab()
         detail.next_tab()
         assert detail.tab == "Attempts"
@@ -211,7 +211,7 @@ async def test_environment_is_a_tab_only_when_it_is_given() -> None:
         assert app.detail.tab == "Environment"
         assert screen_of(app.detail)[1] == "HOME=/root"
         app.detail.show(make_job(9), (), (), None, NOW)
-        assert app.detail.tab == "History"
+        assert app.detail.tab == "Tree"
 
 
 def test_the_environment_names_what_was_left_to_the_worker() -> None:
