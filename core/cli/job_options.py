@@ -48,9 +48,11 @@ def add_job_options(parser: Parser, defaults: Mapping[str, str] = NEW_DEFAULTS) 
                 help=spelling.help + (f" (default: {default})" if default else ""),
                 **_conversion(field, spelling),
             )
-    for link in LINKS if defaults else ():
+    links = group if defaults else parser.add_group("what it waits for, in place of all that it waits for now")
+    for link in LINKS:
         if link.metavar:
-            group.add_argument(f"--{link.key}", metavar=link.metavar, action="append", help=link.help)
+            text = link.help if defaults else f"{link.help}; '' for none"
+            links.add_argument(f"--{link.key}", metavar=link.metavar, action="append", help=text)
 
 
 def _conversion(field: JobField, spelling: Spelling) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from core import Queue, View
 from queuectl_tui import keymap, preferences
 from tests import generate_docs
 from tests.postgres_server import PostgresServer
@@ -61,6 +62,21 @@ def test_the_five_minutes_can_be_pasted_as_they_stand(environment: dict[str, str
     assert "exit 3" in done.stdout
     for words in ("Job 2 failed (attempt 1/2). Retrying in 2 seconds", "some died", "some did not complete"):
         assert words in done.stdout
+
+
+def test_work_that_waits_for_work_can_be_pasted_as_it_stands(environment: dict[str, str], tmp_path: Path) -> None:
+    """The dead step is mended and the chain goes on; what was cancelled with its dependents comes back."""
+    shown = run_block(block_after("these steps"), environment, tmp_path)
+    for words in ("build died", "stuck: 2 is dead", "it is stuck", "Job 3 (ship) released", "some lines"):
+        assert words in shown
+    with Queue(environment["QUEUECTL_DB"]) as queue:
+        assert {job.id: job.state.value for job in queue.jobs(View(), limit=100)} == {
+            **dict.fromkeys((1, 2, 3, 4), "completed"), **dict.fromkeys(range(5, 12), "pending")
+        }  # fmt: skip
+        assert queue.tree(8).edges
+        assert {(edge.job_id, edge.on_id) for edge in queue.edges_of(range(5, 12))} == {
+            *((6, 5), (7, 6), (8, 5), (8, 6), (8, 7), (11, 9), (11, 10))
+        }
 
 
 def test_two_hosts_share_a_queue_as_the_text_says(environment: dict[str, str], tmp_path: Path) -> None:
@@ -156,7 +172,7 @@ def test_what_other_queues_users_are_told_works(environment: dict[str, str], tmp
     (tmp_path / "make").chmod(0o755)
     environment = {**environment, "PATH": f"{tmp_path}:{environment['PATH']}"}
     commands = ways_from_other_queues()
-    assert len(commands) == 17
+    assert len(commands) == 19
     started: list[subprocess.Popen[bytes]] = []
     try:
         for command in commands:

@@ -81,7 +81,7 @@ def test_bash_completes_commands_options_states_and_jobs(terminal: Terminal, scr
     assert complete(terminal, script, "config", "set", "backoff") == ["backoff-base", "backoff-cap"]
     assert complete(terminal, script, "cancel", "") == [
         "--color", "--colour", "--db", "--grep", "--help", "--json", "--kill", "--label", "--no-wait", "--queue",
-        "--state", "1", "nightly"
+        "--state", "--with-dependents", "1", "nightly"
     ]  # fmt: skip
     assert complete(terminal, script, "--db", "x", "show", "nig") == []
 
@@ -170,7 +170,19 @@ def test_names_that_a_terminal_or_an_option_would_garble_are_left_out(cli: Cli, 
         (("queue", "pause", "me"), ["media"]),
         (
             ("edit", "1", "--clear", ""),
-            ["dead-exit", "delay", "env", "label", "name", "needs", "ok-exit", "on-complete", "on-dead", "timeout"],
+            [
+                "dead-exit",
+                "delay",
+                "env",
+                "label",
+                "name",
+                "needs",
+                "ok-exit",
+                "on-complete",
+                "on-dead",
+                "on-lost-host",
+                "timeout",
+            ],
         ),
         (("list", "--state", "can"), ["cancelled"]),
         (("purge", "--state", "=", "de"), ["dead"]),

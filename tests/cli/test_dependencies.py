@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core.model import EdgeKind, State, View
+from core.model import Dependency, EdgeKind, State, View
 from core.queue import Queue
 from tests.cli.conftest import Cli, drain
 
@@ -330,7 +330,7 @@ def test_a_stuck_job_ends_the_wait_with_3(cli: Cli, dead_build: Queue) -> None:
 def test_a_patient_wait_goes_on(cli: Cli, dead_build: Queue) -> None:
     """Until the time is up, or the needed job was mended."""
     assert cli("wait", "ship", "--patient", "--timeout", "0.1s").code == 124
-    dead_build.edit("build", command="true", then_retry=True)
+    cli.ok("edit", "build", "--command", "true", "--retry")
     drain(dead_build)
     assert cli("wait", "ship", "--patient").code == 0
     assert states(dead_build) == dict.fromkeys((1, 2, 3, 4), "completed")
@@ -341,6 +341,63 @@ def test_what_is_stuck_does_not_end_the_wait_for_the_others(cli: Cli, dead_build
     dead_build.add("true")
     result = cli("wait", "test", "5", "--timeout", "0.1s", "--json")
     assert (result.code, result.json["unfinished"], result.json["stuck_ids"]) == (124, 1, [3])
+
+
+# --- acts
+
+
+def test_retry_with_dependents_runs_all_of_it_again(cli: Cli, open_queue: Queue) -> None:
+    """In the order that they need; without the option only the job itself runs."""
+    for name, after in (("a", []), ("b", ["a"]), ("c", ["b"])):
+        open_queue.add("true", name=name, after=after)
+    drain(open_queue)
+    cli.ok("retry", "a")
+    assert states(open_queue) == {1: "pending", 2: "completed", 3: "completed"}
+    drain(open_queue)
+    assert cli.ok("retry", "a", "--with-dependents") == "3 jobs will run again\n"
+    assert [edge.is_met for edge in open_queue.edges_of([2, 3])] == [False, False]
+    drain(open_queue)
+    assert [len(open_queue.attempts(number)) for number in (1, 2, 3)] == [3, 2, 2]
+
+
+def test_cancel_with_dependents_takes_all_that_waits(cli: Cli, open_queue: Queue) -> None:
+    """As one act that can be undone."""
+    for name, after in (("a", []), ("b", ["a"]), ("c", ["b"])):
+        open_queue.add("true", name=name, after=after)
+    assert cli.ok("cancel", "a", "--with-dependents") == "3 jobs cancelled or asked to stop\n"
+    assert states(open_queue) == dict.fromkeys((1, 2, 3), "cancelled")
+    cli.ok("undo")
+    drain(open_queue)
+    assert states(open_queue) == dict.fromkeys((1, 2, 3), "completed")
+    result = cli("cancel", "a", "--with-dependents")
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+
+
+def test_edit_replaces_and_removes_what_a_job_waits_for(cli: Cli, dead_build: Queue) -> None:
+    """The chain goes on without the dead step."""
+    cli.ok("edit", "test", "--after", "1")
+    assert dead_build.edges_of([3]) == [Dependency(3, 1, COMPLETE, True)]
+    cli.ok("edit", "ship", "--after", "", "--label", "free")
+    assert (dead_build.edges_of([4]), dead_build.job(4).label) == ([], "free")
+    cli.ok("undo")
+    assert [edge.on_id for edge in dead_build.edges_of([4])] == [3]
+    drain(dead_build)
+    assert states(dead_build) == {1: "completed", 2: "dead", 3: "completed", 4: "completed"}
+
+
+def test_an_edit_that_makes_a_circle_is_refused_with_its_path(cli: Cli, dead_build: Queue) -> None:
+    """Nothing was changed."""
+    result = cli("edit", "build", "--after", "ship")
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+    assert "2 → 4 → 3 → 2" in result.err
+    assert [edge.on_id for edge in dead_build.edges_of([2])] == [1]
+
+
+def test_retry_of_a_blocked_job_is_refused_with_what_to_do(cli: Cli, dead_build: Queue) -> None:
+    """It would wait on all the same."""
+    result = cli("retry", "test")
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+    assert "2 (dead); replay 2, or: edit 3 --after ''" in result.err
 
 
 def test_a_batch_of_a_hundred_thousand_lines_is_a_chain(cli: Cli, open_queue: Queue, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from core.cli.embedded_worker import EmbeddedWorker, is_orphaned
 from core.cli.exit_codes import DONE, REFUSED
 from core.cli.job_selection import add_filter_options, selected_ids
 from core.cli.parser import Parser
-from core.cli.report import note_done
+from core.cli.report import note_done, report
 from core.errors import Refused
 from core.model import Act, Job, State, Verb
 from core.queue import Queue
@@ -29,13 +29,23 @@ def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
     parser.add_argument("words", metavar="JOB", nargs="*", help="numbers or names")
     add_filter_options(parser)
+    parser.add_argument(
+        "--with-dependents",
+        action="store_true",
+        help="also all that hangs on them and waits; what runs by now goes on: cancel 12 --with-dependents",
+    )
     parser.add_argument("--kill", action="store_true", help="kill running ones at once instead of asking them to end")
     parser.add_argument("--no-wait", action="store_true", help="do not wait until running ones have ended")
     parser.description = (
         "Cancel jobs. A running one gets TERM, after the setting kill-grace KILL, and the command waits until it ended;"
         " if its worker is dead, the command does the worker's part. A group is of jobs that wait or run."
     )
-    parser.examples("queuectl cancel 42", "queuectl cancel --kill nightly", "queuectl cancel --label nightly")
+    parser.examples(
+        "queuectl cancel 42",
+        "queuectl cancel --kill nightly",
+        "queuectl cancel --label nightly",
+        "queuectl cancel build --with-dependents",
+    )
 
 
 def run(session: Session, options: Namespace) -> int:
@@ -43,7 +53,7 @@ def run(session: Session, options: Namespace) -> int:
     queue = session.queue()
     ids = selected_ids(session, queue, options, "cancel", states_of(Verb.CANCEL))
     before = {job_id: queue.job(job_id).state for job_id in ids}
-    act = queue.cancel(ids, kill=options.kill)
+    act = queue.cancel(ids, kill=options.kill, with_dependents=options.with_dependents)
     note_done(session, act, "cancelled or asked to stop")
     jobs = queue.watched([queue.job(job_id) for job_id in ids])
     running = [job for job in jobs if job.state is State.RUNNING]
@@ -51,6 +61,9 @@ def run(session: Session, options: Namespace) -> int:
         _note_waiting(session, queue, running, is_kill=options.kill)
         _wait(session, queue, [job.id for job in running])
         jobs = queue.watched([queue.job(job_id) for job_id in ids])
+    if options.with_dependents:
+        is_stuck = _code(act, jobs, is_waiting=not options.no_wait) == REFUSED
+        return max(report(session, act, "cancelled or asked to stop"), REFUSED if is_stuck else DONE)
     if session.is_json:
         _print_json(session, jobs)
         return _code(act, jobs, is_waiting=not options.no_wait)

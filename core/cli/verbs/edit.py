@@ -8,9 +8,9 @@ from typing import Any
 
 from core.cli.context import Session
 from core.cli.exit_codes import DONE, Refused
-from core.cli.job_options import EDIT_DEFAULTS, add_job_options, fields_of_options
+from core.cli.job_options import EDIT_DEFAULTS, add_job_options, fields_of_options, links_of_options
 from core.cli.parser import Parser
-from core.cli.verbs.enqueue import note_missing_directories
+from core.cli.verbs.enqueue import note_dead, note_missing_directories
 from core.errors import UsageError
 from core.model import Job
 from core.rules.job_fields import FIELDS
@@ -40,6 +40,7 @@ def configure(parser: Parser, name: str) -> None:
         "queuectl edit 42 --command './import.sh --safe' --retry",
         "queuectl edit nightly --timeout 2h --clear label",
         "queuectl edit nightly --env MODE=fast --unset-env DEBUG",
+        "queuectl edit 15 --after 13          # and for no other job; --after '' for none",
     )
 
 
@@ -57,6 +58,8 @@ def run(session: Session, options: Namespace) -> int:
     job = queue.job(job_id)
     if "cwd" in fields:
         note_missing_directories(session, [job.cwd])
+    if fields.get("after"):
+        note_dead(session, queue, fields["after"])
     if session.is_json:
         from core.cli.json_output import job_object, print_object
 
@@ -70,7 +73,7 @@ def run(session: Session, options: Namespace) -> int:
 
 def _changes(session: Session, options: Namespace) -> dict[str, Any]:
     """Return the fields that the options give or clear; raise ``UsageError`` if they contradict or change nothing."""
-    fields: dict[str, Any] = fields_of_options(options, session.now)
+    fields: dict[str, Any] = {**fields_of_options(options, session.now), **links_of_options(options)}
     if options.command is not None:
         fields["command"] = options.command
     for what in options.clear or ():

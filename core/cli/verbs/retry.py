@@ -20,7 +20,17 @@ def configure(parser: Parser, name: str) -> None:
         " A group is of dead and pending jobs, unless --state names others."
     )
     add_filter_options(parser)
-    parser.examples("queuectl retry 42", "queuectl retry nightly 7 8", "queuectl retry --queue media --grep exit:1")
+    parser.add_argument(
+        "--with-dependents",
+        action="store_true",
+        help="also all that hangs on them, each once more after what it needs: retry 12 --with-dependents",
+    )
+    parser.examples(
+        "queuectl retry 42",
+        "queuectl retry nightly 7 8",
+        "queuectl retry --queue media --grep exit:1",
+        "queuectl retry build --with-dependents",
+    )
 
 
 def run(session: Session, options: Namespace) -> int:
@@ -28,7 +38,7 @@ def run(session: Session, options: Namespace) -> int:
     queue = session.queue()
     jobs = selected_ids(session, queue, options, "retry", (State.DEAD, State.PENDING))
     with ProgressBar(session, "retrying") as progress:
-        act = queue.retry(jobs, progress=progress)
-    if not options.words:
+        act = queue.retry(jobs, with_dependents=options.with_dependents, progress=progress)
+    if options.with_dependents or not options.words:
         return report(session, act, "will run again")
     return report_named(session, queue, act, options.words, "will run again")
