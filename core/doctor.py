@@ -11,6 +11,7 @@ from core.locks import is_locked
 from core.model import Finding, Presence, State
 from core.rules.lanes import given_twice, resource_infos
 from core.rules.needs import are_there
+from core.rules.occurrences import zone_of
 from core.rules.settings import Settings, find_setting
 
 TYPE_CHECKING = False
@@ -27,6 +28,7 @@ def findings(storage: Storage) -> list[Finding]:
         *_check_outputs(storage),
         *_check_workers(storage),
         *_check_resources(storage),
+        *_check_schedules(storage),
         *_check_leftovers(storage),
         *storage.maintenance.check_surroundings(),
     ]
@@ -123,6 +125,25 @@ def _check_workers(storage: Storage) -> Iterator[Finding]:
         yield Finding("warning", "workers", "jobs wait and no worker is alive", "start one with 'queuectl worker'")
     else:
         yield Finding("ok", "workers", f"{alive} alive")
+
+
+def _check_schedules(storage: Storage) -> Iterator[Finding]:
+    """Return what keeps schedules from being kept: zones that this host does not know, workers that are not there."""
+    found = storage.schedules.all()
+    for schedule in found:
+        try:
+            zone_of(schedule.zone)
+        except UsageError as error:
+            advice = "install the package tzdata, or change it with 'queuectl schedule edit NAME --tz ZONE'"
+            yield Finding("error", "schedules", f"{schedule.name}: {error}", advice)
+    due = [schedule for schedule in found if schedule.next_at is not None]
+    if not due:
+        return
+    if not any(worker.is_alive for worker in storage.workers.workers()):
+        text = f"{len(due)} schedules, and no worker is alive: what is due is not added"
+        yield Finding("warning", "schedules", text, "start one with 'queuectl worker'")
+    else:
+        yield Finding("ok", "schedules", f"{len(due)} are kept")
 
 
 def _check_leftovers(storage: Storage) -> Iterator[Finding]:

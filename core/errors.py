@@ -9,6 +9,7 @@
     ├── NameTaken                a job of this name exists
     ├── QueueNotFound            no queue has this name
     ├── WorkerNotFound           no worker has this id
+    ├── ScheduleNotFound         no schedule has this name
     ├── HookNotFound             no hook has this id
     ├── OutputUnavailable        the attempt has no output to read (yet, or any more)
     ├── Interrupted              a read was given up, as ``give_up`` of ``Queue.snapshot`` asked for
@@ -106,6 +107,14 @@ class WorkerNotFound(QueueError):
     def __init__(self, worker_id: int) -> None:
         super().__init__(f"no worker {worker_id}; see 'queuectl worker list'")
         self.worker_id = worker_id
+
+
+class ScheduleNotFound(QueueError):
+    """No schedule has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no schedule {name!r}; see 'queuectl schedule list'")
+        self.name = name
 
 
 class HookNotFound(QueueError):

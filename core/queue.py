@@ -46,6 +46,7 @@ from core.rules.job_input import MAX_LIMIT, check_queue
 from core.rules.output_pattern import matcher_of
 from core.rules.settings import Settings, find_setting
 from core.rules.units import MAX_DURATION_S
+from core.schedule_verbs import ScheduleVerbs
 from core.storage.open import open_storage
 
 TYPE_CHECKING = False
@@ -68,7 +69,7 @@ _TRUSTED = 1000
 Progress = Callable[[int, int], None]
 
 
-class Queue(DependencyVerbs, HookVerbs, ResourceVerbs):
+class Queue(DependencyVerbs, HookVerbs, ResourceVerbs, ScheduleVerbs):
     """A queue of shell commands in one database; any number of these may be open on it, in any processes.
 
     Every method may be called from any thread and is one transaction (bulk verbs: one a thousand jobs). Reads see the

@@ -88,6 +88,16 @@ COMMANDS: dict[str, Command] = {
         Command("resource set", "resource", "NAME N [OPTIONS]", "say how much there is of a resource"),
         Command("resource unset", "resource", "NAME [OPTIONS]", "forget that: it is a lock then, of which there is 1"),
         Command("hook add", "hook", "EVENT [OPTIONS] -- COMMAND", "run a command when jobs complete or die"),
+        Command("schedule add", "schedule", "NAME CRON [OPTIONS] -- COMMAND", "have a job added again and again"),
+        Command("schedule list", "schedule", "[OPTIONS]", "list the schedules; also just: schedule", is_reading=True),
+        Command(
+            "schedule show", "schedule", "NAME [OPTIONS]", "show a schedule and what became of it", is_reading=True
+        ),
+        Command("schedule edit", "schedule", "NAME [OPTIONS]", "change a schedule"),
+        Command("schedule pause", "schedule", "NAME [OPTIONS]", "have a schedule add no jobs for now"),
+        Command("schedule resume", "schedule", "NAME [OPTIONS]", "have it add jobs again, from now on"),
+        Command("schedule run", "schedule", "NAME [OPTIONS]", "add the job of a schedule now, besides its plan"),
+        Command("schedule remove", "schedule", "NAME [OPTIONS]", "remove a schedule; its jobs stay"),
         Command("hook list", "hook", "[OPTIONS]", "list the hooks; also just: hook", is_reading=True),
         Command("hook remove", "hook", "ID [OPTIONS]", "remove a hook"),
         Command("config list", "config", "[OPTIONS]", "list the settings; also just: config", is_reading=True),
@@ -122,6 +132,7 @@ DEFAULTS: dict[str, str] = {
     "resource": "list",
     "config": "list",
     "host": "list",
+    "schedule": "list",
     "hook": "list",
 }
 #: Other spellings of a command.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from core.cli.number_options import decimal_number, whole_number
@@ -30,10 +30,14 @@ RUN_DEFAULTS = {**NEW_DEFAULTS, "queue": "run, or default if a worker is alive",
 EDIT_DEFAULTS: Mapping[str, str] = {}
 
 
-def add_job_options(parser: Parser, defaults: Mapping[str, str] = NEW_DEFAULTS) -> None:
-    """Add the options that give the fields of a job; ``defaults`` by field are named in their help."""
+def add_job_options(
+    parser: Parser, defaults: Mapping[str, str] = NEW_DEFAULTS, *, without: Collection[str] = ()
+) -> None:
+    """Add the options that give the fields of a job, ``without`` some; ``defaults`` by field are in their help."""
     group = parser.add_group("the job")
     for field in FIELDS:
+        if field.name in without:
+            continue
         options = [one for one in field.spellings if _is_option(one) and (defaults or not one.is_for_new)]
         for spelling in options:
             if not spelling.help:

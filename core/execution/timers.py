@@ -25,6 +25,7 @@ class Due(NamedTuple):
     look: bool
     recovery: bool
     pruning: bool
+    schedule: bool
     delayed_job: bool
     roll_up: bool
     sync: bool
@@ -43,15 +44,17 @@ class Timers:
         self._roll_up_at_s = 0.0
         self._unsynced_since_s: float | None = None
         self._delayed_job_at_ms: int | None = None
+        self._schedule_at_ms: int | None = None
         self._retry_at_s: float | None = None
 
     def due(self, now_s: float, now_ms: int) -> Due:
         """Return what is due now; a sync for a worker that is busy."""
-        delayed_job_at_ms = self._delayed_job_at_ms
+        delayed_job_at_ms, schedule_at_ms = self._delayed_job_at_ms, self._schedule_at_ms
         return Due(
             now_s >= self._look_at_s,
             now_s >= self._recover_at_s,
             now_s >= self._prune_at_s,
+            schedule_at_ms is not None and now_ms >= schedule_at_ms,
             delayed_job_at_ms is not None and now_ms >= delayed_job_at_ms,
             now_s >= self._roll_up_at_s,
             self.is_sync_due(now_s, is_idle=False),
@@ -70,8 +73,9 @@ class Timers:
         if self._retry_at_s is not None:
             return max(0.0, self._retry_at_s - now_s)
         seconds = min(command_s, min(self._look_at_s, self._recover_at_s, self._prune_at_s) - now_s)
-        if self._delayed_job_at_ms is not None:
-            seconds = min(seconds, (self._delayed_job_at_ms - now_ms) / 1000)
+        for at_ms in (self._delayed_job_at_ms, self._schedule_at_ms):
+            if at_ms is not None:
+                seconds = min(seconds, (at_ms - now_ms) / 1000)
         if self._unsynced_since_s is not None:
             seconds = min(seconds, self._unsynced_since_s + (IDLE_SYNC_S if is_idle else SYNC_S) - now_s)
         return max(0.0, seconds)
@@ -94,6 +98,10 @@ class Timers:
     def pruning(self, now_s: float, *, has_more: bool) -> None:
         """Set the next look for jobs to prune: soon while there are more, or while it is not known."""
         self._prune_at_s = now_s + (RECOVER_S if has_more else PRUNE_S)
+
+    def scheduling(self, at_ms: int | None) -> None:
+        """Set when the next schedule is due; ``None`` until the next look at dead workers."""
+        self._schedule_at_ms = at_ms
 
     # --- what was done
 

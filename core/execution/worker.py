@@ -286,10 +286,7 @@ class Worker:
         due = self._timers.due(now_s, self._queue.storage.now_ms())
         if due.look or self._changes.must_look:
             self._look_for_changes(now_s)
-        if due.recovery:
-            self._recover(now_s)
-        if due.pruning:
-            self._prune(now_s)
+        self._do_timed(due, now_s)
         if self._running.give_back_refused():
             self._pause(os.strerror(errno.EAGAIN))
         free = self._free_slots(now_s, is_job_due=due.delayed_job)
@@ -318,6 +315,7 @@ class Worker:
         self._timers.looking(now_s)  # a busy worker makes a thousand steps a second
         if self._changes.calendar.look(storage.clock):
             self._attempts.shorten_backoffs()
+            self._queue.storage.schedules.renew()
             self._changes.calendar.was_set_back = False
             slots.may_find_jobs = True
         if not self._changes.are_there(storage.changes.version()):
@@ -344,6 +342,28 @@ class Worker:
             for adopted in self._recovery.adopt_from_the_dead(self.id):
                 self._running.adopt(adopted)
         self._recovery.clear_away(self.id)
+
+    def _do_timed(self, due: Due, now_s: float) -> None:
+        """Do what is due by the clock and is no part of a step's transaction."""
+        if due.recovery:
+            self._recover(now_s)
+        if due.recovery or due.schedule:
+            self._tick()
+        if due.pruning:
+            self._prune(now_s)
+
+    def _tick(self) -> None:
+        """Add the jobs of the schedules that are due; see when the next one is."""
+        self._timers.scheduling(None)
+        schedules = self._queue.storage.schedules
+        next_at = schedules.next_at()
+        if next_at is not None and next_at <= self._queue.storage.now_ms() and self._stopping.mode is None:
+            if schedules.tick():
+                self._slots.may_find_jobs = True
+            next_at = schedules.next_at()
+            if next_at is not None and next_at <= self._queue.storage.now_ms():
+                return  # more than one tick decides about, or a zone that is not known: with the next look
+        self._timers.scheduling(next_at)
 
     def _prune(self, now_s: float) -> None:
         """Remove a chunk of what is too old for the settings."""

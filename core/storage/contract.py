@@ -68,7 +68,7 @@ from core.storage.values import (
     StepResult,
     StepTerms,
 )
-from core.storage.work_contract import Dependencies, Hooks
+from core.storage.work_contract import Dependencies, Hooks, Schedules
 
 
 class Roles(Protocol):
@@ -110,6 +110,8 @@ class Roles(Protocol):
     def records(self) -> Records: ...
     @property
     def hooks(self) -> Hooks: ...
+    @property
+    def schedules(self) -> Schedules: ...
     @property
     def maintenance(self) -> Maintenance: ...
 

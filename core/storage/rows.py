@@ -9,9 +9,9 @@ from typing import Any
 
 from core.clock import to_datetime
 from core.errors import DatabaseCorrupt, JobNotFound
-from core.model import Attempt, Job, Outcome, State
+from core.model import Attempt, Job, NewJob, Outcome, State
 from core.rules.arguments import check_kind, shown
-from core.rules.job_fields import FIELDS
+from core.rules.job_fields import FIELDS, JobRow
 from core.rules.needs import needs_of, units_of
 
 #: A row as SQLite hands it over.
@@ -84,6 +84,12 @@ def job_of(row: SqlRow) -> Job:
         return Job(*values)
     except (TypeError, ValueError, KeyError) as error:
         raise DatabaseCorrupt(f"the row of job {row[0]} is damaged; run 'queuectl doctor', restore a backup") from error
+
+
+def new_job_of(row: JobRow) -> NewJob:
+    """Return the job in the row of one that is to be added, for a user to read or to change."""
+    values = {field.name: (getattr(row, field.column), _MAKERS.get(field.kind)) for field in FIELDS}
+    return NewJob(**{name: value if make is None else make(value) for name, (value, make) in values.items()})
 
 
 _STATE = Job._fields.index("state")

@@ -60,6 +60,27 @@ HOOKS = Part(
     ("id", "event", "queue", "command", "window_ms", "cwd", "environment_id", "added_at", "gathering"),
 )
 HOOK_EVENTS = Part("hook_events", 2, ("hook_job_id", "attempt_id", "line"))
+SCHEDULES = Part(
+    "schedules",
+    1,
+    (
+        *(
+            "id",
+            "name",
+            "cron",
+            "every_ms",
+            "zone",
+            "anchor_at",
+            "job",
+            "environment_id",
+            "missed",
+            "overlap",
+            "next_at",
+        ),
+        *("added_at", "last_job_id", "note"),
+    ),
+)
+OCCURRENCES = Part("occurrences", 2, ("schedule_id", "due_at", "decided_at", "job_id", "why"))
 MINUTES = Part("minutes", 1, ("minute", "enqueued", "succeeded", "failed", "dead", "run_ms", "wait_ms"))
 DURATIONS = Part("durations", 3, ("minute", "kind", "bucket", "n"))
 #: Whether all is paused, and the sums of old minutes, by key; what is 0 has no row.
@@ -80,6 +101,8 @@ PARTS = (
     HISTORY,
     HOOKS,
     HOOK_EVENTS,
+    SCHEDULES,
+    OCCURRENCES,
     MINUTES,
     DURATIONS,
     FACTS,

@@ -9,6 +9,7 @@ from core.blocker import Blocker
 from core.model import Dependency, JobRef, Tree
 from core.rules.environment import Captured
 from core.rules.hook_events import Hook, NewHook
+from core.rules.schedules import Occurrence, Schedule, ScheduleRow
 
 
 class Dependencies(Protocol):
@@ -51,3 +52,51 @@ class Hooks(Protocol):
 
     def lines(self, job_id: int) -> list[str]:
         """Return what the job of a hook is given, a line of JSON each, in the order of the attempts; else nothing."""
+
+
+class Schedules(Protocol):
+    """Recurring jobs. Each instant of a schedule is decided once, in the transaction that adds its job.
+
+    Of several workers that find the same one due, one decides: the row of the schedule is guarded by its ``next_at``,
+    and the occurrence by its key. A schedule is asked for by its name; ``ScheduleNotFound`` is raised for none.
+    """
+
+    def add(self, row: ScheduleRow, captured: Captured) -> int:
+        """Store a schedule and its captured environment; return its id. Raises ``Refused`` if the name exists."""
+
+    def edit(self, name: str, row: ScheduleRow, captured: Captured | None) -> None:
+        """Store a schedule anew, with another environment if one is given; its occurrences stay, a pause as well.
+
+        Raises ``Refused`` if it gets the name of another one.
+        """
+
+    def set_next(self, name: str, next_at: int | None) -> None:
+        """Have a schedule be due at an instant, or pause it."""
+
+    def remove(self, name: str) -> None:
+        """Remove a schedule and its occurrences; jobs that it added stay."""
+
+    def find(self, name: str) -> Schedule:
+        """Return a schedule."""
+
+    def all(self) -> list[Schedule]:
+        """Return the schedules, by name."""
+
+    def occurrences(self, name: str, limit: int) -> list[Occurrence]:
+        """Return up to ``limit`` occurrences of a schedule, the newest first."""
+
+    def run_now(self, name: str) -> int:
+        """Add the job of a schedule besides its plan; return its id. It counts as the last one."""
+
+    def next_at(self) -> int | None:
+        """Return when the next schedule is due; ``None`` if none is, ever."""
+
+    def tick(self) -> int:
+        """Decide about what is due now, by the policies of the schedules; return how many jobs were added.
+
+        Of up to ``TICK`` schedules, the longest due first. One whose zone this host does not know is left alone, with
+        a note. Wakes the workers.
+        """
+
+    def renew(self) -> None:
+        """Have each schedule be due at its next instant, if a later one is planned: the calendar was set back."""

@@ -79,6 +79,15 @@ def test_work_that_waits_for_work_can_be_pasted_as_it_stands(environment: dict[s
         }
 
 
+def test_schedules_are_added_as_the_text_says(environment: dict[str, str], tmp_path: Path) -> None:
+    """And the one that is run now has a job."""
+    shown = run_block(block_after("these schedules"), environment, tmp_path)
+    assert "every 15m" in shown
+    assert "Job added successfully (ID: 1)" in shown
+    assert "At 02:00 every day" in shown
+    assert "run by hand" in shown
+
+
 def test_two_hosts_share_a_queue_as_the_text_says(environment: dict[str, str], tmp_path: Path) -> None:
     """Each part of the block as it stands, but for the server's name; that of the hosts by two hosts."""
     with tempfile.TemporaryDirectory(prefix="queuectl-test-", dir="/tmp") as name:

@@ -82,6 +82,8 @@ REFUSED = {
     "backup": "backup /dev/null",
     "move": "move missing.db other.db",
     "hook remove": "hook remove 9",
+    **{f"schedule {verb}": f"schedule {verb} nightly" for verb in ("show", "pause", "resume", "run", "remove")},
+    "schedule edit": "schedule edit nightly --missed all",
     "host list": "host list",
     "host forget": "host forget 1",
     "host keep": "host keep",
@@ -90,7 +92,7 @@ REFUSED = {
 NEVER_REFUSED = {
     "worker start", "worker list", "service install", "service status", "service print", "list", "show", "wait",
     "export", "init",
-    "hook add", "hook list", "dlq list", "dlq groups", "status", "metrics",
+    "hook add", "hook list", "schedule add", "schedule list", "dlq list", "dlq groups", "status", "metrics",
     "queue list", "queue pause", "queue resume", "queue limit", "resource list", "resource set",
     "config list", "config get", "config set", "config unset", "prune", "doctor", "completion", "help", "mcp",
 }  # fmt: skip

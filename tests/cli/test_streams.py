@@ -83,6 +83,10 @@ _CHANGES = {
     "resource set": ("resource set gpu 2", "Resource gpu: 2"),
     "queue limit": ("queue limit default 2", "Queue default: at most 2"),
     "hook add": ("hook add dead true", "hook 1 was added"),
+    "schedule add": ("schedule add daily @daily true", "schedule daily was added"),
+    "schedule run": ("schedule run nightly", "job 6 was added"),
+    "schedule pause": ("schedule pause nightly", "schedule nightly was paused"),
+    "schedule remove": ("schedule remove nightly", "schedule nightly was removed"),
     "config set": ("config set timeout 5m", "timeout was set"),
     "config unset": ("config unset timeout", "timeout was unset"),
     "prune": ("prune --trash --yes", "1 job removed for good"),
@@ -103,6 +107,7 @@ def test_what_was_done_is_said_though_it_cannot_be_printed(
     drain(open_queue)
     cli.ok("enqueue", "--delay", "1h", "true")
     cli.ok("purge", "4", "--yes")
+    cli.ok("schedule", "add", "nightly", "@daily", "true")
     line, said = _CHANGES[what]
     result = _shell(terminal, f"queuectl {line.format(copy=f'{tmp_path}/copy.db')} >/dev/full")
     assert result.code == 1, result

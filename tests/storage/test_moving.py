@@ -51,6 +51,10 @@ def fill(queue: Queue, clock: FakeClock) -> None:
         queue.edit("named", priority=9)
         hand.attempts.make_durable()
         queue.storage.workers.forget(hand.id)
+    queue.add_schedule("nightly", NewJob("true", priority=2), cron="0 2 * * *", zone="Europe/Berlin", missed="all")
+    queue.add_schedule("sync", "true", every_s=60, overlap="allow")
+    queue.pause_schedule("nightly")
+    queue.run_schedule("sync")
     ids = queue.enqueue_many(NewJob(f"true {number}", queue="bulk") for number in range(2500))
     queue.cancel(list(ids)[:1500])
 

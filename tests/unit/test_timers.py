@@ -51,9 +51,9 @@ def sleep_s(timers: Timers, after_s: float = 0.0, *, is_idle: bool = False, comm
     return timers.sleep_s(NOW_S + after_s, now_ms, is_idle=is_idle, command_s=command_s)
 
 
-def test_at_first_all_is_due_but_a_sync_and_a_job() -> None:
+def test_at_first_all_is_due_but_a_sync_a_job_and_a_schedule() -> None:
     """A worker that has just started has written nothing and knows of no delayed job."""
-    assert due(Timers()) == set(Due._fields) - {"sync", "delayed_job"}
+    assert due(Timers()) == set(Due._fields) - {"sync", "delayed_job", "schedule"}
     assert sleep_s(Timers()) == 0.0
 
 
@@ -85,6 +85,19 @@ def test_more_jobs_to_prune_are_pruned_soon() -> None:
     timers.pruning(NOW_S, has_more=True)
     assert "pruning" not in due(timers, RECOVER_S - 0.001)
     assert "pruning" in due(timers, RECOVER_S + 0.001)
+
+
+def test_a_schedule_is_due_by_the_calendar() -> None:
+    """As a delayed job is; the sleep ends with the first of them."""
+    timers = rested()
+    timers.scheduling(NOW_MS + 20)
+    assert timers.due(NOW_S + FAR_S, NOW_MS + 19).schedule is False
+    assert timers.due(NOW_S, NOW_MS + 20).schedule is True
+    stepped(timers, delayed_job_at_ms=NOW_MS + 30)
+    assert sleep_s(timers) == pytest.approx(0.02)
+    timers.scheduling(None)
+    assert timers.due(NOW_S, NOW_MS + 20).schedule is False
+    assert sleep_s(timers) == pytest.approx(0.03)
 
 
 def test_a_delayed_job_is_due_by_the_calendar() -> None:

@@ -9,10 +9,15 @@ from core.cli.exit_codes import DONE
 from core.cli.parser import Parser
 from core.cli.status_line import FIELDS, field_values, line, parsed
 from core.cli.tables import COLOURS, Cell, show_pairs
+from core.clock import to_datetime
 from core.errors import UsageError
 from core.model import State
 from core.queue import Queue
-from core.wording import ago, count
+from core.wording import ago, count, due
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 def configure(parser: Parser, name: str) -> None:
@@ -56,6 +61,7 @@ def run(session: Session, options: Namespace) -> int:
                 "is_paused": is_paused,
                 "oldest_pending_at": plain(oldest),
                 "oldest_pending_s": None if oldest is None else max(0.0, (now - oldest).total_seconds()),
+                "next_schedule_at": plain(_next_schedule_at(queue)),
                 "write_error": None if write_error is None else str(write_error),
                 "database": session.database_name(),
             }
@@ -76,6 +82,7 @@ def run(session: Session, options: Namespace) -> int:
     pairs += [
         ("oldest waiting", None if oldest is None else f"due {ago(oldest, now)}"),
         ("workers", f"{len(alive)} alive, {count(slots, 'slot')}" if alive else Cell("none alive", "yellow")),
+        ("schedules", _schedules(queue, bool(alive), now)),
         ("paused", Cell("everything; 'queuectl queue resume' goes on", "yellow") if is_paused else None),
         ("database", session.database_name()),
         ("trouble", None if write_error is None else Cell(str(write_error), "red")),
@@ -83,6 +90,27 @@ def run(session: Session, options: Namespace) -> int:
     show_pairs(session, pairs)
     _show_details(session, queue)
     return DONE
+
+
+def _next_schedule_at(queue: Queue) -> datetime | None:
+    next_at = queue.storage.schedules.next_at()
+    return None if next_at is None else to_datetime(next_at)
+
+
+def _schedules(queue: Queue, is_worker_alive: bool, now: datetime) -> object:
+    """Return when the next schedule is due, and what is wrong with schedules; ``None`` without any."""
+    infos = queue.schedules()
+    if not infos:
+        return None
+    coming = [info for info in infos if info.next_at is not None]
+    first = min(coming, key=lambda info: info.next_at or now, default=None)
+    text = count(len(infos), "schedule")
+    if first is not None and first.next_at is not None:
+        text += f", {first.name} {due(first.next_at, now)}"
+    if first is not None and not is_worker_alive:
+        return Cell(f"{text}; no worker is alive to add what is due", "yellow")
+    noted = next((info for info in infos if info.note is not None), None)
+    return text if noted is None else Cell(f"{text}; {noted.name}: {noted.note}", "yellow")
 
 
 def _show_line(session: Session, options: Namespace) -> int:

@@ -165,6 +165,13 @@ class PostgresStorage(Connections):
         return Hooks(self)
 
     @loaded_once
+    def schedules(self) -> work_contract.Schedules:
+        """The schedules."""
+        from core.storage.postgres.schedules import Schedules
+
+        return Schedules(self)
+
+    @loaded_once
     def maintenance(self) -> contract.Maintenance:
         """Upkeep."""
         from core.storage.postgres.maintenance import Maintenance

@@ -50,15 +50,24 @@ class NewJobs:
         return self._db.transact(lambda connection: _store(connection, staged, captured, now), wakes_workers=True)
 
 
-def _store(connection: Connection, rows: Sequence[JobRow], captured: Captured, now: int) -> Sequence[int]:
+def refuse_unfit(connection: Connection, rows: Sequence[JobRow]) -> None:
+    """Raise ``Refused`` for jobs that this engine cannot have, or that could never start."""
     if any(row.is_held for row in rows):
         raise Refused("a job on a server cannot be held")
     needs = {row.needs for row in rows if row.needs is not None}
     if needs:
         admit_needs(connection, needs)
+
+
+def _store(connection: Connection, rows: Sequence[JobRow], captured: Captured, now: int) -> Sequence[int]:
+    refuse_unfit(connection, rows)
+    return store(connection, rows, environment_id(connection, captured), now)
+
+
+def store(connection: Connection, rows: Sequence[JobRow], environment: int, now: int) -> Sequence[int]:
+    """Store jobs with a stored environment in the caller's transaction; return their ids."""
     names = [row.name for row in rows if row.name is not None]
     job_names.free(connection, names)
-    environment = environment_id(connection, captured)
     ids = _ids(connection, len(rows))
     try:
         _insert(connection, rows, ids, environment, now)
@@ -75,7 +84,7 @@ def _store(connection: Connection, rows: Sequence[JobRow], captured: Captured, n
         (now // 60_000, os.getpid() % 64, len(rows)),
     )
     changes.write(connection)
-    if needs:
+    if any(row.needs is not None for row in rows):
         bump_lanes(connection)
     return ids
 

@@ -62,6 +62,7 @@ _KEY_TYPES = {
     "history": ("bigint", "bigint"),
     "dependencies": ("bigint", "bigint"),
     "hook_events": ("bigint", "bigint"),
+    "occurrences": ("bigint", "bigint"),
     "durations": ("bigint", "text", "bigint"),
 }
 _STATE = JOBS.columns.index("state")
@@ -80,6 +81,7 @@ _GUARDED = (
     ("resources", "INSERT OR UPDATE OR DELETE"),
     ("settings", "INSERT OR UPDATE OR DELETE"),
     ("hooks", "INSERT OR DELETE"),
+    ("schedules", "INSERT OR UPDATE OR DELETE"),
 )
 _MARKS = (
     "CREATE TABLE IF NOT EXISTS moves (role text PRIMARY KEY, address text NOT NULL, at bigint NOT NULL);"
@@ -90,7 +92,8 @@ _MARKS = (
 )
 _LOCK = (
     "LOCK TABLE acts, attempts, chunks, delayed, durations, environments, facts, history, hook_events, hooks, jobs,"
-    " lanes_epoch, minutes, queues, ready, resources, running, settings, workers IN SHARE ROW EXCLUSIVE MODE"
+    " lanes_epoch, minutes, occurrences, queues, ready, resources, running, schedules, settings, workers"
+    " IN SHARE ROW EXCLUSIVE MODE"
 )
 _FIND = (
     "SELECT EXISTS (SELECT 1 FROM jobs) OR EXISTS (SELECT 1 FROM attempts) OR EXISTS (SELECT 1 FROM acts)"
@@ -107,7 +110,8 @@ _ENQUEUED = (
     " ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 )
 _NEXT = tuple(
-    f"SELECT setval('{table}_id_seq', max(id)) FROM {table} HAVING count(*) > 0" for table in ("environments", "hooks")
+    f"SELECT setval('{table}_id_seq', max(id)) FROM {table} HAVING count(*) > 0"
+    for table in ("environments", "hooks", "schedules")
 )
 
 

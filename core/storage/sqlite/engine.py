@@ -136,6 +136,13 @@ class SqliteStorage(Database):
         return Hooks(self)
 
     @loaded_once
+    def schedules(self) -> work_contract.Schedules:
+        """The schedules."""
+        from core.storage.sqlite.schedules import Schedules
+
+        return Schedules(self)
+
+    @loaded_once
     def maintenance(self) -> contract.Maintenance:
         """Upkeep."""
         from core.storage.sqlite.maintenance import Maintenance

@@ -55,15 +55,7 @@ class NewJobs:
                 now = self._db.now_ms()
                 if row.needs is not None:
                     check_needs_in(connection, row.needs)
-                job_names.free(connection, row.name)
-                environment = environment_id(connection, captured)
-                needed = _edges_module().resolve(connection, edges, now) if edges else {}
-                unmet = sum(not is_met for _, is_met in needed.values())
-                job_id = insert_one(connection, row, environment, now, unmet)
-                if needed:
-                    _edges_module().insert(connection, job_id, needed)
-                count_enqueued(connection, now, 1)
-                return job_id
+                return add_one(connection, row, environment_id(connection, captured), now, edges)
         except sqlite3.IntegrityError as error:
             if row.name is not None and "jobs.name" in str(error):
                 raise NameTaken(row.name) from error
@@ -125,6 +117,20 @@ def _noted(rows: Iterable[JobRow], needs: set[str]) -> Iterator[JobRow]:
         if row.needs is not None:
             needs.add(row.needs)
         yield row
+
+
+def add_one(
+    connection: sqlite3.Connection, row: JobRow, environment: int, now: int, edges: Iterable[NewEdge] = ()
+) -> int:
+    """Store one job in the caller's transaction and return its id; ``environment`` is that of a captured one."""
+    job_names.free(connection, row.name)
+    needed = _edges_module().resolve(connection, edges, now) if edges else {}
+    unmet = sum(not is_met for _, is_met in needed.values())
+    job_id = insert_one(connection, row, environment, now, unmet)
+    if needed:
+        _edges_module().insert(connection, job_id, needed)
+    count_enqueued(connection, now, 1)
+    return job_id
 
 
 def _taken_name(connection: sqlite3.Connection) -> str | None:

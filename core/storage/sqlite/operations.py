@@ -118,6 +118,13 @@ _STATEMENTS: Mapping[Verb, tuple[_Statements, ...]] = {
 }
 
 
+def cancel_for_another(connection: sqlite3.Connection, job_id: int, now: int) -> None:
+    """Cancel a job that another one replaces, or ask for its stop; no user can undo it."""
+    parameters = {"ids": json.dumps([job_id]), "now": now, "stop": "cancel"}
+    for statements in _STATEMENTS[Verb.CANCEL]:
+        connection.execute(statements.change, parameters)
+
+
 # --- apply
 
 

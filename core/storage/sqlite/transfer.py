@@ -31,7 +31,7 @@ _COUNT_BLOCKS = (
 )
 
 # What adds jobs, runs them, acts on them, or changes what holds for them.
-_SET = ("queues", "resources", "settings")
+_SET = ("queues", "resources", "schedules", "settings")
 _GUARDED = (
     *((table, "INSERT") for table in ("jobs", "attempts", "workers", "acts", "environments", "hooks", *_SET)),
     *((table, "UPDATE") for table in ("jobs", *_SET)),
@@ -62,7 +62,8 @@ class Transfer:
         key = ", ".join(part.columns[: part.key_length])
         marks = ", ".join("?" * part.key_length)
         bounds = [f"({key}) {sign} ({marks})" for sign, bound in ((">", after), ("<=", until)) if bound is not None]
-        columns = ", ".join(_EXPRESSIONS.get(name, name) for name in part.columns)
+        expressions = _EXPRESSIONS if part.name == JOBS.name else {}
+        columns = ", ".join(expressions.get(name, name) for name in part.columns)
         statement = (
             f"SELECT {columns} FROM {_RELATIONS.get(part.name, part.name)}"
             f" WHERE {' AND '.join(bounds) or 'true'} ORDER BY {key} LIMIT ?"
