@@ -141,7 +141,9 @@ class JobField:
         """The words in an option's help for the default; empty where there is none."""
         if self.setting:
             return f"the setting {self.setting}"
-        return "here" if self.kind == "directory" else "" if self.default is None else str(self.default)
+        if self.default is None:
+            return "here" if self.kind == "directory" else ""
+        return "" if self.kind == "flag" else str(self.default)
 
 
 _ATTEMPTS, _BASE = SETTINGS["max-attempts"], SETTINGS["backoff-base"]
@@ -318,7 +320,7 @@ FIELDS: tuple[JobField, ...] = (
         "flag",
         "hold",
         # of a job that exists there are verbs for it
-        Spelling("hold", "flag", "", "keep it from being run until it is released", is_for_new=True),
+        Spelling("hold", "flag", "", "keep it from being run until 'queuectl release' lets it go", is_for_new=True),
         label="Held",
         default=False,
     ),

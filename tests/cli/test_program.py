@@ -58,6 +58,7 @@ def test_a_help_names_the_defaults_that_hold(cli: Cli) -> None:
     assert "the queue it waits in (default: default)" in enqueue
     assert "before it is dead (default: 1)" in run
     assert "the queue it waits in (default: run, or default if a worker is alive)" in run
+    assert "lets it go --on-dead" in enqueue  # what is a yes or no has no default to speak of
     assert "(default:" not in edit
     assert "what no option names stays as it is" in edit
     cli.ok("run", "true")
