@@ -8,17 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from core.clock import since_boot_s
 from core.errors import DatabaseError, QueueError
 from core.execution.events import HostGivenUp, WorkerEvent
 from core.execution.host_keeping import HostKeeping
-from core.execution.lease import Fence, Lease
+from core.execution.lease import Fence, Lease, Renewal
 from core.execution.recovery import strike_dead_workers
 from core.model import Outcome, State
 from core.queue import Queue
+from core.rules.lease import LeaseTerms
 from core.storage.postgres.hosts import Hosts
 from tests.execution.at_work import UNTIL_GO, drain, output, wait_for_state, working
 from tests.postgres import postgres_of
-from tests.processes import group_of, is_alive, start_python, wait_for
+from tests.processes import group_of, is_alive, python, start_python, wait_for
 
 ENGINES = ("postgres",)
 
@@ -218,3 +220,26 @@ Worker(Queue(sys.argv[1])).run()
     drain(queue)
     assert (queue.job(job_id).state, output(queue, job_id)) == (State.COMPLETED, b"ran\n")
     assert [attempt.outcome for attempt in queue.attempts(job_id)] == [Outcome.LOST, Outcome.SUCCEEDED]
+
+
+_IN_THE_GATE = """
+import os, signal, sys
+from core.execution.lease import Gate
+from core.spool import Spool
+
+with Gate(Spool(sys.argv[1])).starting():
+    print("in", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def test_a_process_that_is_stopped_in_a_start_is_killed_at_the_fence(queue: Queue) -> None:
+    """When it went on it would start a command that others run again by then."""
+    spool = queue.storage.spool
+    with python(_IN_THE_GATE, spool.root) as stopped:
+        assert stopped.stdout is not None
+        assert stopped.stdout.readline() == "in\n"
+        lease = Lease(spool)
+        lease.renewed(Renewal(since_boot_s() - 100, 1, LeaseTerms(6.0)))
+        Fence(spool, lease, lambda: 1.0, set()).look()
+        assert stopped.wait(60) == -signal.SIGKILL
