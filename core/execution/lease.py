@@ -55,8 +55,9 @@ class Lease:
         beside = f"{self._path}.{os.getpid()}.{threading.get_ident()}"
         descriptor = create_private(beside, os.O_WRONLY | os.O_TRUNC, is_new=False)
         try:
-            fence_s = renewal.sent_s + renewal.terms.fence_s  # for the sentinel, which does not reckon
-            words = (here().boot_id or "-", f"{renewal.sent_s:.3f}", f"{fence_s:.0f}", renewal.life_id)
+            # for the sentinel, which does not reckon: whole seconds, rather too soon than too late
+            fence_s = int(renewal.sent_s + renewal.terms.fence_s)
+            words = (here().boot_id or "-", f"{renewal.sent_s:.3f}", fence_s, renewal.life_id)
             os.write(descriptor, f"{' '.join(map(str, words))} {renewal.terms.lease_s}\n".encode())
         finally:
             os.close(descriptor)

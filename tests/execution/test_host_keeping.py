@@ -243,3 +243,12 @@ def test_a_process_that_is_stopped_in_a_start_is_killed_at_the_fence(queue: Queu
         lease.renewed(Renewal(since_boot_s() - 100, 1, LeaseTerms(6.0)))
         Fence(spool, lease, lambda: 1.0, set()).look()
         assert stopped.wait(60) == -signal.SIGKILL
+
+
+def test_the_sentinel_is_never_late(queue: Queue) -> None:
+    """It looks once a second, at whole seconds: a fence that was rounded up came a second after that of workers."""
+    spool = queue.storage.spool
+    renewal = Renewal(100.9, 1, LeaseTerms(6.0))
+    Lease(spool).renewed(renewal)
+    assert int(Path(spool.lease).read_text().split()[2]) == 103
+    assert renewal.sent_s + renewal.terms.fence_s == pytest.approx(103.6)
