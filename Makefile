@@ -16,7 +16,7 @@ FITS := import sqlite3, sys; sys.exit(sys.version_info < (3, 10) or sqlite3.sqli
 CLEAN := .venv .venv-* dist build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
 	snapshot_report.html
 
-.PHONY: help run demo demo-hosts test test-textual check lint format bench bench-short fuzz torture torture-short torture-mutants screenshots docs dist clean
+.PHONY: help run demo demo-hosts test test-textual check lint format bench bench-short fuzz torture torture-short torture-mutants torture-hosts screenshots docs dist clean
 .NOTPARALLEL:
 
 help: ## show this list
@@ -85,6 +85,10 @@ torture-short: $(READY) ## the same in a minute or two
 
 torture-mutants: $(READY) ## show that the torture notices each safeguard that is taken out
 	$(BIN)/python -m tests.torture --mutants $(ARGS)
+
+torture-hosts: $(READY) ## cut, kill and crash hosts that share a server, and show that each safeguard is needed
+	$(BIN)/python -m tests.torture --only hosts $(ARGS)
+	$(BIN)/python -m tests.torture --mutants --only no-fence --only no-wait --only no-gate --only no-failover-wait
 
 screenshots: $(READY) ## draw the pictures in screenshots/ again
 	$(BIN)/python -m tests.tui.make_screenshots

@@ -19,6 +19,7 @@ from bench import (
     peer_calls,
     peers,
     place,
+    postgres,
     report,
     startup,
     throughput,
@@ -39,6 +40,7 @@ _NAMES = (
     "peers",
     "dashboard",
     "triage",
+    "postgres",
 )
 
 
@@ -94,6 +96,8 @@ def _measured(scale: Scale, wanted: Iterable[str], venv: str | None) -> Iterator
         yield from dashboard.run(scale)
     if "triage" in names:
         yield from triage.run(scale)
+    if "postgres" in names:
+        yield from postgres.run(scale)
 
 
 def _say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Processes of the benchmarks' own: a worker that runs until it is ended, and one that drains and tells its memory."""
+"""Processes of the benchmarks' own: a worker that runs until it is ended, one that drains, one that runs nothing."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import os
 import resource
 import signal
 import sys
+import time
 
 from core.execution import events
 from core.execution.worker import StopMode, Worker
+from core.model import Ending, Outcome
 from core.queue import Queue
+from core.rules.settings import Settings
+from core.storage.values import Claim, ClaimCapacity, StepTerms
 
 
 def resident_kib() -> int:
@@ -52,8 +56,30 @@ def drain(database: str, *looks: int) -> None:
         print(*found)
 
 
+def turns(address: str, batch: int, seconds: float) -> None:
+    """Record and claim jobs, that many a turn, without running them; print how many were recorded in the time."""
+    recorded = 0
+    terms = StepTerms(Settings(), is_rolled_up=False)  # as in most steps of a worker
+    ending = Ending(Outcome.SUCCEEDED, exit_code=0, run_ms=1, output=b"")
+    with Queue(address) as queue:
+        worker_id, lock = queue.storage.workers.register(slots=batch, queues=())
+        attempts = queue.storage.attempts()
+        endings: list[tuple[Claim, Ending]] = []
+        print("ready", flush=True)
+        sys.stdin.readline()
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            done = attempts.record_and_claim(endings, ClaimCapacity(worker_id, batch), lambda claim: None, terms)
+            recorded += len(done.recorded)
+            endings = [(claim, ending) for claim in done.claimed]
+        os.close(lock)
+    print(recorded)
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve(sys.argv[2])
+    elif sys.argv[1] == "turns":
+        turns(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
     else:
         drain(sys.argv[2], *map(int, sys.argv[3:]))

@@ -21,7 +21,7 @@ _COMMAND = "date +%s%N"
 def run(scale: Scale) -> Iterable[Line]:
     """Yield the median and the 99th percentile; a third of the samples' number measures a bare start."""
     with scratch() as directory:
-        samples = _samples(os.path.join(directory, "queue.db"), scale.latencies)
+        taken = samples(os.path.join(directory, "queue.db"), scale.latencies)
     bare = [_bare_ms() for _ in range(scale.latencies // 3 + 1)]
     against, start = "a bare start of sh and date", median(bare)
     note = "includes that start; the worker was idle before each of them"
@@ -29,14 +29,14 @@ def run(scale: Scale) -> Iterable[Line]:
     yield Line(
         "latency",
         f"commit to start, p50 of {count}",
-        median(samples),
+        median(taken),
         "ms",
         against,
         start,
         None,
         Target(False, 15, "ms"),
     )
-    p99 = percentile(samples, 0.99)
+    p99 = percentile(taken, 0.99)
     yield Line(
         "latency",
         f"commit to start, p99 of {count}",
@@ -50,7 +50,8 @@ def run(scale: Scale) -> Iterable[Line]:
     )
 
 
-def _samples(database: str, count: int) -> list[float]:
+def samples(database: str, count: int) -> list[float]:
+    """Return the milliseconds from the commit of each enqueue to its command's start in another process."""
     found: list[float] = []
     draw = random.Random(1)
     with Queue(database) as queue, serving(database):

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -46,12 +46,19 @@ class PostgresServer:
 
     The directory must be reachable for any user, as directories in /tmp are: root starts the server as "nobody". With
     ``is_synced`` it syncs to the disk, as a crash test needs. As a ``standby_of`` another, which runs, it begins as a
-    copy of that, and follows it until it is promoted.
+    copy of that, and follows it until it is promoted. The ``settings``, "name=value", win over those of tests.
     """
 
-    def __init__(self, directory: Path, *, is_synced: bool = False, standby_of: PostgresServer | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        is_synced: bool = False,
+        standby_of: PostgresServer | None = None,
+        settings: Sequence[str] = (),
+    ) -> None:
         self.directory = directory
-        self._settings = _SETTINGS if is_synced else (*_SETTINGS, *_UNSYNCED)
+        self._settings = (*_SETTINGS, *(() if is_synced else _UNSYNCED), *settings)
         self._as_user: dict[str, Any] = {}
         self._process: subprocess.Popen[bytes] | None = None
         directory.mkdir(mode=0o755, exist_ok=True)
@@ -61,12 +68,12 @@ class PostgresServer:
             os.chown(directory, nobody.pw_uid, nobody.pw_gid)
         self.programs = self._reachable_programs()
         if standby_of is not None:
-            self._run(
+            self.run(
                 "pg_basebackup", "-D", str(directory / "data"), "-R", "-c", "fast", "--no-sync", "-d", standby_of.url()
             )
         elif not (directory / "data").exists():
             options = ["-A", "trust", "-E", "UTF8", "--locale=C", "-U", _SUPERUSER]
-            self._run("initdb", "--no-sync", "--no-instructions", *options, "-D", str(directory / "data"))
+            self.run("initdb", "--no-sync", "--no-instructions", *options, "-D", str(directory / "data"))
             rules = directory / "data/pg_hba.conf"
             rules.write_text(f"local all +{WITH_PASSWORD} scram-sha-256\n{rules.read_text()}")
 
@@ -83,11 +90,13 @@ class PostgresServer:
             return Path(shutil.copytree(found, copy, dirs_exist_ok=True)) / "bin"
         return found / "bin"
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def run(self, program: str, *arguments: str) -> str:
+        """Return what one of the server's programs prints; raise if it fails."""
         command = [str(self.programs / program), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, cwd=self.directory, **self._as_user)
         if done.returncode:
             raise RuntimeError(f"{program} failed: {done.stderr}{done.stdout}")
+        return str(done.stdout)
 
     def url(self, database: str = "postgres") -> str:
         """Return the address of one of the server's databases."""
@@ -120,7 +129,7 @@ class PostgresServer:
 
     def promote(self) -> None:
         """Make a standby the primary of a new timeline."""
-        self._run("pg_ctl", "promote", "-D", str(self.directory / "data"))
+        self.run("pg_ctl", "promote", "-D", str(self.directory / "data"))
 
     def stop(self) -> None:
         """End the server in good order: no session is waited for, all that was committed is on the disk."""

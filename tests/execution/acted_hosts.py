@@ -17,6 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
+from tests.processes import ROOT
+from tests.torture.mutants import NAME, VARIABLE
+
 #: How long a test waits for a fact at the most, in seconds.
 PATIENCE_S = 180.0
 #: A command that writes when it runs, ten times a second, into a file of its own run.
@@ -37,13 +40,14 @@ class Proxy:
         #: The path of the socket that new connections go to.
         self.target = target
         self._is_cut = threading.Event()
+        self._loses_requests = True
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._start(self._accept)
 
-    def _start(self, target: Callable[..., None], *arguments: socket.socket) -> None:
+    def _start(self, target: Callable[..., None], *arguments: object) -> None:
         self._threads.append(threading.Thread(target=target, args=arguments, daemon=True))
         self._threads[-1].start()
 
@@ -62,12 +66,12 @@ class Proxy:
                 continue
             self._open += [client, server]
             for one, other in ((client, server), (server, client)):
-                self._start(self._copy, one, other)
+                self._start(self._copy, one, other, other is server)
 
-    def _copy(self, one: socket.socket, other: socket.socket) -> None:
+    def _copy(self, one: socket.socket, other: socket.socket, is_request: bool) -> None:
         try:
             while data := one.recv(65536):
-                if not self._is_cut.is_set():
+                if not self._is_cut.is_set() or (is_request and not self._loses_requests):
                     other.sendall(data)
         except OSError:
             pass
@@ -77,7 +81,9 @@ class Proxy:
                     other.shutdown(socket.SHUT_RDWR)
             one.close()
 
-    def cut(self) -> None:
+    def cut(self, *, answers_only: bool = False) -> None:
+        """Lose what is sent from now on, with ``answers_only`` what the server sends."""
+        self._loses_requests = not answers_only
         self._is_cut.set()
 
     def heal(self) -> None:
@@ -108,6 +114,8 @@ class Host:
     def start(self, *options: str) -> subprocess.Popen[bytes]:
         words = [sys.executable, "-m", "queuectl_entry", "--db", self.address, "worker", "-c", "4", *options]
         environment = {**os.environ, "XDG_STATE_HOME": str(self.directory)}
+        if NAME:
+            environment |= {VARIABLE: NAME, "PYTHONPATH": f"{ROOT}/tests/torture/mutated:{ROOT}"}
         with open(f"{self.directory}.log", "ab") as log:  # what they said is there when a test fails
             worker = subprocess.Popen(words, env=environment, stdout=log, stderr=log)
         self.workers.append(worker)

@@ -28,6 +28,7 @@ HARNESSES = (
     "stops",
     "contention",
     "storm",
+    "hosts",
     "powerloss",
     "faults",
     "failpoints",

@@ -17,6 +17,8 @@ from types import ModuleType
 
 #: The variable that names the mutant to the processes of a harness.
 VARIABLE = "QUEUECTL_TORTURE_MUTANT"
+#: The mutant that this process is, empty for none: tests run without the variable.
+NAME = os.environ.get(VARIABLE, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,39 @@ MUTANTS = (
         (("self._reader_first():", "contextlib.nullcontext():"),),
         "corruption",
     ),
+    Mutant(
+        "no-fence",
+        "a host whose lease has run down lets its commands run",
+        "core.execution.lease",
+        (("while not self._over.wait(LOOK_S):", "while not self._over.wait(1e6):"),),
+        "tests/execution/test_hosts.py::test_a_host_that_is_cut_off_ends_its_commands",
+    ),
+    Mutant(
+        "no-wait",
+        "a silent host is given up before its lease has run down",
+        "core.execution.host_keeping",
+        (("if still_s >= host.lease_s and", "if still_s >= 1.0 and"),),
+        "tests/execution/test_hosts.py::test_a_host_that_is_cut_off_ends_its_commands",
+    ),
+    Mutant(
+        "no-gate",
+        "a command is started whatever has become of its host's lease",
+        "core.execution.lease",
+        (
+            (
+                "return last is not None and last.life_id == life_id and last.age_s() < last.terms.start_s",
+                "return True",
+            ),
+        ),
+        "tests/execution/test_host_keeping.py::test_a_claim_of_the_old_life_is_not_started_in_the_new_one",
+    ),
+    Mutant(
+        "no-failover-wait",
+        "after a failover jobs are claimed at once",
+        "core.execution.host_keeping",
+        (("if look.is_synchronous or waited_s >= lease_s:", "if True:"),),
+        "tests/execution/test_failover.py",
+    ),
 )
 
 
@@ -208,6 +243,5 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 def install() -> None:
     """Make this process the mutant that the environment names, if it names one."""
-    name = os.environ.get(VARIABLE)
-    if name:
-        sys.meta_path.insert(0, _Finder(next(mutant for mutant in MUTANTS if mutant.name == name)))
+    if NAME:
+        sys.meta_path.insert(0, _Finder(next(mutant for mutant in MUTANTS if mutant.name == NAME)))

@@ -125,6 +125,7 @@ def page(records: Mapping[str, Any]) -> str:
 #: What README says of a harness that found nothing: its name, the number it tells, and the words around it.
 _FOR_README = (
     ("storm", "kills", "{:,} SIGKILLs of workers, shims and jobs: nothing lost, nothing run twice at once"),
+    ("hosts", "cuts", "{:,} cuts between three hosts and a server that crashes: nothing lost, nothing twice at once"),
     ("powerloss", "states", "{:,} crash states replayed from a system-call trace: every acknowledged job there"),
     ("corruption", "files", "{:,} damaged databases opened: a documented answer each time, no refused file changed"),
 )

@@ -20,6 +20,7 @@ from tests.torture import report
         ("contention", ("--seconds", "2")),
         ("storm", ("--seconds", "3")),
         ("failpoints", ("--share", "0.05")),
+        ("hosts", ("--seconds", "8", "--share", "0.2")),
     ],
 )
 def test_nothing_is_found(harness: str, options: tuple[str, ...]) -> None:
