@@ -31,6 +31,8 @@ CLOCK_AGE_S = 10.0
 #: How often a read that can be given up asks whether it is, in seconds.
 GIVE_UP_LOOK_S = 0.02
 
+_BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
 # A connection that dies silently is found within 10 s; a transaction that its client forgot ends.
 _SETTINGS = {
     "application_name": "queuectl",
@@ -232,7 +234,13 @@ class Connections:
             if connection.info.transaction_status != pq.TransactionStatus.IDLE:
                 yield connection
                 return
-            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            try:
+                connection.execute(_BEGIN_READ)
+            except psycopg.OperationalError:
+                if not connection.closed:
+                    raise
+                connection = self.connection()  # the server has ended the one there was: nothing was read on it
+                connection.execute(_BEGIN_READ)
             self._local.blocks += 1
             try:
                 yield connection

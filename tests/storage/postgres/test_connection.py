@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from core.errors import DatabaseError
+from core.model import State
 from core.queue import Queue
 from core.storage.postgres import connection
 from tests.postgres import postgres_of
@@ -52,3 +53,12 @@ def test_the_time_goes_on_while_the_server_is_away(queue: Queue, monkeypatch: py
     monkeypatch.setattr(connection, "CLOCK_AGE_S", 0.0)
     monkeypatch.setattr(storage, "query", no_answer)
     assert 0 <= storage.now_ms() - before < 60_000
+
+
+def test_a_read_after_the_server_has_ended_the_connection_opens_another(queue: Queue, address: str) -> None:
+    """As after a restart: a dashboard or a program that waits had done nothing that could be lost."""
+    queue.add("true")
+    with psycopg.connect(address, autocommit=True) as other:
+        pid = postgres_of(queue).connection().info.backend_pid
+        other.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,))
+    assert queue.counts().of(State.PENDING) == 1
