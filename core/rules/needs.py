@@ -117,11 +117,12 @@ def lowest_free(count: int, taken: set[int]) -> list[int]:
 
 def units_text(units: Mapping[str, Sequence[int]]) -> str | None:
     """Return numbers by resource as they are stored, ``{"gpu":"0-2,5"}``; ``None`` for none."""
-    spans = {name: _spans(numbers) for name, numbers in units.items() if numbers}
+    spans = {name: spans_of(numbers) for name, numbers in units.items() if numbers}
     return json.dumps(spans, sort_keys=True, separators=(",", ":")) if spans else None
 
 
-def _spans(numbers: Sequence[int]) -> str:
+def spans_of(numbers: Sequence[int]) -> str:
+    """Return numbers in order, those in a row as one: ``0-2,5``."""
     spans: list[list[int]] = []
     for number in sorted(numbers):
         if spans and number == spans[-1][1] + 1:

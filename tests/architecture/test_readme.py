@@ -88,6 +88,16 @@ def test_schedules_are_added_as_the_text_says(environment: dict[str, str], tmp_p
     assert "run by hand" in shown
 
 
+def test_jobs_share_resources_as_the_text_says(environment: dict[str, str], tmp_path: Path) -> None:
+    """Each has its units, and a lock is one job's at a time; nothing is in use at the end."""
+    shown = run_block(block_after("these resources"), environment, tmp_path)
+    assert re.search("^evaluate on 0$", shown, re.M), shown
+    ended = re.findall(r"^Job (\d) completed", shown, re.M)
+    assert [number for number in ended if number != "4"] == ["1", "2", "3"], shown
+    assert re.search(r"^gpu +2 +0 +0 +-$", shown, re.M), shown
+    assert "Resource gpu: not set; there is 1" in shown
+
+
 def test_two_hosts_share_a_queue_as_the_text_says(environment: dict[str, str], tmp_path: Path) -> None:
     """Each part of the block as it stands, but for the server's name; that of the hosts by two hosts."""
     with tempfile.TemporaryDirectory(prefix="queuectl-test-", dir="/tmp") as name:

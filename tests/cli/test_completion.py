@@ -168,6 +168,8 @@ def test_names_that_a_terminal_or_an_option_would_garble_are_left_out(cli: Cli, 
         (("edit", "1", "--queue", ""), ["default", "media"]),
         (("worker", "--queue", ""), ["default", "media"]),
         (("queue", "pause", "me"), ["media"]),
+        (("resource", "set", "g"), ["gpu"]),
+        (("resource", "unset", ""), ["--color", "--colour", "--db", "--help", "--json", "db-lock", "gpu"]),
         (
             ("edit", "1", "--clear", ""),
             [
@@ -200,7 +202,8 @@ def test_bash_completes_the_values_of_options(
 ) -> None:
     """What is known, and nothing else where anything may be written."""
     open_queue.add("true", name="nightly")
-    open_queue.add("true", queue="media")
+    open_queue.add("true", queue="media", needs="db-lock")
+    open_queue.set_resource("gpu", 2)
     assert complete(terminal, script, *words) == offered
 
 

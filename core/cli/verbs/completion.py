@@ -1,7 +1,8 @@
 """``queuectl completion``: scripts for bash, zsh and fish, generated from the table of commands.
 
 Names of jobs and queues are untrusted text, and shells run what they expand: ``compgen -W`` runs ``$(…)``. So the
-scripts call ``queuectl completion jobs|queues`` for these words, which quotes them, and use each line verbatim.
+scripts call ``queuectl completion jobs`` (or queues, resources) for these words, which quotes them, and use each line
+verbatim.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ from core.rules.settings import SETTINGS
 from core.text import clean_line
 
 _SHELLS = ("bash", "zsh", "fish")
+#: What the scripts ask for by their names.
+_LISTS = ("jobs", "queues", "resources")
 _STATES = (*(state.value for state in State), "processing", "dlq")
 _JOB_COMMANDS = (
     "show", "logs", "wait", "retry", "cancel", "hold", "release", "edit", "purge", "restore",
     "dlq replay", "dlq retry", "dlq purge"
 )  # fmt: skip
 _PROGRAM_COMMANDS = tuple(name for name, command in COMMANDS.items() if command.takes_command_line)
+_RESOURCE_COMMANDS = ("resource set", "resource unset")
 _QUEUE_COMMANDS = ("queue pause", "queue resume", "queue limit")
 #: Options whose values are files, or words that only the database knows.
 _FILE_OPTIONS = ("--db", "--file", "--cwd")
@@ -38,8 +42,8 @@ def configure(parser: Parser, name: str) -> None:
     parser.add_argument(
         "shell",
         metavar="SHELL",
-        choices=(*_SHELLS, "jobs", "queues"),
-        help=f"{', '.join(_SHELLS)}; jobs or queues: the words that their scripts offer",
+        choices=(*_SHELLS, *_LISTS),
+        help=f"{', '.join(_SHELLS)}; jobs, queues or resources: the words that their scripts offer",
     )
     parser.add_argument("typed", nargs="?", help=argparse.SUPPRESS)
     parser.examples(
@@ -54,7 +58,13 @@ def run(session: Session, options: Namespace) -> int:
     if options.shell in _SHELLS:
         print(script(options.shell), end="")
         return DONE
-    words = _jobs(session) if options.shell == "jobs" else (info.name for info in session.queue().queues())
+    queue = session.queue()
+    if options.shell == "jobs":
+        words = list(_jobs(session))
+    elif options.shell == "queues":
+        words = [info.name for info in queue.queues()]
+    else:
+        words = [info.name for info in queue.resources()]
     for word in words:
         # what a terminal cannot show as it is, or an option, is no word to offer; a job has its number
         if clean_line(word) == word and not word.startswith("-"):
@@ -214,6 +224,7 @@ _queuectl() {
            [[ "$current" == -* ]] || case "$command" in
                @jobs_of@) names=jobs ;;
                @queues_of@) names=queues ;;
+               @resources_of@) names=resources ;;
            esac ;;
     esac
     # nothing here may be expanded once more: names may be like $(this)
@@ -240,6 +251,7 @@ def _bash() -> str:
         "@inside@": "|".join(f'"{name} "*' for name in _PROGRAM_COMMANDS),
         "@jobs_of@": _pattern(_JOB_COMMANDS),
         "@queues_of@": _pattern(_QUEUE_COMMANDS),
+        "@resources_of@": _pattern(_RESOURCE_COMMANDS),
     }.items():
         script = script.replace(place, text)
     return script
@@ -299,7 +311,7 @@ def _fish() -> str:
             for word in words
             if word.startswith("--")
         ]
-    for what, names in (("jobs", _JOB_COMMANDS), ("queues", _QUEUE_COMMANDS)):
+    for what, names in (("jobs", _JOB_COMMANDS), ("queues", _QUEUE_COMMANDS), ("resources", _RESOURCE_COMMANDS)):
         lines += [f"{_fish_after(name)} -a {_fish_list(what)}" for name in names]
     return "\n".join(dict.fromkeys(lines)) + "\n"
 

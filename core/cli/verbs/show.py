@@ -13,7 +13,7 @@ from core.cli.tables import COLOURS, Cell, Column, show_pairs, show_table
 from core.model import Attempt, Dependency, EdgeKind, Event, Job, State, Waiting
 from core.rules.environment import masked
 from core.rules.job_fields import FIELD, JobField
-from core.rules.needs import format_needs
+from core.rules.needs import format_needs, spans_of
 from core.rules.units import fingerprint_text, format_duration
 from core.wording import (
     OUT_OF_REACH,
@@ -153,7 +153,13 @@ def _text(field: JobField, value: Any) -> str | None:
     return None if value is None or field.shown is None else field.shown.line.format(value)
 
 
+def _units(attempt: Attempt) -> str:
+    """Return which units an attempt was given: ``db 0, gpu 0-2``, numbers in a row as one."""
+    return ", ".join(f"{name} {spans_of(numbers)}" for name, numbers in sorted(attempt.units.items()))
+
+
 def _show_attempts(session: Session, attempts: list[Attempt]) -> None:
+    has_units = any(one.units for one in attempts)
     columns = (
         Column("attempt", is_right=True),
         Column("started"),
@@ -165,6 +171,7 @@ def _show_attempts(session: Session, attempts: list[Attempt]) -> None:
         Column("signal", is_right=True),
         Column("output", is_right=True),
         Column("worker", is_right=True),
+        *([Column("units")] if has_units else []),
         Column("error or last words", is_wide=True),
     )
     rows = []
@@ -183,6 +190,7 @@ def _show_attempts(session: Session, attempts: list[Attempt]) -> None:
                 "" if one.signal is None else str(one.signal),
                 "" if one.output_bytes is None else size(one.output_bytes),
                 str(one.worker_id),
+                *([_units(one)] if has_units else []),
                 one.error or (f"asked to stop ({one.stop_requested})" if one.stop_requested else one.last_line or ""),
             )
         )
