@@ -19,7 +19,7 @@ _MAKE_ROOM = "make room, also with 'queuectl purge --all' and then 'queuectl pru
 
 def of_data(db: Database) -> list[Finding]:
     """Return what there is to say about the file, its integrity and its counters; changes nothing."""
-    return [*_check_file(db), *_check_integrity(db), *_check_counts(db)]
+    return [*_check_file(db), *_check_integrity(db), *_check_counts(db), *_check_blocks(db)]
 
 
 def of_surroundings(db: Database) -> list[Finding]:
@@ -76,6 +76,29 @@ def _check_counts(db: Database) -> Iterator[Finding]:
         yield Finding("error", "counters", f"{wrong} counters are not what the jobs say", "report this as a bug")
     else:
         yield Finding("ok", "counters", "they are what the jobs say")
+
+
+_WRONG_BLOCKS = (
+    "SELECT count(*) FROM jobs LEFT JOIN (SELECT job_id, count(*) AS n FROM dependencies WHERE is_met = 0"
+    " GROUP BY job_id) AS unmet ON unmet.job_id = jobs.id WHERE blocks <> is_held + COALESCE(n, 0)"
+)
+_FORGOTTEN = (
+    "SELECT count(*) FROM dependencies JOIN jobs ON id = on_id WHERE is_met = 0"
+    " AND (state = 'completed' OR (kind = 'end' AND state IN ('dead', 'cancelled')))"
+    " AND NOT EXISTS (SELECT 1 FROM settling WHERE settling.job_id = on_id)"
+)
+
+
+def _check_blocks(db: Database) -> Iterator[Finding]:
+    with db.read() as connection:
+        wrong, forgotten = connection.execute(f"SELECT ({_WRONG_BLOCKS}), ({_FORGOTTEN})").fetchone()
+    if wrong:
+        message = f"{wrong} jobs are not kept back by what they wait for"
+        yield Finding("error", "blocks", message, "report this as a bug")
+    elif forgotten:
+        yield Finding("error", "blocks", f"{forgotten} jobs wait for ends that have come", "report this as a bug")
+    else:
+        yield Finding("ok", "blocks", "each job waits for what is still to come, and for nothing else")
 
 
 def _check_writes(db: Database) -> Iterator[Finding]:

@@ -37,6 +37,27 @@ def test_doctor_sees_counters_that_are_wrong(queue: Queue, damage: str) -> None:
     assert [finding.check for finding in queue.doctor() if finding.level == "error"] == ["counters"]
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE jobs SET blocks = blocks + 1 WHERE id = 1",
+        "UPDATE jobs SET blocks = 0",
+        "UPDATE dependencies SET is_met = 1",
+        "DELETE FROM dependencies",
+        "UPDATE dependencies SET job_id = 1, on_id = 2",
+        "UPDATE jobs SET state = 'completed' WHERE id = 1; DELETE FROM settling",
+    ],
+)
+def test_doctor_sees_jobs_that_do_not_wait_for_what_they_say(queue: Queue, damage: str) -> None:
+    """Too much or too little, by the column or by the edges."""
+    queue.enqueue_many([NewJob("true"), NewJob("true")], chain=True)
+    connection = sqlite3.connect(queue.path)
+    connection.executescript(damage)
+    connection.commit()
+    connection.close()
+    assert "blocks" in [finding.check for finding in queue.doctor() if finding.level == "error"]
+
+
 def test_what_is_due_costs_nothing_to_count_however_much_it_is(queue: Queue, clock: FakeClock) -> None:
     """While no worker lives thousands of retries may become due: where all delayed jobs are, none is looked at."""
     steps = []

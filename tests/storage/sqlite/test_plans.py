@@ -33,6 +33,7 @@ MAY_SCAN = {
     r"^SELECT .* FROM jobs WHERE .* ORDER BY (command|COALESCE)": "sorting by command or duration, on request",
     r"^SELECT count\(\*\) FROM jobs WHERE": "counting what a filter leaves, on request",
     r"^WITH counted AS": "doctor compares the counters with the jobs",
+    r"^SELECT \(SELECT count\(\*\) FROM jobs LEFT JOIN": "doctor compares what jobs wait for with their edges",
     r"^SELECT id FROM attempts WHERE ended_at IS NOT NULL AND output IS NULL": "backup, doctor: where long outputs are",
     r"^PRAGMA (integrity_check|foreign_key_check)": "doctor reads everything",
 }
@@ -83,6 +84,7 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> list[Plan]:
         connection.set_trace_callback(None)
         connection.execute("CREATE TEMP TABLE IF NOT EXISTS staged AS SELECT * FROM jobs LIMIT 0")
         edges.stage(connection, ())
+        connection.execute("CREATE TEMP TABLE hanging (id INTEGER PRIMARY KEY, state TEXT, is_root INTEGER)")
         statements = [sql for sql in dict.fromkeys(seen) if not sql.startswith("--")]
         return [Plan(sql, tuple(_plan_of(connection, sql))) for sql in statements]
 
@@ -166,7 +168,17 @@ def _depend(queue: Queue, hand: Hand) -> None:
     hand.step()
     with pytest.raises(Exception, match="it waits for"):
         queue.retry(last)
-    queue.cancel(View((State.PENDING,), parse_filter("queue:other")))
+    queue.edit(last, after=[ids[0]], after_end=[first])
+    queue.undo()
+    queue.cancel(first, with_dependents=True)
+    queue.undo()
+    queue.cancel(first, with_dependents=True)
+    retried = queue.retry(first, with_dependents=True)
+    queue.undo(retried.id)
+    with Hand(queue) as other:
+        queue.enqueue_many([NewJob("true", queue="last"), NewJob("true", queue="last")], chain=True)
+        other.record(other.claim(queues=["last"])[0])
+        queue.purge(View((State.COMPLETED,), parse_filter("queue:last")))
     queue.purge(View((State.CANCELLED,), parse_filter("queue:other")))
 
 
@@ -380,6 +392,13 @@ HOT = [
         r"SELECT id FROM jobs WHERE id = \d+ AND run_at IS NOT NULL AND blocks = 0",
         "SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)",
     ),
+    (r"SELECT job_id FROM dependencies WHERE on_id = \d+ AND is_met", "dependencies_by_needed (on_id=? AND is_met=?"),
+    (
+        r"UPDATE dependencies SET is_met = 1 WHERE job_id",
+        "SEARCH dependencies USING PRIMARY KEY (job_id=? AND on_id=?)",
+    ),
+    (r"UPDATE dependencies SET is_met = 0 WHERE job_id IN", "SEARCH dependencies USING PRIMARY KEY (job_id=?)"),
+    (r"UPDATE jobs SET blocks = blocks - 1", "SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"),
     (r"DELETE FROM workers", "SEARCH workers USING INTEGER PRIMARY KEY (rowid=?)"),
     (r"SELECT kind, bucket", "SEARCH durations USING PRIMARY KEY (minute>?)"),
     (r"SELECT minute, enqueued", "SEARCH minutes USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
@@ -415,7 +434,8 @@ def test_nothing_that_a_worker_does_all_day_builds_a_table(queue: Queue, hand: H
 def test_removing_a_job_finds_its_attempts_and_history_by_index(queue: Queue, hand: Hand) -> None:
     """Foreign keys are followed both ways without a scan: each child column leads an index."""
     connection = sqlite_of(queue).connection()
-    for table, column in (("attempts", "job_id"), ("history", "job_id"), ("history", "act_id")):
+    children = (("attempts", "job_id"), ("history", "job_id"), ("history", "act_id"), ("settling", "job_id"))
+    for table, column in (*children, ("dependencies", "job_id"), ("dependencies", "on_id")):
         (line,) = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN SELECT 1 FROM {table} WHERE {column} = 1")]
         assert line.startswith(f"SEARCH {table} USING "), line
 
