@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 
 from core.addresses import short_name
+from core.canary_verbs import CanaryVerbs
 from core.clock import Clock, to_datetime, to_ms
 from core.dependency_verbs import DependencyVerbs, edited_edges
 from core.errors import OutputUnavailable, QueueError, Refused, UsageError
@@ -47,6 +48,7 @@ from core.rules.output_pattern import matcher_of
 from core.rules.settings import Settings, find_setting
 from core.rules.units import MAX_DURATION_S
 from core.schedule_verbs import ScheduleVerbs
+from core.selection import Selection, selected
 from core.storage.open import open_storage
 
 TYPE_CHECKING = False
@@ -57,19 +59,12 @@ if TYPE_CHECKING:
 
     from core.records import JobRecord, StoredEnvironment
     from core.rules.comparison import Comparison
-    from core.storage.values import Selection as Selected
 
-#: The jobs that a bulk verb acts on: one, those listed, or all of a view.
-Selection = JobRef | Iterable[JobRef] | View
-
-
-# A selection of more ids than this comes from a list the caller was given; ids that are gone are skipped.
-_TRUSTED = 1000
 #: Called with the number of jobs done and the total.
 Progress = Callable[[int, int], None]
 
 
-class Queue(DependencyVerbs, HookVerbs, ResourceVerbs, ScheduleVerbs):
+class Queue(CanaryVerbs, DependencyVerbs, HookVerbs, ResourceVerbs, ScheduleVerbs):
     """A queue of shell commands in one database; any number of these may be open on it, in any processes.
 
     Every method may be called from any thread and is one transaction (bulk verbs: one a thousand jobs). Reads see the
@@ -379,7 +374,7 @@ class Queue(DependencyVerbs, HookVerbs, ResourceVerbs, ScheduleVerbs):
 
     def replay(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
         """Send dead, completed or cancelled jobs back to pending with a fresh attempt budget; history is kept."""
-        return self.storage.operations.apply(Verb.REPLAY, self._selected(jobs), progress=progress)
+        return self.storage.operations.apply(Verb.REPLAY, selected(self.storage, jobs), progress=progress)
 
     def retry(self, jobs: Selection, *, with_dependents: bool = False, progress: Progress | None = None) -> Act:
         """Try jobs again now: replay finished ones, make delayed ones due.
@@ -387,8 +382,8 @@ class Queue(DependencyVerbs, HookVerbs, ResourceVerbs, ScheduleVerbs):
         ``with_dependents`` does so to all jobs that wait or waited for them, directly or not, too, and these wait for
         each other again as they did; those that run are skipped.
         """
-        selected = self._selected(jobs)
-        return self.storage.operations.apply(Verb.RETRY, selected, with_dependents=with_dependents, progress=progress)
+        chosen = selected(self.storage, jobs)
+        return self.storage.operations.apply(Verb.RETRY, chosen, with_dependents=with_dependents, progress=progress)
 
     def cancel(
         self,
@@ -402,18 +397,18 @@ class Queue(DependencyVerbs, HookVerbs, ResourceVerbs, ScheduleVerbs):
 
         ``with_dependents`` also cancels all jobs that wait for them, directly or not.
         """
-        selected = self._selected(jobs)
+        chosen = selected(self.storage, jobs)
         return self.storage.operations.apply(
-            Verb.CANCEL, selected, is_kill=kill, with_dependents=with_dependents, progress=progress
+            Verb.CANCEL, chosen, is_kill=kill, with_dependents=with_dependents, progress=progress
         )
 
     def hold(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
         """Keep waiting jobs from being claimed until they are released."""
-        return self.storage.operations.apply(Verb.HOLD, self._selected(jobs), progress=progress)
+        return self.storage.operations.apply(Verb.HOLD, selected(self.storage, jobs), progress=progress)
 
     def release(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
         """Let held jobs be claimed again, once nothing else keeps them back."""
-        return self.storage.operations.apply(Verb.RELEASE, self._selected(jobs), progress=progress)
+        return self.storage.operations.apply(Verb.RELEASE, selected(self.storage, jobs), progress=progress)
 
     def edit(self, ref: JobRef, *, then_retry: bool = False, **fields: Any) -> Act:
         """Change a pending or dead job; ``fields`` are those of ``NewJob``, ``None`` clears what can be absent.
@@ -432,12 +427,14 @@ class Queue(DependencyVerbs, HookVerbs, ResourceVerbs, ScheduleVerbs):
         if older_than_s is not None:
             check_number(older_than_s, "older_than_s", 0, MAX_DURATION_S)
         before = None if older_than_s is None else self.storage.now_ms() - round(older_than_s * 1000)
-        return self.storage.operations.apply(Verb.PURGE, self._selected(jobs), before_ms=before, progress=progress)
+        return self.storage.operations.apply(
+            Verb.PURGE, selected(self.storage, jobs), before_ms=before, progress=progress
+        )
 
     def restore(self, jobs: Selection | None = None, *, progress: Progress | None = None) -> Act:
         """Bring purged jobs back to the state they came from; without a selection those of the last purge."""
         if jobs is not None:
-            return self.storage.operations.apply(Verb.RESTORE, self._selected(jobs), progress=progress)
+            return self.storage.operations.apply(Verb.RESTORE, selected(self.storage, jobs), progress=progress)
         last = self.storage.operations.last_purge()
         if last is None:
             raise Refused("there is no purge to restore from")
@@ -461,21 +458,6 @@ class Queue(DependencyVerbs, HookVerbs, ResourceVerbs, ScheduleVerbs):
     def last_act(self) -> LastAct | None:
         """Return the newest act not undone yet, which ``undo`` without an id undoes or refuses; ``None`` for none."""
         return self.storage.operations.last_act()
-
-    def _selected(self, jobs: Selection) -> Selected:
-        with LOADING:
-            from core.storage.values import Selection as Selected  # beside what only workers need
-
-        if isinstance(jobs, View):
-            return Selected(self.ids(jobs))
-        if isinstance(jobs, (Job, Attempt)):  # tuples too, whose fields would be taken for ids
-            raise UsageError("give ids or names of jobs, as job.id, not the jobs themselves")
-        check_kind(jobs, "jobs", (int, str, Iterable), "numbers or names of jobs, or a View")
-        references = [jobs] if isinstance(jobs, (int, str)) else list(dict.fromkeys(jobs))
-        if len(references) > _TRUSTED and all(isinstance(reference, int) for reference in references):
-            return Selected([ref if 0 < ref <= MAX_WHOLE else 0 for ref in references if isinstance(ref, int)])
-        ids = self.storage.jobs.find(references)
-        return Selected(list(dict.fromkeys(ids)), is_single=len(references) == 1)
 
     # --- queues
 

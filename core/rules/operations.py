@@ -52,6 +52,19 @@ def explain_refusal(
             raise InvalidTransition(job_id, state.value, verb.value, move.hint)
 
 
+def canary_refusal(dead: Sequence[int], canaries: Mapping[int, int]) -> str | None:
+    """Return why none of these dead jobs may be replayed before the others; ``None`` if one may.
+
+    ``canaries`` has for those that wait for a canary already the job that is it.
+    """
+    if not dead:
+        return "none of these jobs is dead"
+    if canaries:
+        canary = min(canaries.values())
+        return f"of these jobs {len(canaries):,} wait for how job {canary} ends; wait for that, or undo it"
+    return None
+
+
 def obstacle_of(verb: str, kept_states: Collection[str]) -> str | None:
     """Return why an operation cannot be undone, ``None`` when it can for one of its jobs; given their states before."""
     final = [move for known in Verb if known.value == verb for move in VERBS[known].moves if move.obstacle is not None]

@@ -68,7 +68,7 @@ from core.storage.values import (
     StepResult,
     StepTerms,
 )
-from core.storage.work_contract import Dependencies, Hooks, Schedules
+from core.storage.work_contract import Canaries, Dependencies, Hooks, Schedules
 
 
 class Roles(Protocol):
@@ -112,6 +112,8 @@ class Roles(Protocol):
     def hooks(self) -> Hooks: ...
     @property
     def schedules(self) -> Schedules: ...
+    @property
+    def canaries(self) -> Canaries: ...
     @property
     def maintenance(self) -> Maintenance: ...
 

@@ -81,6 +81,9 @@ SCHEDULES = Part(
     ),
 )
 OCCURRENCES = Part("occurrences", 2, ("schedule_id", "due_at", "decided_at", "job_id", "why"))
+#: The acts of which one job was replayed before the others, with that job; and which jobs wait for which of these acts.
+CANARIES = Part("canaries", 1, ("act_id", "job_id"))
+CANARY_JOBS = Part("canary_jobs", 1, ("job_id", "act_id"))
 MINUTES = Part("minutes", 1, ("minute", "enqueued", "succeeded", "failed", "dead", "run_ms", "wait_ms"))
 DURATIONS = Part("durations", 3, ("minute", "kind", "bucket", "n"))
 #: Whether all is paused, and the sums of old minutes, by key; what is 0 has no row.
@@ -103,6 +106,8 @@ PARTS = (
     HOOK_EVENTS,
     SCHEDULES,
     OCCURRENCES,
+    CANARIES,
+    CANARY_JOBS,
     MINUTES,
     DURATIONS,
     FACTS,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from core.blocker import Blocker
-from core.model import Dependency, JobRef, Tree
+from core.model import Act, Dependency, JobRef, Tree
 from core.rules.environment import Captured
 from core.rules.hook_events import Hook, NewHook
 from core.rules.schedules import Occurrence, Schedule, ScheduleRow
@@ -32,6 +32,20 @@ class Dependencies(Protocol):
 
         A cause that is not needed directly is looked for among the 1,000 nearest jobs.
         """
+
+
+class Canaries(Protocol):
+    """One of several dead jobs replayed before the others. It is in the database, so any worker goes on with it."""
+
+    def replay(self, ids: Sequence[int]) -> Act:
+        """Replay the first dead one of these jobs; once it completes, the other dead ones are a part of the same act.
+
+        If it ends in any other way they stay dead. Wakes the workers. Raises ``Refused`` if none is dead, or if one of
+        them waits for a canary already.
+        """
+
+    def canaries(self, ids: Iterable[int]) -> dict[int, int]:
+        """Return for which canary each of these jobs waits; those that wait for none are left out."""
 
 
 class Hooks(Protocol):

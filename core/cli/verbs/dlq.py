@@ -12,6 +12,7 @@ from core.cli.report import report, report_named
 from core.errors import UsageError
 from core.model import State, View
 from core.queue import Queue
+from core.wording import count, title
 
 _DEAD = View((State.DEAD,))
 
@@ -39,7 +40,15 @@ def configure(parser: Parser, name: str) -> None:
         add_consent_options(parser)
         parser.examples("queuectl dlq purge 42", "queuectl dlq purge --all --yes")
     else:
-        parser.examples("queuectl dlq replay 42", "queuectl dlq replay --all", "queuectl dlq replay --group 9f86d081")
+        parser.add_argument(
+            "--canary", action="store_true", help="replay one of them; the others follow once it completes"
+        )
+        parser.examples(
+            "queuectl dlq replay 42",
+            "queuectl dlq replay --all",
+            "queuectl dlq replay --group 9f86d081",
+            "queuectl dlq replay --group 9f86d081 --canary",
+        )
 
 
 def run(session: Session, options: Namespace) -> int:
@@ -54,11 +63,27 @@ def run(session: Session, options: Namespace) -> int:
         from core.cli.verbs.purge import purge_jobs
 
         return purge_jobs(session, queue, chosen, options)
+    if options.canary:
+        return _replay_canary(session, queue, chosen)
     with ProgressBar(session, "replaying") as progress:
         act = queue.replay(chosen, progress=progress)
     if isinstance(chosen, View):
         return report(session, act, "will run again")
     return report_named(session, queue, act, options.words, "will run again")
+
+
+def _replay_canary(session: Session, queue: Queue, chosen: View | list[str]) -> int:
+    """Replay one of the jobs and report how many wait for it."""
+    ids = queue.ids(chosen) if isinstance(chosen, View) else [queue.job(reference).id for reference in chosen]
+    act = queue.canary(ids)
+    waiting = queue.canaries(ids)
+    follow = f"; {count(len(waiting), 'other')} {'follows' if len(waiting) == 1 else 'follow'} once it completes"
+    canary = next(iter(waiting.values()), ids[0])
+    if session.is_json:
+        return report(session, act, "will run again")
+    session.done = f"job {canary} will run again"
+    session.say(f"Job {title(queue.job(canary))} will run again{follow if waiting else ''}")
+    return DONE
 
 
 def _chosen(queue: Queue, options: Namespace) -> View | list[str]:

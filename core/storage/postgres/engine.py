@@ -172,6 +172,13 @@ class PostgresStorage(Connections):
         return Schedules(self)
 
     @loaded_once
+    def canaries(self) -> work_contract.Canaries:
+        """Dead jobs replayed one before the others."""
+        from core.storage.postgres.canaries import Canaries
+
+        return Canaries(self)
+
+    @loaded_once
     def maintenance(self) -> contract.Maintenance:
         """Upkeep."""
         from core.storage.postgres.maintenance import Maintenance

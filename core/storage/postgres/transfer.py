@@ -91,9 +91,9 @@ _MARKS = (
     f" RAISE EXCEPTION USING ERRCODE = '{MOVED_STATE}', MESSAGE = TG_ARGV[0]; END IF; RETURN NULL; END $$"
 )
 _LOCK = (
-    "LOCK TABLE acts, attempts, chunks, delayed, durations, environments, facts, history, hook_events, hooks, jobs,"
-    " lanes_epoch, minutes, occurrences, queues, ready, resources, running, schedules, settings, workers"
-    " IN SHARE ROW EXCLUSIVE MODE"
+    "LOCK TABLE acts, attempts, canaries, canary_jobs, chunks, delayed, durations, environments, facts, history,"
+    " hook_events, hooks, jobs, lanes_epoch, minutes, occurrences, queues, ready, resources, running, schedules,"
+    " settings, workers IN SHARE ROW EXCLUSIVE MODE"
 )
 _FIND = (
     "SELECT EXISTS (SELECT 1 FROM jobs) OR EXISTS (SELECT 1 FROM attempts) OR EXISTS (SELECT 1 FROM acts)"

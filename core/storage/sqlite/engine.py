@@ -143,6 +143,13 @@ class SqliteStorage(Database):
         return Schedules(self)
 
     @loaded_once
+    def canaries(self) -> work_contract.Canaries:
+        """Dead jobs replayed one before the others."""
+        from core.storage.sqlite.canaries import Canaries
+
+        return Canaries(self)
+
+    @loaded_once
     def maintenance(self) -> contract.Maintenance:
         """Upkeep."""
         from core.storage.sqlite.maintenance import Maintenance

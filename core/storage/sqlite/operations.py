@@ -19,11 +19,12 @@ from core.model import Act, LastAct, NewEdge, State, Verb
 from core.rules.arguments import check_whole
 from core.rules.job_fields import JobRow
 from core.rules.operations import CLEARED, EDITABLE, RESTORABLE, UNDOABLE, changes_of_edit, explain_refusal, obstacle_of
-from core.rules.states import VERBS, Condition, Move, Value, check, undoable_moves
-from core.storage.sqlite import dependents, edges, job_names
+from core.rules.states import VERBS, check
+from core.storage.sqlite import canary_moves, dependents, edges, job_names
 from core.storage.sqlite.blockers import blockers_in
 from core.storage.sqlite.capacities import check_needs_in
 from core.storage.sqlite.file import Database, retry_on_full_disk
+from core.storage.sqlite.moves import STATEMENTS, json_of, make, unmoved
 from core.storage.sqlite.queries import find
 from core.storage.sqlite.settling import settle, settle_rest
 from core.storage.values import Selection
@@ -33,95 +34,13 @@ CHUNK = 1000
 
 Progress = Callable[[int, int], None]
 
-_FROM_IDS = "id IN (SELECT value FROM json_each(:ids))"
 _NO_LIMIT = 1 << 62
-
-
-# --- from the table to SQL
-
-_PURGED_SINCE = (
-    "SELECT json_extract(before, '$.since') FROM history JOIN acts ON acts.id = act_id"
-    " WHERE job_id = jobs.id AND verb = 'purge' ORDER BY act_id DESC LIMIT 1"
-)
-_VALUES: Mapping[Value, str] = {
-    Value.NOW: ":now",
-    Value.DUE: "max(:now, COALESCE(run_at, :now))",
-    Value.STATE: "state",
-    Value.STATE_BEFORE_PURGE: "purged_from",
-    Value.SINCE_BEFORE_PURGE: f"COALESCE(({_PURGED_SINCE}), since)",
-}
-_CONDITIONS: Mapping[Condition, str] = {
-    Condition.IS_DELAYED: "run_at IS NOT NULL AND blocks = 0",
-    Condition.IS_HELD: "is_held = 1",
-    Condition.IS_NOT_HELD: "is_held = 0",
-    Condition.IS_OLD_ENOUGH: "since <= :before",
-}
-
-
-class _Statements(NamedTuple):
-    """A move in SQL: what keeps the rows of the jobs that it concerns in the history, and what changes them."""
-
-    keep: str
-    change: str
-
-
-def _render(move: Move) -> _Statements:
-    where = f"{_FROM_IDS} AND {_in_states('state', move.from_states)}"
-    if move.condition is not None:
-        where += f" AND {_CONDITIONS[move.condition]}"
-    keep = (
-        f"INSERT INTO history (act_id, job_id, before) SELECT :act, id, {_json_of(move.keeps)} FROM jobs WHERE {where}"
-    )
-    if move.stops_command:
-        return _Statements(
-            keep,
-            "UPDATE attempts SET stop_requested = CASE WHEN stop_requested = 'kill' THEN 'kill' ELSE :stop END"
-            f" WHERE ended_at IS NULL AND id IN (SELECT attempt_id FROM jobs WHERE {where})",
-        )
-    to = {} if move.to_state is None else {"state": move.to_state}
-    sets = ", ".join(f"{field} = {_sql_of(value)}" for field, value in {**to, **move.sets}.items())
-    return _Statements(keep, f"UPDATE jobs SET {sets} WHERE {where}")
-
-
-def _in_states(column: str, states: Sequence[State]) -> str:
-    return f"{column} IN ({', '.join(_sql_of(state) for state in states)})"
-
-
-def _json_of(fields: Sequence[str]) -> str:
-    pairs = ", ".join(f"'{field}', {field}" for field in fields)
-    return f"json_object({pairs})"
-
-
-def _sql_of(value: State | Value | int | None) -> str:
-    if isinstance(value, Value):
-        return _VALUES[value]
-    if isinstance(value, State):
-        return f"'{value.value}'"
-    return "NULL" if value is None else str(value)
-
-
-def _unmoved(verb: Verb) -> str:
-    """Return the SQL condition under which a job of ``history JOIN jobs`` is still where an undoable move left it."""
-    return " OR ".join(_is_where_left(move) for move in undoable_moves(verb))
-
-
-def _is_where_left(move: Move) -> str:
-    to_states = (move.to_state,) if isinstance(move.to_state, State) else move.from_states
-    starts = " AND starts = json_extract(before, '$.starts')" if "starts" in move.keeps else ""
-    came_from = _in_states("json_extract(before, '$.state')", move.from_states)
-    return f"({came_from} AND {_in_states('state', to_states)}{starts})"
-
-
-# an edit has its own statements: what it sets depends on the job
-_STATEMENTS: Mapping[Verb, tuple[_Statements, ...]] = {
-    verb: tuple(map(_render, rule.moves)) for verb, rule in VERBS.items() if verb is not Verb.EDIT
-}
 
 
 def cancel_for_another(connection: sqlite3.Connection, job_id: int, now: int) -> None:
     """Cancel a job that another one replaces, or ask for its stop; no user can undo it."""
     parameters = {"ids": json.dumps([job_id]), "now": now, "stop": "cancel"}
-    for statements in _STATEMENTS[Verb.CANCEL]:
+    for statements in STATEMENTS[Verb.CANCEL]:
         connection.execute(statements.change, parameters)
 
 
@@ -188,7 +107,7 @@ class Operations:
                 chunk = dependents.gather(connection, order.verb, chunk, now)
             parameters = {"ids": json.dumps(chunk), "now": now, "before": order.before, "stop": order.stop}
             parameters["act"] = act_id = act.id or _open_act(connection, order.verb, parameters)
-            count = sum(_move(connection, statements, parameters) for statements in _STATEMENTS[order.verb])
+            count = sum(make(connection, statements, parameters) for statements in STATEMENTS[order.verb])
             size = len(chunk)
             if with_dependents:
                 if order.verb is Verb.RETRY:
@@ -259,6 +178,7 @@ class Operations:
     def undo(self, act_id: int, progress: Progress | None) -> Act:
         """Put the jobs of an act back to the state before it; jobs that moved on since are skipped."""
         check_whole(act_id, "the number of the act")
+        canary_moves.forget(self._db, act_id)
         with self._db.read() as connection:
             row = connection.execute("SELECT verb, undone_at FROM acts WHERE id = ?", (act_id,)).fetchone()
             if row is None or row[0] not in UNDOABLE:
@@ -295,12 +215,6 @@ def _open_act(connection: sqlite3.Connection, verb: Verb, parameters: Mapping[st
     return int(cursor.lastrowid or 0)
 
 
-def _move(connection: sqlite3.Connection, statements: _Statements, parameters: Mapping[str, object]) -> int:
-    """Make a move; return how many jobs it changed."""
-    connection.execute(statements.keep, parameters)
-    return connection.execute(statements.change, parameters).rowcount
-
-
 def _explain(connection: sqlite3.Connection, verb: Verb, job_id: int) -> None:
     """Raise for a single job that a verb did not change; this rolls the transaction back."""
     row = connection.execute("SELECT state, is_held FROM jobs WHERE id = ?", (job_id,)).fetchone()
@@ -312,9 +226,9 @@ def _explain(connection: sqlite3.Connection, verb: Verb, job_id: int) -> None:
 
 # --- edit
 
-_KEPT_BY_EDIT = f"SELECT {_json_of(VERBS[Verb.EDIT].moves[0].keeps)} FROM jobs WHERE id = ?"
+_KEPT_BY_EDIT = f"SELECT {json_of(VERBS[Verb.EDIT].moves[0].keeps)} FROM jobs WHERE id = ?"
 #: What is kept of a job that waits again for what a retry with dependents has armed.
-_KEPT_OF_ARMED = _json_of(VERBS[Verb.RETRY].moves[0].keeps)
+_KEPT_OF_ARMED = json_of(VERBS[Verb.RETRY].moves[0].keeps)
 
 
 class _Edit(NamedTuple):
@@ -374,7 +288,7 @@ def _retry_edited(connection: sqlite3.Connection, job_id: int, state: State, now
     blocks = connection.execute("SELECT blocks FROM jobs WHERE id = ?", (job_id,)).fetchone()[0]
     if state is State.PENDING and blocks > 0:
         _explain(connection, Verb.RETRY, job_id)
-    for statements in _STATEMENTS[Verb.RETRY]:
+    for statements in STATEMENTS[Verb.RETRY]:
         connection.execute(statements.change, {"ids": json.dumps([job_id]), "now": now})
 
 
@@ -405,7 +319,7 @@ _UNTOUCHED = (
     " AND NOT EXISTS (SELECT 1 FROM history AS later JOIN acts ON acts.id = later.act_id"
     " WHERE later.job_id = history.job_id AND later.act_id > :act AND acts.undone_at IS NULL)"
 )
-_TO_UNDO = {verb: f"{_UNTOUCHED} AND ({_unmoved(verb)})" for verb in UNDOABLE.values()}
+_TO_UNDO = {verb: f"{_UNTOUCHED} AND ({unmoved(verb)})" for verb in UNDOABLE.values()}
 
 
 def _undo_chunk(connection: sqlite3.Connection, verb: Verb, act_id: int, chunk: Sequence[int], now: int) -> int:

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from core.model import EdgeKind, State
-from core.storage.sqlite import hook_jobs
+from core.storage.sqlite import canary_moves, hook_jobs
 from core.storage.sqlite.file import Database
 
 #: Edges met in one transaction; more follow in the next.
@@ -47,6 +47,11 @@ def settle(connection: sqlite3.Connection, now: int, limit: int = SETTLE_BATCH) 
             return True  # there may be more edges to this job
         limit -= max(1, met)
         note_id, job_id, state, _, attempt_id, is_end = note
+        if is_end:
+            replayed = canary_moves.draw(connection, job_id, state, now, limit)
+            if replayed >= limit:
+                return True
+            limit -= replayed
         connection.execute("DELETE FROM settling WHERE id = ?", (note_id,))
         if is_end:
             hook_jobs.follow(connection, job_id, attempt_id, state, now)

@@ -58,7 +58,7 @@ ENGINES = (
         PostgresStorage,
         _on_server,
         lambda q: tests.postgres.dump(q.path),
-        frozenset({"blocks", "dependencies", "hook events"}),
+        frozenset({"blocks", "dependencies", "canary", "hook events"}),
     ),
 )
 

@@ -310,6 +310,19 @@ CREATE TABLE occurrences (
     PRIMARY KEY (schedule_id, due_at)                   -- an instant is decided once
 );
 
+-- One of several dead jobs that was replayed before the others, which are replayed by the same act once it completes.
+CREATE TABLE canaries (
+    act_id bigint PRIMARY KEY REFERENCES acts (id) ON DELETE CASCADE,
+    job_id bigint NOT NULL
+);
+CREATE INDEX canaries_by_job ON canaries (job_id);
+
+CREATE TABLE canary_jobs (
+    job_id bigint PRIMARY KEY,
+    act_id bigint NOT NULL REFERENCES canaries (act_id) ON DELETE CASCADE
+);
+CREATE INDEX canary_jobs_by_act ON canary_jobs (act_id, job_id);
+
 -- Per-minute totals and duration histograms feed throughput and metrics without scans.
 CREATE TABLE minutes (
     minute    bigint NOT NULL,                          -- unix minutes

@@ -23,6 +23,21 @@ CREATE TABLE hook_events (
 ALTER TABLE jobs ADD COLUMN on_dead TEXT;
 ALTER TABLE jobs ADD COLUMN on_complete TEXT;
 
+-- One of several dead jobs that was replayed before the others, which are replayed by the same act once it completes.
+CREATE TABLE canaries (
+    act_id INTEGER PRIMARY KEY REFERENCES acts (id) ON DELETE CASCADE,
+    job_id INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE
+) STRICT;
+
+CREATE INDEX canaries_by_job ON canaries (job_id);
+
+CREATE TABLE canary_jobs (
+    job_id INTEGER PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
+    act_id INTEGER NOT NULL REFERENCES canaries (act_id) ON DELETE CASCADE
+) STRICT;
+
+CREATE INDEX canary_jobs_by_act ON canary_jobs (act_id, job_id);
+
 -- An end in "settling" may be wanted by a hook. "is_end" is 0 where an undo put a job back to a state that is none of
 -- its own making.
 ALTER TABLE settling ADD COLUMN is_end INTEGER NOT NULL DEFAULT 1;
@@ -39,6 +54,7 @@ WHEN (NEW.state = 'completed' OR NEW.state = 'dead' OR NEW.state = 'cancelled')
                   OR EXISTS (SELECT 1 FROM hooks WHERE (queue IS NULL OR queue = NEW.queue)
                              AND (event = 'drained'
                                   OR event = CASE NEW.state WHEN 'completed' THEN 'complete' ELSE NEW.state END))
+                  OR EXISTS (SELECT 1 FROM canaries WHERE job_id = NEW.id)
                  ))) BEGIN
     INSERT INTO settling (job_id, attempt_id, event, has_edges, is_end) VALUES (NEW.id, NEW.attempt_id, NEW.state,
         EXISTS (SELECT 1 FROM dependencies WHERE on_id = NEW.id AND is_met = 0),
