@@ -288,12 +288,19 @@ def looked_at(needs: Needs, stock: Stock, room: int | None, slots: int) -> int:
     return min(slots, stock.fits(needs) + 1)
 
 
-def chosen(candidates: Iterable[Candidate], choice: Choice, slots: int) -> list[Candidate]:
-    """Return the candidates that start, up to ``slots``, of all that are given, in any order."""
+def chosen(candidates: Iterable[Candidate], choice: Choice, slots: int) -> tuple[list[Candidate], bool]:
+    """Return the candidates that start, up to ``slots``, of all that are given, in any order.
+
+    And whether no job with needs was left that could start if there were more slots: then a look at them is in vain
+    until something changes, however many jobs without needs start meanwhile.
+    """
     started: list[Candidate] = []
     for candidate in sorted(candidates):
-        if len(started) >= slots:
-            break
+        has_slot = len(started) < slots
+        if not has_slot and not candidate.lane:
+            continue
         if choice.look(candidate) is Verdict.STARTS:
+            if not has_slot:
+                return started, False
             started.append(candidate)
-    return started
+    return started, not any(job.lane for job in started) and not choice.kept_places

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from core.errors import Refused, UsageError
 from core.rules.arguments import check_kind, shown
@@ -64,6 +65,7 @@ def check_needs(needs: Mapping[str, int] | str) -> str | None:
     return json.dumps(dict(by_name), sort_keys=True, separators=(",", ":")) if by_name else None
 
 
+@lru_cache(maxsize=1024)
 def needs_of(text: str | None) -> Mapping[str, int]:
     """Return stored needs by name, in its order; what another tool spoilt reads as none."""
     if text is None:

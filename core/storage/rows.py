@@ -53,7 +53,7 @@ _MAKERS: Mapping[str, Callable[[Any], Any]] = {
     "variables": variables_of,
     "instant": instant,
     "flag": bool,
-    "needs": lambda text: needs_of(text) or None,
+    "needs": lambda text: None if text is None else dict(needs_of(text)) or None,
 }
 #: For each attribute of a job its column and what makes the value, where it is not stored as it is.
 _OF_JOB: Mapping[str, tuple[str, Callable[[Any], Any] | None]] = {

@@ -88,7 +88,7 @@ def test_the_choice_is_that_of_the_model(seed: int) -> None:
         slots = randomness.randint(1, 12)
         candidates, choice = choice_of(jobs, capacities, in_use, rooms)
         randomness.shuffle(candidates)
-        found = [candidate.id for candidate in chosen(candidates, choice, slots)]
+        found = [candidate.id for candidate in chosen(candidates, choice, slots)[0]]
         assert found == model(jobs, capacities, in_use, rooms, slots)
         by_id = {number: needs for _, number, _, needs in jobs}
         used = Counter(in_use)
@@ -106,7 +106,7 @@ def test_a_big_job_starts_however_many_small_ones_come() -> None:
         running = {number: end for number, end in running.items() if end > now}
         waiting.append((0, 100 + now, "default", {"gpu": 1}))
         candidates, choice = choice_of(waiting, {"gpu": 4}, {"gpu": len(running)}, {})
-        started = {candidate.id for candidate in chosen(candidates, choice, 8)}
+        started = {candidate.id for candidate in chosen(candidates, choice, 8)[0]}
         if 3 in started:
             return
         waiting = [job for job in waiting if job[1] not in started]
@@ -174,3 +174,19 @@ def test_a_reason_names_five_who_have_the_rest_at_the_most() -> None:
         holders = [(number, 0, {"gpu": (number,)}) for number in range(1, count + 1)]
         demand = Demand({"gpu": (count + 2, False)}, holders, [(job, {"gpu": 3})])
         assert why_waiting(job, {"gpu": 3}, demand, {"q"}) == f"needs gpu=3: 2 of {count + 2} free, {who} the rest"
+
+
+def test_a_look_is_in_vain_only_if_no_job_with_needs_could_start_with_more_slots() -> None:
+    """Whatever fills the slots meanwhile; not while one keeps its place in a limited queue."""
+    none: dict[str, int] = {}
+    plain, waits, fits = (5, 1, "q", none), (4, 2, "q", {"gpu": 2}), (3, 3, "r", {"disk": 1})
+    rooms: dict[str, int]
+    for jobs, rooms, is_in_vain in (
+        ([plain, waits], {}, True),
+        ([plain, waits, fits], {}, False),
+        ([fits], {}, False),
+        ([plain, waits], {"q": 3}, False),
+        ([plain], {}, True),
+    ):
+        candidates, choice = choice_of(jobs, {"gpu": 2}, {"gpu": 1}, rooms)
+        assert chosen(candidates, choice, 1)[1] is is_in_vain

@@ -64,10 +64,9 @@ class LaneMemory:
         parameters = (capacity.worker_id, capacity.slots, list(capacity.queues))
         look = _Look(connection.execute(_LOOK, parameters).fetchall())
         choice = Choice(look.stock, look.lanes, {queue: room for queue, room in look.rooms.items() if room is not None})
-        started = chosen(_candidates(connection, look, capacity.slots), choice, capacity.slots)
+        started, is_in_vain = chosen(_candidates(connection, look, capacity.slots), choice, capacity.slots)
         given = look.units.give_each(started, look.lanes)
-        is_nothing_left = len(started) < capacity.slots and not given
-        if is_nothing_left and look.is_all_mine and not look.has_limits():
+        if is_in_vain and look.is_all_mine and not look.has_limits():
             self.epoch = look.epoch
         return Started(started, given)
 

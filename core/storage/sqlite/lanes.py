@@ -86,10 +86,10 @@ class LaneMemory:
             candidates += _first_of(connection, lane, looked_at(lane.needs, stock, rooms.get(lane.queue, 0), slots))
         needs = {(lane.queue, lane.text): lane.needs for lane in found}
         choice = Choice(stock, needs, {queue: room for queue, room in rooms.items() if room is not None})
-        started = chosen(candidates, choice, slots)
+        started, is_in_vain = chosen(candidates, choice, slots)
         given = units.give_each(started, needs)
         self._epoch = None
-        if len(started) < slots and not given and not choice.kept_places:
+        if is_in_vain:
             self._epoch = connection.execute(_EPOCH).fetchone()[0]
             self._rooms = {lane.queue: rooms.get(lane.queue, 0) for lane in found}
         return Started(started, given)
