@@ -12,7 +12,7 @@ from tests.torture.ledger import Tally
 
 
 def of_database(db: Database, acknowledged: Iterable[int] = ()) -> list[str]:
-    """Check what holds at any moment: integrity, acknowledged ids, attempts, counters."""
+    """Check what holds at any moment: integrity, acknowledged ids, attempts, counters, who waits for whom."""
     connection = db.connection()
     return [
         *_sound(connection),
@@ -20,6 +20,7 @@ def of_database(db: Database, acknowledged: Iterable[int] = ()) -> list[str]:
         *_attempts(connection),
         *_jobs(connection),
         *_counters(connection),
+        *_waiting(connection),
     ]
 
 
@@ -147,6 +148,30 @@ _STRAY = (
     "SELECT job_id FROM attempts JOIN jobs ON jobs.id = job_id"
     " WHERE attempts.ended_at IS NULL AND attempts.id IS NOT jobs.attempt_id"
 )
+
+
+_WRONG_BLOCKS = (
+    "SELECT id FROM jobs WHERE blocks <> is_held"
+    " + (SELECT count(*) FROM dependencies WHERE job_id = jobs.id AND is_met = 0)"
+)
+_STARTED_BLOCKED = "SELECT id FROM jobs WHERE state = 'running' AND blocks > 0"
+_FORGOTTEN = (
+    "SELECT dependencies.job_id FROM dependencies JOIN jobs ON id = on_id WHERE is_met = 0"
+    " AND (state = 'completed' OR (kind = 'end' AND state IN ('dead', 'cancelled')))"
+    " AND NOT EXISTS (SELECT 1 FROM settling WHERE settling.job_id = on_id)"
+)
+
+
+def _waiting(connection: sqlite3.Connection) -> list[str]:
+    problems = []
+    for what, sql in (
+        ("kept back by other things than they wait for", _WRONG_BLOCKS),
+        ("running before what they wait for", _STARTED_BLOCKED),
+        ("waiting for ends that have come", _FORGOTTEN),
+    ):
+        found = [row[0] for row in connection.execute(sql).fetchall()]
+        problems += [f"jobs {what}: {found[:5]}"] if found else []
+    return problems
 
 
 def _counters(connection: sqlite3.Connection) -> list[str]:

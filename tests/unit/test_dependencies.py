@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from core.errors import BatchRefused, UsageError
-from core.model import EdgeKind, NewEdge, NewJob
-from core.rules.dependencies import BatchEdges, find_circle
+from core.errors import BatchRefused, Refused, UsageError
+from core.model import EdgeKind, NewEdge, NewJob, State
+from core.rules.dependencies import BatchEdges, check_needed, circle_words, find_circle, is_met_by
 
 COMPLETE, END = EdgeKind.COMPLETE, EdgeKind.END
 
@@ -210,3 +210,45 @@ def test_a_batch_of_a_hundred_thousand_lines_has_its_edges() -> None:
     jobs = [NewJob("x", ref=f"r{n}", after=[f"r{n + 1}"] if n + 1 < size else ()) for n in range(size)]
     assert len(edges_of(*jobs, then="mail")) == 2 * size - 1
     assert len(edges_of(*["x"] * size, is_chain=True, then="mail")) == 2 * size - 1
+
+
+#: What an edge to a job in each state is when it is made, and what an end that comes later makes of it.
+MADE = """
+    state      complete  end
+    pending    unmet     unmet
+    running    unmet     unmet
+    completed  met       met
+    dead       unmet     met
+    cancelled  refused   met
+    purged     refused   refused
+"""
+
+
+@pytest.mark.parametrize(("state", "complete", "end"), [line.split() for line in MADE.strip().splitlines()[1:]])
+def test_what_an_edge_to_a_job_is_when_it_is_made(state: str, complete: str, end: str) -> None:
+    """By the state of the needed job and the kind of the edge."""
+    for kind, word in ((EdgeKind.COMPLETE, complete), (EdgeKind.END, end)):
+        if word == "refused":
+            with pytest.raises(Refused, match=r"^job 7 is (cancelled|purged)"):
+                check_needed(kind, 7, State(state))
+        else:
+            check_needed(kind, 7, State(state))
+            assert is_met_by(kind, State(state)) is (word == "met")
+
+
+def test_the_table_of_edges_speaks_of_every_state() -> None:
+    """None is left out."""
+    assert [line.split()[0] for line in MADE.strip().splitlines()[1:]] == [state.value for state in State]
+
+
+@pytest.mark.parametrize(
+    ("circle", "words"),
+    [
+        ([5], "job 5 would wait for itself"),
+        ([7, 5], "job 5 would wait for itself: 5 → 7 → 5"),
+        (list(range(10, 30)), "job 12 would wait for itself: 12 → 13 → 14 → 15 → 16 → 17 → … → 11 → 12"),
+    ],
+)
+def test_a_circle_is_worded_from_the_job_that_was_edited(circle: list[int], words: str) -> None:
+    """A long one by its start and its end."""
+    assert circle_words(circle, 12 if len(circle) > 2 else 5) == words

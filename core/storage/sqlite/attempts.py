@@ -125,11 +125,12 @@ class Attempts:
 
         Return how many would have. Times that a person gave stay.
         """
-        now = {"now": self._db.now_ms()}
         with self._db.read() as connection:
+            now = {"now": self._db.now_ms()}
             if connection.execute(f"SELECT EXISTS ({_LATE_BACKOFFS})", now).fetchone() == (0,):
                 return 0
         with self._db.write(is_durable=False) as connection:
+            now = {"now": self._db.now_ms()}
             return connection.execute(
                 "UPDATE jobs SET run_at = :now + backoff_ms, due_at = :now + backoff_ms"
                 f" WHERE id IN ({_LATE_BACKOFFS})",

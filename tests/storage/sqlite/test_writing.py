@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from core.errors import DatabaseBusy, DatabaseReplaced
-from core.model import NewJob, View
+from core.model import NewJob, Outcome, View
 from core.queue import Queue
+from tests.fakes import FakeClock
 from tests.processes import python, run_python, start_python, wait_for
 from tests.sqlite import sqlite_of
 from tests.storage.by_hand import Hand, dump
@@ -373,3 +374,44 @@ def test_times_beyond_the_calendar_are_shown_at_its_edge(queue: Queue) -> None:
     (job,) = queue.jobs(View())
     assert job.run_at is not None
     assert (job.run_at.year, job.enqueued_at.year) == (9999, 1)
+
+
+class _SlowLock:
+    """A database of which each write waits ten seconds for its lock, by the fake clock."""
+
+    def __init__(self, queue: Queue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+        storage = sqlite_of(queue)
+        write = storage.write
+
+        @contextlib.contextmanager
+        def waiting(**terms: bool) -> Iterator[sqlite3.Connection]:
+            with write(**terms) as connection:
+                clock.advance(10)
+                yield connection
+
+        monkeypatch.setattr(storage, "write", waiting)
+
+
+def test_what_a_write_stores_as_now_is_read_inside_the_lock(
+    queue: Queue, hand: Hand, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a job could seem to start before the one that it waits for had ended: that was written by who came later."""
+    _SlowLock(queue, clock, monkeypatch)
+    first = queue.add("true", max_attempts=1)
+    assert queue.job(first).enqueued_at == queue.now()
+    (second,) = queue.enqueue_many([NewJob("true", after_end=[first])])
+    assert queue.job(second).enqueued_at == queue.now()
+    (claim,) = hand.claim()
+    assert claim.started_ms == clock.now_ms()
+    hand.record(claim, Outcome.FAILED)
+    assert queue.job(first).finished_at == queue.now()
+    hand.claim()
+    ended, started = queue.job(first).finished_at, queue.job(second).started_at
+    assert ended is not None
+    assert started is not None
+    assert ended < started == queue.now()
+    queue.replay(first)
+    assert queue.job(first).since == queue.now()
+    queue.edit(first, run_at=None)
+    queue.cancel(first)
+    assert queue.job(first).since == queue.now()
