@@ -81,12 +81,18 @@ class JobActions:
 
     # --- one verb a method
 
-    def retry(self, box: PaneBox, job: Job | None) -> None:
-        """Replay finished jobs, make delayed ones due now; ask about more than one."""
-        targets = self._targets(box, job, Verb.RETRY, "r")
+    def retry(self, box: PaneBox, job: Job | None, key: str = "r") -> None:
+        """Replay finished jobs, make delayed ones due now; ask about more than one.
+
+        With the key ``T`` all that hang on them are retried, too, after a question.
+        """
+        targets = self._targets(box, job, Verb.RETRY, key)
         if targets is None:
             return
-        if targets.number == 1:
+        if key == "T":
+            also = f" and all that hang on {'it' if targets.number == 1 else 'them'}"
+            self._ask_about(targets.word_for_again, targets, self._again(targets, with_dependents=True), also)
+        elif targets.number == 1:
             self._order(targets, self._again(targets))
         else:
             self._ask_about(targets.word_for_again, targets, self._again(targets))
@@ -269,7 +275,9 @@ class JobActions:
 
     # --- ordering
 
-    def _again(self, targets: Targets) -> Callable[[Selected], int]:
+    def _again(self, targets: Targets, *, with_dependents: bool = False) -> Callable[[Selected], int]:
+        if with_dependents:
+            return partial(self._gateway.retry, with_dependents=True)
         return partial(self._gateway.retry, is_replay=targets.word_for_again == "Replay")
 
     def _ask_about_group(self, verb: str, key: str, group: DeadGroup | None, order: Callable[[Selected], int]) -> None:
@@ -285,10 +293,10 @@ class JobActions:
 
         self._ask(question, clean_line(group.sample.command), group.number, act)
 
-    def _ask_about(self, verb: str, targets: Targets, order: Callable[[Selected], int]) -> None:
+    def _ask_about(self, verb: str, targets: Targets, order: Callable[[Selected], int], also: str = "") -> None:
         number = targets.number
         what = f"{targets.noun} job" if number == 1 else f"{count(number)} {targets.noun} jobs"
-        self._ask(f"{verb} {what}?", clean_line(targets.sample), number, partial(self._order, targets, order))
+        self._ask(f"{verb} {what}{also}?", clean_line(targets.sample), number, partial(self._order, targets, order))
 
     def _order(self, targets: Targets, order: Callable[[Selected], int]) -> None:
         """Give an order and take the marks away; they come back if it is refused."""

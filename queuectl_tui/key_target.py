@@ -15,10 +15,10 @@ class KeyTarget(NamedTuple):
     """What stands under the cursor and in the output.
 
     ``state`` is that of the one job that keys act on, ``None`` without one; it ``is_delayed`` when time alone is to
-    pass before it is due. ``marked`` are the states that marked jobs
-    may have, empty while none is marked. ``has_others`` is whether the job is known to have more than one attempt,
-    ``has_earlier`` whether there is one before the attempt shown. ``is_in_tree`` is whether it is pointed at in a tree
-    that is another job's. ``has_row`` is whether there is a group, a queue or a
+    pass before it is due. ``marked`` are the states that marked jobs may have, empty while none is marked.
+    ``has_others`` is whether the job is known to have more than one attempt, ``has_earlier`` whether there is one
+    before the attempt shown, ``has_dependents`` whether it is dead and jobs are known to wait for it. ``is_in_tree`` is
+    whether it is pointed at in a tree that is another job's. ``has_row`` is whether there is a group, a queue or a
     worker under the cursor that keys can act on.
     """
 
@@ -35,6 +35,7 @@ class KeyTarget(NamedTuple):
     has_row: bool = False
     has_limit: bool = False
     is_in_tree: bool = False
+    has_dependents: bool = False
     is_paused: bool = False
 
 

@@ -64,7 +64,8 @@ class PaneData(NamedTuple):
     """Rows ``start`` to ``start + len(rows)`` of a list of ``total`` jobs, in the order of ``view``.
 
     ``is_counted`` is false while a filter's total is still being counted; ``total`` is then what is known so far.
-    ``searched`` is the share of all outputs, 0 to 1, in which the filter's ``output:`` was looked for.
+    ``searched`` is the share of all outputs, 0 to 1, in which the filter's ``output:`` was looked for. ``notes`` say by
+    id what a blocked job waits for, and how many wait for a dead one.
     """
 
     total: int
@@ -73,6 +74,7 @@ class PaneData(NamedTuple):
     view: View
     is_counted: bool = True
     searched: float = 1.0
+    notes: Mapping[int, str] = MappingProxyType({})
 
 
 class Rates(NamedTuple):

@@ -131,14 +131,19 @@ class Gateway:
 
         return self._writer.submit(Write("enqueue", add))
 
-    def retry(self, jobs: Selected, *, is_replay: bool = False) -> int:
+    def retry(self, jobs: Selected, *, is_replay: bool = False, with_dependents: bool = False) -> int:
         """Replay finished jobs, make delayed ones due now; return the ticket as ``enqueue`` does.
 
-        With ``is_replay`` all of them are finished ones, and the act is called a replay.
+        With ``is_replay`` all of them are finished ones, and the act is called a replay; ``with_dependents`` does it to
+        all that hang on them, too.
         """
         if is_replay:
             return self._act("replay", lambda progress: self._queue.replay(jobs, progress=progress))
-        return self._act("retry", lambda progress: self._queue.retry(jobs, progress=progress))
+
+        def retry(progress: Progress) -> Act:
+            return self._queue.retry(jobs, with_dependents=with_dependents, progress=progress)
+
+        return self._act("retry", retry)
 
     def cancel(self, jobs: Selected, *, kill: bool = False) -> int:
         """Cancel waiting jobs and ask the workers to stop running ones, politely or at once; return the ticket."""

@@ -11,6 +11,7 @@ from core.queue import Queue
 from queuectl_tui.gateway.detail_reader import DetailReader, DetailRequest
 from queuectl_tui.gateway.meter import Meter, may_estimate
 from queuectl_tui.gateway.output_finder import OutputFinder
+from queuectl_tui.gateway.waits_reader import WaitsReader
 from queuectl_tui.gateway.window import CostlyQuery, Wanted, Window
 from queuectl_tui.snapshot import Pane, PaneData, Snapshot
 
@@ -89,6 +90,7 @@ class SnapshotReader:
         self._stale_panes: set[Pane] = set()
         self._detail = DetailReader(queue)
         self._groups = GroupsReader(queue)
+        self._waits = WaitsReader(queue)
         self._meter = Meter()
         self._oldest = OldestPending(queue)
         self._progress: ProgressReader | None = None
@@ -148,8 +150,10 @@ class SnapshotReader:
 
     @property
     def is_count_due(self) -> bool:
-        """Return whether the total of a filtered list, or the groups, are old and may be read again."""
-        return self._groups.is_due or any(window.is_count_due for window in self._windows.values())
+        """Return whether the total of a filtered list, the groups or notes are old and may be read again."""
+        return (
+            self._groups.is_due or self._waits.is_due or any(window.is_count_due for window in self._windows.values())
+        )
 
     def forget_requests(self) -> None:
         """Drop all requests: after an error everything is read again."""
@@ -176,7 +180,7 @@ class SnapshotReader:
             minutes=minutes,
             rates=self._meter.rates(minutes, _ready(counts), second),
             oldest_pending_at=self._oldest.at(counts),
-            panes=self._read_panes(counts),
+            panes=self._read_panes(counts, last),
             next_due_at=next_due_at,
             write_error=write_error,
             progress=last.progress,
@@ -192,7 +196,8 @@ class SnapshotReader:
         """Return ``last`` with the lists and the detail that were requested since read anew; all else is kept."""
         panes = dict(last.panes)
         for pane in self._stale_panes:
-            panes[pane] = self._watched(self._windows[pane].read(self._queue, last.counts, is_changed=False))
+            data = self._watched(self._windows[pane].read(self._queue, last.counts, is_changed=False))
+            panes[pane] = self._waits.noted(pane, data, last.counts, last.panes.get(pane))
         self._stale_panes.clear()
         detail = self._detail.read(last.detail) if self._detail.is_stale else last.detail
         groups = self._groups.read() if self._groups.is_stale or not self._groups.is_shown else last.groups
@@ -213,17 +218,18 @@ class SnapshotReader:
             self._progress = ProgressReader(self._queue)
         return self._progress.read(last)
 
-    def _read_panes(self, counts: Counts) -> dict[Pane, PaneData]:
+    def _read_panes(self, counts: Counts, last: Snapshot) -> dict[Pane, PaneData]:
         """Read all lists: those that stand at their top together, of which only what changed is made."""
         windows, queue = self._windows, self._queue
         at_top = {pane: window for pane, window in windows.items() if window.is_at_top}
         wanted = [(window.view, window.wanted.length) for window in at_top.values()]
         found = queue.first_pages(wanted, [window.page for window in at_top.values()]) if wanted else ()
         pages = dict(zip(at_top, found, strict=True))
-        return {
-            pane: self._watched(window.show_page(pages[pane], counts) if pane in pages else window.read(queue, counts))
-            for pane, window in windows.items()
-        }
+        panes = {}
+        for pane, window in windows.items():
+            data = window.show_page(pages[pane], counts) if pane in pages else window.read(queue, counts)
+            panes[pane] = self._waits.noted(pane, self._watched(data), counts, last.panes.get(pane))
+        return panes
 
     def _watched(self, data: PaneData) -> PaneData:
         """Return a pane's data with ``unwatched`` set on the running jobs that no living worker watches."""

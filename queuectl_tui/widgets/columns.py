@@ -13,6 +13,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from core.model import Job, Phase, State
+from core.rules.needs import format_needs
 from core.text import clean_line
 from core.wording import ago, clock, due, duration, ending_words, size, span_up, time_left
 from queuectl_tui.cells import flat, width
@@ -32,12 +33,16 @@ _BAR_CELLS = 5
 
 
 class Circumstances(NamedTuple):
-    """What a row shows beside its job: the time, the signs, why the job is held (``""``: it is not), how far it is."""
+    """What a row shows beside its job: the time, the signs, why the job is held (``""``: it is not), how far it is.
+
+    ``note`` is that of ``PaneData.notes``.
+    """
 
     now: datetime
     glyphs: Glyphs
     hold: str = ""
     progress: RunProgress | None = None
+    note: str = ""
 
 
 class Drawn(Enum):
@@ -72,8 +77,9 @@ def last_words(job: Job) -> str:
     return flat(clean_line(job.last_line[:MAX_TEXT])) if job.last_line else flat(ending_words(job)) or "dead"
 
 
-def _words(job: Job, _at: Circumstances) -> Part:
-    return last_words(job), "dead"
+def _words(job: Job, at: Circumstances) -> Part:
+    dependents = f"{at.glyphs.dependents}{at.note} " if at.note and job.state is State.DEAD else ""
+    return f"{dependents}{last_words(job)}", "dead"
 
 
 def _ending(job: Job, _at: Circumstances) -> Part:
@@ -84,8 +90,10 @@ def _when(job: Job, at: Circumstances) -> Part:
     phase = job.phase(at.now)
     if phase is Phase.HELD:
         return "held", "muted"
+    if phase is Phase.BLOCKED:
+        return at.note or "blocked", "dead" if at.note.startswith("stuck") else "muted"
     if job.run_at is None or phase is Phase.READY:
-        return at.hold, "muted"
+        return at.hold or (f"needs {format_needs(job.needs)}" if job.needs else ""), "muted"
     if phase is Phase.RETRYING:
         seconds = (job.run_at - at.now).total_seconds()
         return f"retry {span_up(seconds)}", "delayed"
@@ -154,7 +162,7 @@ def _memory(job: Job, _at: Circumstances) -> Part:
     return "" if job.max_rss_bytes is None else size(job.max_rss_bytes), "muted"
 
 
-_WHEN = Column("when", "what the job waits for: a time, a retry, its queue", _when, 9, 14, Drawn.WHEN_SAID)
+_WHEN = Column("when", "what it waits for: a time, a retry, jobs, its queue", _when, 9, 20, Drawn.WHEN_SAID)
 _ELAPSED = Column("elapsed", "how long it has been running", _elapsed, 7, 8, Drawn.ALWAYS)
 _PROGRESS = Column(
     "progress", "how far it says it is", _progress, _BAR_CELLS + 5, _BAR_CELLS + 5, Drawn.WHEN_SAID, is_left=True
@@ -164,7 +172,16 @@ _TOOK = Column("took", "how long the last attempt took", _took, 5, 6, Drawn.ALWA
 _AGE = Column(
     "age", "how long it is in its state", lambda job, at: (ago(job.since, at.now), "muted"), 7, 8, Drawn.ALWAYS
 )
-_WORDS = Column("last words", "the line that says why it ended", _words, 10, 200, Drawn.ALWAYS, True, True)
+_WORDS = Column(
+    "last words",
+    "how many wait for it (▸3), and the line that says why it ended",
+    _words,
+    10,
+    200,
+    Drawn.ALWAYS,
+    True,
+    True,
+)
 _ENDING = Column("ended with", "exit code, signal, time-out", _ending, 6, 16, is_left=True, heading="ended")
 _QUEUE = Column("queue", "the queue it is in", _queue, 5, 16, Drawn.WHEN_DIFFERENT, is_left=True)
 _LABEL = Column("label", "the label it was given", _label, 5, 24, Drawn.WHEN_DIFFERENT, is_left=True)

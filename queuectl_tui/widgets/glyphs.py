@@ -16,7 +16,8 @@ Parts = tuple[Part, ...]
 class Glyphs(NamedTuple):
     """The signs that stand for states, marks and the cursor; each takes one cell, ``ellipsis`` may take more.
 
-    ``name_end`` stands between a job's name and its command, ``bar`` and ``no_bar`` for what is done and what is not.
+    ``name_end`` stands between a job's name and its command, ``bar`` and ``no_bar`` for what is done and what is not,
+    ``dependents`` before the number of jobs that wait for one.
     """
 
     pending: str = "○"
@@ -33,10 +34,11 @@ class Glyphs(NamedTuple):
     ellipsis: str = ELLIPSIS
     bar: str = "█"
     no_bar: str = "░"
+    dependents: str = "▸"
 
 
 UNICODE = Glyphs()
-ASCII = Glyphs("o", "~", "*", "?", "+", "-", "x", ">", "#", "-", "|", "..", "#", ".")
+ASCII = Glyphs("o", "~", "*", "?", "+", "-", "x", ">", "#", "-", "|", "..", "#", ".", ">")
 
 
 def bar(share: float, cells: int, glyphs: Glyphs) -> str:

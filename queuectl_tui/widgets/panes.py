@@ -320,6 +320,7 @@ def key_target_of(panes: Panes, context: str, job: Job | None, snapshot: Snapsho
         has_earlier=bool(attempts) and detail is not None and detail.number != attempts[0].number,
         has_output=context == panes.side_lists.follow.NAME or panes.output_box.view.line_count > 0,
         is_paused=snapshot.is_paused,
+        has_dependents=job is not None and job.id in snapshot.panes[Pane.DLQ].notes,
         is_in_tree=context == "detail"
         and job is not None
         and panes.shown.job is not None

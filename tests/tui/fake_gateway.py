@@ -173,8 +173,8 @@ class FakeGateway(Gateway):
         self._tell(ActDone(verb, "", ticket) if refusal is None else ActRefused(verb, refusal, ticket))
         return ticket
 
-    def retry(self, jobs: Selected, *, is_replay: bool = False) -> int:
-        verb = "replay" if is_replay else "retry"
+    def retry(self, jobs: Selected, *, is_replay: bool = False, with_dependents: bool = False) -> int:
+        verb = "replay" if is_replay else "retry with dependents" if with_dependents else "retry"
         self.asked.append((verb, jobs))
         return self._answer(verb)
 
