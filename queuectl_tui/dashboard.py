@@ -104,7 +104,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
     ) -> None:
         super().__init__(id="dashboard")
         is_read_only = gateway.is_read_only
-        self.gateway = gateway
+        self.gateway: Gateway = gateway
         self.keymap = keymap
         self.program: Program = program
         self.snapshot = empty_snapshot(gateway.now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from textual.screen import Screen
 
@@ -48,6 +49,15 @@ class DialogActions:
         from queuectl_tui.dialogs.export_output import save_output
 
         save_output(self._screen.app, self._panes.shown.detail)
+
+    def edit_schedule(self, now: Callable[[], datetime]) -> None:
+        """Change the schedule under the cursor in a form."""
+        from queuectl_tui.dialogs.schedule_form import edit_schedule
+
+        plan = self._panes.side_lists.plan
+        schedule = plan.to_edit()
+        if schedule is not None:
+            edit_schedule(self._screen.app, schedule, now, plan.edit)
 
     def choose_columns(self) -> None:
         """Choose and order the columns of the current list."""

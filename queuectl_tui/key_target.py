@@ -19,7 +19,7 @@ class KeyTarget(NamedTuple):
     ``has_others`` is whether the job is known to have more than one attempt, ``has_earlier`` whether there is one
     before the attempt shown, ``has_dependents`` whether it is dead and jobs are known to wait for it. ``is_in_tree`` is
     whether it is pointed at in a tree that is another job's. ``has_row`` is whether there is a group, a queue or a
-    worker under the cursor that keys can act on.
+    worker under the cursor that keys can act on; ``has_schedule`` and ``has_resource`` say it of those.
     """
 
     state: State | None = None
@@ -36,6 +36,8 @@ class KeyTarget(NamedTuple):
     has_limit: bool = False
     is_in_tree: bool = False
     has_dependents: bool = False
+    has_schedule: bool = False
+    has_resource: bool = False
     is_paused: bool = False
 
 
@@ -94,6 +96,16 @@ def has_output(target: KeyTarget) -> bool:
 def has_row(target: KeyTarget) -> bool:
     """Return whether there is a group, a queue or a worker under the cursor that keys can act on."""
     return target.has_row
+
+
+def has_schedule(target: KeyTarget) -> bool:
+    """Return whether there is a schedule under the cursor."""
+    return target.has_schedule
+
+
+def has_resource(target: KeyTarget) -> bool:
+    """Return whether there is a resource under the cursor."""
+    return target.has_resource
 
 
 def retry_word(target: KeyTarget) -> str:

@@ -15,7 +15,7 @@ from queuectl_tui.snapshot import Pane
 WIDTHS = [(0, "-w0"), (80, "-w80"), (110, "-w110"), (160, "-w160")]
 HEIGHTS = [(0, "-h0"), (20, "-h20"), (28, "-h28"), (48, "-h48")]
 #: What may stand in the place of detail and output.
-SIDE_LISTS = ("queues", "workers", "follow")
+SIDE_LISTS = ("queues", "workers", "plan", "follow")
 #: What a pane that does not have the focus keeps in the accordion: its title and two rows.
 _SMALL = 3
 

@@ -30,7 +30,9 @@ from core.model import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from core.model import ResourceInfo
     from core.rules.estimates import Progress
+    from core.rules.schedules import ScheduleInfo
 
 
 class Pane(Enum):
@@ -123,6 +125,13 @@ class JobDetail(NamedTuple):
     tree: Tree | None = None
 
 
+class Plan(NamedTuple):
+    """What is to run again and again, and what jobs share while they run; both by name."""
+
+    schedules: tuple[ScheduleInfo, ...] = ()
+    resources: tuple[ResourceInfo, ...] = ()
+
+
 class Snapshot(NamedTuple):
     """Everything the dashboard shows, read in one go at ``taken_at``; ``minutes`` are newest last.
 
@@ -132,6 +141,7 @@ class Snapshot(NamedTuple):
     of the running jobs that are shown, at most a second old.
     ``groups`` are those of the dead jobs, the largest first; ``None`` while they are not shown. ``queue_rates`` are
     jobs ended a second by queue, of those that have any; empty while nothing shows them.
+    ``plan`` is ``None`` while it is not shown.
     """
 
     taken_at: datetime
@@ -151,6 +161,7 @@ class Snapshot(NamedTuple):
     progress: Mapping[int, RunProgress] = MappingProxyType({})
     groups: tuple[DeadGroup, ...] | None = None
     queue_rates: Mapping[str, float] = MappingProxyType({})
+    plan: Plan | None = None
 
     def frame(self) -> tuple[object, ...]:
         """Return all but the lists and the detail: while it stays equal, only time moves what stands around them."""

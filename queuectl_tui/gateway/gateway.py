@@ -15,6 +15,7 @@ from core.wording import count
 from queuectl_tui.gateway.detail_reader import DetailRequest
 from queuectl_tui.gateway.host import WorkerHost
 from queuectl_tui.gateway.output_follower import OutputFollower
+from queuectl_tui.gateway.plan_orders import PlanOrders
 from queuectl_tui.gateway.reader import Reader
 from queuectl_tui.gateway.results import Selected, result_of, result_of_cancel, result_of_undo
 from queuectl_tui.gateway.window import Wanted
@@ -37,7 +38,8 @@ class Gateway:
     """Joins the reader, the writer and the worker of one database for one dashboard.
 
     All methods return at once; results are posted as messages through the ``post`` given to ``connect``.
-    ``follower`` has the lines of all running outputs; ``OutputsFollowed`` says that some wait.
+    ``follower`` has the lines of all running outputs; ``OutputsFollowed`` says that some wait. ``plan`` has the orders
+    about schedules and resources.
     """
 
     def __init__(self, queue: Queue, *, slots: int = 1, reader: Reader | None = None) -> None:
@@ -46,6 +48,7 @@ class Gateway:
         self._reader = reader or Reader(queue)
         self.follower = OutputFollower(queue, lambda: self._post(OutputsFollowed()))
         self._writer = Writer(self._post, self._committed)
+        self.plan = PlanOrders(queue, self._writer)
         self._host = WorkerHost(queue, 0 if queue.is_read_only else slots, self._post, self._reader.wake)
         self._is_open = False
 

@@ -97,6 +97,10 @@ class Reader:
         """Read the groups of dead jobs from now on, or no longer."""
         self._request(lambda: self._source.show_groups(is_shown), supersedes=True)
 
+    def show_plan(self, is_shown: bool) -> None:
+        """Read the schedules and resources from now on, or no longer."""
+        self._request(lambda: self._source.show_plan(is_shown), supersedes=True)
+
     def show_queue_rates(self, is_shown: bool) -> None:
         """Read the rates of the queues now and with each snapshot, or no more."""
         self._request(lambda: self._source.show_queue_rates(is_shown))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import datetime
+from typing import Generic, TypeVar
 
 from core.errors import QueueError
 from core.model import Counts, DeadGroup, Key, State, View
@@ -13,7 +15,7 @@ from queuectl_tui.gateway.meter import Meter, may_estimate
 from queuectl_tui.gateway.output_finder import OutputFinder
 from queuectl_tui.gateway.waits_reader import WaitsReader
 from queuectl_tui.gateway.window import CostlyQuery, Wanted, Window
-from queuectl_tui.snapshot import Pane, PaneData, Snapshot
+from queuectl_tui.snapshot import Pane, PaneData, Plan, Snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 OLDEST_S = 1.0
 #: The same while no job changes its state.
 OLDEST_CALM_S = 10.0
+T = TypeVar("T")
+
 #: Minutes of history in the chart.
 MINUTES = 60
 
@@ -49,35 +53,39 @@ class OldestPending:
         return self._at
 
 
-class GroupsReader:
-    """Reads the groups of dead jobs while they are shown, no more often than they can be afforded."""
+class OnDemand(Generic[T]):
+    """Reads something while it is shown, no more often than it can be afforded."""
 
-    def __init__(self, queue: Queue) -> None:
-        self._queue = queue
+    def __init__(self, read: Callable[[], T]) -> None:
+        self._read = read
         self._query = CostlyQuery()
-        self._groups: tuple[DeadGroup, ...] | None = None
+        self._known: T | None = None
         self._is_old = False
         self.is_shown = self.is_stale = False
 
     def show(self, is_shown: bool) -> None:
-        """Read them from now on, or no longer."""
+        """Read it from now on, or no longer."""
         self.is_shown = self.is_stale = is_shown
-        self._groups, self._is_old, self._query = None, False, CostlyQuery()
+        self._known, self._is_old, self._query = None, False, CostlyQuery()
 
     @property
     def is_due(self) -> bool:
-        """Return whether they are not the newest and may be read again."""
+        """Return whether it is not the newest and may be read again."""
         return self._is_old and self._query.may_ask
 
-    def read(self) -> tuple[DeadGroup, ...] | None:
-        """Return them, the same object while they are the same; ``None`` while they are not shown."""
+    def read(self) -> T | None:
+        """Return it, the same object while it is the same; ``None`` while it is not shown."""
         if not self.is_shown:
             return None
-        found, is_fresh = self._query.ask("groups", lambda: tuple(self._queue.dead_groups()))
+        found, is_fresh = self._query.ask("all", self._read)
         self._is_old, self.is_stale = not is_fresh, False
-        if found != self._groups:
-            self._groups = found
-        return self._groups
+        if found != self._known:
+            self._known = found
+        return self._known
+
+    def read_again(self, last: T | None) -> T | None:
+        """Return it where it was requested since ``last``, which it was then; else that."""
+        return self.read() if self.is_stale or not self.is_shown else last
 
 
 class SnapshotReader:
@@ -89,7 +97,8 @@ class SnapshotReader:
         self._windows = {pane: Window(pane) for pane in Pane}
         self._stale_panes: set[Pane] = set()
         self._detail = DetailReader(queue)
-        self._groups = GroupsReader(queue)
+        self._groups: OnDemand[tuple[DeadGroup, ...]] = OnDemand(lambda: tuple(queue.dead_groups()))
+        self._plan = OnDemand(lambda: Plan(tuple(queue.schedules()), tuple(queue.resources())))
         self._waits = WaitsReader(queue)
         self._meter = Meter()
         self._oldest = OldestPending(queue)
@@ -133,6 +142,10 @@ class SnapshotReader:
         """Read the groups of dead jobs from now on, or no longer."""
         self._groups.show(is_shown)
 
+    def show_plan(self, is_shown: bool) -> None:
+        """Read the schedules and resources from now on, or no longer."""
+        self._plan.show(is_shown)
+
     def show_queue_rates(self, is_shown: bool) -> None:
         """Read the rates of the queues now and with each snapshot, or no more."""
         self._has_rates = is_shown
@@ -144,21 +157,21 @@ class SnapshotReader:
 
     @property
     def is_stale(self) -> bool:
-        """Return whether a list, a detail, the groups or the rates were requested and not read yet."""
-        is_other_stale = self._groups.is_stale or self._are_rates_stale
+        """Return whether a list, a detail, the groups, the plan or the rates were requested and not read yet."""
+        is_other_stale = self._groups.is_stale or self._plan.is_stale or self._are_rates_stale
         return bool(self._stale_panes) or self._detail.is_stale or is_other_stale
 
     @property
     def is_count_due(self) -> bool:
-        """Return whether the total of a filtered list, the groups or notes are old and may be read again."""
-        return (
-            self._groups.is_due or self._waits.is_due or any(window.is_count_due for window in self._windows.values())
-        )
+        """Return whether the total of a filtered list, the groups, the plan or notes are old and may be read again."""
+        readers = (self._groups, self._plan, self._waits)
+        is_other_due = any(reader.is_due for reader in readers)
+        return is_other_due or any(window.is_count_due for window in self._windows.values())
 
     def forget_requests(self) -> None:
         """Drop all requests: after an error everything is read again."""
         self._stale_panes.clear()
-        self._detail.is_stale = self._groups.is_stale = self._are_rates_stale = False
+        self._detail.is_stale = self._groups.is_stale = self._plan.is_stale = self._are_rates_stale = False
 
     # --- reading
 
@@ -186,6 +199,7 @@ class SnapshotReader:
             progress=last.progress,
             groups=self._groups.read(),
             queue_rates=self._read_rates(),
+            plan=self._plan.read(),
         )
         self._stale_panes.clear()
         if not may_estimate(snapshot.queues, snapshot.is_paused, snapshot.workers):
@@ -200,9 +214,9 @@ class SnapshotReader:
             panes[pane] = self._waits.noted(pane, data, last.counts, last.panes.get(pane))
         self._stale_panes.clear()
         detail = self._detail.read(last.detail) if self._detail.is_stale else last.detail
-        groups = self._groups.read() if self._groups.is_stale or not self._groups.is_shown else last.groups
+        groups, plan = self._groups.read_again(last.groups), self._plan.read_again(last.plan)
         rates = self._read_rates() if self._are_rates_stale else last.queue_rates
-        return last._replace(panes=panes, detail=detail, groups=groups, queue_rates=rates)
+        return last._replace(panes=panes, detail=detail, groups=groups, queue_rates=rates, plan=plan)
 
     def _read_rates(self) -> dict[str, float]:
         self._are_rates_stale = False

@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from core.model import Job, State
 from queuectl_tui.key_target import KeyTarget
-from queuectl_tui.layout import SIDE_LISTS, arranged, has_headings, mode_of
+from queuectl_tui.layout import SIDE_LISTS, Mode, arranged, has_headings, mode_of
 from queuectl_tui.snapshot import Pane, Snapshot
 from queuectl_tui.toasts import toast
 from queuectl_tui.widgets.dead_box import DeadBox
@@ -22,6 +22,7 @@ from queuectl_tui.widgets.job_table import JobTable
 from queuectl_tui.widgets.measured_view import MeasuredView
 from queuectl_tui.widgets.output_box import OutputBox
 from queuectl_tui.widgets.pane_box import PaneBox
+from queuectl_tui.widgets.plan_box import PlanBox
 from queuectl_tui.widgets.reading_box import ReadingBox
 from queuectl_tui.widgets.shown_job import ShownJob
 from queuectl_tui.widgets.side_lists import QueuesBox, SideLists
@@ -264,6 +265,7 @@ class Panes(Container):
         self.output_box.display = wanted.is_output_shown
         for side_box in self.side_lists.boxes:
             side_box.display = wanted.side_list == side_box.NAME
+        self.side_lists.plan.share_room(has_room_for_both=mode in (Mode.GRID, Mode.WIDE))
         for part in (self.detail_box, self.output_box):
             _set_rule(part, "height", "1fr" if self.is_zoomed else None)
 
@@ -297,6 +299,19 @@ class Panes(Container):
     def _read_tree(self, message: Detail.TabChosen) -> None:
         """Have the tree read while its tab is shown."""
         self.shown.show_tree(message.tab == "Tree")
+
+    @on(PlanBox.HalfChosen)
+    def _go_to_other_half(self) -> None:
+        """Go to the other list of the plan."""
+        if self.side_lists.name == self.side_lists.plan.NAME:
+            self._focus_side_list()
+
+    @on(PlanBox.JobWanted)
+    def _go_to_job(self, message: PlanBox.JobWanted) -> None:
+        """Show the detail of a job that a schedule added, or that a resource is about."""
+        self.side_lists.show("")
+        self.shown.pin(message.job_id)
+        self._go(self.detail_box.detail, "detail")
 
     @on(Title.Clicked)
     def _go_to_clicked(self, message: Title.Clicked) -> None:
@@ -332,6 +347,8 @@ def key_target_of(panes: Panes, context: str, job: Job | None, snapshot: Snapsho
     if context == "queues" and queues.current is not None:
         queue = queues.current
         return target._replace(has_row=True, has_limit=queue.limit is not None, is_paused=queue.is_paused)
+    if context == "plan":
+        return panes.side_lists.plan.aim(target)
     if context == "workers" and (worker := panes.side_lists.workers.current) is not None:
         return target._replace(has_row=worker.is_alive)
     return target

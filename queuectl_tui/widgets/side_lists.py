@@ -1,14 +1,13 @@
-"""What may stand in the place of detail and output: queues and workers with their keys, all running outputs."""
+"""What may stand in the place of detail and output: queues and workers with their keys, the plan, running outputs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from textual.app import ComposeResult
-from textual.containers import Container, Vertical
+from textual.containers import Container
 from textual.message import Message
 from textual.widget import Widget
 
@@ -18,8 +17,9 @@ from core.wording import ago, count, rate
 from queuectl_tui.snapshot import Snapshot
 from queuectl_tui.toasts import refuse_in_read_only, toast
 from queuectl_tui.widgets.follow_box import FollowBox
+from queuectl_tui.widgets.plan_box import PlanBox
 from queuectl_tui.widgets.row_list import Cell, Column, RowList, RowOfCells
-from queuectl_tui.widgets.title import Title
+from queuectl_tui.widgets.side_list import SideList
 
 if TYPE_CHECKING:
     from queuectl_tui.gateway.gateway import Gateway
@@ -49,54 +49,6 @@ WORKER_COLUMNS = (
     Column("queues", 6),
     Column("", 7),
 )
-
-
-class SideList(Vertical):
-    """A title over a list of rows that are made of the newest snapshot while the list is shown."""
-
-    DIGIT: ClassVar[int]
-    NAME: ClassVar[str]
-
-    def __init__(self, gateway: Gateway, columns: Sequence[Column], empty_text: str, *, is_ascii: bool) -> None:
-        super().__init__(id=f"{self.NAME}-box", classes="box side-list")
-        self.gateway = gateway
-        self.title = Title(self.DIGIT, self.NAME.capitalize(), is_ascii=is_ascii)
-        self.rows = RowList(columns, empty_text, is_ascii=is_ascii, id=self.NAME)
-        self.snapshot: Snapshot | None = None
-        self.is_shown = False
-        self.display = False
-
-    def compose(self) -> ComposeResult:
-        yield self.title
-        yield self.rows
-
-    def receive(self, snapshot: Snapshot, now: datetime) -> None:
-        """Keep a snapshot, and show it when the list is shown."""
-        self.snapshot = snapshot
-        self.write(now)
-
-    def set_shown(self, is_shown: bool) -> None:
-        """Begin or end to show rows."""
-        self.is_shown = is_shown
-        self.write(self.gateway.now())
-
-    def write(self, now: datetime) -> None:
-        """Make the rows and the title anew, if they are shown."""
-        if self.is_shown and self.snapshot is not None:
-            self.rows.show(self.rows_of(self.snapshot, now))
-            self.write_title(self.snapshot)
-
-    def tick(self, now: datetime) -> None:
-        """Move the times on."""
-        self.write(now)
-
-    def rows_of(self, snapshot: Snapshot, now: datetime) -> list[RowOfCells]:
-        """Return the rows for a snapshot."""
-        raise NotImplementedError
-
-    def write_title(self, snapshot: Snapshot) -> None:
-        """Write what stands in the title."""
-        raise NotImplementedError
 
 
 class QueuesBox(SideList):
@@ -226,13 +178,17 @@ class WorkersBox(SideList):
 
 
 class SideLists:
-    """The queues, the workers and all running outputs; ``name`` says which is shown, "" for detail and output."""
+    """The queues, the workers, the plan and all running outputs.
+
+    ``name`` says which is shown, "" for detail and output.
+    """
 
     def __init__(self, gateway: Gateway, *, is_ascii: bool = False) -> None:
         self.queues = QueuesBox(gateway, is_ascii=is_ascii)
         self.workers = WorkersBox(gateway, is_ascii=is_ascii)
+        self.plan = PlanBox(gateway, is_ascii=is_ascii)
         self.follow = FollowBox(gateway, is_ascii=is_ascii)
-        self.boxes: tuple[SideList | FollowBox, ...] = (self.queues, self.workers, self.follow)
+        self.boxes: tuple[SideList | PlanBox | FollowBox, ...] = (self.queues, self.workers, self.plan, self.follow)
         self.name = ""
 
     def show(self, name: str) -> None:
@@ -249,6 +205,8 @@ class SideLists:
     @property
     def rows(self) -> RowList:
         """The rows of the one that is shown, else those of the queues."""
+        if self.name == self.plan.NAME:
+            return self.plan.rows
         return (self.workers if self.name == self.workers.NAME else self.queues).rows
 
     @property

@@ -12,8 +12,9 @@ from core.model import Act, Job, Key, LastAct, NewJob, View
 from queuectl_tui.gateway.gateway import DetailRequest, Gateway, Selected, Wanted
 from queuectl_tui.gateway.host import Leaving
 from queuectl_tui.gateway.output_follower import OutputFollower
+from queuectl_tui.gateway.plan_orders import PlanOrders
 from queuectl_tui.messages import ActDone, ActRefused, OutputsFollowed, RangeRead, SnapshotTaken, UndoOffered
-from queuectl_tui.snapshot import Pane, PaneData, Snapshot
+from queuectl_tui.snapshot import Pane, PaneData, Plan, Snapshot
 from tests.tui.scene import MAKERS, NOW, compared, dead_groups, detail_of, followed_lines, rows, tree_of
 
 
@@ -62,6 +63,25 @@ class FakeFollower(OutputFollower):
         return taken
 
 
+class FakePlanOrders(PlanOrders):
+    """Writes down what is ordered about schedules and resources."""
+
+    def __init__(self, asked: list[tuple[Any, ...]]) -> None:
+        self._asked = asked
+
+    def run(self, name: str) -> None:
+        self._asked.append(("run_schedule", name))
+
+    def pause(self, name: str, is_paused: bool) -> None:
+        self._asked.append(("pause_schedule", name, is_paused))
+
+    def edit(self, name: str, changes: dict[str, Any]) -> None:
+        self._asked.append(("edit_schedule", name, changes))
+
+    def change_capacity(self, name: str, change: int | None) -> None:
+        self._asked.append(("change_capacity", name, change))
+
+
 class FakeGateway(Gateway):
     """Shows one scene; ``asked`` holds (method, arguments) in order."""
 
@@ -75,6 +95,8 @@ class FakeGateway(Gateway):
         self._fake_host = FakeHost()
         self._tell: Callable[[Message], bool] = lambda _: False
         self.follower: FakeFollower = FakeFollower(lambda: self._tell(OutputsFollowed()))
+        self.plan: FakePlanOrders = FakePlanOrders(self.asked)
+        self.planned = Plan()
         self.last_act: LastAct | None = LastAct(Act(7, "purge", 17), NOW, "python etl.py", None)
         self.detail_maker: Callable[[Job], Any] = detail_of
         self.tree_maker: Callable[[Job], Any] = tree_of
@@ -156,6 +178,10 @@ class FakeGateway(Gateway):
     def show_groups(self, is_shown: bool) -> None:
         self.asked.append(("groups", is_shown))
         self.show(self.scene._replace(groups=dead_groups() if is_shown else None))
+
+    def show_plan(self, is_shown: bool) -> None:
+        self.asked.append(("plan", is_shown))
+        self.show(self.scene._replace(plan=self.planned if is_shown else None))
 
     def read_last_words(self, total: int) -> None:
         self.asked.append(("read_last_words", total))

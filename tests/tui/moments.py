@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from core.model import Presence, QueueInfo, State
 from core.rules.estimates import Progress
 from queuectl_tui.preferences import Preferences
-from queuectl_tui.snapshot import RunProgress, Snapshot
+from queuectl_tui.snapshot import Plan, RunProgress, Snapshot
 from tests.tui.harness import Stage
-from tests.tui.scene import busy_snapshot, idle_snapshot
+from tests.tui.scene import busy_snapshot, idle_snapshot, plan
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 #: Where parts of the screen come and go.
@@ -23,9 +23,11 @@ class Moment:
 
     scene: Callable[[], Snapshot]
     keys: tuple[str, ...] = ()
+    planned: Callable[[], Plan] = Plan
 
     async def reach(self, stage: Stage) -> None:
         """Press the keys."""
+        stage.gateway.planned = self.planned()
         for key in self.keys:
             if key.startswith("'"):
                 await stage.type(key.strip("'"))
@@ -95,6 +97,8 @@ MOMENTS: Mapping[str, Moment] = {
     "error": Moment(broken_snapshot),
     "queues": Moment(queues_snapshot, ("7", "j")),
     "workers": Moment(queues_snapshot, ("8",)),
+    "plan": Moment(busy_snapshot, ("9", "j"), plan),
+    "resources": Moment(busy_snapshot, ("9", "l", "j"), plan),
     "follow": Moment(busy_snapshot, ("2", "F")),
 }
 

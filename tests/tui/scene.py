@@ -16,9 +16,11 @@ from core.model import (
     Event,
     Job,
     Minute,
+    NewJob,
     Outcome,
     Phase,
     QueueInfo,
+    ResourceInfo,
     Row,
     State,
     Tree,
@@ -27,8 +29,9 @@ from core.model import (
     WorkerInfo,
 )
 from core.rules.comparison import Comparison, compare
+from core.rules.schedules import ScheduleInfo
 from queuectl_tui.gateway.detail_reader import ComparedOutput
-from queuectl_tui.snapshot import JobDetail, Pane, PaneData, Rates, Snapshot, empty_snapshot
+from queuectl_tui.snapshot import JobDetail, Pane, PaneData, Plan, Rates, Snapshot, empty_snapshot
 
 NOW = datetime(2026, 1, 2, 10, 30, 0, tzinfo=timezone.utc)
 
@@ -354,6 +357,63 @@ def tree_of(job: Job) -> Tree:
         Dependency(mirror.id, publish.id, EdgeKind.END, False),
     )
     return Tree(job.id, {each.id: each for each in (job, fetch, docs, test, publish, mirror)}, edges)
+
+
+def _schedule(name: str, when: str, next_s: int | None, command: str, **fields: Any) -> ScheduleInfo:
+    info = ScheduleInfo(
+        id=1,
+        name=name,
+        when=when,
+        cron=when,
+        every_s=None,
+        zone="Europe/Berlin",
+        missed="once",
+        overlap="skip",
+        is_paused=next_s is None,
+        next_at=None if next_s is None else NOW + timedelta(seconds=next_s),
+        added_at=NOW - timedelta(days=9),
+        last_job_id=None,
+        last_state=None,
+        note=None,
+        job=NewJob(command),
+    )
+    return info._replace(**fields)
+
+
+def plan() -> Plan:
+    """Return schedules that wait, run, died and are paused, and resources that are free, full, closed and never set."""
+    schedules = (
+        _schedule(
+            "nightly", "0 2 * * *", 13 * 3600 + 1800, "./build --all", last_job_id=9960, last_state=State.COMPLETED
+        ),
+        _schedule("report", "0 6 * * MON", None, "./report --weekly", last_job_id=9702, last_state=State.CANCELLED),
+        _schedule(
+            "sync",
+            "every 15m",
+            252,
+            "rsync -a --delete /srv/photos/ nas:/photos/",
+            last_job_id=9981,
+            last_state=State.DEAD,
+            cron=None,
+            every_s=900.0,
+        ),
+        _schedule(
+            "warm-cache",
+            "*/5 * * * *",
+            61,
+            "curl -fsS https://example.test/warm",
+            last_job_id=10408,
+            last_state=State.RUNNING,
+            note="skipped: 10408 is unfinished",
+        ),
+    )
+    resources = (
+        ResourceInfo("db", 0, False, True, 0, 1, 10417, {}),
+        ResourceInfo("gpu", 4, False, True, 3, 2, 10415, {10409: 2, 10410: 1}),
+        ResourceInfo("license", 1, False, False, 1, 0, None, {10411: 1}),
+        ResourceInfo("scratch", 100, True, True, 0, 0, None, {}),
+    )
+    return Plan(schedules, resources)
 
 
 def compared(detail: JobDetail) -> JobDetail:

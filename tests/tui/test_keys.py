@@ -147,7 +147,7 @@ def test_the_help_has_the_whole_filter_language() -> None:
 
 
 async def test_the_help_opens_at_the_focused_pane_without_names_for_the_settings() -> None:
-    async with staged(busy_snapshot(), size=(120, 60)) as stage:
+    async with staged(busy_snapshot(), size=(120, 70)) as stage:
         await stage.press("5", "?")
         for _ in range(3000):
             shown = screen_text(stage.app)
