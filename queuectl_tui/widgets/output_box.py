@@ -43,8 +43,21 @@ class OutputBox(ReadingBox):
         if self._shown != (detail, footer):
             self._shown = (detail, footer)
             output = detail.output if detail is not None else None
-            self.view.show(output, placeholder=placeholder_text(detail), footer=footer)
+            is_other = self.view.show(output, placeholder=placeholder_text(detail), footer=footer)
+            if is_other and self.sought and not self.search_bar.is_open:
+                self.view.search_from_start(self.sought)
         self.write_title()
+
+    def look_for(self, text: str) -> None:
+        """Mark a text that a filter found in outputs, and go to the first line that shows it; "" is none.
+
+        So in each output that is shown from now on, until a person looks for something else in it.
+        """
+        if text == self.sought:
+            return
+        is_marked, self.sought = self.view.matches.text == self.sought, text
+        if is_marked and not self.search_bar.is_open:
+            self.view.search_from_start(text)
 
     def tick(self, now: datetime) -> None:
         """Repaint the footer line if its times have moved on."""

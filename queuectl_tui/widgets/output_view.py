@@ -97,8 +97,11 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
 
     # --- what is shown
 
-    def show(self, output: Readable | None, *, placeholder: str = "", footer: str = "") -> None:
-        """Show an attempt's output, from its end; the same attempt again changes its footer but not the place."""
+    def show(self, output: Readable | None, *, placeholder: str = "", footer: str = "") -> bool:
+        """Show an attempt's output, from its end; the same attempt again changes its footer but not the place.
+
+        Return whether it is the output of another attempt.
+        """
         attempt_id = None if output is None else output.attempt.id
         missing = "Job has not started." if output is None else "No output."
         self._lines.placeholder = clean_line(placeholder or missing)
@@ -115,6 +118,7 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
             self._set_following(True)
         self.refresh_tail()
         self._repaint()
+        return not is_same
 
     def refresh_tail(self) -> None:
         """Read what was written since, and repaint only what that changed."""
@@ -321,6 +325,11 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
     def search(self, text: str) -> None:
         """Mark a text everywhere and go to the next line, from the top of the screen on, that shows it; "" ends it."""
         self.matches.begin(text, self.top_line)
+        self._repaint()
+
+    def search_from_start(self, text: str) -> None:
+        """Mark a text everywhere and go to the first line that shows it; "" ends it."""
+        self.matches.begin(text, 0)
         self._repaint()
 
     def find_next(self) -> None:

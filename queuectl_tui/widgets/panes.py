@@ -10,7 +10,8 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.widget import Widget
 
-from core.model import Job, State
+from core.model import Job, State, View
+from core.rules.output_pattern import is_regex
 from queuectl_tui.key_target import KeyTarget
 from queuectl_tui.layout import SIDE_LISTS, Mode, arranged, has_headings, mode_of
 from queuectl_tui.snapshot import Pane, Snapshot
@@ -94,6 +95,7 @@ class Panes(Container):
         for box in self.boxes.values():
             if is_changed or not box.is_showing(snapshot):
                 box.show(snapshot, now)
+        self.output_box.look_for(sought_by(self.box.view))
         for side_box in self.side_lists.boxes:
             side_box.receive(snapshot, now)
 
@@ -352,6 +354,13 @@ def key_target_of(panes: Panes, context: str, job: Job | None, snapshot: Snapsho
     if context == "workers" and (worker := panes.side_lists.workers.current) is not None:
         return target._replace(has_row=worker.is_alive)
     return target
+
+
+def sought_by(view: View) -> str:
+    """Return the text that a filter looks for in outputs, in which case does not matter; "" for none, and a regex."""
+    terms = (term for term in view.terms if term.field == "output" and not term.is_negated)
+    texts = (str(term.value) for term in terms)
+    return next((text.lower() for text in texts if not is_regex(text)), "")
 
 
 def _set_rule(widget: Widget, name: str, value: int | str | None) -> None:

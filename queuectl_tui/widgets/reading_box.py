@@ -21,6 +21,8 @@ class ReadingBox(Vertical):
         self.view = view
         self.search_bar = FilterBar(placeholder="text to look for in the output")
         self.is_opening = False
+        #: What is looked for because a filter found it in outputs, maybe in that of another attempt.
+        self.sought = ""
 
     def compose(self) -> ComposeResult:
         yield self.title
@@ -57,7 +59,7 @@ class ReadingBox(Vertical):
 
     def on_output_view_search_ended(self, message: OutputView.SearchEnded) -> None:
         """Report that there is no match, and write where the view is into the title."""
-        if message.line is None:
+        if message.line is None and message.text != self.sought:
             toast(self, f"No match for {message.text}", "warning")
         self._show_match_words()
 

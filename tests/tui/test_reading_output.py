@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from core.model import State, View
+from core.rules.filters import parse_filter
 from queuectl_tui.widgets import line_search
+from queuectl_tui.widgets.panes import sought_by
 from tests.tui.fake_output import FakeOutput, numbered, showing
 from tests.tui.harness import screen_text, staged
 from tests.tui.scene import busy_snapshot
@@ -95,3 +98,41 @@ async def test_only_so_many_matches_are_counted(monkeypatch: pytest.MonkeyPatch)
         view.find_previous()
         await pilot.pause()
         assert (view.matches.line, view.matches.words) == (499, "")
+
+
+async def test_what_a_filter_found_in_outputs_is_marked_and_its_first_line_shown() -> None:
+    """In each output that is shown under the filter, whatever the case, and until the filter goes."""
+    async with staged(busy_snapshot()) as stage:
+        matches = stage.dashboard.panes.output_box.view.matches
+        await stage.press("4", "/")
+        await stage.type("output:ROWS")
+        await stage.press("enter")
+        assert (matches.text, matches.line) == ("rows", 1)
+        await stage.be_whole()
+        assert "match 1 of 3" in screen_text(stage.app)
+        await stage.press("j")
+        assert (matches.text, matches.line) == ("rows", 1)
+        await stage.press("l", "n")
+        assert matches.line == 2
+        await stage.press("escape", "escape")
+        assert matches.text == ""
+        assert matches.line is None
+
+
+async def test_a_miss_of_what_a_filter_found_elsewhere_is_not_reported() -> None:
+    """It may have been found in the output of another attempt."""
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "/")
+        await stage.type("output:nowhere")
+        await stage.press("enter")
+        await stage.press("j")
+        assert stage.dashboard.panes.output_box.view.matches.text == "nowhere"
+        assert not [text for text in stage.toasts() if "No match" in text]
+
+
+@pytest.mark.parametrize(
+    ("text", "sought"),
+    [("output:ENOSPC", "enospc"), ("!output:x exit:1", ""), ("output:/a|b/", ""), ("output:/a|b/ output:c", "c")],
+)
+def test_what_is_marked_is_the_text_that_the_filter_looks_for(text: str, sought: str) -> None:
+    assert sought_by(View((State.DEAD,), parse_filter(text))) == sought
