@@ -63,6 +63,8 @@ def main(arguments: list[str]) -> int:
     print(f"\n{sum(line.is_met is True for line in lines)} targets met, {len(missed)} missed")
     if options.write:
         _write(facts, lines, [*arguments])
+    if options.merge:
+        _merge(dict(facts), lines)
     return 1 if missed and not options.quick else 0
 
 
@@ -71,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a short form, for CI: less of everything, and no verdict")
     parser.add_argument("--only", action="append", choices=_NAMES, help="measure only this family (may be repeated)")
     parser.add_argument("--write", action="store_true", help="put the table into bench/RESULTS.md")
+    parser.add_argument("--merge", action="store_true", help="put these rows into the table that is there")
     parser.add_argument("--dir", help="where the databases are put (default: the system's temporary directory)")
     parser.add_argument("--peers-venv", metavar="DIR", help="an environment with huey, litequeue, persist-queue, kyoo")
     return parser
@@ -104,6 +107,14 @@ def _say(text: str) -> None:
     """Show progress to a person, and nobody else."""
     if sys.stderr.isatty():
         print(f"\r\033[K{text[:100]}", end="", file=sys.stderr, flush=True)
+
+
+def _merge(facts: dict[str, str], lines: list[Line]) -> None:
+    with open(_RESULTS, encoding="utf-8") as file:
+        page = file.read()
+    when = f"{facts['date']}, load {facts['load at the start']}, by `--merge`"
+    with open(_RESULTS, "w", encoding="utf-8") as file:
+        file.write(report.merged(page, lines, when))
 
 
 def _write(facts: list[tuple[str, str]], lines: list[Line], arguments: list[str]) -> None:

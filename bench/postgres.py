@@ -80,7 +80,7 @@ def _turns(scale: Scale, server: PostgresServer, databases: Databases) -> Iterat
         theirs: list[float] = []
         for _ in range(scale.rounds):
             theirs.append(_pgbench(server, clients, seconds))
-            ours.append(_turn_rate(databases, clients, batch, seconds, scale.batch_lines))
+            ours.append(_turn_rate(databases, clients, batch, seconds))
         yield Line(
             "postgres",
             f"jobs recorded and claimed, {clients} {'client' if clients == 1 else 'clients'}, {batch} a turn",
@@ -108,10 +108,10 @@ def _pgbench(server: PostgresServer, clients: int, seconds: float) -> float:
     return float(found[1])
 
 
-def _turn_rate(databases: Databases, clients: int, batch: int, seconds: float, jobs: int) -> float:
+def _turn_rate(databases: Databases, clients: int, batch: int, seconds: float) -> float:
     address = databases.new()
     with Queue(address) as queue:
-        fill(queue, 2 * jobs)
+        fill(queue, round(seconds * 3000 * min(clients, 8)))
     arguments = ("turns", address, str(batch), str(seconds))
     with contextlib.ExitStack() as stack:
         helpers = [

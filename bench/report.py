@@ -40,6 +40,23 @@ def as_markdown(lines: Sequence[Line]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def merged(page: str, lines: Sequence[Line], when: str) -> str:
+    """Return the page of another run with the rows of these lines' families in place of those that it has.
+
+    ``when`` says when, and on how busy a machine, these were measured.
+    """
+    names = sorted({line.name for line in lines})
+    ends = tuple(f"`python -m bench --only {name}` |" for name in names)
+    heads = tuple(f"- rows of {name}: " for name in names)
+    kept = [line for line in page.splitlines() if not line.endswith(ends) and not line.startswith(heads)]
+    table = [number for number, line in enumerate(kept) if line.startswith("| ")]
+    facts = max(number for number, line in enumerate(kept) if line.startswith("- "))
+    added = [f"{head}{when}" for head in heads]
+    rows = as_markdown(lines).splitlines()[2:]
+    whole = [*kept[: facts + 1], *added, *kept[facts + 1 : table[-1] + 1], *rows, *kept[table[-1] + 1 :]]
+    return "".join(f"{line}\n" for line in whole)
+
+
 def for_readme(lines: Sequence[Line]) -> list[str]:
     """Return the few numbers that README shows, each as the comment that it takes them from."""
     found = {line.what: line for line in lines}
