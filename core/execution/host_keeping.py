@@ -143,6 +143,7 @@ class HostKeeping:
         if self._hosts is None:
             return []
         now_s = self._storage.clock.monotonic_s()
+        self._sentinel.hold_on()
         if now_s >= self._renew_at_s and not self._renew_unless_renewed(now_s):
             self._emit(events.HostGivenUp())
             self.join(settings)

@@ -1,9 +1,10 @@
 """The sentinel: a small shell that ends a host's commands at their fence when every worker and the keeper are dead.
 
 It reads a named pipe that each of them holds open for writing. At the end of that file none is left; it then compares
-the fence in the lease file with the system's uptime once a second, until no command runs any more or a renewal shows
-that a worker came back. It kills a group only after seeing that its leader has the run file open, so never a
-stranger's. It needs /proc.
+the fence in the lease file with the system's uptime once a second, until no command runs any more or one of them holds
+the pipe again. One that came back and renews the lease, but holds nothing since it starts nothing, moves the fence, and
+may be killed again. It kills a group only after seeing that its leader has the run file open, so never a stranger's. It
+needs /proc.
 """
 
 from __future__ import annotations
@@ -23,8 +24,6 @@ _HAS_UPTIME = os.path.exists("/proc/uptime")
 
 # the arguments: the lease file, the directory of run files; the pipe is its standard input
 _SCRIPT = r"""
-while read -r line; do :; done
-read -r boot sent fence rest <"$1" || exit 0
 each() {
     found=
     for run in "$2"/*.run; do
@@ -37,9 +36,10 @@ each() {
     done 2>/dev/null
     [ -n "$found" ]
 }
-while each "$@" look; do
-    read -r boot now fence rest <"$1" || exit 0
-    [ "$now" = "$sent" ] || exit 0
+while :; do
+    while read -r line; do :; done
+    each "$@" look || exit 0
+    read -r boot sent fence rest <"$1" || exit 0
     read -r up rest </proc/uptime
     [ "${up%.*}" -lt "$fence" ] || { each "$@" kill; exit 0; }
     sleep 1
@@ -54,6 +54,11 @@ class SentinelPipe:
         self._spool = spool
         self._descriptor = -1
         self._look_at_s = 0.0
+
+    def hold_on(self) -> None:
+        """Hold the pipe open, as ``hold``, if this process does: its sentinel may have ended."""
+        if self._descriptor >= 0:
+            self.hold()
 
     def hold(self) -> None:
         """Hold the pipe open, with a sentinel at its other end: one is started if there is none."""

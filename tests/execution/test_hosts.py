@@ -96,6 +96,24 @@ def test_a_host_whose_workers_are_all_killed_is_given_up(queue: Queue, one: Host
     assert_ran_again(queue, job_id, tmp_path)
 
 
+def test_a_host_is_watched_after_a_worker_that_started_nothing_was_killed_as_well(
+    queue: Queue, one: Host, other: Host, tmp_path: Path
+) -> None:
+    """It took the command over, for which it had room, and renewed the lease: the sentinel must not rely on it."""
+    job_id = queue.add(LEDGER.format(tenths=130), max_attempts=1)
+    worker = one.start("-c", "1")
+    wait_for(lambda: len(runs(tmp_path)) == 1)
+    (first,) = queue.workers()
+    worker.kill()
+    worker.wait()
+    next_one = one.start("-c", "1")
+    wait_for(lambda: [worker.running for worker in queue.workers() if worker.id != first.id] == [1])
+    next_one.kill()
+    other.start()
+    wait_for(lambda: queue.job(job_id).state is State.COMPLETED)
+    assert_ran_again(queue, job_id, tmp_path)
+
+
 def test_a_host_that_is_cut_off_ends_its_commands(
     queue: Queue, one: Host, other: Host, proxy: Proxy, tmp_path: Path
 ) -> None:
