@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
+from pathlib import Path
+
 from core.clock import SystemClock
 
 
@@ -44,3 +47,28 @@ class JumpingClock:
     def jump(self, seconds: float) -> None:
         """Set the calendar forward or back, as an administrator might."""
         self._jumped_ms += round(seconds * 1000)
+
+
+class SharedClock:
+    """A calendar that several processes share, a number in a file that a test sets, beside the machine's stopwatch."""
+
+    def __init__(self, path: str | Path) -> None:
+        with open(path, "r+b") as file:
+            self._number = mmap.mmap(file.fileno(), 8)
+        self._system = SystemClock()
+
+    @classmethod
+    def at(cls, path: Path, now_ms: int) -> SharedClock:
+        """Make the file of a calendar that shows this time, and return the clock."""
+        path.write_bytes(now_ms.to_bytes(8, "little"))
+        return cls(path)
+
+    def now_ms(self) -> int:
+        return int.from_bytes(self._number[:8], "little")
+
+    def monotonic_s(self) -> float:
+        return self._system.monotonic_s()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for all who share the calendar; only one process may."""
+        self._number[:8] = (self.now_ms() + round(seconds * 1000)).to_bytes(8, "little")

@@ -2,8 +2,9 @@
 
 # annotations are evaluated here, as in core.model
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -173,6 +174,20 @@ def _chained(due_at: int) -> Decision:
 def _numbers(unfinished: Sequence[Unfinished]) -> str:
     more = f" and {len(unfinished) - 1:,} more" if len(unfinished) > 1 else ""
     return f"{unfinished[0].job_id}{more}"
+
+
+def earlier(schedules: Iterable[Schedule], now: int) -> list[tuple[int, int, int]]:
+    """Return of the schedules that are due too late, after the calendar was set back: when now, their ids, when before.
+
+    Those whose zone this host does not know are left out.
+    """
+    found = []
+    for schedule in schedules:
+        with contextlib.suppress(UsageError):
+            next_at = next_after(schedule.recipe, now)
+            if schedule.next_at is not None and next_at < schedule.next_at:
+                found.append((next_at, schedule.id, schedule.next_at))
+    return found
 
 
 def name_taken(name: str) -> Refused:

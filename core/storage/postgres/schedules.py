@@ -10,7 +10,7 @@ from psycopg import errors
 from core.errors import Refused, ScheduleNotFound, UsageError
 from core.rules.environment import Captured
 from core.rules.needs import needs_of
-from core.rules.occurrences import next_after, plan
+from core.rules.occurrences import plan
 from core.rules.schedules import (
     COLUMNS,
     KEPT,
@@ -21,6 +21,7 @@ from core.rules.schedules import (
     ScheduleRow,
     Unfinished,
     decisions,
+    earlier,
     job_row_of,
     missed_words,
     name_taken,
@@ -183,18 +184,15 @@ class Schedules:
     def renew(self) -> None:
         """Have each schedule be due at its next instant, if it is planned for a later one."""
         now = self._db.now_ms()
+        found = self._db.query(f"{_SELECT} WHERE next_at > %s", (now,))
+        early = earlier([schedule_of(row) for row in found], now)
 
         def work(connection: Connection) -> None:
-            for row in connection.execute(f"{_SELECT} WHERE next_at > %s ORDER BY id FOR UPDATE", (now,)).fetchall():
-                schedule = schedule_of(row)
-                try:
-                    next_at = next_after(schedule.recipe, now)
-                except UsageError:
-                    continue  # its zone is not known here
-                if schedule.next_at is not None and next_at < schedule.next_at:
-                    connection.execute("UPDATE schedules SET next_at = %s WHERE id = %s", (next_at, schedule.id))
+            for change in early:
+                connection.execute("UPDATE schedules SET next_at = %s WHERE id = %s AND next_at = %s", change)
 
-        self._db.transact(work, wakes_workers=True)
+        if early:
+            self._db.transact(work, wakes_workers=True)
 
 
 def _check(connection: Connection, row: ScheduleRow) -> None:

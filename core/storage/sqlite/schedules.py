@@ -7,7 +7,7 @@ import sqlite3
 from core.errors import ScheduleNotFound, UsageError
 from core.model import EdgeKind, NewEdge
 from core.rules.environment import Captured
-from core.rules.occurrences import next_after, plan
+from core.rules.occurrences import plan
 from core.rules.schedules import (
     COLUMNS,
     KEPT,
@@ -18,6 +18,7 @@ from core.rules.schedules import (
     ScheduleRow,
     Unfinished,
     decisions,
+    earlier,
     job_row_of,
     missed_words,
     name_taken,
@@ -144,16 +145,13 @@ class Schedules:
 
     def renew(self) -> None:
         """Have each schedule be due at its next instant, if it is planned for a later one."""
-        with self._db.write(wakes_workers=True) as connection:
-            now = self._db.now_ms()
-            for row in connection.execute(f"{_SELECT} WHERE next_at > ?", (now,)).fetchall():
-                schedule = schedule_of(row)
-                try:
-                    next_at = next_after(schedule.recipe, now)
-                except UsageError:
-                    continue  # its zone is not known here
-                if schedule.next_at is not None and next_at < schedule.next_at:
-                    connection.execute("UPDATE schedules SET next_at = ? WHERE id = ?", (next_at, schedule.id))
+        now = self._db.now_ms()
+        with self._db.read() as connection:
+            found = connection.execute(f"{_SELECT} WHERE next_at > ?", (now,)).fetchall()
+        early = earlier([schedule_of(row) for row in found], now)
+        if early:
+            with self._db.write(wakes_workers=True) as connection:
+                connection.executemany("UPDATE schedules SET next_at = ? WHERE id = ? AND next_at = ?", early)
 
 
 def _find(connection: sqlite3.Connection, name: str) -> Schedule:
