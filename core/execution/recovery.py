@@ -9,6 +9,7 @@ from typing import NamedTuple
 from core.execution import events
 from core.execution.command import Command, adopt
 from core.execution.processes import reap_orphans
+from core.execution.run_file import make_unstarted
 from core.execution.shim import own_pids
 from core.execution.unwatched import see
 from core.model import Presence
@@ -68,6 +69,8 @@ class Recovery:
                 since = self._unknown_since.setdefault(attempt.id, now)
                 if attempt.stop_requested is None or now - since < UNKNOWN_S:
                     continue
+            if attempt.may_lack_file:
+                make_unstarted(self._storage.spool, attempt.id)
             claim = self._attempts.adopt(attempt.id, dead_worker=attempt.worker_id, worker_id=worker_id)
             if claim is not None:
                 self._may_be_leftovers = True

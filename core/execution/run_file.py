@@ -109,6 +109,22 @@ class RunFile:
         self.close()
 
 
+def make_unstarted(spool: Spool, attempt_id: int) -> None:
+    """Make the run file of an attempt that was never started, with nothing in it that ran; one that is there stays.
+
+    Only of its first worker is it known that there may be none: an adopter may die before it is recorded as lost.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(spool.run_file(attempt_id), flags, 0o600)
+    except FileExistsError:
+        return
+    try:
+        os.write(descriptor, f"{HEADING}{attempt_id}\n".encode())
+    finally:
+        os.close(descriptor)
+
+
 def remove_files(spool: Spool, attempt_id: int) -> None:
     """Remove the run file and the output file of an attempt that did not start."""
     for path in (spool.run_file(attempt_id), spool.output_file(attempt_id)):

@@ -268,3 +268,37 @@ def test_detached_and_cancelled_before_anyone_looks(queue: Queue) -> None:
     queue.cancel(job_id)
     drain(queue)
     assert queue.job(job_id).state is State.CANCELLED
+
+
+#: A worker that is killed when it has claimed a job, before it makes the run file: on a server the claim is committed.
+KILLED_AT_CLAIM = """
+import os, signal, sys
+from core import Queue, Worker
+from core.execution.running_attempts import RunningAttempts
+
+RunningAttempts.open = lambda self, claim: os.kill(os.getpid(), signal.SIGKILL)
+Worker(Queue(sys.argv[1])).run()
+"""
+
+#: One that is killed when it has adopted an attempt, before it records what became of it.
+KILLED_AT_ADOPTION = """
+import os, signal, sys
+from core import Queue, Worker
+from core.execution.running_attempts import RunningAttempts
+
+RunningAttempts.adopt = lambda self, adopted: os.kill(os.getpid(), signal.SIGKILL)
+Worker(Queue(sys.argv[1]), slots=0).run()
+"""
+
+
+def test_an_attempt_that_was_never_started_outlives_its_adopters(queue: Queue) -> None:
+    """However many workers die over it, the next one knows that nothing of it runs, and the job is done."""
+    if queue.path.endswith(".db"):
+        pytest.skip("in a file a claim is not seen before its run file is there")
+    job_id = queue.add("true")
+    for program in (KILLED_AT_CLAIM, KILLED_AT_ADOPTION, KILLED_AT_ADOPTION):
+        killed = start_python(program, queue.path)
+        assert (killed.communicate(timeout=60)[1], killed.returncode) == ("", -signal.SIGKILL)
+        assert queue.job(job_id).state is State.RUNNING
+    drain(queue)
+    assert [attempt.outcome for attempt in queue.attempts(job_id)] == [Outcome.LOST, Outcome.SUCCEEDED]
