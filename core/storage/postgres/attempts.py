@@ -18,6 +18,7 @@ from core.spool import Spool
 from core.storage.postgres import claiming, rollups
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.lanes import LaneMemory, parameters_of
+from core.storage.postgres.settling import settle_some
 from core.storage.rollups import Rollups
 from core.storage.rows import JOB_COLUMNS, claimed_job_of, job_of, names_of, variables_of
 from core.storage.values import Claim, ClaimCapacity, OpenAttempt, Recorded, StepResult, StepTerms
@@ -140,10 +141,36 @@ class Attempts:
     ) -> StepResult:
         """Record endings, make delayed jobs due, and claim jobs up to a capacity: all in one transaction.
 
+        If consequences of ends are left to be drawn, some are in a second one, and what became ready is claimed in a
+        third; what is still left then, or fails, is the next step's, which is due at once.
+
         ``before_commit(claim)`` is called after the commit and before anything is started: no process judges the
         attempts of a worker that lives, and if it dies in between nothing has started. If it raises ``OSError``, that
         claim and the later ones are given back. What an earlier step did whose answer was lost is found out first.
         """
+        done, is_any_left = self._step(endings, capacity, before_commit, terms)
+        if not is_any_left:
+            return done
+        slots = 0 if done.refusal else capacity.slots - len(done.claimed)
+        with contextlib.suppress(QueueError):
+            if not settle_some(self._db):
+                more, is_any_left = self._step((), capacity._replace(slots=slots), before_commit, terms)
+                done = StepResult(
+                    [*done.recorded, *more.recorded],
+                    [*done.claimed, *more.claimed],
+                    more.next_due_ms,
+                    done.refusal or more.refusal,
+                )
+        return done._replace(next_due_ms=self._db.now_ms()) if is_any_left else done
+
+    def _step(
+        self,
+        endings: Sequence[tuple[Claim, Ending]],
+        capacity: ClaimCapacity,
+        before_commit: Callable[[Claim], None],
+        terms: StepTerms,
+    ) -> tuple[StepResult, bool]:
+        """Do the one transaction of a step; return also whether consequences of ends are left to be drawn."""
         self._look_at_connection()
         earlier = self._settle(capacity.worker_id) if self._unsure is not None else []
         now = self._db.now_ms()
@@ -182,7 +209,8 @@ class Attempts:
             # the step is done; what is not written now is written by the next one
             with contextlib.suppress(QueueError):
                 self._write_rollups()
-        return StepResult(recorded, claimed, found[-1][3], refusal or no_mark)
+        next_due = next(row[3] for row in found if row[0] == "next")
+        return StepResult(recorded, claimed, next_due, refusal or no_mark), found[-1][0] == "settle"
 
     def _look_at_connection(self) -> None:
         """On a new connection be unsure of what was done on the one before: the server may be another, and lack it."""
@@ -304,10 +332,11 @@ class Attempts:
     ) -> tuple[list[Claim], OSError | None]:
         claims = [
             Claim(
-                *(claimed_job_of(row[_BESIDE_JOB:], now), row[1], row[2], row[_BESIDE_JOB - 1], now),
+                *(claimed_job_of(row[_BESIDE_JOB:], start), row[1], row[2], row[_BESIDE_JOB - 1], start),
                 units=units.get(row[_ID], {}),
             )
             for row in rows
+            for start in (max(now, row[3]),)
         ]
         self._known.update(claim.attempt_id for claim in claims)
         for index, claim in enumerate(claims):
@@ -403,7 +432,8 @@ class Attempts:
                 job_id,
                 stop,
                 None if boot_id is None else Place(boot_id, pid_namespace or 0),
-                self._claiming_at(self._adopting.get(attempt_id, owner), marks) == started_at,
+                (mark := self._claiming_at(self._adopting.get(attempt_id, owner), marks)) is not None
+                and mark <= started_at,
             )
             for attempt_id, owner, job_id, stop, boot_id, pid_namespace, started_at in found
         ]

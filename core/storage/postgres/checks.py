@@ -18,20 +18,35 @@ LONG_TRANSACTION_S = 600
 SPOOL_ROOM_BYTES = 16 << 20
 
 _WRONG_COUNTS = (
-    "WITH counted AS (SELECT queue, CASE WHEN state <> 'pending' THEN state WHEN run_at IS NULL THEN 'ready'"
+    "WITH counted AS (SELECT queue, CASE WHEN state <> 'pending' THEN state WHEN blocks > 0 THEN 'blocked'"
+    " WHEN run_at IS NULL THEN 'ready'"
     " ELSE 'delayed' END AS kind, count(*) AS n FROM job_rows GROUP BY 1, 2),"
     " kept AS (SELECT queue, kind, sum(n)::bigint AS n FROM counts GROUP BY 1, 2 HAVING sum(n) <> 0)"
     " SELECT count(*) FROM counted FULL JOIN kept USING (queue, kind) WHERE counted.n IS DISTINCT FROM kept.n"
 )
 _WRONG_TOKENS = (
     "WITH tokens AS (SELECT job_id, count(*) AS n FROM (SELECT job_id FROM ready UNION ALL SELECT job_id FROM delayed"
-    " UNION ALL SELECT job_id FROM running) AS each GROUP BY job_id)"
+    " UNION ALL SELECT job_id FROM blocked UNION ALL SELECT job_id FROM running) AS each GROUP BY job_id)"
     " SELECT count(*) FROM (SELECT id FROM jobs WHERE state = 'open') AS j FULL JOIN tokens AS t ON t.job_id = j.id"
     " WHERE j.id IS NULL OR t.n IS DISTINCT FROM 1"
+)
+_WRONG_BLOCKS = (
+    "SELECT count(*) FROM jobs AS j LEFT JOIN blocked AS b ON b.job_id = j.id LEFT JOIN"
+    " (SELECT job_id, count(*) AS n FROM dependencies WHERE is_met = 0 GROUP BY job_id) AS unmet ON unmet.job_id = j.id"
+    " WHERE j.state = 'open' AND NOT EXISTS (SELECT FROM running WHERE job_id = j.id)"
+    " AND COALESCE(b.blocks, 0) <> j.is_held + COALESCE(unmet.n, 0)"
+)
+_FORGOTTEN = (
+    "SELECT count(*) FROM dependencies AS d JOIN jobs AS j ON j.id = d.on_id WHERE d.is_met = 0"
+    " AND (j.state = 'completed' OR (d.kind = 'end' AND j.state IN ('dead', 'cancelled')))"
+    " AND NOT EXISTS (SELECT FROM settling WHERE job_id = d.on_id)"
 )
 _WITHOUT_OWNER = (
     "SELECT (SELECT count(*) FROM attempts AS a WHERE NOT EXISTS (SELECT FROM jobs WHERE id = a.job_id))"
     " + (SELECT count(*) FROM history AS h WHERE NOT EXISTS (SELECT FROM jobs WHERE id = h.job_id))"
+    " + (SELECT count(*) FROM dependencies AS d WHERE NOT EXISTS (SELECT FROM jobs WHERE id = d.job_id)"
+    " OR NOT EXISTS (SELECT FROM jobs WHERE id = d.on_id))"
+    " + (SELECT count(*) FROM settling AS s WHERE NOT EXISTS (SELECT FROM jobs WHERE id = s.job_id))"
     " + (SELECT count(*) FROM chunks AS c WHERE NOT EXISTS (SELECT FROM attempts WHERE id = c.attempt_id)"
     " AND NOT EXISTS (SELECT FROM running WHERE attempt_id = c.attempt_id))"
 )
@@ -44,7 +59,7 @@ _LONG = (
 
 def of_data(db: Connections) -> list[Finding]:
     """Return what there is to say about the server, the rows and the counters; changes nothing."""
-    return [*_check_server(db), *_check_rows(db), *_check_counts(db)]
+    return [*_check_server(db), *_check_rows(db), *_check_blocks(db), *_check_counts(db)]
 
 
 def of_surroundings(db: Connections, spool: Spool) -> list[Finding]:
@@ -82,12 +97,24 @@ def _check_rows(db: Connections) -> Iterator[Finding]:
         advice = "restore a dump, or report this as a bug if nothing else has written to the tables"
         yield Finding("error", "references", f"{broken} rows refer to rows that are not there", advice)
     else:
-        yield Finding("ok", "references", "each attempt, output and operation has its job")
+        yield Finding("ok", "references", "each attempt, output, operation and dependency has its job")
     wrong = db.query(_WRONG_TOKENS)[0][0]
     if wrong:
         yield Finding("error", "tokens", f"{wrong} jobs have not the one token they should", "report this as a bug")
     else:
         yield Finding("ok", "tokens", "each unfinished job has one, and no other job has any")
+
+
+def _check_blocks(db: Connections) -> Iterator[Finding]:
+    wrong, forgotten = db.query(f"SELECT ({_WRONG_BLOCKS}), ({_FORGOTTEN})")[0]
+    if wrong:
+        yield Finding(
+            "error", "blocks", f"{wrong} jobs are not kept back by what they wait for", "report this as a bug"
+        )
+    elif forgotten:
+        yield Finding("error", "blocks", f"{forgotten} jobs wait for ends that have come", "report this as a bug")
+    else:
+        yield Finding("ok", "blocks", "each job waits for what is still to come, and for nothing else")
 
 
 def _check_counts(db: Connections) -> Iterator[Finding]:

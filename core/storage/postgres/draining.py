@@ -20,6 +20,8 @@ _IS_ANY = " OR ".join(
         f"EXISTS (SELECT 1 FROM running AS r WHERE {_IS_OPEN.format('r')})",
         f"EXISTS (SELECT 1 FROM delayed AS d JOIN jobs AS j ON j.id = d.job_id WHERE {_IS_OPEN.format('d')}"
         " AND (j.backoff_ms IS NOT NULL OR d.run_at <= %(now)s))",
+        # what waits for an end that was just recorded is about to be due
+        "EXISTS (SELECT 1 FROM settling)",
     )
 )
 
@@ -27,7 +29,8 @@ _IS_ANY = " OR ".join(
 class Drain:
     """Whether the jobs of some queues (none: of all) have come to their ends, as far as no user holds them back.
 
-    Jobs that were scheduled for later, and those of a queue that is paused or has a limit of 0, are not waited for.
+    Jobs that wait for others or are held, that were scheduled for later, and those of a queue that is paused or has a
+    limit of 0, are not waited for.
     """
 
     def __init__(self, db: Connections, queues: Sequence[str]) -> None:

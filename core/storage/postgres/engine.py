@@ -71,7 +71,7 @@ class PostgresStorage(Connections):
         """What waits for what."""
         from core.storage.postgres.dependencies import Dependencies
 
-        return Dependencies(self.jobs)
+        return Dependencies(self)
 
     @loaded_once
     def lists(self) -> contract.Lists:

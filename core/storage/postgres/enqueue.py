@@ -15,6 +15,7 @@ from core.storage.postgres import job_names
 from core.storage.postgres.capacities import admit_needs, bump_lanes
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.counting import CountChanges
+from core.storage.postgres.edges import edges_of_batch, insert, unmet
 from core.storage.postgres.environments import environment_id
 
 _COLUMNS = ", ".join(column for column in JobRow._fields if column != "run_at")
@@ -42,42 +43,44 @@ class NewJobs:
         if self._db.is_read_only:
             raise DatabaseReadOnly(f"{self._db.address} is open read-only; nothing was added")
         staged = list(rows)
-        if list(edges):
-            raise Refused("a job on a server cannot wait for others")
+        links = list(edges)
         if not staged:
             return range(0)
         now = self._db.now_ms()
-        return self._db.transact(lambda connection: _store(connection, staged, captured, now), wakes_workers=True)
+
+        def work(connection: Connection) -> Sequence[int]:
+            refuse_unfit(connection, staged)
+            return store(connection, staged, environment_id(connection, captured), now, links)
+
+        return self._db.transact(work, wakes_workers=True)
 
 
 def refuse_unfit(connection: Connection, rows: Sequence[JobRow]) -> None:
-    """Raise ``Refused`` for jobs that this engine cannot have, or that could never start."""
-    if any(row.is_held for row in rows):
-        raise Refused("a job on a server cannot be held")
+    """Raise ``Refused`` for jobs that could never start."""
     needs = {row.needs for row in rows if row.needs is not None}
     if needs:
         admit_needs(connection, needs)
 
 
-def _store(connection: Connection, rows: Sequence[JobRow], captured: Captured, now: int) -> Sequence[int]:
-    refuse_unfit(connection, rows)
-    return store(connection, rows, environment_id(connection, captured), now)
-
-
-def store(connection: Connection, rows: Sequence[JobRow], environment: int, now: int) -> Sequence[int]:
-    """Store jobs with a stored environment in the caller's transaction; return their ids."""
+def store(
+    connection: Connection, rows: Sequence[JobRow], environment: int, now: int, edges: Sequence[NewEdge] = ()
+) -> Sequence[int]:
+    """Store jobs with a stored environment and their edges in the caller's transaction; return their ids."""
     names = [row.name for row in rows if row.name is not None]
     job_names.free(connection, names)
     ids = _ids(connection, len(rows))
+    needed = edges_of_batch(connection, edges, ids) if edges else {}
+    blocks = [row.is_held + unmet(needed.get(job_id, {})) for job_id, row in zip(ids, rows, strict=True)]
     try:
-        _insert(connection, rows, ids, environment, now)
+        _insert(connection, rows, ids, blocks, environment, now)
     except errors.UniqueViolation as error:
         raise NameTaken(_taken_name(str(error.diag.message_detail or ""), names)) from error
     except errors.CheckViolation as error:
         raise Refused(f"a job was refused: {error.diag.message_primary}") from error
     changes = CountChanges()
-    for row in rows:
-        changes.add(row.queue, "delayed" if _is_delayed(row, now) else "ready")
+    for row, number in zip(rows, blocks, strict=True):
+        changes.add(row.queue, "blocked" if number else "delayed" if _is_delayed(row, now) else "ready")
+    insert(connection, needed)
     connection.execute(
         "INSERT INTO minutes AS m (minute, shard, enqueued) VALUES (%s, %s, %s)"
         " ON CONFLICT (minute, shard) DO UPDATE SET enqueued = m.enqueued + excluded.enqueued",
@@ -99,19 +102,32 @@ def _ids(connection: Connection, count: int) -> Sequence[int]:
     return range(ids[0], ids[-1] + 1) if is_gapless else ids
 
 
-def _insert(connection: Connection, rows: Sequence[JobRow], ids: Sequence[int], environment: int, now: int) -> None:
+def _insert(
+    connection: Connection,
+    rows: Sequence[JobRow],
+    ids: Sequence[int],
+    blocks: Sequence[int],
+    environment: int,
+    now: int,
+) -> None:
     jobs: list[tuple[object, ...]] = []
     ready: list[tuple[object, ...]] = []
     delayed: list[tuple[object, ...]] = []
-    for job_id, row in zip(ids, rows, strict=True):
+    blocked: list[tuple[object, ...]] = []
+    for job_id, row, number in zip(ids, rows, blocks, strict=True):
         is_delayed = _is_delayed(row, now)
         due_at = row.run_at if is_delayed else now
         jobs.append((job_id, *row[:_RUN_AT], *row[_RUN_AT + 1 :], environment, now, due_at, now))
-        (delayed if is_delayed else ready).append((job_id, row.queue, row.priority, due_at, row.needs))
+        if number:
+            run_at = row.run_at if is_delayed else None
+            blocked.append((job_id, row.queue, row.priority, due_at, run_at, number))
+        else:
+            (delayed if is_delayed else ready).append((job_id, row.queue, row.priority, due_at, row.needs))
     for table, columns, values in (
         ("jobs", _ALL, jobs),
         ("ready", "job_id, queue, priority, due_at, needs", ready),
         ("delayed", "job_id, queue, priority, run_at, needs", delayed),
+        ("blocked", "job_id, queue, priority, due_at, run_at, blocks", blocked),
     ):
         if len(values) <= _FEW:
             marks = ", ".join(["%s"] * len(columns.split(", ")))

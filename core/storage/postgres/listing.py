@@ -25,7 +25,7 @@ _COLUMNS = ", ".join(f"job.{column.strip()}" for column in JOB_COLUMNS.split(","
 #: many each time, up to the most. For a regular expression all their outputs are fetched.
 _SEARCHED_JOBS = 200
 _MOST_SEARCHED_JOBS = 1600
-_KINDS = {State.PENDING: ("ready", "delayed")}
+_KINDS = {State.PENDING: ("ready", "delayed", "blocked")}
 _ALL_BUT_PURGED = tuple(state for state in State if state is not State.PURGED)
 
 

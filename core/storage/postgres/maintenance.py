@@ -25,7 +25,22 @@ from core.storage.postgres.transfer import Transfer
 #: Jobs removed for good per transaction.
 CHUNK = 500
 
-_OLD = "SELECT id FROM jobs WHERE state = %s AND state <> 'open' AND since <= %s ORDER BY since, id LIMIT %s"
+_OLD = (
+    "SELECT id FROM jobs WHERE state = %s AND state <> 'open' AND since <= %s"
+    " AND NOT EXISTS (SELECT FROM dependencies WHERE on_id = jobs.id AND is_met = 0) ORDER BY since, id LIMIT %s"
+)
+# jobs that only those wait for that go themselves
+_NEEDED_BY = (
+    "SELECT id FROM jobs WHERE id = ANY (ARRAY("
+    "SELECT DISTINCT on_id FROM dependencies WHERE job_id = ANY (%(last)s) AND is_met = 0 AND on_id <> ALL (%(all)s)"
+    ")) AND state = %(state)s AND since <= %(until)s"
+    " AND NOT EXISTS (SELECT FROM dependencies AS other"
+    " WHERE other.on_id = jobs.id AND other.is_met = 0 AND other.job_id <> ALL (%(all)s))"
+    " ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED"
+)
+_STILL_NEEDED = (
+    "SELECT DISTINCT on_id FROM dependencies WHERE on_id = ANY (%(all)s) AND is_met = 0 AND job_id <> ALL (%(all)s)"
+)
 _WORKERS = "SELECT id FROM workers WHERE id = ANY (%s)"
 _ATTEMPTS = (
     "SELECT id, worker_id, true, output IS NOT NULL FROM attempts WHERE id = ANY (%s)"
@@ -80,10 +95,7 @@ class Maintenance:
             return 0
 
         def work(connection: Connection) -> tuple[int, list[int]]:
-            ids = [
-                row[0]
-                for row in connection.execute(f"{_OLD} FOR UPDATE SKIP LOCKED", (state, until_ms, CHUNK)).fetchall()
-            ]
+            ids = removable(connection, state, until_ms)
             in_files = _remove(connection, ids, state)
             return len(ids), in_files
 
@@ -148,6 +160,23 @@ class Maintenance:
         return removed
 
 
+def removable(connection: Connection, state: str, until_ms: int) -> list[int]:
+    """Return up to ``CHUNK`` jobs that may be removed for good, locked: none that another job still waits for.
+
+    A job that only such ones wait for which are removed with it may be, too.
+    """
+    found = connection.execute(f"{_OLD} FOR UPDATE SKIP LOCKED", (state, until_ms, CHUNK)).fetchall()
+    last = ids = [row[0] for row in found]
+    while last and len(ids) < CHUNK:
+        parameters = {"last": last, "all": ids, "state": state, "until": until_ms, "limit": CHUNK - len(ids)}
+        last = [row[0] for row in connection.execute(_NEEDED_BY, parameters).fetchall()]
+        ids = ids + last
+    # an edge to one of them may have been added before it was locked, and not be in the snapshots until then
+    while needed := {row[0] for row in connection.execute(_STILL_NEEDED, {"all": ids}).fetchall()}:
+        ids = [job_id for job_id in ids if job_id not in needed]
+    return ids
+
+
 def _remove(connection: Connection, ids: Sequence[int], state: str) -> list[int]:
     """Remove jobs with all that belongs to them; return the attempts whose outputs are in files of some host."""
     jobs = (list(ids),)
@@ -155,6 +184,9 @@ def _remove(connection: Connection, ids: Sequence[int], state: str) -> list[int]
     attempts = removed.fetchall()
     connection.execute("DELETE FROM chunks WHERE attempt_id = ANY (%s)", ([row[0] for row in attempts],))
     connection.execute("DELETE FROM history WHERE job_id = ANY (%s)", jobs)
+    connection.execute("DELETE FROM settling WHERE job_id = ANY (%s)", jobs)
+    for column in ("job_id", "on_id"):
+        connection.execute(f"DELETE FROM dependencies WHERE {column} = ANY (%s)", jobs)
     connection.execute("DELETE FROM hook_events WHERE hook_job_id = ANY (%s)", jobs)
     queues = connection.execute("DELETE FROM jobs WHERE id = ANY (%s) RETURNING queue", jobs).fetchall()
     changes = CountChanges()

@@ -6,6 +6,7 @@ locked with their tokens, then moved; those in other states are counted as skipp
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 from psycopg import errors
 
 from core.clock import to_datetime
-from core.errors import JobNotFound, NameTaken, Refused
+from core.errors import JobNotFound, NameTaken, QueueError, Refused
 from core.model import Act, LastAct, NewEdge, State, Verb
 from core.rules.arguments import check_whole
 from core.rules.job_fields import JobRow
@@ -29,8 +30,10 @@ from core.rules.operations import (
 )
 from core.rules.states import VERBS, Condition, Move, Value, check
 from core.storage.postgres import job_names
+from core.storage.postgres.blockers import blockers_in
 from core.storage.postgres.capacities import admit_needs
 from core.storage.postgres.connection import Connection, Connections
+from core.storage.postgres.settling import finish_edges, settle_rest
 from core.storage.postgres.tokens import Columns, JobChanges, lock
 from core.storage.values import Selection
 
@@ -86,8 +89,8 @@ class Operations:
         ``before_ms`` limits a purge to jobs that entered their state until then; ``is_kill`` has a cancel send KILL.
         Raises ``InvalidTransition`` for a single job that does not allow the verb; then nothing has changed.
         """
-        if verb in (Verb.HOLD, Verb.RELEASE):
-            raise Refused("a job on a server cannot be held")
+        if with_dependents:
+            raise Refused("jobs on a server are not changed with those that wait for them")
         ids = jobs.ids
         limit = _NO_LIMIT if before_ms is None else before_ms
         order = _Order(verb, jobs.is_single, limit, "kill" if is_kill else "cancel", self._db.now_ms())
@@ -97,7 +100,17 @@ class Operations:
             act = self._db.transact(_chunk(order, act, chunk, is_last), wakes_workers=True)
             if progress is not None:
                 progress(min(start + CHUNK, len(ids)), len(ids))
+        self._draw_consequences()
         return act
+
+    def _draw_consequences(self) -> None:
+        """Draw the consequences of the ends that an operation has brought, which is done by now.
+
+        Behind its commit: one who settles holds a note and waits for tokens, which an operation would hold and wait for
+        the note. What fails is drawn by the next worker.
+        """
+        with contextlib.suppress(QueueError):
+            settle_rest(self._db)
 
     def edit(
         self,
@@ -112,12 +125,12 @@ class Operations:
 
         ``run_at_given`` moves a pending job to ``row.run_at`` too; ``then_retry`` also makes it run now.
         """
-        if edges:
-            raise Refused("a job on a server cannot wait for others")
+        if edges is not None:
+            raise Refused("what a job on a server waits for cannot be edited")
         now = self._db.now_ms()
 
         def work(connection: Connection) -> Act:
-            job = lock(connection, [job_id]).get(job_id)
+            job = _lock(connection, [job_id], now).get(job_id)
             if job is None:
                 raise JobNotFound(job_id)
             state = State(job["state"])
@@ -189,22 +202,25 @@ class Operations:
         changed = unnamed = 0
         for start in range(0, len(ids), CHUNK):
             chunk, is_last = ids[start : start + CHUNK], start + CHUNK >= len(ids)
-            work = _undo_chunk(verb, act_id, chunk, now if is_last else None)
+            work = _undo_chunk(verb, act_id, chunk, now, is_last)
             more, without = self._db.transact(work, wakes_workers=True)
             changed, unnamed = changed + more, unnamed + without
             if progress is not None:
                 progress(min(start + CHUNK, len(ids)), len(ids))
+        self._draw_consequences()
         return Act(act_id, f"undo {verb.value}", changed, len(ids) - changed, unnamed)
 
 
 # --- one chunk
+
+_ENDED = frozenset({State.COMPLETED.value, State.DEAD.value, State.CANCELLED.value, State.PURGED.value})
 
 
 def _chunk(order: _Order, act: Act, chunk: Sequence[int], is_last: bool) -> Callable[[Connection], Act]:
     """Return what applies an operation to some more jobs, and returns ``act`` with these jobs counted."""
 
     def work(connection: Connection) -> Act:
-        jobs = lock(connection, chunk)
+        jobs = _lock(connection, chunk, order.now)
         since = _purged_since(connection, chunk) if order.verb is Verb.RESTORE else {}
         act_id = act.id or _open_act(connection, order.verb, order.now)
         changes, kept, stopped = JobChanges(), [], []
@@ -219,7 +235,7 @@ def _chunk(order: _Order, act: Act, chunk: Sequence[int], is_last: bool) -> Call
             else:
                 changes.put(job, _columns(move, job, order.now, since.get(job_id)))
         if order.is_single and not kept:
-            _explain(order.verb, chunk[0], jobs)
+            _explain(connection, order.verb, chunk[0], jobs)
         with connection.cursor() as cursor:
             cursor.executemany(_KEEP, kept)
         if stopped:
@@ -248,12 +264,27 @@ def _move_of(order: _Order, job: Columns) -> Move | None:
     for move in VERBS[order.verb].moves:
         if job["state"] not in move.from_states:
             continue
-        if move.condition is Condition.IS_DELAYED and job["run_at"] is None:
-            continue
-        if move.condition is Condition.IS_OLD_ENOUGH and job["since"] > order.before:
-            continue
-        return move
+        if move.condition is None or _meets(move.condition, job, order.before):
+            return move
     return None
+
+
+def _meets(condition: Condition, job: Columns, before: int) -> bool:
+    """Return whether a job meets the condition of a move."""
+    if condition is Condition.IS_DELAYED:
+        return job["run_at"] is not None and not job["blocks"]
+    if condition is Condition.IS_OLD_ENOUGH:
+        return bool(job["since"] <= before)
+    return bool(job["is_held"]) is (condition is Condition.IS_HELD)
+
+
+def _lock(connection: Connection, ids: Sequence[int], now: int) -> dict[int, Columns]:
+    """Return jobs by id, locked, with all edges to them met that their past ends meet: they may be pending soon."""
+    jobs = lock(connection, ids)
+    ended = [job_id for job_id, job in jobs.items() if job["state"] in _ENDED]
+    if ended and finish_edges(connection, ended, now):
+        jobs = lock(connection, ids)  # some may be those that waited
+    return jobs
 
 
 def _kept(move: Move, job: Columns) -> dict[str, Any]:
@@ -264,6 +295,7 @@ def _columns(move: Move, job: Columns, now: int, purged_since: int | None) -> di
     """Return the columns that a move gives to a job."""
     values = {
         Value.NOW: now,
+        Value.DUE: max(now, job["run_at"] or now),
         Value.STATE: job["state"],
         Value.STATE_BEFORE_PURGE: job["purged_from"],
         Value.SINCE_BEFORE_PURGE: job["since"] if purged_since is None else purged_since,
@@ -282,12 +314,13 @@ def _retried(job: Columns, now: int) -> dict[str, Any]:
     return {} if move is None else _columns(move, job, now, None)
 
 
-def _explain(verb: Verb, job_id: int, jobs: Mapping[int, Columns]) -> None:
+def _explain(connection: Connection, verb: Verb, job_id: int, jobs: Mapping[int, Columns]) -> None:
     """Raise for a single job that a verb did not change; this rolls the transaction back."""
     job = jobs.get(job_id)
     if job is None:
         raise JobNotFound(job_id)
-    explain_refusal(verb, job_id, State(job["state"]))
+    blocker = blockers_in(connection, [job_id]).get(job_id) if verb is Verb.RETRY else None
+    explain_refusal(verb, job_id, State(job["state"]), is_held=bool(job["is_held"]), blocker=blocker)
 
 
 def _purged_since(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
@@ -301,12 +334,12 @@ def _purged_since(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
 
 
 def _undo_chunk(
-    verb: Verb, act_id: int, chunk: Sequence[int], undone_at: int | None
+    verb: Verb, act_id: int, chunk: Sequence[int], now: int, is_last: bool
 ) -> Callable[[Connection], tuple[int, int]]:
     """Return what undoes an act for some of its jobs, and returns how many, and how many stay without their name."""
 
     def work(connection: Connection) -> tuple[int, int]:
-        jobs = lock(connection, chunk)
+        jobs = _lock(connection, chunk, now)
         moved_on = {row[0] for row in connection.execute(_LATER, (list(chunk), act_id)).fetchall()}
         kept = connection.execute(
             "SELECT job_id, before FROM history WHERE act_id = %s AND job_id = ANY (%s)", (act_id, list(chunk))
@@ -333,8 +366,8 @@ def _undo_chunk(
             names = [json.loads(text).get("name") for _, text in kept]
             raise NameTaken(next((name for name in names if name), "")) from error
         unnamed = job_names.give_back(connection, chunk) if verb is Verb.PURGE else 0
-        if undone_at is not None:
-            connection.execute("UPDATE acts SET undone_at = %s WHERE id = %s", (undone_at, act_id))
+        if is_last:
+            connection.execute("UPDATE acts SET undone_at = %s WHERE id = %s", (now, act_id))
         return count, unnamed
 
     return work

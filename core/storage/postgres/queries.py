@@ -10,6 +10,7 @@ from core.errors import JobNotFound
 from core.model import Attempt, Event, Job, State
 from core.rules.arguments import check_whole
 from core.rules.holds import Hold
+from core.storage.postgres.blockers import blockers_in
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.resources import demand
 from core.storage.rows import (
@@ -25,6 +26,10 @@ from core.storage.rows import (
 )
 
 _ATTEMPTS = f"SELECT {ATTEMPT_COLUMNS} FROM attempt_rows WHERE job_id = %s"
+_HELD_AT = (
+    "SELECT max(at) FROM history JOIN acts ON acts.id = act_id"
+    " WHERE job_id = %s AND verb = 'hold' AND undone_at IS NULL"
+)
 _HOLD = (
     "SELECT COALESCE((SELECT value FROM facts WHERE key = 'is_paused'), 0), COALESCE(q.is_paused, 0), q.running_limit,"
     " CASE WHEN q.running_limit IS NOT NULL THEN"
@@ -69,14 +74,17 @@ class Jobs:
         return job_of(found[0])
 
     def job_and_hold(self, reference: int | str) -> tuple[Job, Hold]:
-        """Return a job given by id or name, and what may hold the jobs of its queue, as of one moment."""
+        """Return a job given by id or name, and what may hold it or the jobs of its queue, as of one moment."""
         with self._read() as connection:
             found = job_in(connection, reference)
             row = connection.execute(_HOLD, {"queue": found.queue}).fetchone()
             wanted = demand(connection) if found.needs else None
+            blocker = blockers_in(connection, [found.id]).get(found.id) if found.blocks > 0 else None
+            held = connection.execute(_HELD_AT, (found.id,)).fetchone() if found.is_held else None
         assert row is not None
         is_all_paused, is_paused, limit, running = row
-        return found, Hold(bool(is_all_paused), bool(is_paused), limit, tuple(running or ()), wanted)
+        since = None if held is None else instant(held[0]) or found.enqueued_at
+        return found, Hold(bool(is_all_paused), bool(is_paused), limit, tuple(running or ()), wanted, blocker, since)
 
     def purged_from(self, reference: int | str) -> State | None:
         """Return the state that a purged job had; ``None`` for a job that is not purged."""

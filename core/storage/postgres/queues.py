@@ -53,6 +53,7 @@ class Queues:
                 *stored.get(name, (False, None)),
                 numbers.by_queue.get(name, {}),
                 numbers.delayed_by_queue.get(name, 0),
+                numbers.blocked_by_queue.get(name, 0),
             )
             for name in sorted({*numbers.by_queue, *stored})
         ]
@@ -131,19 +132,22 @@ def _forget_if_plain(connection: Connection, name: str) -> None:
     connection.execute("DELETE FROM queues WHERE name = %s AND is_paused = 0 AND running_limit IS NULL", (name,))
 
 
-_STATE_OF = {"ready": State.PENDING, "delayed": State.PENDING, **{state.value: state for state in State}}
+_STATE_OF = {**dict.fromkeys(("ready", "delayed", "blocked"), State.PENDING), **{state.value: state for state in State}}
 
 
 def _counts(connection: Connection, now_ms: int) -> Counts:
     by_queue: dict[str, dict[State, int]] = {}
     delayed: dict[str, int] = {}
+    blocked: dict[str, int] = {}
     for queue, kind, number in connection.execute(_COUNTS).fetchall():
         states = by_queue.setdefault(queue, {})
         states[_STATE_OF[kind]] = states.get(_STATE_OF[kind], 0) + number
         if kind == "delayed":
             delayed[queue] = number
+        elif kind == "blocked":
+            blocked[queue] = number
     if delayed:
         # those that are due are few: workers move them all the time
         for queue, number in connection.execute(_OVERDUE, (now_ms,)).fetchall():
             delayed[queue] = delayed.get(queue, 0) - number
-    return Counts(by_queue, {queue: number for queue, number in delayed.items() if number > 0})
+    return Counts(by_queue, {queue: number for queue, number in delayed.items() if number > 0}, blocked)

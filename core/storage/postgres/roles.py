@@ -23,9 +23,10 @@ _OF_WORK = (
 )
 # no outputs, no history; environments, since a job that is like another in that shares its row
 _OF_ENQUEUE = (
-    "GRANT SELECT ON facts, settings, environments, jobs, job_rows, ready, delayed, running, counts, minutes, queues,"
-    " workers, hosts, resources, lanes_epoch TO {role}",
-    "GRANT INSERT ON environments, jobs, ready, delayed, counts, minutes, resources, lanes_epoch TO {role}",
+    "GRANT SELECT ON facts, settings, environments, jobs, job_rows, ready, delayed, blocked, running, dependencies,"
+    " counts, minutes, queues, workers, hosts, resources, lanes_epoch TO {role}",
+    "GRANT INSERT ON environments, jobs, ready, delayed, blocked, dependencies, counts, minutes, resources,"
+    " lanes_epoch TO {role}",
     "GRANT UPDATE ON counts, minutes, lanes_epoch TO {role}",
     "GRANT UPDATE (name, purged_name) ON jobs TO {role}",
     "GRANT USAGE, SELECT ON SEQUENCE jobs_id_seq, environments_id_seq TO {role}",

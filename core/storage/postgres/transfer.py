@@ -59,8 +59,8 @@ _KEY_TYPES = {
     "queues": ("text",),
     "resources": ("text",),
     "facts": ("text",),
-    "history": ("bigint", "bigint"),
     "dependencies": ("bigint", "bigint"),
+    "history": ("bigint", "bigint"),
     "hook_events": ("bigint", "bigint"),
     "occurrences": ("bigint", "bigint"),
     "durations": ("bigint", "text", "bigint"),
@@ -73,6 +73,7 @@ _ID, _NAME, _QUEUE, _PRIORITY, _NEEDS, _DUE_AT = (
 
 _GUARDED = (
     ("jobs", "INSERT OR UPDATE"),
+    ("dependencies", "INSERT OR UPDATE OR DELETE"),
     ("running", "INSERT"),
     ("workers", "INSERT"),
     ("acts", "INSERT"),
@@ -91,9 +92,9 @@ _MARKS = (
     f" RAISE EXCEPTION USING ERRCODE = '{MOVED_STATE}', MESSAGE = TG_ARGV[0]; END IF; RETURN NULL; END $$"
 )
 _LOCK = (
-    "LOCK TABLE acts, attempts, canaries, canary_jobs, chunks, delayed, durations, environments, facts, history,"
-    " hook_events, hooks, jobs, lanes_epoch, minutes, occurrences, queues, ready, resources, running, schedules,"
-    " settings, workers IN SHARE ROW EXCLUSIVE MODE"
+    "LOCK TABLE acts, attempts, blocked, canaries, canary_jobs, chunks, delayed, dependencies, durations, environments,"
+    " facts, history, hook_events, hooks, jobs, lanes_epoch, minutes, occurrences, queues, ready, resources, running,"
+    " schedules, settings, settling, workers IN SHARE ROW EXCLUSIVE MODE"
 )
 _FIND = (
     "SELECT EXISTS (SELECT 1 FROM jobs) OR EXISTS (SELECT 1 FROM attempts) OR EXISTS (SELECT 1 FROM acts)"
@@ -102,7 +103,29 @@ _FIND = (
 _COUNT = (
     "INSERT INTO counts (queue, kind, shard, n) SELECT queue, kind, 0, count(*) FROM ("
     "SELECT queue, 'ready' AS kind FROM ready UNION ALL SELECT queue, 'delayed' FROM delayed"
+    " UNION ALL SELECT queue, 'blocked' FROM blocked"
     " UNION ALL SELECT queue, state FROM jobs WHERE state <> 'open') AS each GROUP BY queue, kind"
+)
+# The tokens of what is kept back, made of those of all that is pending; some are there when a move goes on.
+_FREE = (
+    "INSERT INTO ready (job_id, queue, priority, due_at, needs) SELECT b.job_id, b.queue, b.priority, b.due_at, j.needs"
+    " FROM blocked AS b JOIN jobs AS j ON j.id = b.job_id WHERE b.run_at IS NULL",
+    "INSERT INTO delayed (job_id, queue, priority, run_at, needs)"
+    " SELECT b.job_id, b.queue, b.priority, b.run_at, j.needs"
+    " FROM blocked AS b JOIN jobs AS j ON j.id = b.job_id WHERE b.run_at IS NOT NULL",
+    "DELETE FROM blocked",
+)
+_KEPT_BACK = (
+    "SELECT j.id, j.is_held + COALESCE(unmet.n, 0) AS blocks FROM jobs AS j LEFT JOIN"
+    " (SELECT job_id, count(*) AS n FROM dependencies WHERE is_met = 0 GROUP BY job_id) AS unmet ON unmet.job_id = j.id"
+    " WHERE j.state = 'open' AND (j.is_held = 1 OR unmet.n > 0)"
+)
+_BLOCK = tuple(
+    f"WITH kept AS ({_KEPT_BACK}), taken AS (DELETE FROM {table} AS t USING kept WHERE t.job_id = kept.id"
+    f" RETURNING t.job_id, t.queue, t.priority, t.{column} AS due_at, kept.blocks)"
+    " INSERT INTO blocked (job_id, queue, priority, due_at, run_at, blocks)"
+    f" SELECT job_id, queue, priority, due_at, {run_at}, blocks FROM taken"
+    for table, column, run_at in (("ready", "due_at", "NULL"), ("delayed", "run_at", "due_at"))
 )
 _ENQUEUED = (
     "INSERT INTO facts (key, value) SELECT 'total_enqueued', %s - COALESCE(sum(enqueued), 0)::bigint FROM minutes"
@@ -111,7 +134,7 @@ _ENQUEUED = (
 )
 _NEXT = tuple(
     f"SELECT setval('{table}_id_seq', max(id)) FROM {table} HAVING count(*) > 0"
-    for table in ("environments", "hooks", "schedules")
+    for table in ("environments", "hooks", "schedules", "settling")
 )
 
 
@@ -176,9 +199,11 @@ class Transfer:
         return int(row[0])
 
     def settle(self, enqueued: int) -> None:
-        """Count the jobs, and note how many were ever enqueued."""
+        """Find which jobs are kept back, count them all, and note how many were ever enqueued."""
 
         def work(connection: Connection) -> None:
+            for statement in (*_FREE, *_BLOCK):
+                connection.execute(statement)
             connection.execute("DELETE FROM counts")
             connection.execute(_COUNT)
             connection.execute(_ENQUEUED, (enqueued,))
@@ -202,7 +227,7 @@ class Transfer:
             connection.execute("DROP FUNCTION IF EXISTS refuse_others(); DROP TABLE IF EXISTS moves")
 
         self._db.transact(work, wakes_workers=True)
-        self._db.query("ANALYZE acts, attempts, delayed, history, jobs, ready")
+        self._db.query("ANALYZE acts, attempts, blocked, delayed, dependencies, history, jobs, ready")
 
     def hand_over(self, target: str, last_look: Callable[[], None]) -> None:
         """Call ``last_look`` while no other can write, then mark this queue as moved to ``target``."""
@@ -296,7 +321,7 @@ def _remove(connection: Connection, part: Part, keys: Sequence[Record]) -> None:
     lists = [list(column) for column in zip(*keys, strict=True)]
     connection.execute(f"DELETE FROM {part.name} WHERE ({columns}) IN (SELECT * FROM unnest({marks}) AS gone)", lists)
     if part.name == JOBS.name:
-        for table in ("ready", "delayed"):
+        for table in ("ready", "delayed", "blocked"):
             connection.execute(f"DELETE FROM {table} WHERE job_id = ANY (%s)", lists)
 
 

@@ -68,7 +68,7 @@ _OF_QUEUE = (_READY._replace(where="t.needs IS NULL"), _READY._replace(where="t.
 _DELAYED = Source("delayed AS t", "true", "t.job_id", {**_PENDING, "run_at": "t.run_at"}, _JOIN)
 _OVERDUE = _DELAYED._replace(where="t.run_at <= %(now)s")
 _LATER = _DELAYED._replace(where="t.run_at > %(now)s")
-_BLOCKED = _READY._replace(where="false")
+_BLOCKED = Source("blocked AS t", "true", "t.job_id", {**_PENDING, "run_at": "t.run_at"}, _JOIN)
 _STARTED = Source("running AS t", "true", "t.job_id", _RUNNING, _JOIN)
 _DONE = Source("jobs AS j", "j.state IN ('completed', 'cancelled')", "j.id", {})
 
@@ -107,7 +107,7 @@ def _sources(view: View, segment: Segment) -> Sequence[Source]:
     ended = sorted({state.value for state in view.states} - {"pending", "running"})
     jobs = _DONE._replace(where=f"j.state IN ({', '.join(map(repr, ended))})")
     return (
-        *((_READY, _DELAYED) if State.PENDING in view.states else ()),
+        *((_READY, _DELAYED, _BLOCKED) if State.PENDING in view.states else ()),
         *((_STARTED,) if State.RUNNING in view.states else ()),
         *((jobs,) if ended else ()),
     )

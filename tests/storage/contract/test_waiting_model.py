@@ -15,7 +15,7 @@ from core.queue import Queue
 from core.storage.values import Claim
 from tests.storage.by_hand import Hand
 
-pytestmark = pytest.mark.feature("dependencies")
+pytestmark = pytest.mark.feature("dependents")
 
 PENDING, RUNNING, COMPLETED, DEAD, CANCELLED, PURGED = State
 FINISHED = (COMPLETED, DEAD, CANCELLED)

@@ -1,4 +1,4 @@
-"""With 100,000 jobs a page, a look and a claim read as many rows as they give, whatever the planner knows of them."""
+"""With 130,000 jobs a page, a look and a claim read as many rows as they give, whatever the planner knows of them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from core.model import Page, Sort, State, View
 from core.queue import Queue
 from core.rules.filters import parse_filter
 from core.rules.views import DONE
+from core.storage.postgres.maintenance import CHUNK, removable
 from core.storage.values import ClaimCapacity, StepTerms
 from tests.fakes import FakeClock
 from tests.postgres import Databases, postgres_of
@@ -21,6 +22,11 @@ NOW = FakeClock().now_ms()
 #: Which jobs are in which state, by id.
 READY, DELAYED, RUNNING = (1, 30_000), (30_001, 60_000), (60_001, 60_200)
 COMPLETED, DEAD, CANCELLED, PURGED = (60_201, 85_000), (85_001, 97_000), (97_001, 99_000), (99_001, 100_000)
+BLOCKED = (100_001, 130_000)
+#: Blocked jobs that wait one for the other, the first of them for a dead job; one that waits for all that run; the rest
+#: waits for one that runs.
+CHAIN, FAN_IN, FAN_OUT = (100_001, 110_000), 110_001, (110_002, 130_000)
+DEAD_NEEDED, RUNNING_NEEDED = 90_000, 60_001
 LIMIT = 100
 #: A row of a page is read from its index, from jobs, and from each kind of token.
 PER_ROW = 5
@@ -30,6 +36,8 @@ FILL = f"""
 ALTER TABLE jobs SET (autovacuum_enabled = false);
 ALTER TABLE ready SET (autovacuum_enabled = false);
 ALTER TABLE delayed SET (autovacuum_enabled = false);
+ALTER TABLE blocked SET (autovacuum_enabled = false);
+ALTER TABLE dependencies SET (autovacuum_enabled = false);
 ALTER TABLE running SET (autovacuum_enabled = false);
 ALTER TABLE attempts SET (autovacuum_enabled = false);
 INSERT INTO environments (digest, mode, variables) VALUES (0, 'none', '{{}}');
@@ -44,14 +52,24 @@ SELECT id, 'echo ' || id, CASE WHEN id % 100 = 0 THEN 'rare' WHEN id % 2 = 0 THE
     CASE WHEN state <> 'open' THEN {NOW} - id % 5000 END, CASE WHEN state <> 'open' THEN id % 500 END,
     CASE WHEN state <> 'open' THEN 'failed' END, CASE WHEN state = 'dead' AND id % 10 > 0 THEN id % 50 END,
     CASE WHEN state = 'purged' THEN 'dead' END
-FROM (SELECT id, CASE WHEN id > {CANCELLED[1]} THEN 'purged' WHEN id > {DEAD[1]} THEN 'cancelled'
+FROM (SELECT id, CASE WHEN id > {PURGED[1]} THEN 'open' WHEN id > {CANCELLED[1]} THEN 'purged'
+      WHEN id > {DEAD[1]} THEN 'cancelled'
       WHEN id > {COMPLETED[1]} THEN 'dead' WHEN id > {RUNNING[1]} THEN 'completed' ELSE 'open' END AS state
-      FROM generate_series(1, {PURGED[1]}) AS id) AS made;
+      FROM generate_series(1, {BLOCKED[1]}) AS id) AS made;
 INSERT INTO ready (job_id, queue, priority, due_at)
 SELECT id, queue, priority, due_at FROM jobs WHERE id <= {READY[1]};
 INSERT INTO delayed (job_id, queue, priority, run_at)
 SELECT id, queue, priority, {NOW} + (id - {DELAYED[0]} - 100) * 1000
 FROM jobs WHERE id BETWEEN {DELAYED[0]} AND {DELAYED[1]};
+INSERT INTO blocked (job_id, queue, priority, due_at, blocks)
+SELECT id, queue, priority, due_at, CASE id WHEN {FAN_IN} THEN {RUNNING[1] - RUNNING[0] + 1} ELSE 1 END
+FROM jobs WHERE id BETWEEN {BLOCKED[0]} AND {BLOCKED[1]};
+INSERT INTO dependencies (job_id, on_id, kind, is_met)
+SELECT id, CASE id WHEN {CHAIN[0]} THEN {DEAD_NEEDED} ELSE id - 1 END, 'complete', 0
+FROM generate_series({CHAIN[0]}, {CHAIN[1]}) AS id
+UNION ALL SELECT {FAN_IN}, id, 'complete', 0 FROM generate_series({RUNNING[0]}, {RUNNING[1]}) AS id
+UNION ALL SELECT id, {RUNNING_NEEDED}, 'end', 0 FROM generate_series({FAN_OUT[0]}, {FAN_OUT[1]}) AS id
+UNION ALL SELECT id, id - 1, 'complete', 1 FROM generate_series({COMPLETED[0] + 1}, {COMPLETED[1]}) AS id;
 INSERT INTO running (job_id, number, queue, priority, due_at, worker_id, host_id, started_at)
 SELECT id, 1, queue, priority, due_at, 999, 999, {NOW} - id FROM jobs WHERE id BETWEEN {RUNNING[0]} AND {RUNNING[1]};
 INSERT INTO attempts (id, job_id, number, worker_id, host_id, started_at, ended_at, run_ms, outcome, output,
@@ -60,14 +78,15 @@ SELECT id, id, 1, 1, 1, started_at, finished_at, run_ms, outcome, ('some output 
 WHERE state <> 'open';
 INSERT INTO counts (queue, kind, shard, n)
 SELECT queue, CASE WHEN state <> 'open' THEN state WHEN id <= {READY[1]} THEN 'ready' WHEN id <= {DELAYED[1]}
-              THEN 'delayed' ELSE 'running' END AS kind, 0, count(*) FROM jobs GROUP BY queue, kind;
+              THEN 'delayed' WHEN id > {PURGED[1]}
+              THEN 'blocked' ELSE 'running' END AS kind, 0, count(*) FROM jobs GROUP BY queue, kind;
 SELECT setval('attempt_ids', 1000000);
 """
 
 
 @pytest.fixture(scope="module", params=["analysed", "without statistics"])
 def crowd(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Queue]:
-    """Return a queue of 100,000 jobs in all states, of which the planner knows much or nothing."""
+    """Return a queue of 130,000 jobs in all states, of which the planner knows much or nothing."""
     address = databases.new()
     with psycopg.connect(address, autocommit=True, options="-c search_path=queuectl") as connection:
         connection.execute(FILL)
@@ -235,9 +254,23 @@ LOOKS: list[tuple[str, Callable[[Queue], object], int]] = [
     ("outputs further back", lambda q: q.search_outputs("some", before=70_000, limit=50), 250),
     ("outputs once more", lambda q: q.search_outputs_again("some", range(70_000, 70_050)), 300),
     ("the newest runs", lambda q: q.newest_runs(50), 200),
+    ("a blocked job and why", lambda q: q.waiting(CHAIN[0]), 20),
+    ("the last of a long chain, looked up as far as it is walked", lambda q: q.waiting(CHAIN[1]), 3 * 1_000 + 50),
+    ("one that waits for many", lambda q: q.waiting(FAN_IN), 5 * 200 + 50),
+    ("what it waits for", lambda q: q.edges_of([FAN_IN]), 201),
+    ("what keeps a page of jobs back", lambda q: q.blockers(range(FAN_OUT[0], FAN_OUT[0] + LIMIT)), LIMIT * 10),
+    ("how many wait for a page of jobs", lambda q: q.waiting_for(range(DEAD_NEEDED, DEAD_NEEDED + LIMIT)), 10),
+    ("a tree in a long chain", lambda q: q.tree(CHAIN[0] + 1000, limit=100), 201 * 8),
+    ("a tree below one that many wait for", lambda q: q.tree(RUNNING_NEEDED, limit=100), 100 * 8 + 10_100),
+    ("which jobs can be removed", lambda q: _look_for_removable(q), 4 * 500 + 50),
     ("an output", lambda q: postgres_of(q).outputs.stored(70_000), 5),
     ("the outputs in files", lambda q: postgres_of(q).outputs.kept_in_files(), 300),
 ]
+
+
+def _look_for_removable(queue: Queue) -> None:
+    with postgres_of(queue).connection().transaction(force_rollback=True):
+        assert len(removable(postgres_of(queue).connection(), "dead", NOW)) == CHUNK
 
 
 @pytest.mark.parametrize("what", [what for what, _, _ in LOOKS])

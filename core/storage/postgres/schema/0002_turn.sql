@@ -59,8 +59,8 @@ $$;
 -- The step of worker p_worker at p_now, in unix milliseconds. The arrays p_* have one element for each ending; p_state is
 -- what the job becomes, with p_run_at if it waits. Rows of the result, by kind: 'recorded' for each ending that was
 -- written (one whose attempt is closed already is left out), 'claimed' for each claim, 'lanes' instead of claims if jobs
--- with needs are to be looked at, as is done once for each sum of lanes_epoch (p_epoch: of the last look), 'next' with the due_at of the next
--- delayed job.
+-- with needs are to be looked at, as is done once for each sum of lanes_epoch (p_epoch: of the last look), 'next' with the
+-- due_at of the next delayed job, 'settle' if consequences of ends are still to be drawn.
 CREATE FUNCTION turn(
     p_worker bigint, p_now bigint, p_slots bigint, p_wanted text[], p_epoch bigint,
     p_attempt bigint[], p_ended_at bigint[], p_run_ms bigint[], p_outcome text[], p_exit_code bigint[],
@@ -162,7 +162,8 @@ BEGIN
             INSERT INTO running (job_id, number, queue, priority, due_at, worker_id, host_id, started_at, boot_id,
                                  pid_namespace)
             VALUES (v_job.id, v_job.starts + 1, v_token.queue, v_token.priority, v_token.due_at, p_worker,
-                    v_worker.host_id, p_now, v_worker.boot_id, v_worker.pid_namespace)
+                    -- not before what it needed had ended, of which another host may have a later reading of the clock
+                    v_worker.host_id, greatest(p_now, v_token.due_at), v_worker.boot_id, v_worker.pid_namespace)
             RETURNING * INTO v_running;
             v_queues := v_queues || v_token.queue || v_token.queue;
             v_kinds := v_kinds || 'running'::text || 'ready'::text;
@@ -182,6 +183,10 @@ BEGIN
     kind := 'next'; attempt_id := NULL; number := NULL; job := NULL;
     SELECT min(d.run_at) INTO due_at FROM delayed AS d;
     RETURN NEXT;
+    IF EXISTS (SELECT 1 FROM settling) THEN
+        kind := 'settle'; due_at := NULL;
+        RETURN NEXT;
+    END IF;
 END
 $$;
 

@@ -113,7 +113,7 @@ BEGIN
         INSERT INTO running (job_id, number, queue, priority, due_at, worker_id, host_id, started_at, boot_id,
                              pid_namespace, units)
         VALUES (v_job.id, v_job.starts + 1, v_token.queue, v_token.priority, v_token.due_at, p_worker,
-                v_worker.host_id, p_now, v_worker.boot_id, v_worker.pid_namespace, p_units[i])
+                v_worker.host_id, greatest(p_now, v_token.due_at), v_worker.boot_id, v_worker.pid_namespace, p_units[i])
         RETURNING * INTO v_running;
         v_queues := v_queues || v_token.queue || v_token.queue;
         v_kinds := v_kinds || 'running'::text || 'ready'::text;
