@@ -476,6 +476,9 @@ class RunningAttempts:
         for done in recorded:
             self._sharing.ended(done.claim.attempt_id, is_in_file=done.ending.output is None)
             self._remove_files(done.claim.attempt_id, done.ending.output)
+
+    def announce_recorded(self, recorded: Sequence[Recorded]) -> None:
+        """Emit how attempts ended; before what they let start is announced."""
         for done in recorded:
             claim = done.claim
             self._emit(events.AttemptEnded(claim.job, claim.attempt_id, claim.number, done.ending, done.decision))

@@ -409,6 +409,7 @@ class Worker:
             slots.may_find_jobs = len(done.claimed) == free
         slots.limit.ended(len(done.recorded), running.live_count())
         try:
+            running.announce_recorded(done.recorded)
             with self._registration.host.starting() as may_start:
                 refusal = running.start(done.claimed, may_start=may_start) or done.refusal
         finally:
