@@ -29,6 +29,7 @@ HARNESSES = (
     "contention",
     "storm",
     "hosts",
+    "nightly",
     "powerloss",
     "faults",
     "failpoints",

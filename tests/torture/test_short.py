@@ -21,6 +21,7 @@ from tests.torture import report
         ("storm", ("--seconds", "3")),
         ("failpoints", ("--share", "0.05")),
         ("hosts", ("--seconds", "8", "--share", "0.2")),
+        ("nightly", ("--seconds", "12")),
     ],
 )
 def test_nothing_is_found(harness: str, options: tuple[str, ...]) -> None:
