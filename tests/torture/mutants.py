@@ -72,6 +72,22 @@ MUTANTS = (
         "machine",
     ),
     Mutant(
+        "edges",
+        "a job starts when the first of the jobs that it needs has completed",
+        "core.storage.sqlite.settling",
+        (("UPDATE jobs SET blocks = blocks - 1, due_at =", "UPDATE jobs SET blocks = 0, due_at ="),),
+        "nightly",
+        12.0,
+    ),
+    Mutant(
+        "locks",
+        "what running jobs have of a resource is not counted",
+        "core.rules.lanes",
+        (("self.capacity(name) - self._in_use.get(name, 0)", "self.capacity(name)"),),
+        "nightly",
+        12.0,
+    ),
+    Mutant(
         "full",
         "an enqueue is not synced",
         "core.storage.sqlite.file",

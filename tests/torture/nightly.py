@@ -136,7 +136,10 @@ class _Log:
     def problems(self) -> list[str]:
         """Return what may not be: a shared lock, a step that began before the end of one that it needs."""
         found = [f"build {words[1]}: {words[2]} shared {words[3]}" for words in self._lines if words[0] == "X"]
-        at = {(words[0], words[1], words[2]): int(words[3]) for words in self._lines if words[0] in "BE"}
+        at: dict[tuple[str, str, str], int] = {}
+        for kind, build, step, *rest in self._lines:
+            if kind in "BE":
+                at.setdefault((kind, build, step), int(rest[0]))  # the first time
         for (kind, build, step), began in at.items():
             if kind == "B":
                 needs = STEPS[step][0]
