@@ -24,6 +24,8 @@ from tests.torture.forks import call
 from tests.torture.results import Options, Result
 
 TITLE = "nightly build"
+#: For how long the end of everything is awaited, in seconds.
+_PATIENCE_S = 240.0
 _WORKERS = 3
 _SLOTS = 3
 
@@ -85,7 +87,7 @@ def _build(result: Result, directory: str, seconds: float, options: Options) -> 
         _cli(path, "schedule", "pause", "nightly")
     finally:
         fleet.stop()
-    drain(path, timeout_s=120.0)
+    drain(path, timeout_s=_PATIENCE_S)
     occurrences = _occurrences(path)
     result.numbers["occurrences"] = len(occurrences)
     log = _Log(directory)
@@ -99,10 +101,23 @@ def _build(result: Result, directory: str, seconds: float, options: Options) -> 
     result.expect(len(dead) == len(occurrences), f"{len(dead)} dead steps of {len(occurrences)} builds")
     result.expect(not log.of("B", "sign"), "a step began after one that had died")
     open(os.path.join(directory, "mended"), "w").close()
-    replayed = call(lambda: asyncio.run(_replay_by_key(path)), timeout_s=120.0)
+    replayed = call(lambda: asyncio.run(_replay_by_key(path)), timeout_s=2 * _PATIENCE_S)
     result.expect(replayed == len(dead), f"{replayed} of {len(dead)} were replayed by key")
-    drain(path, timeout_s=120.0)
+    _drain_with_digests(path)
     _check(result, directory, path, occurrences, dead)
+
+
+def _drain_with_digests(path: str) -> None:
+    """Do what is left, digests of deaths included, whose windows are open until they are due."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while call(lambda: _waiting(path)) and time.monotonic() < deadline:
+        drain(path, timeout_s=_PATIENCE_S)
+        time.sleep(0.2)
+
+
+def _waiting(path: str) -> int:
+    with Queue(path) as queue:
+        return queue.count(View((State.PENDING,)))
 
 
 def _check(result: Result, directory: str, path: str, occurrences: Mapping[str, str], dead: Sequence[int]) -> None:
@@ -203,19 +218,18 @@ async def _replay_by_key(path: str) -> int:
     from queuectl_tui.gateway.gateway import Gateway
     from queuectl_tui.keymap import ACTIONS
     from queuectl_tui.preferences import Preferences
+    from queuectl_tui.snapshot import Pane
 
     with Queue(path) as queue:
         before = queue.count(View((State.DEAD,)))
         gateway = Gateway(queue, slots=0)
         app = QueuectlApp(gateway, ACTIONS, Preferences(first_pane="dlq"))
         async with app.run_test(size=(120, 40)) as pilot:
-            for _ in range(before):
-                waiting = queue.count(View((State.DEAD,)))
-                await pilot.press("4", "r")
-                for _ in range(1000):
-                    if queue.count(View((State.DEAD,))) < waiting:
-                        break
-                    await pilot.pause(0.02)
+            deadline = time.monotonic() + _PATIENCE_S
+            while queue.count(View((State.DEAD,))) and time.monotonic() < deadline:
+                if app.dashboard.snapshot.panes[Pane.DLQ].rows:
+                    await pilot.press("4", "r")
+                await pilot.pause(0.1)
         gateway.close()
         return before - queue.count(View((State.DEAD,)))
 
