@@ -134,6 +134,7 @@ def test_no_instant_is_missing_or_double_whoever_is_killed(calendar: Calendar) -
     queue.add_schedule("every", "true", every_s=10, missed="all", overlap="allow")
     queue.add_schedule("cron", "true", cron="* * * * *", zone="Europe/Berlin", missed="all", overlap="allow")
     queue.add_schedule("fails", "false", every_s=20, missed="all", overlap="allow", max_attempts=1)
+    queue.add_schedule("queued", "true", every_s=30, missed="all", overlap="queue")
     for _ in range(3):
         calendar.start_worker()
     passed = 0
@@ -150,9 +151,10 @@ def test_no_instant_is_missing_or_double_whoever_is_killed(calendar: Calendar) -
     assert calendar.instants("every") == list(range(10, passed + 1, 10))
     assert calendar.instants("cron") == list(range(60, passed + 1, 60))
     assert calendar.instants("fails") == list(range(20, passed + 1, 20))
+    assert calendar.instants("queued") == list(range(30, passed + 1, 30))
     jobs = calendar.see_ended()
     made = Counter((job.label, (job.env or {})["QUEUECTL_DUE_AT"]) for job in jobs)
-    assert len(made) == len(jobs) == passed // 10 + passed // 60 + passed // 20
+    assert len(made) == len(jobs) == sum(passed // seconds for seconds in (10, 60, 20, 30))
     assert {job.state for job in jobs if job.label != "fails"} == {State.COMPLETED}
     assert {job.state for job in jobs if job.label == "fails"} == {State.DEAD}
 

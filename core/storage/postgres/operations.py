@@ -253,6 +253,21 @@ def _chunk(order: _Order, act: Act, chunk: Sequence[int], is_last: bool) -> Call
     return work
 
 
+def cancel_for_another(connection: Connection, ids: Sequence[int], now: int) -> None:
+    """Cancel jobs that another one replaces, or ask for their stop; that is no operation of a user, to be undone."""
+    order = _Order(Verb.CANCEL, False, _NO_LIMIT, "cancel", now)
+    changes, stopped = JobChanges(), []
+    for job_id, job in _lock(connection, ids, now).items():
+        move = _move_of(order, job)
+        if move is not None and move.stops_command:
+            stopped.append(job_id)
+        elif move is not None:
+            changes.put(job, _columns(move, job, now, None))
+    if stopped:
+        connection.execute(_STOP, (order.stop, stopped))
+    changes.write(connection)
+
+
 def _open_act(connection: Connection, verb: Verb, now: int) -> int:
     row = connection.execute("INSERT INTO acts (verb, at) VALUES (%s, %s) RETURNING id", (verb.value, now)).fetchone()
     assert row is not None

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from psycopg import errors
 
-from core.errors import Refused, ScheduleNotFound, UsageError
+from core.errors import ScheduleNotFound, UsageError
+from core.model import EdgeKind, NewEdge
 from core.rules.environment import Captured
 from core.rules.needs import needs_of
 from core.rules.occurrences import plan
@@ -33,6 +34,7 @@ from core.storage.postgres.capacities import add_resources
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.enqueue import refuse_unfit, store
 from core.storage.postgres.environments import environment_id
+from core.storage.postgres.operations import cancel_for_another
 
 _FIELDS = ", ".join(ScheduleRow._fields)
 _MARKS = ", ".join(["%s"] * len(ScheduleRow._fields))
@@ -54,7 +56,8 @@ _TRIM = (
     " AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = job_id AND jobs.state = 'open')"
 )
 _UNFINISHED = (
-    "SELECT jobs.id, EXISTS (SELECT 1 FROM running WHERE running.job_id = jobs.id), false"
+    "SELECT jobs.id, EXISTS (SELECT 1 FROM running WHERE running.job_id = jobs.id),"
+    " EXISTS (SELECT 1 FROM blocked WHERE blocked.job_id = jobs.id)"
     " FROM occurrences JOIN jobs ON jobs.id = occurrences.job_id"
     " WHERE schedule_id = %s AND jobs.state = 'open' ORDER BY jobs.id"
 )
@@ -197,8 +200,6 @@ class Schedules:
 
 def _check(connection: Connection, row: ScheduleRow) -> None:
     """Raise ``Refused`` for a schedule whose jobs this engine could not add."""
-    if row.overlap in ("queue", "replace"):
-        raise Refused("a job on a server cannot wait for another; take --overlap skip or allow")
     refuse_unfit(connection, [stored_row_of(row.job)])
 
 
@@ -239,9 +240,12 @@ def _tick_one(connection: Connection, seen: list[int], now: int) -> tuple[int, i
         _occur(connection, schedule, [due.last_missed], now, note)
     # where the calendar was set back an instant may have been decided before
     new = _occur(connection, schedule, due.runs, now, "")
-    decided = decisions(schedule.overlap, new, _unfinished(connection, schedule))
+    unfinished = _unfinished(connection, schedule)
+    decided = decisions(schedule.overlap, new, unfinished)
     if decided:
         note = None if decided[-1].runs else decided[-1].why
+    if schedule.overlap == "replace" and unfinished and any(decision.runs for decision in decided):
+        cancel_for_another(connection, [job.job_id for job in unfinished], now)
     last_job_id = _decided(connection, schedule, decided, now)
     connection.execute(
         "UPDATE schedules SET next_at = %s, last_job_id = %s, note = %s WHERE id = %s",
@@ -271,7 +275,11 @@ def _decided(connection: Connection, schedule: Schedule, decided: Sequence[Decis
     rows = [job_row_of(schedule, decision.due_at) for decision in running]
     # what there is of a resource may have been lowered: such a job waits
     add_resources(connection, {name for row in rows if row.needs is not None for name in needs_of(row.needs)})
-    ids = store(connection, rows, schedule.environment_id, now) if rows else []
+    edges = [
+        *(NewEdge(at, None, on, EdgeKind.END) for at, decision in enumerate(running) for on in decision.after),
+        *(NewEdge(at, at - 1, None, EdgeKind.END) for at, decision in enumerate(running) if decision.is_chained),
+    ]
+    ids = store(connection, rows, schedule.environment_id, now, edges) if rows else []
     by_instant = dict(zip([decision.due_at for decision in running], ids, strict=True))
     columns = zip(*((one.due_at, by_instant.get(one.due_at), one.why) for one in decided), strict=True)
     connection.execute(_DECIDED, (*map(list, columns), schedule.id))

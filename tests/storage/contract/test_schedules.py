@@ -376,7 +376,6 @@ def test_allowed_jobs_run_beside_each_other(queue: Queue, clock: FakeClock) -> N
     assert queue.counts().of(State.PENDING) == 3
 
 
-@pytest.mark.feature("overlap after")
 def test_queued_jobs_run_one_after_the_other(queue: Queue, clock: FakeClock, hand: Hand) -> None:
     """Each after the end of those before it, however they end."""
     hourly(queue, overlap="queue", max_attempts=1)
@@ -391,7 +390,6 @@ def test_queued_jobs_run_one_after_the_other(queue: Queue, clock: FakeClock, han
     assert due(queue) == [("01 13:00", 1, ""), ("01 14:00", 2, "after 1"), ("01 15:00", 3, "after 2")]
 
 
-@pytest.mark.feature("overlap after")
 def test_missed_jobs_run_one_after_the_other(queue: Queue, clock: FakeClock, hand: Hand) -> None:
     """Made up for together they are queued all the same, behind one that was run by hand."""
     hourly(queue, overlap="queue", missed="all")
@@ -402,7 +400,6 @@ def test_missed_jobs_run_one_after_the_other(queue: Queue, clock: FakeClock, han
     assert [why for _, _, why in due(queue)] == ["run by hand", "after 1", "after the one before"]
 
 
-@pytest.mark.feature("overlap after")
 def test_a_replaced_job_is_cancelled(queue: Queue, clock: FakeClock, hand: Hand) -> None:
     """A waiting one is; a running one is asked to stop, and the new one starts after its end."""
     hourly(queue, overlap="replace")
