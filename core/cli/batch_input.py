@@ -127,6 +127,8 @@ class JobLines:
             )
         if isinstance(error, BatchRefused):
             return Refused(f"{error.placed(self._place)}; nothing was added")
+        if isinstance(error, Refused):
+            return error if "nothing was added" in str(error) else Refused(f"{error}; nothing was added")
         if isinstance(error, JobNotFound):
             return JobNotFound(error.reference, _place_of(self._lines_of_references.get(error.reference, 0)))
         place, reason = f"line {self.number}", str(error)

@@ -14,7 +14,7 @@ from core.cli.job_options import fields_of_new, fields_of_object, json_of
 from core.cli.json_output import print_object
 from core.cli.progress import ProgressBar
 from core.cli.verbs.enqueue import note_dead, note_missing_directories
-from core.errors import BatchRefused, JobNotFound, NameTaken, UsageError
+from core.errors import JobNotFound, NameTaken, UsageError
 from core.model import JobRef, NewJob
 from core.wording import count
 
@@ -40,7 +40,7 @@ def add_lines(session: Session, options: Namespace) -> int:
         with ProgressBar(session, "adding jobs") as progress:
             try:
                 ids = queue.enqueue_many(lines, progress=progress, chain=options.chain, then=then)
-            except (UsageError, NameTaken, BatchRefused, JobNotFound) as error:
+            except (UsageError, NameTaken, Refused, JobNotFound) as error:
                 raise lines.placed(error) from None
     return _finish(session, ids, lines.directories, lines.awaited, is_quiet=options.quiet)
 
@@ -77,7 +77,7 @@ def add_array(session: Session, options: Namespace) -> int:
         raise UsageError(f"{error}; nothing was added") from None
     except NameTaken as error:
         raise Refused(f"a job named {error.name!r} exists already, choose another name; nothing was added") from None
-    except BatchRefused as error:
+    except Refused as error:
         raise Refused(f"{error}; nothing was added") from None
     except JobNotFound as error:
         numbers = (number for number, job in enumerate(jobs, 1) if error.reference in (*job.after, *job.after_end))

@@ -112,7 +112,9 @@ def test_what_cannot_be_waited_for_is_one_line(line: str, code: int, words: str,
     assert open_queue.count(View()) == 0
 
 
-def test_a_cancelled_or_purged_job_is_not_waited_for(cli: Cli, open_queue: Queue) -> None:
+def test_a_cancelled_or_purged_job_is_not_waited_for(
+    cli: Cli, open_queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It would be for ever; the end of a cancelled one has come already."""
     open_queue.add("true")
     open_queue.cancel(1)
@@ -120,6 +122,9 @@ def test_a_cancelled_or_purged_job_is_not_waited_for(cli: Cli, open_queue: Queue
     assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
     assert "1 is cancelled" in result.err
     cli.ok("enqueue", "--after-end", "1", "true")
+    assert cli("enqueue", '[{"command": "x", "after": 1}]').err.endswith("; nothing was added\n")
+    feed(monkeypatch, '{"command": "x", "after": 1}')
+    assert cli("enqueue", "--stdin").err.endswith("; nothing was added\n")
     open_queue.purge(1)
     assert cli("enqueue", "--after", "1", "true").code == 1
     assert states(open_queue) == {2: "pending"}
