@@ -10,6 +10,8 @@ from core.model import Phase, State
 from core.queue import Queue
 from tests.cli.conftest import Cli, drain
 
+pytestmark = pytest.mark.each_engine
+
 
 def test_a_held_job_is_not_run_until_it_is_released(cli: Cli, open_queue: Queue) -> None:
     """Also by its name, and said of each job."""
