@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from core.model import Attempt, Event, Job, Outcome, Phase, State, Tree, Waiting
 from core.rules.job_fields import FIELDS, JobField
+from core.rules.needs import format_needs
 from core.rules.units import fingerprint_text, format_duration
 from core.text import clean_line, clean_lines
 from core.wording import (
@@ -252,7 +253,9 @@ def _settings(job: Job) -> list[tuple[str, str]]:
     return [(name, value) for name, value in told if value]
 
 
-def _value(field: JobField, value: object) -> str:
+def _value(field: JobField, value: Any) -> str:
+    if field.kind == "needs":
+        return format_needs(value or {})
     return "" if value is None or field.shown is None else field.shown.detail.format(value)
 
 

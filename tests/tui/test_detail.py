@@ -130,6 +130,12 @@ def test_a_job_that_ended_says_what_it_used() -> None:
     assert (first.split()[-3:], second.split()[-2:]) == (["2.4s", "104", "MB"], ["1.2", "KB"])
 
 
+def test_what_a_job_needs_is_said_as_it_is_typed() -> None:
+    job = make_job(9, needs={"gpu": 2, "license": 1})
+    assert "Needs      gpu=2,license" in "\n".join(words(overview(facts(job), NOW, 80)))
+    assert "Needs" not in "\n".join(words(overview(facts(make_job(9)), NOW, 80)))
+
+
 def test_a_command_of_several_lines_stands_below_itself() -> None:
     lines = words(overview(facts(make_job(9, command="set -e\nmake all\n")), NOW, 80))
     at = lines.index("Command    set -e")
