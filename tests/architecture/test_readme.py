@@ -6,10 +6,13 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -96,6 +99,50 @@ def test_jobs_share_resources_as_the_text_says(environment: dict[str, str], tmp_
     assert [number for number in ended if number != "4"] == ["1", "2", "3"], shown
     assert re.search(r"^gpu +2 +0 +0 +-$", shown, re.M), shown
     assert "Resource gpu: not set; there is 1" in shown
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the recipe of a webhook needs curl")
+def test_hooks_send_mail_notify_and_call_as_the_text_says(environment: dict[str, str], tmp_path: Path) -> None:
+    """Each recipe runs as it stands, but for the address of the webhook: a mail, a note on the desktop, a request."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("mail", "notify-send"):
+        (programs / name).write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {tmp_path}/{name}\ncat >> {tmp_path}/{name}\n')
+        (programs / name).chmod(0o755)
+    environment = {**environment, "PATH": f"{programs}:{environment['PATH']}"}
+    requests: list[tuple[str | None, bytes]] = []
+    with HTTPServer(("127.0.0.1", 0), _noting(requests)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            block = block_after("these hooks").replace("https://example.org", f"http://127.0.0.1:{server.server_port}")
+            run_block(block, environment, tmp_path)
+            run_block("queuectl worker --drain || true", environment, tmp_path)
+            # the digest waits for a minute: what is due later is not waited for
+            run_block("queuectl retry --queue hooks; queuectl worker --drain || true", environment, tmp_path)
+        finally:
+            server.shutdown()
+    ((kind, body),) = requests
+    event = json.loads(body)
+    assert (kind, event["event"], event["id"], event["last_words"]) == ("application/json", "dead", 1, "disk full")
+    subject, event_line = ((tmp_path / "mail").read_text().splitlines()[index] for index in (1, 3))
+    assert (subject, json.loads(event_line)["id"]) == ("1 jobs died: disk full", 1)
+    notes = [line for line in (tmp_path / "notify-send").read_text().splitlines() if not line.startswith("{")]
+    assert sorted(notes) == ["media is done", "the build died"]
+
+
+def _noting(requests: list[tuple[str | None, bytes]]) -> type[BaseHTTPRequestHandler]:
+    """Return a handler that notes kind and body of each request, and answers that all is well."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            requests.append((self.headers["Content-Type"], self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    return Handler
 
 
 def test_two_hosts_share_a_queue_as_the_text_says(environment: dict[str, str], tmp_path: Path) -> None:
