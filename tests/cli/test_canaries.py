@@ -7,6 +7,8 @@ import pytest
 from core.queue import Queue
 from tests.cli.conftest import Cli, drain
 
+pytestmark = pytest.mark.each_engine
+
 
 @pytest.fixture
 def faults(open_queue: Queue) -> Queue:

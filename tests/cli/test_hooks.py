@@ -10,6 +10,8 @@ import pytest
 from core.queue import Queue
 from tests.cli.conftest import Cli
 
+pytestmark = pytest.mark.each_engine
+
 
 def hooks_of(cli: Cli) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = cli("hook", "list", "--json").json

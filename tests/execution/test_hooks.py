@@ -13,7 +13,7 @@ from core.queue import Queue
 from tests.execution.at_work import drain
 from tests.processes import WorkerProcess, wait_for
 
-ENGINES = ("sqlite",)
+ENGINES = ("sqlite", "postgres")
 
 _TOLD = 'cat > told; env | grep -E "^QUEUECTL_(HOOK|SUBJECT)" | sort > variables'
 

@@ -188,6 +188,7 @@ def _remove(connection: Connection, ids: Sequence[int], state: str) -> list[int]
     for column in ("job_id", "on_id"):
         connection.execute(f"DELETE FROM dependencies WHERE {column} = ANY (%s)", jobs)
     connection.execute("DELETE FROM hook_events WHERE hook_job_id = ANY (%s)", jobs)
+    connection.execute("DELETE FROM canary_jobs WHERE job_id = ANY (%s)", jobs)
     queues = connection.execute("DELETE FROM jobs WHERE id = ANY (%s) RETURNING queue", jobs).fetchall()
     changes = CountChanges()
     for queue, number in Counter(row[0] for row in queues).items():

@@ -29,7 +29,7 @@ from core.rules.operations import (
     obstacle_of,
 )
 from core.rules.states import VERBS, Condition, Move, Value, check
-from core.storage.postgres import job_names
+from core.storage.postgres import canary_moves, job_names
 from core.storage.postgres.blockers import blockers_in
 from core.storage.postgres.capacities import admit_needs
 from core.storage.postgres.connection import Connection, Connections
@@ -196,6 +196,7 @@ class Operations:
         if found[0][1] is not None:
             raise Refused(f"act {act_id} was undone already")
         verb, now = UNDOABLE[found[0][0]], self._db.now_ms()
+        canary_moves.forget(self._db, act_id)
         ids = [
             row[0] for row in self._db.query("SELECT job_id FROM history WHERE act_id = %s ORDER BY job_id", (act_id,))
         ]

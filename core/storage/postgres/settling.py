@@ -10,26 +10,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.model import EdgeKind, State
+from core.storage.postgres import canary_moves, hook_jobs
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.tokens import JobChanges, lock
 
 #: Edges met in one transaction; more follow in the next.
 SETTLE_BATCH = 500
 
-_NEXT = "SELECT id, job_id, event, has_edges FROM settling ORDER BY id LIMIT 1 FOR UPDATE"
+_NEXT = "SELECT id, job_id, event, has_edges, attempt_id, is_end FROM settling ORDER BY id LIMIT 1 FOR UPDATE"
 _NOTED = (
-    "SELECT id, job_id, event, has_edges FROM settling WHERE job_id = ANY (%s) AND has_edges = 1 ORDER BY id FOR UPDATE"
+    "SELECT id, job_id, event, has_edges, attempt_id, is_end FROM settling"
+    " WHERE job_id = ANY (%s) AND has_edges = 1 ORDER BY id FOR UPDATE"
 )
 _UNMET = "SELECT job_id FROM dependencies WHERE on_id = %s AND is_met = 0{kind} ORDER BY kind, job_id LIMIT %s"
 _MEET = "UPDATE dependencies SET is_met = 1 WHERE on_id = %s AND job_id = ANY (%s) AND is_met = 0 RETURNING job_id"
 _ALL = 1 << 40
 
-#: A row of the table: id, job_id, event, has_edges.
-_Note = tuple[int, int, str, int]
+#: A row of the table: id, job_id, event, has_edges, attempt_id, is_end.
+_Note = tuple[int, int, str, int, int | None, int]
+# of the advisory lock of those who settle, one after the other: "QSTL"
+_LOCK = "SELECT pg_advisory_xact_lock(1364415564)"
 
 
 def settle(connection: Connection, now: int, limit: int = SETTLE_BATCH) -> bool:
     """Draw consequences of ended jobs, the first ones first, up to ``limit`` edges; return whether more are left."""
+    connection.execute(_LOCK)
     while (note := connection.execute(_NEXT).fetchone()) is not None:
         if limit <= 0:
             return True
@@ -37,7 +42,18 @@ def settle(connection: Connection, now: int, limit: int = SETTLE_BATCH) -> bool:
         if met >= limit:
             return True  # there may be more edges to this job
         limit -= max(1, met)
-        connection.execute("DELETE FROM settling WHERE id = %s", (note[0],))
+        note_id, job_id, state, _, attempt_id, is_end = note
+        if is_end:
+            act_id, waiting = canary_moves.waiting(connection, job_id, state, limit)
+            if waiting:
+                finish_edges(connection, waiting, now)
+                canary_moves.replay(connection, act_id, waiting, now)
+            if len(waiting) >= limit:
+                return True
+            limit -= len(waiting)
+        connection.execute("DELETE FROM settling WHERE id = %s", (note_id,))
+        if is_end:
+            hook_jobs.follow(connection, job_id, attempt_id, state, now)
     return False
 
 
@@ -73,7 +89,7 @@ def finish_edges(connection: Connection, on_ids: Sequence[int], now: int) -> boo
 
 def _meet(connection: Connection, note: _Note, now: int, limit: int) -> int:
     """Meet edges to one ended job; return how many."""
-    _, on_id, event, has_edges = note
+    _, on_id, event, has_edges, *_ = note
     if not has_edges:
         return 0
     kind = "" if event == State.COMPLETED.value else f" AND kind = '{EdgeKind.END.value}'"

@@ -58,7 +58,7 @@ ENGINES = (
         PostgresStorage,
         _on_server,
         lambda q: tests.postgres.dump(q.path),
-        frozenset({"canary", "dependents", "hook events"}),
+        frozenset({"dependents"}),
     ),
 )
 

@@ -1,0 +1,104 @@
+"""What follows the end of a job for hooks: a job for each, or an event more in the one that gathers.
+
+Called while the notes of ``settling`` are worked off, in the transaction in which a note goes: each end is drawn once.
+"""
+
+from __future__ import annotations
+
+import os
+
+from core.rules.hook_events import (
+    EVENT_OF_STATE,
+    STORED_COLUMNS,
+    Ended,
+    Following,
+    HookEvent,
+    StoredHook,
+    followings,
+    line_of,
+    row_of,
+)
+from core.rules.job_fields import JobRow
+from core.storage.postgres.connection import Connection
+from core.storage.postgres.counting import CountChanges
+
+_HOOKS = f"SELECT {STORED_COLUMNS} FROM hooks ORDER BY id"
+_ENDED = (
+    "SELECT COALESCE(a.id, -j.id), j.id, j.name, j.queue, j.command, j.cwd, j.environment_id, j.env, j.on_dead,"
+    " j.on_complete, a.number, a.outcome, a.exit_code, a.signal, a.last_line, a.ended_at"
+    " FROM jobs AS j LEFT JOIN attempts AS a ON a.id = %s WHERE j.id = %s"
+)
+_IS_OF_HOOK = "SELECT 1 FROM hook_events WHERE hook_job_id = %s LIMIT 1"
+# locked, so that no worker can start it before what joins it is committed; what a started one was given is not added to
+_IS_GATHERING = (
+    "SELECT 1 FROM delayed AS d JOIN jobs AS j ON j.id = d.job_id"
+    " WHERE d.job_id = %s AND d.run_at > %s AND j.starts = 0 FOR UPDATE OF d"
+)
+# one statement, so one moment: whoever ends another job of the queue meanwhile leaves a note of its own
+_IS_LEFT = " OR ".join(
+    [
+        *(
+            f"EXISTS (SELECT 1 FROM {table} WHERE queue = %(queue)s)"
+            for table in ("ready", "running", "delayed", "blocked")
+        ),
+        "EXISTS (SELECT 1 FROM settling AS s JOIN jobs AS j ON j.id = s.job_id WHERE queue = %(queue)s AND is_end = 1)",
+    ]
+)
+_COLUMNS = tuple(column for column in JobRow._fields if column != "run_at")
+_INSERT = (
+    f"INSERT INTO jobs ({', '.join(_COLUMNS)}, environment_id, enqueued_at, due_at, since)"
+    f" VALUES ({', '.join(['%s'] * (len(_COLUMNS) + 4))}) RETURNING id"
+)
+
+
+def follow(connection: Connection, job_id: int, attempt_id: int | None, state: str, now: int) -> None:
+    """Do what hooks want of a job that has ended in a state; its note is gone already."""
+    hooks = [StoredHook(*row) for row in connection.execute(_HOOKS).fetchall()]
+    row = connection.execute(_ENDED, (attempt_id, job_id)).fetchone()
+    if row is None or connection.execute(_IS_OF_HOOK, (job_id,)).fetchone() is not None:
+        return
+    ended = Ended(*row)
+    event = EVENT_OF_STATE.get(state)
+    following = [] if event is None else followings(ended, event, hooks)
+    drained = followings(ended, HookEvent.DRAINED, hooks)
+    # of the ends of a queue that are settled together, the last one finds no other note
+    if drained and connection.execute(f"SELECT {_IS_LEFT}", {"queue": ended.queue}).fetchone() == (False,):
+        following += drained
+    for one in following:
+        _add(connection, one, ended, state, now)
+
+
+def _add(connection: Connection, following: Following, ended: Ended, state: str, now: int) -> None:
+    """Add the job that follows, or join the one that gathers."""
+    job_id = following.gathering
+    if job_id is None or connection.execute(_IS_GATHERING, (job_id, now)).fetchone() is None:
+        job_id = _insert(connection, row_of(following, now), following.environment_id, now)
+        if following.window_ms:
+            connection.execute("UPDATE hooks SET gathering = %s WHERE id = %s", (job_id, following.hook_id))
+    connection.execute(
+        "INSERT INTO hook_events (hook_job_id, attempt_id, line) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+        (job_id, ended.key, line_of(ended, following.event, state, now)),
+    )
+
+
+def _insert(connection: Connection, row: JobRow, environment_id: int, now: int) -> int:
+    """Insert a job that nothing keeps back but its time; return its id."""
+    due_at = now if row.run_at is None else row.run_at
+    values = (*(getattr(row, column) for column in _COLUMNS), environment_id, now, due_at, now)
+    inserted = connection.execute(_INSERT, values).fetchone()
+    assert inserted is not None
+    job_id = int(inserted[0])
+    table, column = ("ready", "due_at") if row.run_at is None else ("delayed", "run_at")
+    connection.execute(
+        f"INSERT INTO {table} (job_id, queue, priority, {column}) VALUES (%s, %s, %s, %s)",
+        (job_id, row.queue, row.priority, due_at),
+    )
+    connection.execute(
+        "INSERT INTO minutes AS m (minute, shard, enqueued) VALUES (%s, %s, 1)"
+        " ON CONFLICT (minute, shard) DO UPDATE SET enqueued = m.enqueued + excluded.enqueued",
+        (now // 60_000, os.getpid() % 64),
+    )
+    changes = CountChanges()
+    changes.add(row.queue, table)
+    changes.write(connection)
+    return job_id
