@@ -157,6 +157,15 @@ class JobActions:
         """Replay all jobs of a group, after a question."""
         self._ask_about_group("Replay", "r", group, partial(self._gateway.retry, is_replay=True))
 
+    def canary_group(self, group: DeadGroup | None) -> None:
+        """Replay one job of a group, and the rest once it completes, after a question."""
+        if group is not None and group.number == 1 and not self._is_group_refused("C", group):
+            toast(self._screen, "C: only one job died of this; r replays it", "warning")
+        else:
+            self._ask_about_group(
+                "Replay one, and once it completes all, of", "C", group, partial(self._gateway.retry, is_canary=True)
+            )
+
     def purge_group(self, group: DeadGroup | None) -> None:
         """Purge all jobs of a group, after a question."""
         self._ask_about_group("Purge", "d", group, self._gateway.purge)

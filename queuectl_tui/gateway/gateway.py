@@ -17,7 +17,7 @@ from queuectl_tui.gateway.host import WorkerHost
 from queuectl_tui.gateway.output_follower import OutputFollower
 from queuectl_tui.gateway.plan_orders import PlanOrders
 from queuectl_tui.gateway.reader import Reader
-from queuectl_tui.gateway.results import Selected, result_of, result_of_cancel, result_of_undo
+from queuectl_tui.gateway.results import Selected, result_of, result_of_canary, result_of_cancel, result_of_undo
 from queuectl_tui.gateway.window import Wanted
 from queuectl_tui.gateway.writer import Write, Writer
 from queuectl_tui.messages import JobEnqueued, OutputsFollowed, RangeRead, SnapshotTaken, UndoOffered
@@ -134,12 +134,16 @@ class Gateway:
 
         return self._writer.submit(Write("enqueue", add))
 
-    def retry(self, jobs: Selected, *, is_replay: bool = False, with_dependents: bool = False) -> int:
+    def retry(
+        self, jobs: Selected, *, is_replay: bool = False, with_dependents: bool = False, is_canary: bool = False
+    ) -> int:
         """Replay finished jobs, make delayed ones due now; return the ticket as ``enqueue`` does.
 
         With ``is_replay`` all of them are finished ones, and the act is called a replay; ``with_dependents`` does it to
-        all that hang on them, too.
+        all that hang on them, too. With ``is_canary`` one of them is replayed, and the others once it completes.
         """
+        if is_canary:
+            return self._writer.submit(Write("canary", lambda _: self._queue.canary(jobs), result_of_canary))
         if is_replay:
             return self._act("replay", lambda progress: self._queue.replay(jobs, progress=progress))
 

@@ -40,6 +40,11 @@ def result_of_undo(act: Act) -> str:
     return f"Undone: {act.verb.removeprefix('undo ')} of {_jobs(act.count)}{skipped}."
 
 
+def result_of_canary(act: Act) -> str:
+    """Return what comes after the replay of a canary."""
+    return f"Replayed {_jobs(act.count)} first; the others follow once it completes. z undoes it."
+
+
 def result_of_cancel(queue: Queue, verb: str, act: Act, jobs: Selected) -> str:
     """Return what a cancel (or kill) of ``jobs`` did, and what becomes of those that no living worker watches.
 

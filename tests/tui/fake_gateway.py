@@ -199,8 +199,11 @@ class FakeGateway(Gateway):
         self._tell(ActDone(verb, "", ticket) if refusal is None else ActRefused(verb, refusal, ticket))
         return ticket
 
-    def retry(self, jobs: Selected, *, is_replay: bool = False, with_dependents: bool = False) -> int:
+    def retry(
+        self, jobs: Selected, *, is_replay: bool = False, with_dependents: bool = False, is_canary: bool = False
+    ) -> int:
         verb = "replay" if is_replay else "retry with dependents" if with_dependents else "retry"
+        verb = "canary" if is_canary else verb
         self.asked.append((verb, jobs))
         return self._answer(verb)
 

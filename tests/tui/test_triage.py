@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from core.model import State, Term, View
+from core.model import Ending, NewJob, Outcome, State, Term, View
+from core.queue import Queue
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.widgets.group_line import Columns, bar, columns_for, heading, line, words_of
 from queuectl_tui.widgets.group_table import GroupTable
+from tests.storage.by_hand import Hand
 from tests.tui.harness import Stage, screen_text, staged
 from tests.tui.scene import NOW, busy_snapshot, dead_groups, idle_snapshot
+from tests.tui.test_orders import burst, dashboard, toasts_of, until
 
 GROUP = View((State.DEAD,), (Term("group", "9f86d081884c7d65"),))
 
@@ -34,6 +38,46 @@ async def test_t_shows_groups_in_place_of_the_list_and_again_the_list() -> None:
         await stage.press("t", "j", "escape")
         assert stage.dashboard.context == "lists"
         assert [asked for (asked,) in stage.asked("groups")] == [True, False, True, False]
+
+
+async def test_c_replays_one_of_a_group_first_after_a_question() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "t", "C")
+        assert "Replay one, and once it completes all, of 9 dead jobs of Connection" in screen_text(stage.app)
+        await stage.press("y")
+        assert stage.asked("canary") == [(GROUP,)]
+        await stage.press("G")
+        await stage.press("C")
+        assert "C: only one job died of this; r replays it" in stage.toasts()
+        assert len(stage.asked("canary")) == 1
+
+
+async def test_the_canary_of_a_real_group_is_replayed_and_one_z_takes_it_back(tmp_path: Path) -> None:
+    """The rest stay dead until it completes."""
+    ending = Ending(Outcome.FAILED, exit_code=1, run_ms=1, last_line="no space left", fingerprint=7)
+    with Queue(tmp_path / "queue.db") as queue, Hand(queue) as hand:
+        ids = list(queue.enqueue_many(NewJob("true", max_attempts=1) for _ in range(3)))
+        for _ in ids:
+            (claim,) = hand.claim()
+            hand.step([(claim, ending)])
+        await _try_a_canary(queue, ids)
+
+
+async def _try_a_canary(queue: Queue, ids: list[int]) -> None:
+    async with dashboard(queue, (120, 40)) as pilot:
+        burst(pilot, "4")
+        await until(pilot, lambda: "no space left" in screen_text(pilot.app))
+        burst(pilot, "t")
+        await until(pilot, lambda: "3 in 1 group" in screen_text(pilot.app))
+        burst(pilot, "C", "y")
+        await until(pilot, lambda: queue.counts().of(State.DEAD) == 2)
+        assert len(queue.canaries(ids)) == 2
+        await until(pilot, lambda: any("the others follow once it completes" in each.text for each in toasts_of(pilot)))
+        burst(pilot, "z")
+        await until(pilot, lambda: "Undo " in screen_text(pilot.app))
+        burst(pilot, "y")
+        await until(pilot, lambda: queue.counts().of(State.DEAD) == 3)
+        assert queue.canaries(ids) == {}
 
 
 async def test_t_elsewhere_says_that_only_dead_jobs_are_grouped() -> None:
