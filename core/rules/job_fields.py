@@ -323,6 +323,7 @@ FIELDS: tuple[JobField, ...] = (
         Spelling("hold", "flag", "", "keep it from being run until 'queuectl release' lets it go", is_for_new=True),
         label="Held",
         default=False,
+        form=FormPlace(5, "yes: it waits until h releases it", "no"),
     ),
     JobField(
         "on_dead",
@@ -355,6 +356,7 @@ FIELDS: tuple[JobField, ...] = (
         ),
         label="Needs",
         is_clearable=True,
+        form=FormPlace(6, "of resources, while it runs: gpu=2,license", "nothing"),
         shown=Shown("needs"),
     ),
     JobField(

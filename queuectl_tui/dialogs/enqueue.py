@@ -20,7 +20,7 @@ from core.rules.job_fields import FormPlace, JobField
 from core.text import clean_line
 from queuectl_tui.dialogs.dialog import Dialog, dialog_css
 from queuectl_tui.dialogs.form_widgets import CommandArea, DirectorySuggester, FieldBox, FieldRow, queue_box
-from queuectl_tui.dialogs.job_form import QUESTIONS, as_new, error_of, new_job_of_texts, texts_of_new
+from queuectl_tui.dialogs.job_form import ONLY_NEW, QUESTIONS, as_new, error_of, new_job_of_texts, texts_of_new
 from queuectl_tui.type_ahead import TypeAhead
 
 _ONE_LINE = "⏎ {verb} · ^j new line · Esc cancels"
@@ -81,6 +81,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
     EnqueueScreen.-narrow .field { padding: 0; }
     EnqueueScreen.-narrow .buttons, EnqueueScreen.-short .buttons { display: none; }
     EnqueueScreen.-short CommandArea { height: 3; }
+    EnqueueScreen.-short .caption { display: none; }
     """
     )
 
@@ -98,7 +99,8 @@ class EnqueueScreen(Dialog[NewJob | None]):
         self._base = defaults if edit is None else as_new(edit)
         self._before = texts_of_new(self._base)
         if edit is not None:
-            del self._before["name"]  # the form does not change a name: scripts may refer to it
+            for name in ONLY_NEW:
+                del self._before[name]
         self._queues = queues
         self._read_now = now
         self._submit = submit

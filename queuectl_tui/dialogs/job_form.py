@@ -7,21 +7,30 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from core.errors import UsageError
-from core.model import Job, NewJob, State
+from core.model import Job, JobRef, NewJob, State
 from core.rules.command_line import written
+from core.rules.dependencies import references_of
 from core.rules.instants import parse_future
-from core.rules.job_fields import FIELD, FIELDS, FormPlace, JobField
+from core.rules.job_fields import FIELDS, LINKS, FormPlace, JobField
 from core.rules.job_input import check_field
+from core.rules.needs import parse_needs
 from core.rules.submission import new_job_like
 from core.rules.units import parse_decimal, parse_duration, parse_whole
 from core.text import clean_line, clean_lines
 
 Texts = Mapping[str, str]
 
+#: What a new job waits for: no column of a job, so that it is no row of the table of fields.
+_AFTER = JobField("after", "jobs", "after", *(link for link in LINKS if link.key == "after"), label="After")
 #: The fields that are asked for, and where, in the order of the form.
-QUESTIONS: tuple[tuple[JobField, FormPlace], ...] = tuple(
-    sorted(((field, field.form) for field in FIELDS if field.form is not None), key=lambda asked: asked[1].row)
+QUESTIONS: tuple[tuple[JobField, FormPlace], ...] = (
+    *sorted(((field, field.form) for field in FIELDS if field.form is not None), key=lambda asked: asked[1].row),
+    (_AFTER, FormPlace(6, "starts once these have completed: build,12", "no other")),
 )
+#: Fields that are not asked for in an edit: scripts may refer to the name, and for the others there are other verbs.
+ONLY_NEW = ("name", "is_held", "after")
+_ASKED = {field.name: field for field, _ in QUESTIONS}
+_YES, _NO = ("yes", "y", "true", "1"), ("no", "n", "false", "0")
 
 
 def inert(text: str) -> str:
@@ -38,6 +47,10 @@ def texts_of_new(defaults: NewJob) -> dict[str, str]:
 def _text(field: JobField, value: object) -> str:
     if value is None or field.kind == "instant" or (field.kind == "whole" and value == field.default):
         return ""
+    if field.kind == "flag":
+        return _YES[0] if value else ""
+    if isinstance(value, tuple):
+        return clean_line(",".join(map(str, value)))
     return inert(str(value)) if field.kind == "command" else clean_line(written(field, value))
 
 
@@ -80,6 +93,21 @@ def _directory(field: JobField, text: str, now: datetime) -> str:
     return path
 
 
+def _flag(field: JobField, text: str, now: datetime) -> bool:
+    if text.lower() not in (*_YES, *_NO):
+        raise UsageError(f"{field.key} is yes or no, not {text!r}")
+    return text.lower() in _YES
+
+
+def _needs(field: JobField, text: str, now: datetime) -> Mapping[str, int]:
+    check_field(field, text)
+    return parse_needs(text)
+
+
+def _jobs(field: JobField, text: str, now: datetime) -> tuple[JobRef, ...]:
+    return tuple(references_of([word.strip() for word in text.split(",")], field.key))
+
+
 #: From a text to the value of a field, by its kind; each raises ``UsageError`` with one line.
 _MEANINGS: Mapping[str, Callable[[JobField, str, datetime], object]] = {
     "instant": _instant,
@@ -87,15 +115,18 @@ _MEANINGS: Mapping[str, Callable[[JobField, str, datetime], object]] = {
     "number": _number,
     "duration": _duration,
     "directory": _directory,
+    "flag": _flag,
+    "needs": _needs,
+    "jobs": _jobs,
 }
 
 
 def _meaning(name: str, text: str, now: datetime) -> object:
     """Return the value for ``NewJob`` of a text in a field; an empty one is the default, but for the command."""
-    field = FIELD[name]
+    field = _ASKED[name]
     trimmed = text if field.kind == "command" else text.strip()
     if not trimmed and field.kind != "command":
-        return field.default
+        return () if field is _AFTER else field.default
     meaning = _MEANINGS.get(field.kind)
     return check_field(field, trimmed) if meaning is None else meaning(field, trimmed, now)
 
@@ -111,7 +142,7 @@ def error_of(name: str, text: str, now: datetime) -> str | None:
 
 def meaning_of(name: str, text: str, now: datetime) -> str:
     """Return the instant that a text means, as ``runs Tue 4 Mar 2031 05:06:07``; "" for a field of another kind."""
-    at = _meaning(name, text, now) if FIELD[name].kind == "instant" else None
+    at = _meaning(name, text, now) if _ASKED[name].kind == "instant" else None
     if not isinstance(at, datetime):
         return ""
     local = at.astimezone(now.tzinfo)

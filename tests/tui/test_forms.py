@@ -101,6 +101,9 @@ async def test_every_field_ends_up_in_the_job() -> None:
             "label": "nightly",
             "cwd": "/tmp",
             "name": "etl-1",
+            "is_held": "yes",
+            "needs": "gpu=2,license",
+            "after": "build, 12",
         }.items():
             await type_into(pilot, field_id, text)
         await pilot.press("enter")
@@ -114,6 +117,9 @@ async def test_every_field_ends_up_in_the_job() -> None:
             timeout_s=5400.0,
             cwd="/tmp",
             label="nightly",
+            is_held=True,
+            needs={"gpu": 2, "license": 1},
+            after=("build", 12),
         )
 
 
@@ -258,7 +264,9 @@ async def test_it_fits_or_scrolls(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", [(60, 18), (80, 24)])
 async def test_the_fields_end_where_the_command_ends(size: tuple[int, int]) -> None:
     async with asking(form(), size) as (app, _):
-        rights = {app.screen.query_one(f"#{name}").region.right for name in ("command", "priority", "cwd", "name")}
+        rights = {
+            app.screen.query_one(f"#{name}").region.right for name in ("command", "priority", "cwd", "is_held", "after")
+        }
         assert len(rights) == 1
 
 
@@ -305,6 +313,10 @@ async def test_directories_are_completed(tmp_path: Path) -> None:
         ("timeout_s", "-1"),
         ("cwd", "/no/such/place"),
         ("name", "42"),
+        ("is_held", "maybe"),
+        ("needs", "gpu=none"),
+        ("needs", "GPU two"),
+        ("after", "build,,12"),
     ],
 )
 def test_a_text_that_means_nothing_has_a_reason(field_id: str, text: str) -> None:
@@ -314,7 +326,8 @@ def test_a_text_that_means_nothing_has_a_reason(field_id: str, text: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "field_id", ["queue", "priority", "run_at", "max_attempts", "timeout_s", "label", "cwd", "name"]
+    "field_id",
+    ["queue", "priority", "run_at", "max_attempts", "timeout_s", "label", "cwd", "name", "is_held", "needs", "after"],
 )
 def test_only_the_command_must_be_given(field_id: str) -> None:
     assert error_of(field_id, " ", NOW) is None
