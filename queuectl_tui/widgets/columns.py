@@ -309,6 +309,8 @@ def columns_for(columns: Sequence[Column], cells: int, needs: Needs) -> Columns:
             wanted = min(wanted, _TEXT_CELLS)
             if not fields and wanted >= left >= _LEAST_TEXT_CELLS:
                 wanted = left - 1
+        if not fields and wanted >= left > column.least:
+            wanted = left - 1  # what says most is rather cut than left out
         if wanted + 1 > left:
             break
         fields.append(Field(column, wanted))

@@ -367,7 +367,7 @@ class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
 
     def _is_chosen(self, row: int) -> bool:
         if self.tab == "Tree":
-            return row < len(self._tree) and row == self._chosen_line
+            return 1 < len(self._tree) > row == self._chosen_line
         if self.tab != "Attempts" or not 1 <= row <= len(numbers := self._numbers()):
             return False
         return numbers[row - 1] == self.chosen_attempt

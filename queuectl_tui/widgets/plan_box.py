@@ -86,6 +86,8 @@ class Schedules(SideList):
         more = f"· {count(paused)} paused" if paused else ""
         is_kept = any(worker.is_alive for worker in snapshot.workers) or len(self.infos) == paused
         right, style = (self.other, "muted") if is_kept else ("no worker alive", "warning")
+        if not is_kept and self.other:
+            right += f" · {self.other}"
         self.title.set_text(count(len(self.infos)), more=more, right=right, right_style=style)
 
 
@@ -356,12 +358,18 @@ def resource_row(resource: ResourceInfo, signs: Glyphs) -> RowOfCells:
     cells = (
         Cell(clean_line(resource.name), "strong"),
         Cell(used, "warning" if is_full else "" if resource.in_use else "muted"),
-        Cell(bar(share, _BAR_CELLS, signs), "warning" if is_full else "accent"),
+        Cell(bar(share, _BAR_CELLS, signs) if resource.capacity else "", _bar_style(resource)),
         Cell(waiting_words(resource), "warning"),
         Cell(_named(list(resource.holders)), "muted"),
         Cell(of, "muted"),
     )
     return RowOfCells(resource.name, cells)
+
+
+def _bar_style(resource: ResourceInfo) -> str:
+    if resource.in_use >= resource.capacity:
+        return "warning"
+    return "accent" if resource.in_use else "muted"
 
 
 def waiting_words(resource: ResourceInfo) -> str:

@@ -190,12 +190,16 @@ class RowList(Widget, can_focus=True, inherit_bindings=False):
 
 
 def fitted_columns(columns: Sequence[Column], rows: Sequence[RowOfCells], room: int) -> list[FittedColumn]:
-    """Return the columns that fit into ``room`` cells: the highest rank goes first, and at last the first is cut."""
+    """Return the columns that say something and fit into ``room`` cells.
+
+    The highest rank goes first, and at last the first column is cut.
+    """
     cells = [
         max(width(column.title), *(width(row.cells[index].text) for row in rows), 0)
         for index, column in enumerate(columns)
     ]
-    kept = [index for index in range(len(columns)) if cells[index]]
+    said = {index for row in rows for index, cell in enumerate(row.cells) if cell.text}
+    kept = [index for index in range(len(columns)) if cells[index] and (index in said or not rows)]
 
     def excess() -> int:
         return sum(cells[index] + len(_GAP) for index in kept) - len(_GAP) - room

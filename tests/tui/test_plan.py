@@ -223,6 +223,15 @@ def test_rows_say_it_without_colour_and_in_ascii() -> None:
     assert all(cell.text.isascii() for row in drawn for cell in row.cells)
 
 
+async def test_columns_that_say_nothing_are_left_out() -> None:
+    first = plan().schedules[0]._replace(note=None)
+    async with staged(busy_snapshot(), size=(160, 50)) as stage:
+        await _open(stage, planned=Plan((first,)))
+        shown = screen_text(stage.app)
+        assert "0 2 * * *" in shown
+        assert " note " not in shown
+
+
 async def test_with_no_worker_alive_the_title_says_so() -> None:
     async with staged(busy_snapshot()._replace(workers=())) as stage:
         await _open(stage)

@@ -64,6 +64,13 @@ def _pending_tail(job: Job, note: str = "", hold: str = "") -> tuple[str, str]:
     return tail(job, columns_for(RANKED[Pane.PENDING], 120, needs), at)[0]
 
 
+async def test_in_a_narrow_pane_what_a_job_waits_for_is_rather_cut_than_left_out() -> None:
+    async with staged(waits_snapshot(), size=(160, 50)) as stage:
+        shown = screen_text(stage.app)
+        assert "stuck: 9981" in shown
+        assert "after 10408" in shown
+
+
 def test_the_words_in_a_row() -> None:
     blocked = make_job(1, blocks=1)
     assert _pending_tail(blocked, "after 12") == (" after 12", "muted")
