@@ -85,6 +85,8 @@ OCCURRENCES = Part("occurrences", 2, ("schedule_id", "due_at", "decided_at", "jo
 CANARIES = Part("canaries", 1, ("act_id", "job_id"))
 CANARY_JOBS = Part("canary_jobs", 1, ("job_id", "act_id"))
 MINUTES = Part("minutes", 1, ("minute", "enqueued", "succeeded", "failed", "dead", "run_ms", "wait_ms"))
+#: Ended jobs of which not all consequences are drawn.
+SETTLING = Part("settling", 1, ("id", "job_id", "attempt_id", "event", "has_edges", "is_end"))
 DURATIONS = Part("durations", 3, ("minute", "kind", "bucket", "n"))
 #: Whether all is paused, and the sums of old minutes, by key; what is 0 has no row.
 FACTS = Part("facts", 1, ("key", "value"))
@@ -108,6 +110,7 @@ PARTS = (
     OCCURRENCES,
     CANARIES,
     CANARY_JOBS,
+    SETTLING,
     MINUTES,
     DURATIONS,
     FACTS,

@@ -20,6 +20,7 @@ from core.storage.transfer import ATTEMPTS, JOBS, PARTS, Part, Record
 from tests.fakes import FakeClock
 from tests.postgres import Databases, dump, postgres_of
 from tests.processes import python
+from tests.sqlite import sqlite_of
 from tests.storage.by_hand import Hand, job_in
 
 LONG = b"line\n" * 60_000
@@ -58,8 +59,11 @@ def fill(queue: Queue, clock: FakeClock) -> None:
     queue.add_schedule("sync", "true", every_s=60, overlap="allow")
     queue.pause_schedule("nightly")
     queue.run_schedule("sync")
+    queue.add("true", after=["named"], queue="mail")
     ids = queue.enqueue_many(NewJob(f"true {number}", queue="bulk") for number in range(2500))
     queue.cancel(list(ids)[:1500])
+    with sqlite_of(queue).write() as connection:  # an operation draws all consequences
+        connection.execute("INSERT INTO settling (job_id, event, is_end) VALUES (3, 'cancelled', 0)")
 
 
 @pytest.fixture
@@ -123,7 +127,7 @@ def test_what_is_held_or_waits_for_others_is_so_in_another_file(tmp_path: Path, 
 def test_a_queue_goes_to_a_server_and_back_with_all_that_it_has(file: str, server: str, tmp_path: Path) -> None:
     """Jobs with their ids, attempts, outputs in rows and in files, history, environments, settings, queues, totals."""
     before, written = rows(file), outputs(file)
-    assert all(before[part.name] for part in PARTS if part.name not in ("facts", "dependencies"))
+    assert all(before[part.name] for part in PARTS if part.name != "facts")
     assert LONG in written.values()
     there = move(file, server)
     assert (rows(server), outputs(server)) == (before, written)
@@ -148,6 +152,32 @@ def test_what_was_moved_to_a_server_works_there(file: str, server: str) -> None:
         assert queue.enqueue("true").id == last + 1
         assert queue.undo(queue.storage.operations.last_act().act.id).count == 1500  # type: ignore[union-attr]
     is_whole(server)
+
+
+def test_what_waits_is_freed_where_it_was_moved_to(tmp_path: Path, server: str, clock: FakeClock) -> None:
+    """All edges go along, those of an end of which not all were met yet, and what is held; there and back again."""
+    here, back = str(tmp_path / "here.db"), str(tmp_path / "back.db")
+    with Queue(here, clock=clock) as queue:
+        first, other = queue.add("true"), queue.add("true", priority=-1)
+        ids = queue.enqueue_many(NewJob("true", after=[first], queue="bulk") for _ in range(1200))
+        last = queue.add("true", after=[other], is_held=True, run_at=queue.now() + timedelta(hours=1))
+        with Hand(queue) as hand:
+            hand.do_next()
+            hand.attempts.make_durable()
+            queue.storage.workers.forget(hand.id)
+        left = queue.waiting_for([first])
+        assert 0 < left[first] < 1200
+    for source, target in ((here, server), (server, back)):
+        move(source, target)
+        with Queue(target, clock=clock) as queue:
+            assert queue.waiting_for([first, other]) == {**left, other: 1}
+            assert (queue.job(last).blocks, queue.counts().blocked) == (2, left[first] + 1)
+            assert [found for found in queue.doctor() if found.level == "error"] == []
+    with Queue(back, clock=clock) as queue, Hand(queue) as hand:
+        for _ in range(3):
+            hand.step()
+        assert queue.counts().blocked == 1
+        assert not any(queue.job(job_id).blocks for job_id in ids[-5:])
 
 
 def test_other_hosts_read_the_outputs_that_came_in_files(file: str, server: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from core.errors import JobNotFound
+from core.errors import JobNotFound, Refused
 from core.model import EdgeKind, JobRef, NewEdge, State
-from core.rules.dependencies import check_needed, is_met_by
+from core.rules.dependencies import check_needed, circle_words, find_circle, is_met_by
 from core.storage.postgres.connection import Connection
 from core.storage.postgres.queries import find
 
@@ -16,6 +17,16 @@ Edges = Mapping[int, tuple[EdgeKind, bool]]
 # shared: who ends one of them waits, and then finds the edges
 _NEEDED = "SELECT id, state FROM jobs WHERE id = ANY (%s) ORDER BY id FOR SHARE"
 _COLUMNS = "job_id, on_id, kind, is_met"
+_OF_JOB = "SELECT on_id, kind, is_met FROM dependencies WHERE job_id = %s ORDER BY on_id"
+# all edges that are on some way up from the jobs given
+_ABOVE = (
+    "WITH RECURSIVE above (id) AS (SELECT unnest(%s::bigint[]) UNION SELECT edge.on_id FROM above CROSS JOIN LATERAL"
+    " (SELECT on_id FROM dependencies WHERE job_id = above.id OFFSET 0) AS edge)"
+    " SELECT edge.job_id, edge.on_id FROM above CROSS JOIN LATERAL"
+    " (SELECT job_id, on_id FROM dependencies WHERE job_id = above.id OFFSET 0) AS edge"
+)
+# of the advisory lock for the edges of jobs that exist: two who each add one to what the other has could close a circle
+_REPLACE_LOCK = 0x51454447
 #: Up to so many edges are inserted by a statement; more are copied.
 _FEW = 20
 
@@ -75,3 +86,49 @@ def insert(connection: Connection, edges: Mapping[int, Edges]) -> None:
         with connection.cursor().copy(f"COPY dependencies ({_COLUMNS}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
+
+
+# --- a job that exists
+
+
+def lock_all(connection: Connection) -> None:
+    """Have others that replace edges wait until the end of the transaction; to be called before any job is locked."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_REPLACE_LOCK,))
+
+
+def edges_of(connection: Connection, job_id: int) -> Edges:
+    """Return what a job waits or waited for."""
+    found = connection.execute(_OF_JOB, (job_id,)).fetchall()
+    return {on_id: (EdgeKind(kind), bool(is_met)) for on_id, kind, is_met in found}
+
+
+def to_json(edges: Edges) -> dict[str, tuple[str, bool]]:
+    """Return edges as the history keeps them."""
+    return {str(on_id): (kind.value, is_met) for on_id, (kind, is_met) in edges.items()}
+
+
+def restore(connection: Connection, job_id: int, kept: Mapping[str, Sequence[Any]]) -> None:
+    """Have a job wait again for what the history kept; what its needed jobs have done since counts.
+
+    Its blocks are the caller's to count. Raises ``Refused`` for a circle, and for a needed job that was removed for
+    good before it did what is waited for.
+    """
+    states: dict[int, str] = dict(connection.execute(_NEEDED, (sorted(map(int, kept)),)).fetchall())
+    found: dict[int, tuple[EdgeKind, bool]] = {}
+    for on_id, kind, was_met in ((int(key), EdgeKind(kind), bool(met)) for key, (kind, met) in kept.items()):
+        state = states.get(on_id)
+        if state is None and not was_met:
+            raise Refused(f"job {job_id} waited for job {on_id}, which was removed for good; that cannot be undone")
+        if state is not None:
+            found[on_id] = (kind, was_met or (state != "open" and is_met_by(kind, State(state))))
+    replace(connection, job_id, found)
+
+
+def replace(connection: Connection, job_id: int, edges: Edges) -> None:
+    """Have a job wait for these alone; its blocks are the caller's to count. Raises ``Refused`` for a circle."""
+    above = connection.execute(_ABOVE, (list(edges),)).fetchall()
+    circle = find_circle([*((job_id, on_id) for on_id in edges), *(pair for pair in above if pair[0] != job_id)])
+    if circle is not None:
+        raise Refused(circle_words(circle, job_id))
+    connection.execute("DELETE FROM dependencies WHERE job_id = %s", (job_id,))
+    insert(connection, {job_id: edges})

@@ -29,7 +29,8 @@ from core.rules.operations import (
     obstacle_of,
 )
 from core.rules.states import VERBS, Condition, Move, Value, check
-from core.storage.postgres import canary_moves, job_names
+from core.storage.postgres import canary_moves, dependents, job_names
+from core.storage.postgres import edges as edge_rows
 from core.storage.postgres.blockers import blockers_in
 from core.storage.postgres.capacities import admit_needs
 from core.storage.postgres.connection import Connection, Connections
@@ -66,6 +67,7 @@ class _Order(NamedTuple):
     before: int
     stop: str
     now: int
+    with_dependents: bool = False
 
 
 class Operations:
@@ -88,18 +90,19 @@ class Operations:
 
         ``before_ms`` limits a purge to jobs that entered their state until then; ``is_kill`` has a cancel send KILL.
         Raises ``InvalidTransition`` for a single job that does not allow the verb; then nothing has changed.
+        ``with_dependents``, for RETRY and CANCEL, is for all that depend on the jobs, too, in one transaction.
         """
-        if with_dependents:
-            raise Refused("jobs on a server are not changed with those that wait for them")
         ids = jobs.ids
         limit = _NO_LIMIT if before_ms is None else before_ms
-        order = _Order(verb, jobs.is_single, limit, "kill" if is_kill else "cancel", self._db.now_ms())
+        stop = "kill" if is_kill else "cancel"
+        order = _Order(verb, jobs.is_single, limit, stop, self._db.now_ms(), with_dependents)
         act = Act(0, verb.value, 0)
-        for start in range(0, len(ids), CHUNK):
-            chunk, is_last = list(ids[start : start + CHUNK]), start + CHUNK >= len(ids)
+        size = max(1, len(ids)) if with_dependents else CHUNK
+        for start in range(0, len(ids), size):
+            chunk, is_last = list(ids[start : start + size]), start + size >= len(ids)
             act = self._db.transact(_chunk(order, act, chunk, is_last), wakes_workers=True)
             if progress is not None:
-                progress(min(start + CHUNK, len(ids)), len(ids))
+                progress(min(start + size, len(ids)), len(ids))
         self._draw_consequences()
         return act
 
@@ -123,39 +126,13 @@ class Operations:
     ) -> Act:
         """Give a pending or dead job the fields of ``row``; the old ones stay in its history.
 
-        ``run_at_given`` moves a pending job to ``row.run_at`` too; ``then_retry`` also makes it run now.
+        ``run_at_given`` moves a pending job to ``row.run_at`` too; ``then_retry`` also makes it run now. ``edges``
+        replace all that it waits for.
         """
-        if edges is not None:
-            raise Refused("what a job on a server waits for cannot be edited")
-        now = self._db.now_ms()
+        order, now = _Edit(row, edges, run_at_given, then_retry), self._db.now_ms()
 
         def work(connection: Connection) -> Act:
-            job = _lock(connection, [job_id], now).get(job_id)
-            if job is None:
-                raise JobNotFound(job_id)
-            state = State(job["state"])
-            check(Verb.EDIT, job_id, state)
-            if row.max_attempts < job["attempts"] and not (then_retry and state is State.DEAD):
-                raise Refused(f"job {job_id} has spent {job['attempts']} attempts; max-attempts cannot be less")
-            changes, before = changes_of_edit(row, [job[column] for column in EDITABLE])
-            if changes.get("needs") is not None:
-                admit_needs(connection, [row.needs])
-            if run_at_given and state is State.PENDING and not then_retry and row.run_at != job["run_at"]:
-                run_at = row.run_at if row.run_at is not None and row.run_at > now else None
-                changes.update(run_at=run_at, due_at=run_at or now, backoff_ms=None)
-            if not changes and not then_retry:
-                return Act(0, Verb.EDIT.value, 0, 1)
-            job_names.free(connection, [] if row.name is None else [row.name])
-            act_id = _open_act(connection, Verb.EDIT, now)
-            kept = _kept(VERBS[Verb.EDIT].moves[0], job)
-            connection.execute(_KEEP, (act_id, job_id, json.dumps({**before, **kept})))
-            if then_retry:
-                changes = {**_retried(job, now), **changes}
-            moves = JobChanges()
-            moves.put(job, changes)
-            moves.write(connection)
-            connection.execute("UPDATE acts SET n = 1 WHERE id = %s", (act_id,))
-            return Act(act_id, Verb.EDIT.value, 1)
+            return _edit(connection, job_id, order, now)
 
         try:
             return self._db.transact(_refusing_names(work, row.name), wakes_workers=True)
@@ -221,27 +198,32 @@ def _chunk(order: _Order, act: Act, chunk: Sequence[int], is_last: bool) -> Call
     """Return what applies an operation to some more jobs, and returns ``act`` with these jobs counted."""
 
     def work(connection: Connection) -> Act:
-        jobs = _lock(connection, chunk, order.now)
+        ids = dependents.below(connection, chunk) if order.with_dependents else list(dict.fromkeys(chunk))
+        jobs = _lock(connection, ids, order.now)
         since = _purged_since(connection, chunk) if order.verb is Verb.RESTORE else {}
         act_id = act.id or _open_act(connection, order.verb, order.now)
-        changes, kept, stopped = JobChanges(), [], []
-        for job_id in dict.fromkeys(chunk):
-            job = jobs.get(job_id)
-            move = None if job is None else _move_of(order, job)
-            if job is None or move is None:
+        changes, stopped = JobChanges(), []
+        kept: dict[int, dict[str, Any]] = {}
+        for job_id, job in ((job_id, jobs[job_id]) for job_id in ids if job_id in jobs):
+            move = _move_of(order, job)
+            # a dependent that runs hangs on nothing any more
+            if move is None or (move.stops_command and order.with_dependents and job_id not in chunk):
                 continue
-            kept.append((act_id, job_id, json.dumps(_kept(move, job))))
+            kept[job_id] = _kept(move, job)
             if move.stops_command:
                 stopped.append(job_id)
             else:
                 changes.put(job, _columns(move, job, order.now, since.get(job_id)))
+        armed = _keep_edges(connection, order, jobs, kept)
         if order.is_single and not kept:
             _explain(connection, order.verb, chunk[0], jobs)
         with connection.cursor() as cursor:
-            cursor.executemany(_KEEP, kept)
+            cursor.executemany(_KEEP, [(act_id, job_id, json.dumps(before)) for job_id, before in kept.items()])
         if stopped:
             connection.execute(_STOP, (order.stop, stopped))
         changes.write(connection)
+        if armed:
+            dependents.recount(connection, armed, order.now)
         unnamed = job_names.give_back(connection, chunk) if order.verb is Verb.RESTORE else 0
         changed = act.count + len(kept)
         if is_last and not changed:
@@ -249,7 +231,8 @@ def _chunk(order: _Order, act: Act, chunk: Sequence[int], is_last: bool) -> Call
             act_id = 0
         else:
             connection.execute("UPDATE acts SET n = %s WHERE id = %s", (changed, act_id))
-        return Act(act_id, order.verb.value, changed, act.skipped + len(chunk) - len(kept), act.unnamed + unnamed)
+        size = len(jobs) if order.with_dependents else len(chunk)
+        return Act(act_id, order.verb.value, changed, act.skipped + size - len(kept), act.unnamed + unnamed)
 
     return work
 
@@ -267,6 +250,18 @@ def cancel_for_another(connection: Connection, ids: Sequence[int], now: int) -> 
     if stopped:
         connection.execute(_STOP, (order.stop, stopped))
     changes.write(connection)
+
+
+def _keep_edges(
+    connection: Connection, order: _Order, jobs: Mapping[int, Columns], kept: dict[int, dict[str, Any]]
+) -> list[int]:
+    """Keep what an operation with dependents changes of the edges among jobs; return the jobs that it has armed."""
+    if not order.with_dependents:
+        return []
+    if order.verb is Verb.RETRY:
+        return dependents.arm(connection, jobs, kept, VERBS[Verb.RETRY].moves[0].keeps)
+    dependents.keep_unmet(connection, jobs, kept)
+    return []
 
 
 def _open_act(connection: Connection, verb: Verb, now: int) -> int:
@@ -323,6 +318,85 @@ def _columns(move: Move, job: Columns, now: int, purged_since: int | None) -> di
     }
 
 
+class _Edit(NamedTuple):
+    """What an edit gives a job; see ``Operations.edit``."""
+
+    row: JobRow
+    edges: Sequence[NewEdge] | None
+    run_at_given: bool
+    then_retry: bool
+
+
+def _edit(connection: Connection, job_id: int, order: _Edit, now: int) -> Act:
+    """Edit a job; return the operation, its id 0 if nothing was to be changed."""
+    if order.edges is not None:
+        edge_rows.lock_all(connection)
+    job = _lock(connection, [job_id], now).get(job_id)
+    if job is None:
+        raise JobNotFound(job_id)
+    row, state = order.row, State(job["state"])
+    check(Verb.EDIT, job_id, state)
+    if row.max_attempts < job["attempts"] and not (order.then_retry and state is State.DEAD):
+        raise Refused(f"job {job_id} has spent {job['attempts']} attempts; max-attempts cannot be less")
+    changes, before = changes_of_edit(row, [job[column] for column in EDITABLE])
+    if changes.get("needs") is not None:
+        admit_needs(connection, [row.needs])
+    run_at: int | None = job["run_at"]
+    if order.run_at_given and state is State.PENDING and not order.then_retry and row.run_at != run_at:
+        run_at = row.run_at if row.run_at is not None and row.run_at > now else None
+        changes.update(run_at=run_at, due_at=run_at or now, backoff_ms=None)
+    links = _Links(connection, job, order.edges)
+    if links.are_new:
+        before["after"] = edge_rows.to_json(links.old)
+        changes.update(links.columns(run_at, now))
+    elif not changes and not order.then_retry:
+        return Act(0, Verb.EDIT.value, 0, 1)
+    job_names.free(connection, [] if row.name is None else [row.name])
+    act_id = _open_act(connection, Verb.EDIT, now)
+    kept = _kept(VERBS[Verb.EDIT].moves[0], job)
+    connection.execute(_KEEP, (act_id, job_id, json.dumps({**before, **kept})))
+    if links.are_new:
+        edge_rows.replace(connection, job_id, links.wanted)
+    _write_edit(connection, job, changes, order.then_retry, links.blocks, now)
+    connection.execute("UPDATE acts SET n = 1 WHERE id = %s", (act_id,))
+    return Act(act_id, Verb.EDIT.value, 1)
+
+
+def _write_edit(
+    connection: Connection, job: Columns, changes: dict[str, Any], then_retry: bool, blocks: int, now: int
+) -> None:
+    """Write what an edit changes of a job; raise ``InvalidTransition`` for a retry of one that is blocked by then."""
+    is_refused = then_retry and job["state"] == State.PENDING.value and blocks > 0
+    if then_retry and not is_refused:
+        changes = {**changes, **_retried({**job, "blocks": blocks}, now)}
+    moves = JobChanges()
+    moves.put(job, changes)
+    moves.write(connection)
+    if is_refused:
+        _explain(connection, Verb.RETRY, job["id"], {job["id"]: job})
+
+
+class _Links:
+    """What a job waits for before an edit and after it; without edges given the same."""
+
+    def __init__(self, connection: Connection, job: Columns, edges: Sequence[NewEdge] | None) -> None:
+        self._job = job
+        self.old: edge_rows.Edges = {} if edges is None else edge_rows.edges_of(connection, job["id"])
+        self.wanted = self.old
+        if edges is not None:
+            found = edge_rows.edges_of_batch(connection, [edge._replace(position=0) for edge in edges], [job["id"]])
+            self.wanted = found.get(job["id"], {})
+        self.are_new = self.wanted != self.old
+        #: What keeps the job back after the edit, if it is pending.
+        self.blocks: int = job["is_held"] + edge_rows.unmet(self.wanted) if self.are_new else job["blocks"]
+
+    def columns(self, run_at: int | None, now: int) -> dict[str, Any]:
+        """Return the columns that new edges change."""
+        if self._job["state"] == State.PENDING.value and self._job["blocks"] > 0 and self.blocks == 0:
+            return {"blocks": 0, "due_at": max(now, run_at or now)}  # its wait for a slot begins
+        return {"blocks": self.blocks}
+
+
 def _retried(job: Columns, now: int) -> dict[str, Any]:
     """Return the columns that a retry gives to a job; none if it is due already."""
     order = _Order(Verb.RETRY, False, _NO_LIMIT, "", now)
@@ -349,29 +423,41 @@ def _purged_since(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
 # --- undo
 
 
+def _before(verb: Verb, before: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the columns that an undo gives to a job, of which this was kept, and what was kept of its edges."""
+    columns = {**CLEARED[verb], **before}
+    columns.pop("starts", None)
+    links: dict[str, Any] = {name: columns.pop(name) for name in ("after", "met", "unmet") if name in columns}
+    unknown = set(columns) - set(RESTORABLE)
+    if unknown:
+        raise ValueError(f"not columns of an undo: {sorted(unknown)}")
+    return columns, links
+
+
 def _undo_chunk(
     verb: Verb, act_id: int, chunk: Sequence[int], now: int, is_last: bool
 ) -> Callable[[Connection], tuple[int, int]]:
     """Return what undoes an act for some of its jobs, and returns how many, and how many stay without their name."""
 
     def work(connection: Connection) -> tuple[int, int]:
+        if verb is Verb.EDIT:
+            edge_rows.lock_all(connection)
         jobs = _lock(connection, chunk, now)
         moved_on = {row[0] for row in connection.execute(_LATER, (list(chunk), act_id)).fetchall()}
         kept = connection.execute(
             "SELECT job_id, before FROM history WHERE act_id = %s AND job_id = ANY (%s)", (act_id, list(chunk))
         ).fetchall()
         changes, count = JobChanges(), 0
+        waits: dict[int, dict[str, Any]] = {}
         for job_id, text in kept:
             job, before = jobs.get(job_id), json.loads(text)
             if job is None or job_id in moved_on:
                 continue
             if not is_where_left(verb, before, State(job["state"]), job["starts"]):
                 continue
-            columns = {**CLEARED[verb], **before}
-            columns.pop("starts", None)
-            unknown = set(columns) - set(RESTORABLE)
-            if unknown:
-                raise ValueError(f"not columns of an undo: {sorted(unknown)}")
+            columns, links = _before(verb, before)
+            if links:
+                waits[job_id] = links
             if columns.get("name") is not None:
                 job_names.free(connection, [columns["name"]])
             changes.put(job, columns)
@@ -381,6 +467,7 @@ def _undo_chunk(
         except errors.UniqueViolation as error:
             names = [json.loads(text).get("name") for _, text in kept]
             raise NameTaken(next((name for name in names if name), "")) from error
+        dependents.restore(connection, waits, now)
         unnamed = job_names.give_back(connection, chunk) if verb is Verb.PURGE else 0
         if is_last:
             connection.execute("UPDATE acts SET undone_at = %s WHERE id = %s", (now, act_id))

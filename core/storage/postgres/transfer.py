@@ -19,7 +19,6 @@ from core.storage.postgres.errors import MOVED_STATE
 from core.storage.postgres.host_spool import host_token, make
 from core.storage.transfer import (
     ATTEMPTS,
-    DEPENDENCIES,
     FACTS,
     JOBS,
     MINUTES,
@@ -47,7 +46,6 @@ _FACTS = (
     " AND (key IN ('is_paused', 'totals_until') OR key LIKE 'total\\_%%')"
 )
 _RELATIONS = {
-    DEPENDENCIES.name: "(SELECT 0::bigint AS job_id, 0::bigint AS on_id, '' AS kind, 0 AS is_met WHERE false) AS part",
     JOBS.name: "job_rows",
     MINUTES.name: f"({_MINUTES}) AS part",
     FACTS.name: f"({_FACTS}) AS part",
@@ -168,7 +166,6 @@ class Transfer:
         """Store these rows in place of those with their keys, and remove those whose keys are ``gone``."""
 
         def work(connection: Connection) -> None:
-            _refuse_blocked(part, records)
             connection.execute("INSERT INTO facts (key, value) VALUES ('is_mover', 1)")
             if part.name == SEQUENCES.name:
                 _set_sequences(connection, records)
@@ -301,15 +298,6 @@ def _insert_jobs(connection: Connection, records: Sequence[Record]) -> None:
     _copy(connection, "ready", (*token_columns, "due_at"), [token[:-1] for token in tokens if token[-1] is None])
     delayed = [(*token[:-2], token[-1]) for token in tokens if token[-1] is not None]
     _copy(connection, "delayed", (*token_columns, "run_at"), delayed)
-
-
-def _refuse_blocked(part: Part, records: Sequence[Record]) -> None:
-    """Raise ``Refused`` for jobs that a server would start too early."""
-    is_held = JOBS.columns.index("is_held")
-    if (part.name == DEPENDENCIES.name and records) or (
-        part.name == JOBS.name and any(record[is_held] for record in records)
-    ):
-        raise Refused("jobs that are held or wait for others cannot be moved to a server")
 
 
 def _remove(connection: Connection, part: Part, keys: Sequence[Record]) -> None:

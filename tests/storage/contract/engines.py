@@ -58,7 +58,6 @@ ENGINES = (
         PostgresStorage,
         _on_server,
         lambda q: tests.postgres.dump(q.path),
-        frozenset({"dependents"}),
     ),
 )
 

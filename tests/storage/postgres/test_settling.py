@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from core.errors import JobNotFound, QueueError
+from core.errors import JobNotFound, QueueError, Refused
 from core.model import NewJob, Outcome, Phase, State
 from core.queue import Queue
 from core.rules.pruning import EVER
@@ -24,6 +24,7 @@ from tests.postgres import dump, postgres_of
 from tests.processes import wait_for
 from tests.storage.by_hand import ENDINGS, Hand
 
+AtOnce = Callable[..., None]
 #: Enough that each of the orders in which two transactions can meet comes up.
 ROUNDS = 100
 #: So many that they hit all that a worker does, and no more: on a busy machine one could hit each step.
@@ -42,24 +43,33 @@ def hands(address: str, clock: FakeClock) -> Iterator[list[Hand]]:
         yield [stack.enter_context(Hand(queue)) for queue in queues]
 
 
-def at_once(*works: Callable[[], object]) -> None:
-    """Do all of these at the same moment, each in a thread; raise the first error of any."""
-    start, errors = threading.Barrier(len(works)), []
+@pytest.fixture
+def at_once(queue: Queue, hands: list[Hand]) -> AtOnce:
+    """Return what does all it is given at the same moment, each in a thread; it raises the first error of any."""
+    storages = [postgres_of(one) for one in (queue, *(hand.queue for hand in hands))]
 
-    def run(work: Callable[[], object]) -> None:
-        try:
-            start.wait()
-            work()
-        except BaseException as error:
-            errors.append(error)
+    def do(*works: Callable[[], object]) -> None:
+        start, errors = threading.Barrier(len(works)), []
 
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
+        def run(work: Callable[[], object]) -> None:
+            try:
+                start.wait()
+                work()
+            except BaseException as error:
+                errors.append(error)
+            finally:
+                for storage in storages:
+                    storage.close_thread()
+
+        threads = [threading.Thread(target=run, args=(work,)) for work in works]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if errors:
+            raise errors[0]
+
+    return do
 
 
 def is_sound(queue: Queue) -> None:
@@ -88,15 +98,17 @@ def claims(hand: Hand, count: int) -> list[Claim]:
 # --- two last ends
 
 
-def test_two_needed_jobs_that_complete_at_the_same_moment_free_the_dependent(queue: Queue, hands: list[Hand]) -> None:
+def test_two_needed_jobs_that_complete_at_the_same_moment_free_the_dependent(
+    queue: Queue, hands: list[Hand], at_once: AtOnce
+) -> None:
     """Whichever of the two steps is first, one of them sees the last edge; each frees it once."""
     for _ in range(ROUNDS):
         needed = [one(queue), one(queue)]
         waits = one(queue, after=needed)
         first, second = (*claims(hands[0], 1), *claims(hands[1], 1))
         at_once(
-            lambda first=first: hands[0].record(first),  # type: ignore[misc]
-            lambda second=second: hands[1].record(second),  # type: ignore[misc]
+            lambda first=first: hands[0].record(first),
+            lambda second=second: hands[1].record(second),
         )
         assert is_ready(queue, waits)
         (freed,) = claims(hands[0], 1)
@@ -121,16 +133,18 @@ def test_a_completion_is_settled_that_commits_while_another_is(queue: Queue, han
     is_sound(queue)
 
 
-def test_many_ends_at_once_free_what_waits_for_several_of_them(queue: Queue, hands: list[Hand]) -> None:
+def test_many_ends_at_once_free_what_waits_for_several_of_them(
+    queue: Queue, hands: list[Hand], at_once: AtOnce
+) -> None:
     """A net of edges, a part of it cancelled meanwhile: what has become of each needed job is what each edge says."""
     for _ in range(10):
         needed = [one(queue) for _ in range(8)]
         waits = [one(queue, after_end=needed[at : at + 4]) for at in range(5)]
         mine, other = claims(hands[0], 3), claims(hands[1], 3)
         at_once(
-            lambda mine=mine: [hands[0].record(claim) for claim in mine],  # type: ignore[misc]
-            lambda other=other: [hands[1].record(claim, Outcome.FAILED) for claim in other],  # type: ignore[misc]
-            lambda needed=needed, waits=waits: queue.cancel([*needed[6:], waits[2]]),  # type: ignore[misc]
+            lambda mine=mine: [hands[0].record(claim) for claim in mine],
+            lambda other=other: [hands[1].record(claim, Outcome.FAILED) for claim in other],
+            lambda needed=needed, waits=waits: queue.cancel([*needed[6:], waits[2]]),
         )
         settling.settle_rest(postgres_of(queue))
         assert [is_ready(queue, job_id) for job_id in waits] == [True, True, False, True, True]
@@ -145,7 +159,7 @@ def test_many_ends_at_once_free_what_waits_for_several_of_them(queue: Queue, han
 
 @pytest.mark.parametrize("outcome", [Outcome.SUCCEEDED, Outcome.FAILED])
 def test_an_edge_that_is_added_while_its_needed_job_ends_is_met_or_found(
-    queue: Queue, hands: list[Hand], outcome: Outcome
+    queue: Queue, hands: list[Hand], outcome: Outcome, at_once: AtOnce
 ) -> None:
     """Who adds it sees the end, or who ends sees the edge: never neither."""
     for _ in range(ROUNDS):
@@ -153,8 +167,8 @@ def test_an_edge_that_is_added_while_its_needed_job_ends_is_met_or_found(
         added: list[int] = []
         (claim,) = claims(hands[0], 1)
         at_once(
-            lambda claim=claim: hands[0].record(claim, outcome),  # type: ignore[misc]
-            lambda needed=needed, added=added: added.append(one(hands[1].queue, after_end=[needed])),  # type: ignore[misc]
+            lambda claim=claim: hands[0].record(claim, outcome),
+            lambda needed=needed, added=added: added.append(one(hands[1].queue, after_end=[needed])),
         )
         settling.settle_rest(postgres_of(queue))
         assert is_ready(queue, added[0])
@@ -251,6 +265,43 @@ def test_removed_jobs_leave_no_edges(queue: Queue, hands: list[Hand]) -> None:
     is_sound(queue)
 
 
+def test_two_edits_at_once_never_close_a_circle(queue: Queue, hands: list[Hand], at_once: AtOnce) -> None:
+    """Each alone is well: of the two one sees what the other has done, and is refused with the path."""
+    for _ in range(30):
+        first, second, third, fourth = (one(queue) for _ in range(4))
+        queue.edit(second, after=[first])
+        queue.edit(fourth, after=[third])
+        refused: list[str] = []
+
+        def edit(hand: Hand, job_id: int, on_id: int, refused: list[str] = refused) -> None:
+            try:
+                hand.queue.edit(job_id, after=[on_id])
+            except Refused as error:
+                refused.append(str(error))
+
+        at_once(partial(edit, hands[0], first, fourth), partial(edit, hands[1], third, second))
+        assert len(refused) == 1
+        assert "would wait for itself" in refused[0]
+        queue.cancel([first, second, third, fourth])
+    is_sound(queue)
+
+
+def test_a_retry_with_dependents_and_an_end_that_meet_lose_nothing(
+    queue: Queue, hands: list[Hand], at_once: AtOnce
+) -> None:
+    """Whichever is first: what is armed waits for the new end of what it needs, and comes to its own."""
+    for _ in range(30):
+        top, other = one(queue), one(queue)
+        waits = [one(queue, after=[top]) for _ in range(4)]
+        below = one(queue, after=[*waits, other])
+        first, second = claims(hands[0], 2)
+        hands[0].record(first)
+        at_once(partial(hands[0].record, second), partial(hands[1].queue.retry, top, with_dependents=True))
+        is_sound(queue)
+        order = [hands[0].do_next() for _ in range(6)]
+        assert (order[0], sorted(order[1:5]), order[5]) == (top, waits, below)
+
+
 # --- operations
 
 
@@ -285,16 +336,16 @@ def test_an_operation_is_done_before_it_waits_for_who_settles(queue: Queue, hand
     is_sound(queue)
 
 
-def test_operations_and_settling_that_meet_lose_nothing(queue: Queue, hands: list[Hand]) -> None:
+def test_operations_and_settling_that_meet_lose_nothing(queue: Queue, hands: list[Hand], at_once: AtOnce) -> None:
     """Cancels and replays of those that wait, while what they wait for ends."""
     for _ in range(20):
         needed = [one(queue) for _ in range(4)]
         waits = [one(queue, after_end=needed) for _ in range(30)]
         mine, other = claims(hands[0], 2), claims(hands[1], 2)
         at_once(
-            lambda mine=mine: [hands[0].record(claim) for claim in mine],  # type: ignore[misc]
-            lambda other=other: [hands[1].record(claim) for claim in other],  # type: ignore[misc]
-            lambda waits=waits: (queue.cancel(waits), queue.replay(waits)),  # type: ignore[misc]
+            lambda mine=mine: [hands[0].record(claim) for claim in mine],
+            lambda other=other: [hands[1].record(claim) for claim in other],
+            lambda waits=waits: (queue.cancel(waits), queue.replay(waits)),
         )
         settling.settle_rest(postgres_of(queue))
         assert all(is_ready(queue, job_id) for job_id in waits)
@@ -337,7 +388,7 @@ def test_a_backend_that_is_killed_while_it_settles_loses_nothing(
 
 
 def test_workers_whose_backends_are_killed_do_a_chain_in_its_order(
-    queue: Queue, hands: list[Hand], address: str
+    queue: Queue, hands: list[Hand], address: str, at_once: AtOnce
 ) -> None:
     """In whatever they are at that moment: a job ends, what waits for it becomes ready, once, and none is left."""
     jobs, width = 120, 4

@@ -424,7 +424,9 @@ SELECT j.id, j.name, j.command, j.queue, j.priority, j.label, j.cwd, j.env, j.ma
     CASE WHEN r.job_id IS NULL THEN j.max_rss_bytes END AS max_rss_bytes,
     CASE WHEN r.job_id IS NULL THEN j.last_line END AS last_line,
     CASE WHEN r.job_id IS NULL THEN j.fingerprint END AS fingerprint,
-    j.is_held, COALESCE(b.blocks, 0) AS blocks, j.on_dead, j.on_complete, j.needs, j.on_lost_host,
+    j.is_held, COALESCE(b.blocks, CASE WHEN j.state = 'open' THEN 0 ELSE j.is_held + (
+        SELECT count(*) FROM dependencies AS e WHERE e.job_id = j.id AND e.is_met = 0) END) AS blocks,
+    j.on_dead, j.on_complete, j.needs, j.on_lost_host,
     j.environment_id, j.purged_from, j.purged_name, j.backoff_ms,
     CASE WHEN r.job_id IS NULL THEN j.starts ELSE r.number END AS starts,
     COALESCE(r.due_at, d.run_at, t.due_at, b.run_at, b.due_at, j.due_at) AS due_at,
