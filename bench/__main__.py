@@ -24,6 +24,7 @@ from bench import (
     startup,
     throughput,
     triage,
+    waiting,
 )
 from bench.lines import FULL, QUICK, Line, Scale
 
@@ -40,6 +41,7 @@ _NAMES = (
     "peers",
     "dashboard",
     "triage",
+    "waiting",
     "postgres",
 )
 
@@ -95,12 +97,10 @@ def _measured(scale: Scale, wanted: Iterable[str], venv: str | None) -> Iterator
     if "peers" in names:
         yield from peers.run(scale, venv)
         yield from peer_calls.run(scale, venv)
-    if "dashboard" in names:
-        yield from dashboard.run(scale)
-    if "triage" in names:
-        yield from triage.run(scale)
-    if "postgres" in names:
-        yield from postgres.run(scale)
+    last = {"dashboard": dashboard, "triage": triage, "waiting": waiting, "postgres": postgres}
+    for name, one in last.items():
+        if name in names:
+            yield from one.run(scale)
 
 
 def _say(text: str) -> None:
