@@ -168,6 +168,7 @@ def schema_rate(command: str, jobs: int) -> float:
 
 _HEAD = (
     "SELECT id FROM jobs INDEXED BY jobs_claim WHERE queue = 'default' AND state = 'pending' AND run_at IS NULL"
+    " AND blocks = 0 AND needs IS NULL"
     " ORDER BY priority DESC, id LIMIT ?"
 )
 _OPEN_ATTEMPT = "INSERT INTO attempts (job_id, number, worker_id, started_at) VALUES (?, 1, 1, ?)"
