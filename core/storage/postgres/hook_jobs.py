@@ -5,8 +5,6 @@ Called while the notes of ``settling`` are worked off, in the transaction in whi
 
 from __future__ import annotations
 
-import os
-
 from core.rules.hook_events import (
     EVENT_OF_STATE,
     STORED_COLUMNS,
@@ -18,9 +16,8 @@ from core.rules.hook_events import (
     line_of,
     row_of,
 )
-from core.rules.job_fields import JobRow
 from core.storage.postgres.connection import Connection
-from core.storage.postgres.counting import CountChanges
+from core.storage.postgres.enqueue import store
 
 _HOOKS = f"SELECT {STORED_COLUMNS} FROM hooks ORDER BY id"
 _ENDED = (
@@ -43,11 +40,6 @@ _IS_LEFT = " OR ".join(
         ),
         "EXISTS (SELECT 1 FROM settling AS s JOIN jobs AS j ON j.id = s.job_id WHERE queue = %(queue)s AND is_end = 1)",
     ]
-)
-_COLUMNS = tuple(column for column in JobRow._fields if column != "run_at")
-_INSERT = (
-    f"INSERT INTO jobs ({', '.join(_COLUMNS)}, environment_id, enqueued_at, due_at, since)"
-    f" VALUES ({', '.join(['%s'] * (len(_COLUMNS) + 4))}) RETURNING id"
 )
 
 
@@ -72,33 +64,10 @@ def _add(connection: Connection, following: Following, ended: Ended, state: str,
     """Add the job that follows, or join the one that gathers."""
     job_id = following.gathering
     if job_id is None or connection.execute(_IS_GATHERING, (job_id, now)).fetchone() is None:
-        job_id = _insert(connection, row_of(following, now), following.environment_id, now)
+        (job_id,) = store(connection, [row_of(following, now)], following.environment_id, now)
         if following.window_ms:
             connection.execute("UPDATE hooks SET gathering = %s WHERE id = %s", (job_id, following.hook_id))
     connection.execute(
         "INSERT INTO hook_events (hook_job_id, attempt_id, line) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
         (job_id, ended.key, line_of(ended, following.event, state, now)),
     )
-
-
-def _insert(connection: Connection, row: JobRow, environment_id: int, now: int) -> int:
-    """Insert a job that nothing keeps back but its time; return its id."""
-    due_at = now if row.run_at is None else row.run_at
-    values = (*(getattr(row, column) for column in _COLUMNS), environment_id, now, due_at, now)
-    inserted = connection.execute(_INSERT, values).fetchone()
-    assert inserted is not None
-    job_id = int(inserted[0])
-    table, column = ("ready", "due_at") if row.run_at is None else ("delayed", "run_at")
-    connection.execute(
-        f"INSERT INTO {table} (job_id, queue, priority, {column}) VALUES (%s, %s, %s, %s)",
-        (job_id, row.queue, row.priority, due_at),
-    )
-    connection.execute(
-        "INSERT INTO minutes AS m (minute, shard, enqueued) VALUES (%s, %s, 1)"
-        " ON CONFLICT (minute, shard) DO UPDATE SET enqueued = m.enqueued + excluded.enqueued",
-        (now // 60_000, os.getpid() % 64),
-    )
-    changes = CountChanges()
-    changes.add(row.queue, table)
-    changes.write(connection)
-    return job_id
