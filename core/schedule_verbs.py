@@ -50,16 +50,16 @@ class ScheduleVerbs:
         every_s: float | None = None,
         zone: str | None = None,
         missed: str = "once",
-        overlap: str = "skip",
+        overlap: str | None = None,
         **fields: Any,
     ) -> ScheduleInfo:
         """Have a job added again and again: by a ``cron`` line of five fields in a ``zone``, or every ``every_s``.
 
         ``zone`` is an IANA name, this host's by default. ``missed`` says what becomes of instants at which no worker
         was alive: ``once`` (one job for all of them), ``skip``, ``all``. ``overlap`` says what happens while the job
-        before is unfinished: ``skip``, ``queue`` (after it), ``replace`` (it is cancelled), ``allow``. Jobs have this
-        process's environment and ``fields`` of ``NewJob``. Raises ``UsageError``, and ``Refused`` for a name that is
-        taken.
+        before is unfinished: ``skip``, ``queue`` (after it), ``replace`` (it is cancelled), ``allow``; by default
+        ``skip``, and ``queue`` where all that was missed is made up for. Jobs have this process's environment and
+        ``fields`` of ``NewJob``. Raises ``UsageError``, and ``Refused`` for a name that is taken.
         """
         with LOADING:
             from core.rules import schedules  # most callers have nothing to do with them
@@ -67,7 +67,7 @@ class ScheduleVerbs:
         settings, now = self._settings(), self.storage.now_ms()
         stored = schedules.checked_job(new_job(job, fields), settings, working_directory())
         recipe = schedules.checked_recipe(cron, every_s, zone, now)
-        row = schedules.row_of(name, recipe, stored, missed, overlap, now)
+        row = schedules.row_of(name, recipe, stored, missed, overlap or schedules.default_overlap(missed), now)
         self.storage.schedules.add(row, _captured(settings))
         return self.schedule(row.name)
 

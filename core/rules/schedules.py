@@ -16,7 +16,7 @@ from core.rules.job_fields import FIELDS, JobRow
 from core.rules.job_input import check_job, check_text
 from core.rules.occurrences import MIN_EVERY_MS, MISSED, OVERLAP, Recipe, check_cron, local_zone, next_after, zone_of
 from core.rules.settings import Settings
-from core.rules.units import MAX_DURATION_S
+from core.rules.units import MAX_DURATION_S, format_duration
 
 #: The variables that the job of an occurrence has: the schedule's name, and its instant (ISO 8601, UTC).
 NAME_VARIABLE = "QUEUECTL_SCHEDULE"
@@ -244,7 +244,8 @@ def checked_recipe(cron: str | None, every_s: float | None, zone: str | None, an
     if cron is not None:
         return Recipe(check_cron(cron, name), None, name, anchor_ms)
     assert every_s is not None
-    check_number(every_s, "every", MIN_EVERY_MS / 1000, MAX_DURATION_S)
+    if not check_number(every_s, "every", 0, MAX_DURATION_S) >= MIN_EVERY_MS / 1000:
+        raise UsageError(f"a period is {format_duration(MIN_EVERY_MS / 1000)} or longer, as in --every 15m")
     return Recipe(None, round(every_s * 1000), name, anchor_ms)
 
 
@@ -254,6 +255,11 @@ def checked_policy(value: str, name: str) -> str:
     if value not in known:
         raise UsageError(f"{name} {value!r} is none of: {', '.join(known)}")
     return value
+
+
+def default_overlap(missed: str) -> str:
+    """Return the policy that holds if none is given: what is all made up for must not be in its own way."""
+    return "queue" if missed == "all" else "skip"
 
 
 def row_of(name: str, recipe: Recipe, job: str, missed: str, overlap: str, now: int) -> ScheduleRow:

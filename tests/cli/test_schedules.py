@@ -86,7 +86,7 @@ def test_a_worker_adds_what_is_due(cli: Cli, open_queue: Queue) -> None:
         ("schedule add nightly '0 0 30 2 *' true", "day"),
         ("schedule add nightly '0 2 * *' true", "has 4 fields"),
         ("schedule add nightly @daily --tz Mars/Base true", "no zone 'Mars/Base' on this host"),
-        ("schedule add nightly --every 0.1s true", "from 1 to"),
+        ("schedule add nightly --every 0.1s true", "a period is 1s or longer"),
         ("schedule add nightly @daily --missed never true", "invalid choice"),
         ("schedule add 7 @daily true", "is no name for a schedule"),
         ("schedule edit nightly", "nothing to change"),

@@ -38,7 +38,7 @@ def configure(parser: Parser, name: str) -> None:
             help="its name; when: five fields (minute, hour, day of month, month, weekday) or @hourly, @daily, …, none"
             " with --every; what: one word is a line for the shell, several are a program and its arguments",
         )
-        _add_plan(parser.add_group("the schedule"), " (default: once)", " (default: skip)")
+        _add_plan(parser.add_group("the schedule"), " (default: once)", " (default: skip, with --missed all queue)")
         add_job_options(parser, NEW_DEFAULTS, without=REFUSED)
         parser.description = (
             "Have a job added again and again while a worker is alive. Of several workers one adds it, once for each "
@@ -124,7 +124,7 @@ def _add(session: Session, queue: Queue, options: Namespace) -> ScheduleInfo:
         every_s=None if options.every is None else parse_duration(options.every, "--every"),
         zone=options.tz,
         missed=options.missed or "once",
-        overlap=options.overlap or "skip",
+        overlap=options.overlap,
     )
 
 

@@ -323,10 +323,19 @@ def test_an_unfinished_job_skips_the_next_instant(queue: Queue, clock: FakeClock
 
 def test_of_missed_ones_one_runs_where_others_are_skipped(queue: Queue, clock: FakeClock) -> None:
     """Each but the first comes while the first is unfinished."""
-    hourly(queue, missed="all")
+    hourly(queue, missed="all", overlap="skip")
     clock.advance(2.5 * HOUR_S)
     assert tick(queue) == 1
     assert due(queue) == [("01 13:00", 1, ""), ("01 14:00", None, "skipped: the one before is unfinished")]
+
+
+def test_what_is_all_made_up_for_runs_one_after_the_other(queue: Queue, clock: FakeClock) -> None:
+    """Unless something else is asked for: skipping would make one of all of them."""
+    hourly(queue, missed="all")
+    assert queue.schedules()[0].overlap == "queue"
+    clock.advance(2.5 * HOUR_S)
+    assert tick(queue) == 2
+    assert due(queue) == [("01 13:00", 1, ""), ("01 14:00", 2, "after the one before")]
 
 
 @pytest.mark.parametrize("end", ["dead", "cancelled", "purged", "pruned"])
