@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import time
 from datetime import datetime, timezone
 
@@ -14,6 +16,19 @@ else:
 
 #: Goes on while the machine is suspended, where there is such a clock: a timeout is not longer for a closed lid.
 _STOPWATCH = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def _file_time_lag_ms() -> int:
+    """Return the length of the kernel's tick, at whose beginning it reads the time for files, in milliseconds."""
+    coarse = 5  # CLOCK_REALTIME_COARSE, for which Python has no name
+    try:
+        return math.ceil(time.clock_getres(coarse) * 1000) if sys.platform == "linux" else 0
+    except OSError:
+        return 0
+
+
+#: By how much the time of a file may be earlier than the calendar was when it was written, in milliseconds.
+FILE_TIME_LAG_MS = _file_time_lag_ms()
 
 
 class Clock(Protocol):

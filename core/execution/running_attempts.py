@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from core.clock import since_boot_s
+from core.clock import FILE_TIME_LAG_MS, since_boot_s
 from core.errors import QueueError
 from core.execution import events, hook_input
 from core.execution.command import Command, age_of_leader_s, start
@@ -532,10 +532,13 @@ def _is_by_stop_signal(running: _Running, ending: Ending) -> bool:
 
 
 def _ended_before_stop(claim: Claim, status: Status) -> bool:
-    """Return whether a command had ended by itself before a user asked to stop it: its true end counts."""
+    """Return whether a command had ended by itself before a user asked to stop it: its true end counts.
+
+    One that may have ended just after that did.
+    """
     ended_ms, asked_ms = status.ended_at_ms, claim.stop_asked_ms
     is_known = status.exit_code is not None and ended_ms is not None and asked_ms is not None
-    return is_known and (ended_ms or 0) < (asked_ms or 0)
+    return is_known and (ended_ms or 0) + FILE_TIME_LAG_MS < (asked_ms or 0)
 
 
 def _settled(running: _Running, ending: Ending, now: float, is_stopping: Callable[[], bool]) -> Ending | None:

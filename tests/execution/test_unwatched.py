@@ -11,7 +11,7 @@ import pytest
 
 from core.cli import main
 from core.cli.verbs import cancel
-from core.clock import to_datetime
+from core.clock import FILE_TIME_LAG_MS, to_datetime, to_ms
 from core.model import Job, NewJob, Phase, State, Term, Unwatched, View
 from core.queue import Queue
 from queuectl_tui.gateway.gateway import Gateway
@@ -90,6 +90,18 @@ def test_a_cancel_that_came_before_the_end_counts(queue: Queue, orphan: int) -> 
     end(queue, orphan)
     drain(queue)
     assert queue.job(orphan).state is State.CANCELLED
+
+
+@pytest.mark.parametrize(("earlier_ms", "state"), [(0, State.CANCELLED), (1, State.COMPLETED)])
+def test_the_time_of_a_file_lags(queue: Queue, orphan: int, earlier_ms: int, state: State) -> None:
+    """By up to a tick of the kernel: an end that may have come after the cancel is none before it."""
+    queue.cancel(orphan)
+    asked_ms = to_ms(queue.history(orphan)[-1].at)
+    end(queue, orphan)
+    time_ns = (asked_ms - FILE_TIME_LAG_MS - earlier_ms) * 1_000_000
+    os.utime(queue.storage.spool.run_file(queue.attempts(orphan)[0].id), ns=(time_ns, time_ns))
+    drain(queue)
+    assert queue.job(orphan).state is state
 
 
 def test_a_watched_job_is_just_running(queue: Queue, tmp_path: Path) -> None:
