@@ -18,7 +18,7 @@ LOOK_S = 0.05
 COLUMNS = ("id", "command", "priority", "due_at")
 JOBS = (
     f"SELECT {', '.join(COLUMNS)} FROM jobs INDEXED BY jobs_ready WHERE state = 'pending' AND run_at IS NULL"
-    f" ORDER BY priority DESC, id LIMIT {ROWS}"
+    f" AND blocks = 0 ORDER BY priority DESC, id LIMIT {ROWS}"
 )
 
 _Rows = list[tuple[object, ...]]

@@ -32,6 +32,7 @@ class PtyProgram:
         fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.output = bytearray()
         self.exit_code: int | None = None
+        self._is_over = False
 
     def __enter__(self) -> PtyProgram:
         return self
@@ -50,6 +51,7 @@ class PtyProgram:
         try:
             data = os.read(self.descriptor, 1 << 20)
         except OSError:  # the other end is closed
+            self._is_over = True
             time.sleep(min(0.01, timeout_s))
             return b""
         self.output += data
@@ -69,9 +71,14 @@ class PtyProgram:
             pass
 
     def wait_for(self, text: bytes, timeout_s: float = 60.0, start: int = 0) -> float:
-        """Read until a text has come (after byte ``start`` of the output); return the seconds that took."""
+        """Read until a text has come (after byte ``start`` of the output); return the seconds that took.
+
+        Raises ``TimeoutError``, at once and with its last words when the program has ended.
+        """
         began_s = time.monotonic()
         while self.output.find(text, start) < 0:
+            if self._is_over:
+                raise TimeoutError(f"{text!r} cannot come, the program ended: {bytes(self.output[-2000:])!r}")
             left_s = began_s + timeout_s - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError(f"{text!r} did not come within {timeout_s} s")
