@@ -121,11 +121,13 @@ class Choice:
 
     ``needs`` are those of each lane by queue and text; ``rooms`` is how many more jobs may start of each queue that
     is paused or limited. ``kept_places`` are the limited queues in which one that waits for a resource keeps its place.
+    ``has_asked_lines`` is whether one did not fit: what became of it, and of all after it, depends on the lines.
     """
 
     def __init__(self, stock: Stock, needs: Mapping[tuple[str, str], Needs], rooms: Mapping[str, int]) -> None:
         self.stock = stock
         self.kept_places: set[str] = set()
+        self.has_asked_lines = False
         self._needs = needs
         self._rooms = dict(rooms)
         self._closed: set[tuple[str, str]] = set()
@@ -147,11 +149,14 @@ class Choice:
         return verdict
 
     def _of_lane(self, needs: Needs) -> Verdict:
+        if self.stock.fits(needs):
+            self.stock.put_away(needs)
+            return Verdict.STARTS
+        self.has_asked_lines = True
         if self.stock.is_out_of_reach(needs) or self.stock.is_exhausted(needs):
             return Verdict.PASSED
-        verdict = Verdict.STARTS if self.stock.fits(needs) else Verdict.WAITS
         self.stock.put_away(needs)
-        return verdict
+        return Verdict.WAITS
 
 
 #: How many jobs a reason names.
@@ -281,11 +286,12 @@ def looked_at(needs: Needs, stock: Stock, room: int | None, slots: int) -> int:
 
     ``room`` is how many jobs of its queue may start (``None``: any number), ``stock`` is as before the choice.
     """
-    if (room is not None and room <= 0) or stock.is_out_of_reach(needs):
+    if room is not None and room <= 0:
         return 0
-    if room is None and stock.is_exhausted(needs):
-        return 0
-    return min(slots, stock.fits(needs) + 1)
+    if number := stock.fits(needs):
+        return min(slots, number + 1)
+    is_passed = stock.is_out_of_reach(needs) or (room is None and stock.is_exhausted(needs))
+    return 0 if is_passed else min(slots, 1)
 
 
 def chosen(candidates: Iterable[Candidate], choice: Choice, slots: int) -> tuple[list[Candidate], bool]:

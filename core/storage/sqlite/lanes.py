@@ -32,6 +32,10 @@ _OF_LANE = (
     f"SELECT -priority, id FROM jobs INDEXED BY jobs_lanes WHERE {READY} AND queue = ? AND needs = ?"
     " ORDER BY priority DESC, id LIMIT ?"
 )
+_FIRST = (
+    f"SELECT -priority, id, queue, needs FROM jobs INDEXED BY jobs_gated WHERE {READY} AND queue = ?"
+    " ORDER BY priority DESC, id LIMIT ?"
+)
 _IN_USE = (
     "SELECT job_id, units FROM attempts INDEXED BY attempts_units"
     " WHERE ended_at IS NULL AND units IS NOT NULL ORDER BY job_id"
@@ -78,21 +82,60 @@ class LaneMemory:
 
     def choose(self, connection: sqlite3.Connection, plain: Sequence[Candidate], rooms: Rooms, slots: int) -> Started:
         """Return which jobs start, of ``plain`` ones, which need nothing, and of the lanes in open queues."""
+        self._epoch = None
+        given = Units(units for _, units in holders(connection))
+        there_are = capacities(connection)
+        return _chosen_at_once(connection, plain, rooms, slots, there_are, given) or self._choose_of_all(
+            connection, plain, rooms, slots, there_are, given
+        )
+
+    def _choose_of_all(
+        self,
+        connection: sqlite3.Connection,
+        plain: Sequence[Candidate],
+        rooms: Rooms,
+        slots: int,
+        there_are: Mapping[str, int],
+        units: Units,
+    ) -> Started:
         found = lanes(connection)
-        units = Units(units for _, units in holders(connection))
-        stock = Stock(capacities(connection), units.in_use(), [lane.needs for lane in found])
+        stock = Stock(there_are, units.in_use(), [lane.needs for lane in found])
         candidates = list(plain)
         for lane in found:
             candidates += _first_of(connection, lane, looked_at(lane.needs, stock, rooms.get(lane.queue, 0), slots))
         needs = {(lane.queue, lane.text): lane.needs for lane in found}
-        choice = Choice(stock, needs, {queue: room for queue, room in rooms.items() if room is not None})
+        choice = Choice(stock, needs, _limits(rooms))
         started, is_in_vain = chosen(candidates, choice, slots)
-        given = units.give_each(started, needs)
-        self._epoch = None
         if is_in_vain:
             self._epoch = connection.execute(_EPOCH).fetchone()[0]
             self._rooms = {lane.queue: rooms.get(lane.queue, 0) for lane in found}
-        return Started(started, given)
+        return Started(started, units.give_each(started, needs))
+
+
+def _chosen_at_once(
+    connection: sqlite3.Connection,
+    plain: Sequence[Candidate],
+    rooms: Rooms,
+    slots: int,
+    there_are: Mapping[str, int],
+    units: Units,
+) -> Started | None:
+    """Return which jobs start if all that are looked at fit; ``None`` if one does not: then all lanes must be seen."""
+    gated = [
+        Candidate(*row)
+        for queue, room in rooms.items()
+        for row in connection.execute(_FIRST, (queue, slots if room is None else max(0, min(slots, room)))).fetchall()
+    ]
+    needs = {(job.queue, job.lane): needs_of(job.lane) for job in gated}
+    choice = Choice(Stock(there_are, units.in_use(), ()), needs, _limits(rooms))
+    started, is_in_vain = chosen([*plain, *gated], choice, slots)
+    if is_in_vain or choice.has_asked_lines:
+        return None
+    return Started(started, units.give_each(started, needs))
+
+
+def _limits(rooms: Rooms) -> dict[str, int]:
+    return {queue: room for queue, room in rooms.items() if room is not None}
 
 
 def _first_of(connection: sqlite3.Connection, lane: Lane, number: int) -> list[Candidate]:

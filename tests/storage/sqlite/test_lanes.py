@@ -43,3 +43,24 @@ def test_a_worker_that_found_nothing_to_start_looks_no_more_until_something_chan
     assert len(statements_of_a_claim(queue, hand)) == before
     hand.record(claim)
     assert len(hand.claim(1)) == 1
+
+
+def test_lanes_are_walked_only_when_something_does_not_fit(queue: Queue, hand: Hand) -> None:
+    """Of five hundred sets of needs the first that fit start, as they do where there is one."""
+    before = len(statements_of_a_claim(queue, hand))
+    queue.enqueue_many(NewJob("true", needs={f"r{number}": 1}) for number in range(500))
+    seen: list[str] = []
+    connection = sqlite_of(queue).connection()
+    connection.set_trace_callback(seen.append)
+    claims = hand.claim(3)
+    connection.set_trace_callback(None)
+    assert [claim.job.needs for claim in claims] == [{"r0": 1}, {"r1": 1}, {"r2": 1}]
+    assert not any("jobs_lanes" in sql for sql in seen)
+    looks = [sql for sql in seen if sql.startswith("SELECT")]
+    assert len(looks) <= before + 8
+    queue.add(NewJob("true", needs="r0", priority=9))
+    connection.set_trace_callback(seen.append)
+    (claim,) = hand.claim(1)
+    connection.set_trace_callback(None)
+    assert claim.job.needs == {"r3": 1}
+    assert any("jobs_lanes" in sql for sql in seen)

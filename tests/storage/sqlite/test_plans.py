@@ -363,7 +363,8 @@ def test_outputs_are_searched_newest_first_without_sorting(plans: list[Plan]) ->
 
 #: Statements that a worker runs all day: how they begin, and the step of the plan that must be there.
 HOT = [
-    (r"SELECT -priority, id, .* FROM jobs INDEXED", "INDEX jobs_claim (queue=?)"),
+    (r"SELECT -priority, id, .* FROM jobs INDEXED BY jobs_claim", "INDEX jobs_claim (queue=?)"),
+    (r"SELECT -priority, id, .* FROM jobs INDEXED BY jobs_gated", "INDEX jobs_gated (queue=?)"),
     (r"SELECT \(SELECT min\(run_at\) FROM jobs", "SEARCH jobs USING COVERING INDEX jobs_delayed (run_at>?)"),
     (r"SELECT \(SELECT min\(run_at\) FROM jobs", "SEARCH facts USING PRIMARY KEY (key=?)"),
     (r"WITH RECURSIVE heads", "SEARCH next USING INDEX jobs_lanes (queue=? AND needs>?)"),
