@@ -105,11 +105,11 @@ class Occurrence(NamedTuple):
 
 
 class Unfinished(NamedTuple):
-    """A job of a schedule that has not ended."""
+    """A job of a schedule that has not ended; ``is_followed`` if another one of them waits for its end."""
 
     job_id: int
     is_running: bool
-    is_blocked: bool
+    is_followed: bool
 
 
 class Decision(NamedTuple):
@@ -160,11 +160,9 @@ def decisions(overlap: str, instants: Sequence[int], unfinished: Sequence[Unfini
 
 
 def _queued(due_at: int, unfinished: Sequence[Unfinished]) -> Decision:
-    """Return the decision to run after all that is unfinished: a blocked one waits for others, so the last will do."""
-    if not unfinished:
-        return Decision(due_at, True)
-    after = [job.job_id for job in unfinished[:-1] if not job.is_blocked]
-    return Decision(due_at, True, f"after {unfinished[-1].job_id}", (*after, unfinished[-1].job_id))
+    """Return the decision to run after all that is unfinished; what is followed ends before what follows it."""
+    last = [job for job in unfinished if not job.is_followed]
+    return Decision(due_at, True, f"after {_numbers(last)}" if last else "", tuple(job.job_id for job in last))
 
 
 def _chained(due_at: int) -> Decision:

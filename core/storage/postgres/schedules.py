@@ -56,10 +56,12 @@ _TRIM = (
     " AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = job_id AND jobs.state = 'open')"
 )
 _UNFINISHED = (
-    "SELECT jobs.id, EXISTS (SELECT 1 FROM running WHERE running.job_id = jobs.id),"
-    " EXISTS (SELECT 1 FROM blocked WHERE blocked.job_id = jobs.id)"
-    " FROM occurrences JOIN jobs ON jobs.id = occurrences.job_id"
-    " WHERE schedule_id = %s AND jobs.state = 'open' ORDER BY jobs.id"
+    "WITH unfinished (id) AS MATERIALIZED (SELECT jobs.id FROM occurrences JOIN jobs ON jobs.id = occurrences.job_id"
+    " WHERE schedule_id = %s AND jobs.state = 'open')"
+    " SELECT id, EXISTS (SELECT 1 FROM running WHERE running.job_id = id),"
+    " id IN (SELECT edge.on_id FROM unfinished AS later CROSS JOIN LATERAL"
+    " (SELECT on_id FROM dependencies WHERE job_id = later.id AND is_met = 0 OFFSET 0) AS edge)"
+    " FROM unfinished ORDER BY id"
 )
 
 

@@ -46,8 +46,11 @@ _TRIM = (
 )
 _NOTE = "UPDATE schedules SET note = :note WHERE id = :id AND note IS NOT :note"
 _UNFINISHED = (
-    "SELECT jobs.id, state = 'running', blocks > 0 FROM occurrences JOIN jobs ON jobs.id = job_id"
-    " WHERE schedule_id = ? AND (state = 'pending' OR state = 'running') ORDER BY jobs.id"
+    "WITH unfinished (id, is_running) AS ("
+    "SELECT jobs.id, state = 'running' FROM occurrences JOIN jobs ON jobs.id = job_id"
+    " WHERE schedule_id = ? AND (state = 'pending' OR state = 'running'))"
+    " SELECT id, is_running, id IN (SELECT on_id FROM unfinished AS later CROSS JOIN dependencies ON job_id = later.id"
+    " WHERE is_met = 0) FROM unfinished ORDER BY id"
 )
 
 
@@ -209,7 +212,7 @@ def _unfinished(connection: sqlite3.Connection, schedule: Schedule) -> list[Unfi
     if schedule.overlap == "allow":
         return []
     found = connection.execute(_UNFINISHED, (schedule.id,)).fetchall()
-    return [Unfinished(job_id, bool(is_running), bool(is_blocked)) for job_id, is_running, is_blocked in found]
+    return [Unfinished(job_id, bool(is_running), bool(is_followed)) for job_id, is_running, is_followed in found]
 
 
 def _add(

@@ -409,6 +409,42 @@ def test_missed_jobs_run_one_after_the_other(queue: Queue, clock: FakeClock, han
     assert [why for _, _, why in due(queue)] == ["run by hand", "after 1", "after the one before"]
 
 
+def test_a_queued_job_waits_for_all_that_is_unfinished(queue: Queue, clock: FakeClock, hand: Hand) -> None:
+    """Also for what no other queued job waits for: one that is held, or that was run by hand after they were queued."""
+    hourly(queue, overlap="queue")
+    clock.advance(HOUR_S)
+    tick(queue)
+    (first,) = hand.claim()
+    clock.advance(HOUR_S)
+    tick(queue)
+    queue.run_schedule("sync")
+    queue.hold(3)
+    clock.advance(HOUR_S)
+    assert tick(queue) == 1
+    assert [edge.on_id for edge in queue.edges_of([4])] == [2, 3]
+    queue.release(3)
+    assert hand.do_next() == 3
+    assert hand.claim(9) == []  # the first one runs on, the second waits for it
+    hand.record(first)
+    assert [hand.do_next() for _ in range(2)] == [2, 4]
+    assert [why for _, _, why in due(queue)] == ["", "after 1", "run by hand", "after 2 and 1 more"]
+
+
+def test_a_job_that_is_to_be_done_again_is_unfinished(queue: Queue, clock: FakeClock, hand: Hand) -> None:
+    """The next one waits for it and for the newest one, though it is held."""
+    hourly(queue, overlap="queue")
+    clock.advance(HOUR_S)
+    tick(queue)
+    hand.do_next()
+    clock.advance(HOUR_S)
+    tick(queue)
+    queue.replay(1)
+    queue.hold(1)
+    clock.advance(HOUR_S)
+    tick(queue)
+    assert [edge.on_id for edge in queue.edges_of([3])] == [1, 2]
+
+
 def test_a_replaced_job_is_cancelled(queue: Queue, clock: FakeClock, hand: Hand) -> None:
     """A waiting one is; a running one is asked to stop, and the new one starts after its end."""
     hourly(queue, overlap="replace")
