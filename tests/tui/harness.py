@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from html import unescape
 from pathlib import Path
@@ -61,6 +61,15 @@ def screen_text(app: App[Any]) -> str:
         column = round(float(x) / _UNITS_PER_CELL)
         lines[int(line)] = lines.get(int(line), "").ljust(column) + unescape(text).replace("\xa0", " ")
     return "\n".join(lines.get(number, "") for number in range(app.size.height))
+
+
+async def until(pilot: Pilot[Any], fact: Callable[[], object], what: str = "") -> None:
+    """Wait until something is true of an app: a machine under load needs more than one pause for it."""
+    for _ in range(6000):
+        if fact():
+            return
+        await pilot.pause(0.01)
+    raise AssertionError(f"it did not become true: {what}")
 
 
 def press(app: QueuectlApp, key: str) -> None:

@@ -25,7 +25,7 @@ from queuectl_tui.dialogs.job_form import QUESTIONS, as_new, error_of, inert, me
 from queuectl_tui.dialogs.quit_dialog import QuitScreen
 from queuectl_tui.keymap import ACTIONS, CONTEXTS
 from queuectl_tui.type_ahead import TypeAhead
-from tests.tui.harness import screen_text
+from tests.tui.harness import screen_text, until
 from tests.tui.scene import make_job
 
 NOW = datetime(2030, 1, 1, 12, 0, tzinfo=timezone.utc)
@@ -234,13 +234,18 @@ def shown(pilot: Pilot[None]) -> str:
     return screen_text(pilot.app)
 
 
+async def shows(pilot: Pilot[None], text: str) -> None:
+    """Wait until a text is on the screen."""
+    await until(pilot, lambda: text in shown(pilot), text)
+
+
 @pytest.mark.parametrize("size", [(60, 18), (80, 24), (120, 40)])
 async def test_the_form_shows_the_help_of_each_field_and_its_keys(size: tuple[int, int]) -> None:
     async with asking(form(), size) as (app, pilot):
         for field, place in QUESTIONS:
             app.screen.query_one(f"#{field.name}").focus()
-            await pilot.pause()
-            assert ("→ completes: default, media" if field.name == "queue" else place.hint) in shown(pilot)
+            hint = "→ completes: default, media" if field.name == "queue" else place.hint
+            await shows(pilot, hint)
             assert "⏎ enqueue" in shown(pilot)
         await pilot.press("a", "escape")
         assert "Esc again discards what you typed" in shown(pilot)

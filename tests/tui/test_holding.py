@@ -10,10 +10,10 @@ from queuectl_tui.snapshot import Pane, Snapshot
 from queuectl_tui.widgets.columns import RANKED, Circumstances, columns_for
 from queuectl_tui.widgets.glyphs import UNICODE, glyph
 from queuectl_tui.widgets.job_line import tail
-from tests.tui.harness import screen_text, staged
+from tests.tui.harness import screen_text, staged, until
 from tests.tui.scene import NOW, busy_snapshot, make_job
 from tests.tui.test_job_line import needs_of
-from tests.tui.test_orders import burst, dashboard, toasts_of, until
+from tests.tui.test_orders import burst, dashboard, toasts_of
 
 
 def _held_snapshot(*held: int) -> Snapshot:

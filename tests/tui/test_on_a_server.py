@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from queuectl_tui.snapshot import Pane
 from tests.postgres import Databases
 from tests.postgres_server import PostgresServer
 from tests.storage.by_hand import Hand
-from tests.tui.harness import press, screen_text
+from tests.tui.harness import press, screen_text, until
 
 
 @pytest.fixture
@@ -53,15 +53,6 @@ async def opened(queue: Queue, *, slots: int = 0) -> AsyncIterator[tuple[Queuect
         gateway.host.stop("stop")
         gateway.host.has_ended(60)
         gateway.close()
-
-
-async def until(pilot: Pilot[int], fact: Callable[[], object], what: str) -> None:
-    """Wait until something is true of the dashboard."""
-    for _ in range(6000):
-        if fact():
-            return
-        await pilot.pause(0.01)
-    pytest.fail(f"it did not become true: {what}")
 
 
 def rows(app: QueuectlApp, pane: Pane) -> list[int]:

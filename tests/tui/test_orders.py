@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from queuectl_tui.gateway.gateway import Gateway
 from queuectl_tui.keymap import ACTIONS
 from queuectl_tui.preferences import Preferences
 from queuectl_tui.toasts import Toast
-from tests.tui.harness import ListeningApp, press
+from tests.tui.harness import ListeningApp, press, until
 
 SIZES = [(60, 18), (80, 24), (120, 40)]
 
@@ -45,14 +45,6 @@ async def dashboard(queue: Queue, size: tuple[int, int] = (80, 24)) -> AsyncIter
 def toasts_of(pilot: Pilot[int]) -> list[Toast]:
     assert isinstance(pilot.app, ListeningApp)
     return pilot.app.notified
-
-
-async def until(pilot: Pilot[int], is_true: Callable[[], bool]) -> None:
-    for _ in range(3000):
-        if is_true():
-            return
-        await pilot.pause(0.01)
-    raise AssertionError("it did not become true")
 
 
 def burst(pilot: Pilot[int], *keys: str) -> None:

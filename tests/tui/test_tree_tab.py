@@ -14,9 +14,9 @@ from queuectl_tui.gateway.detail_reader import DetailReader, DetailRequest
 from queuectl_tui.widgets.detail import Detail
 from queuectl_tui.widgets.glyphs import ASCII, UNICODE
 from queuectl_tui.widgets.tree_lines import lines_of_tree
-from tests.tui.harness import Stage, screen_text, staged
+from tests.tui.harness import Stage, screen_text, staged, until
 from tests.tui.scene import NOW, busy_snapshot, dead, make_job, tree_of
-from tests.tui.test_orders import burst, dashboard, until
+from tests.tui.test_orders import burst, dashboard
 
 TO_TREE = ("4", "enter", "]", "]", "]")
 

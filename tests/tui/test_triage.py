@@ -13,9 +13,9 @@ from queuectl_tui.snapshot import Pane
 from queuectl_tui.widgets.group_line import Columns, bar, columns_for, heading, line, words_of
 from queuectl_tui.widgets.group_table import GroupTable
 from tests.storage.by_hand import Hand
-from tests.tui.harness import Stage, screen_text, staged
+from tests.tui.harness import Stage, screen_text, staged, until
 from tests.tui.scene import NOW, busy_snapshot, dead_groups, idle_snapshot
-from tests.tui.test_orders import burst, dashboard, toasts_of, until
+from tests.tui.test_orders import burst, dashboard, toasts_of
 
 GROUP = View((State.DEAD,), (Term("group", "9f86d081884c7d65"),))
 

@@ -16,9 +16,9 @@ from queuectl_tui.snapshot import Pane, Snapshot, empty_snapshot
 from queuectl_tui.widgets.columns import RANKED, Circumstances, Needs, columns_for
 from queuectl_tui.widgets.glyphs import ASCII, UNICODE
 from queuectl_tui.widgets.job_line import tail
-from tests.tui.harness import screen_text, staged
+from tests.tui.harness import screen_text, staged, until
 from tests.tui.scene import NOW, busy_snapshot, dead, make_job
-from tests.tui.test_orders import burst, dashboard, until
+from tests.tui.test_orders import burst, dashboard
 
 
 def waits_snapshot() -> Snapshot:
