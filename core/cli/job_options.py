@@ -52,11 +52,12 @@ def add_job_options(
                 help=spelling.help + (f" (default: {default})" if default else ""),
                 **_conversion(field, spelling),
             )
-    links = group if defaults else parser.add_group("what it waits for, in place of all that it waits for now")
-    for link in LINKS:
-        if link.metavar:
-            text = link.help if defaults else f"{link.help}; '' for none"
-            links.add_argument(f"--{link.key}", metavar=link.metavar, action="append", help=text)
+    links = [link for link in LINKS if link.metavar and link.destination not in without]
+    if links and not defaults:
+        group = parser.add_group("what it waits for, in place of all that it waits for now")
+    for link in links:
+        text = link.help if defaults else f"{link.help}; '' for none"
+        group.add_argument(f"--{link.key}", metavar=link.metavar, action="append", help=text)
 
 
 def _conversion(field: JobField, spelling: Spelling) -> dict[str, Any]:

@@ -89,6 +89,13 @@ def test_a_worker_adds_what_is_due(cli: Cli, open_queue: Queue) -> None:
         ("schedule add nightly --every 0.1s true", "a period is 1s or longer"),
         ("schedule add nightly @daily --missed never true", "invalid choice"),
         ("schedule add 7 @daily true", "is no name for a schedule"),
+        ("schedule add nightly --every 1h '0 2 * * *' -- true", "either a cron line"),
+        ("schedule add nightly --every 1h @daily true", "either a cron line"),
+        ("schedule add nightly @daily --after 1 true", "--after"),
+        ("schedule add nightly @daily --after-end 1 true", "--after-end"),
+        ("schedule add nightly @daily --hold true", "--hold"),
+        ("schedule add nightly @daily --name x true", "--name"),
+        ("schedule edit nightly --after 1 --priority 2", "--after"),
         ("schedule edit nightly", "nothing to change"),
     ],
 )

@@ -13,7 +13,7 @@ from core.cli.parser import Parser
 from core.cli.tables import Column, show_table
 from core.errors import UsageError
 from core.queue import Queue
-from core.rules.hook_events import Hook
+from core.rules.hook_events import MOST_EVERY_S, Hook
 from core.rules.units import format_duration, parse_duration
 
 
@@ -77,7 +77,7 @@ def _add(session: Session, queue: Queue, options: Namespace) -> None:
     if len(words) < 2:
         raise UsageError("a hook is an event and a command, as in: queuectl hook add dead -- mail -s 'jobs died' me")
     command = words[1] if len(words) == 2 else shlex.join(words[1:])
-    every_s = parse_duration(options.every, "--every")
+    every_s = parse_duration(options.every, "--every", MOST_EVERY_S)
     hook_id = queue.add_hook(words[0], command, queue=options.queue, every_s=every_s, cwd=options.cwd)
     session.done = f"hook {hook_id} was added"
     if session.is_json:

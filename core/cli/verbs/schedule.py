@@ -15,7 +15,7 @@ from core.clock import to_ms
 from core.errors import UsageError
 from core.model import NewJob
 from core.queue import Queue
-from core.rules.occurrences import MISSED, OVERLAP, Recipe, explain, next_instants
+from core.rules.occurrences import MISSED, OVERLAP, Recipe, check_cron, explain, next_instants
 from core.rules.schedules import REFUSED, Occurrence, ScheduleInfo
 from core.rules.units import parse_duration
 from core.text import clean_line
@@ -112,7 +112,8 @@ def _add(session: Session, queue: Queue, options: Namespace) -> ScheduleInfo:
     if not words:
         raise UsageError("a schedule has a name, as in: queuectl schedule add nightly '0 2 * * *' -- ./backup")
     name, rest = words[0], words[1:]
-    cron = rest.pop(0) if options.every is None and rest else None
+    is_given = options.every is None or (len(rest) > 1 and _is_cron(rest[0]))
+    cron = rest.pop(0) if rest and is_given else None
     if cron is None and options.every is None:
         raise UsageError(f"when is {name} due? write five fields such as '0 2 * * *', or --every 15m")
     if not rest:
@@ -126,6 +127,15 @@ def _add(session: Session, queue: Queue, options: Namespace) -> ScheduleInfo:
         missed=options.missed or "once",
         overlap=options.overlap,
     )
+
+
+def _is_cron(word: str) -> bool:
+    """Return whether a word can only be meant as a cron line: no program is called so."""
+    try:
+        check_cron(word, "UTC")
+    except UsageError:
+        return False
+    return True
 
 
 def _edit(session: Session, queue: Queue, options: Namespace) -> ScheduleInfo:
