@@ -13,6 +13,7 @@ from core.rules.lanes import given_twice, resource_infos
 from core.rules.needs import are_there
 from core.rules.occurrences import zone_of
 from core.rules.settings import Settings, find_setting
+from core.wording import count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -140,10 +141,10 @@ def _check_schedules(storage: Storage) -> Iterator[Finding]:
     if not due:
         return
     if not any(worker.is_alive for worker in storage.workers.workers()):
-        text = f"{len(due)} schedules, and no worker is alive: what is due is not added"
+        text = f"{count(len(due), 'schedule')}, and no worker is alive: what is due is not added"
         yield Finding("warning", "schedules", text, "start one with 'queuectl worker'")
     else:
-        yield Finding("ok", "schedules", f"{len(due)} are kept")
+        yield Finding("ok", "schedules", f"{count(len(due), 'schedule')}")
 
 
 def _check_leftovers(storage: Storage) -> Iterator[Finding]:

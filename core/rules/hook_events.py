@@ -55,8 +55,8 @@ class Hook(NamedTuple):
     gathering: int | None = None
 
 
-#: The columns of a stored hook, as ``hook_of`` reads them.
-COLUMNS = "id, event, queue, command, window_ms, cwd, added_at, gathering"
+#: The columns of a stored hook, as ``hook_of`` reads them; behind them the job that gathers, if it still does.
+COLUMNS = "id, event, queue, command, window_ms, cwd, added_at"
 
 
 def hook_of(row: Sequence[Any]) -> Hook:

@@ -26,11 +26,13 @@ _ENDED = (
     " FROM jobs AS j LEFT JOIN attempts AS a ON a.id = %s WHERE j.id = %s"
 )
 _IS_OF_HOOK = "SELECT 1 FROM hook_events WHERE hook_job_id = %s LIMIT 1"
-# locked, so that no worker can start it before what joins it is committed; what a started one was given is not added to
-_IS_GATHERING = (
-    "SELECT 1 FROM delayed AS d JOIN jobs AS j ON j.id = d.job_id"
-    " WHERE d.job_id = %s AND d.run_at > %s AND j.starts = 0 FOR UPDATE OF d"
+#: The job that a hook's row names, if events join it at a moment; what a started one was given is not added to.
+GATHERING = (
+    "SELECT d.job_id FROM delayed AS d JOIN jobs AS j ON j.id = d.job_id"
+    " WHERE d.job_id = {hook} AND d.run_at > %s AND j.starts = 0"
 )
+# locked, so that no worker can start it before what joins it is committed
+_IS_GATHERING = f"{GATHERING.format(hook='%s')} FOR UPDATE OF d"
 # one statement, so one moment: whoever ends another job of the queue meanwhile leaves a note of its own
 _IS_LEFT = " OR ".join(
     [

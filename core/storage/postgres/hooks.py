@@ -7,6 +7,9 @@ from core.rules.environment import Captured
 from core.rules.hook_events import COLUMNS, Hook, NewHook, hook_of
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.environments import environment_id
+from core.storage.postgres.hook_jobs import GATHERING
+
+_HOOKS = f"SELECT {COLUMNS}, ({GATHERING.format(hook='hooks.gathering')}) FROM hooks ORDER BY id"
 
 
 class Hooks:
@@ -32,7 +35,7 @@ class Hooks:
 
     def hooks(self) -> list[Hook]:
         """Return the hooks, the oldest first."""
-        return [hook_of(row) for row in self._db.query(f"SELECT {COLUMNS} FROM hooks ORDER BY id")]
+        return [hook_of(row) for row in self._db.query(_HOOKS, (self._db.now_ms(),))]
 
     def remove(self, hook_id: int) -> None:
         """Remove a hook."""

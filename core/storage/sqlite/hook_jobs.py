@@ -27,8 +27,12 @@ _ENDED = (
     " FROM jobs AS j LEFT JOIN attempts AS a ON a.id = :attempt WHERE j.id = :job"
 )
 _IS_OF_HOOK = "SELECT 1 FROM hook_events WHERE hook_job_id = ? LIMIT 1"
-# what a started one was given is not added to
-_IS_GATHERING = "SELECT 1 FROM jobs WHERE id = ? AND state = 'pending' AND starts = 0 AND run_at > ?"
+#: The job that a hook's row names, if events join it at a moment; what a started one was given is not added to.
+GATHERING = (
+    "SELECT jobs.id FROM jobs WHERE jobs.id = {hook}gathering AND state = 'pending' AND blocks = 0 AND starts = 0"
+    " AND run_at > :now"
+)
+_IS_GATHERING = GATHERING.format(hook=":")
 _IS_LEFT = (
     "SELECT 1 FROM counts WHERE queue = :queue AND (state = 'pending' OR state = 'running') AND n > 0"
     " UNION ALL SELECT 1 FROM settling JOIN jobs ON jobs.id = job_id WHERE queue = :queue AND is_end = 1 LIMIT 1"
@@ -55,7 +59,7 @@ def follow(connection: sqlite3.Connection, job_id: int, attempt_id: int | None, 
 def _add(connection: sqlite3.Connection, following: Following, ended: Ended, state: str, now: int) -> None:
     """Add the job that follows, or join the one that gathers."""
     job_id = following.gathering
-    if job_id is None or connection.execute(_IS_GATHERING, (job_id, now)).fetchone() is None:
+    if job_id is None or connection.execute(_IS_GATHERING, {"gathering": job_id, "now": now}).fetchone() is None:
         job_id = insert_one(connection, row_of(following, now), following.environment_id, now)
         count_enqueued(connection, now, 1)
         if following.window_ms:

@@ -7,6 +7,9 @@ from core.rules.environment import Captured
 from core.rules.hook_events import COLUMNS, Hook, NewHook, hook_of
 from core.storage.sqlite.environments import environment_id
 from core.storage.sqlite.file import Database
+from core.storage.sqlite.hook_jobs import GATHERING
+
+_HOOKS = f"SELECT {COLUMNS}, ({GATHERING.format(hook='hooks.')}) FROM hooks ORDER BY id"
 
 
 class Hooks:
@@ -28,7 +31,7 @@ class Hooks:
     def hooks(self) -> list[Hook]:
         """Return the hooks, the oldest first."""
         with self._db.read() as connection:
-            return [hook_of(row) for row in connection.execute(f"SELECT {COLUMNS} FROM hooks ORDER BY id").fetchall()]
+            return [hook_of(row) for row in connection.execute(_HOOKS, {"now": self._db.now_ms()}).fetchall()]
 
     def remove(self, hook_id: int) -> None:
         """Remove a hook."""

@@ -122,22 +122,26 @@ def test_many_deaths_in_a_window_are_one_digest(queue: Queue, hand: Hand, clock:
     )  # fmt: skip
     assert [hook.gathering for hook in queue.hooks() if hook.id == number] == [digest.id]
     clock.advance(40)
+    assert [hook.gathering for hook in queue.hooks()] == [None], "its window is over"
     second = die(queue, hand)
     assert [[event["id"] for event in events(queue, job)] for job in hook_jobs(queue)] == [first, [second]]
 
 
-@pytest.mark.parametrize("verb", [Verb.CANCEL, Verb.RETRY, Verb.PURGE])
+@pytest.mark.parametrize("verb", [Verb.CANCEL, Verb.RETRY, Verb.PURGE, Verb.HOLD])
 def test_what_does_not_gather_any_more_is_not_joined(queue: Queue, hand: Hand, verb: Verb) -> None:
-    """A digest that was cancelled, made to run now, or purged: what happens next has a job of its own."""
+    """A digest that was cancelled, made to run now, purged or held: what happens next has a job of its own."""
     queue.add_hook("dead", "mail me", every_s=60)
     die(queue, hand)
     (digest,) = hook_jobs(queue)
     if verb is Verb.RETRY:
         queue.retry(digest.id)
+    elif verb is Verb.HOLD:
+        queue.hold(digest.id)
     else:
         queue.cancel(digest.id)
     if verb is Verb.PURGE:
         queue.purge(digest.id)
+    assert [hook.gathering for hook in queue.hooks()] == [None]
     later = die(queue, hand)
     newest = hook_jobs(queue)[-1]
     assert newest.id != digest.id
