@@ -82,60 +82,58 @@ class LaneMemory:
 
     def choose(self, connection: sqlite3.Connection, plain: Sequence[Candidate], rooms: Rooms, slots: int) -> Started:
         """Return which jobs start, of ``plain`` ones, which need nothing, and of the lanes in open queues."""
+        units = Units(units for _, units in holders(connection))
+        look = _Look(connection, plain, rooms, slots, capacities(connection), units)
         self._epoch = None
-        given = Units(units for _, units in holders(connection))
-        there_are = capacities(connection)
-        return _chosen_at_once(connection, plain, rooms, slots, there_are, given) or self._choose_of_all(
-            connection, plain, rooms, slots, there_are, given
-        )
+        return look.choose_at_once() or self._choose_of_all(look)
 
-    def _choose_of_all(
-        self,
-        connection: sqlite3.Connection,
-        plain: Sequence[Candidate],
-        rooms: Rooms,
-        slots: int,
-        there_are: Mapping[str, int],
-        units: Units,
-    ) -> Started:
-        found = lanes(connection)
-        stock = Stock(there_are, units.in_use(), [lane.needs for lane in found])
-        candidates = list(plain)
+    def _choose_of_all(self, look: _Look) -> Started:
+        found = lanes(look.connection)
+        stock = look.stock([lane.needs for lane in found])
+        candidates = list(look.plain)
         for lane in found:
-            candidates += _first_of(connection, lane, looked_at(lane.needs, stock, rooms.get(lane.queue, 0), slots))
+            number = looked_at(lane.needs, stock, look.rooms.get(lane.queue, 0), look.slots)
+            candidates += _first_of(look.connection, lane, number)
         needs = {(lane.queue, lane.text): lane.needs for lane in found}
-        choice = Choice(stock, needs, _limits(rooms))
-        started, is_in_vain = chosen(candidates, choice, slots)
+        started, is_in_vain = chosen(candidates, Choice(stock, needs, look.limits()), look.slots)
         if is_in_vain:
-            self._epoch = connection.execute(_EPOCH).fetchone()[0]
-            self._rooms = {lane.queue: rooms.get(lane.queue, 0) for lane in found}
-        return Started(started, units.give_each(started, needs))
+            self._epoch = look.connection.execute(_EPOCH).fetchone()[0]
+            self._rooms = {lane.queue: look.rooms.get(lane.queue, 0) for lane in found}
+        return Started(started, look.units.give_each(started, needs))
 
 
-def _chosen_at_once(
-    connection: sqlite3.Connection,
-    plain: Sequence[Candidate],
-    rooms: Rooms,
-    slots: int,
-    there_are: Mapping[str, int],
-    units: Units,
-) -> Started | None:
-    """Return which jobs start if all that are looked at fit; ``None`` if one does not: then all lanes must be seen."""
-    gated = [
-        Candidate(*row)
-        for queue, room in rooms.items()
-        for row in connection.execute(_FIRST, (queue, slots if room is None else max(0, min(slots, room)))).fetchall()
-    ]
-    needs = {(job.queue, job.lane): needs_of(job.lane) for job in gated}
-    choice = Choice(Stock(there_are, units.in_use(), ()), needs, _limits(rooms))
-    started, is_in_vain = chosen([*plain, *gated], choice, slots)
-    if is_in_vain or choice.has_asked_lines:
-        return None
-    return Started(started, units.give_each(started, needs))
+class _Look(NamedTuple):
+    """What a choice is made of: ``plain`` candidates, what queues have room for, what there is and what is in use."""
 
+    connection: sqlite3.Connection
+    plain: Sequence[Candidate]
+    rooms: Rooms
+    slots: int
+    capacities: Mapping[str, int]
+    units: Units
 
-def _limits(rooms: Rooms) -> dict[str, int]:
-    return {queue: room for queue, room in rooms.items() if room is not None}
+    def stock(self, of_lanes: Sequence[Needs]) -> Stock:
+        """Return what is free, where these are the needs of all lanes."""
+        return Stock(self.capacities, self.units.in_use(), of_lanes)
+
+    def limits(self) -> dict[str, int]:
+        """Return the rooms of the queues that have a limit."""
+        return {queue: room for queue, room in self.rooms.items() if room is not None}
+
+    def choose_at_once(self) -> Started | None:
+        """Return which jobs start if all that are looked at fit; ``None`` if one does not: then all lanes count."""
+        gated = [
+            Candidate(*row)
+            for queue, room in self.rooms.items()
+            if (number := self.slots if room is None else min(self.slots, room)) > 0
+            for row in self.connection.execute(_FIRST, (queue, number)).fetchall()
+        ]
+        needs = {(job.queue, job.lane): needs_of(job.lane) for job in gated}
+        choice = Choice(self.stock([]), needs, self.limits())
+        started, is_in_vain = chosen([*self.plain, *gated], choice, self.slots)
+        if is_in_vain or choice.has_asked_lines:
+            return None
+        return Started(started, self.units.give_each(started, needs))
 
 
 def _first_of(connection: sqlite3.Connection, lane: Lane, number: int) -> list[Candidate]:
