@@ -101,7 +101,9 @@ class Server:
         self,
         state: Annotated[str | None, Field(description="pending, running, completed, dead, cancelled; a,b")] = None,
         queue: str | None = None,
-        grep: Annotated[str | None, Field(description="words; also label:x exit:1 '>5m' 'age:<1h' !word")] = None,
+        grep: Annotated[
+            str | None, Field(description="words; also label:x exit:1 is:stuck '>5m' 'age:<1h' !word")
+        ] = None,
         after: Annotated[JobRef | None, Field(description="from 'next' of the page before")] = None,
         limit: Annotated[int, Field(description=f"at most {LIST_MAX}")] = LIST_DEFAULT,
     ) -> str:

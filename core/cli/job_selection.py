@@ -34,8 +34,8 @@ def add_filter_options(parser: Parser) -> None:
     parser.add_argument(
         "--grep",
         metavar="FILTER",
-        help="only jobs with these words; also label:x, exit:1, outcome:lost, output:ENOSPC, output:/regex/, '>5m', "
-        "'age:<1h', '!word'",
+        help="only jobs with these words; also label:x, exit:1, outcome:lost, output:ENOSPC, output:/regex/, after:12, "
+        "is:stuck, '>5m', 'age:<1h', '!word'",
     )
 
 

@@ -8,6 +8,11 @@
     exit:1  signal:9         how the newest attempt ended
     group:9f86d081884c7d65   it died of this, a fingerprint as ``queuectl dlq groups`` shows it
     attempts:2               how many attempts were spent
+    after:12  after:build    it waits for this job, itself and not by way of another one
+    is:held  is:blocked      a user holds it; it waits for other jobs
+    is:stuck                 it waits for a dead, cancelled or purged job, maybe by way of others
+    is:ready  is:delayed     nothing of its own keeps it back; its time is still to come
+    is:retrying              it failed and waits for its next attempt
     output:ENOSPC            an attempt printed this (case does not matter)
     output:/E(NO|PERM).*/    an attempt printed what this regular expression matches (case matters)
     >5m  <10s                the newest attempt took longer, shorter (so far, when it runs)
@@ -20,14 +25,19 @@ Terms stand side by side; all of them must hold.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 
 from core.errors import UsageError
 from core.model import Outcome, State, Term
 from core.rules.output_pattern import matcher_of
 from core.rules.units import check_fingerprint, parse_duration
+from core.rules.views import WAITS
 
 #: The words before a colon.
-FIELDS = ("queue", "label", "name", "id", "state", "outcome", "exit", "signal", "attempts", "age", "group", "output")
+FIELDS = (
+    *("queue", "label", "name", "id", "state", "outcome", "exit", "signal", "attempts", "age", "group", "output"),
+    *("after", "is"),
+)
 _NUMERIC = frozenset({"id", "exit", "signal", "attempts"})
 _STATE_WORDS = {"processing": "running", "dlq": "dead"}
 # a regex ends at the next slash that a blank follows, so that it may have blanks of its own
@@ -70,16 +80,11 @@ def _term(field: str, value: str, is_negated: bool) -> Term:
     if field == "text":
         return Term("text", value, is_negated)
     if not value:
-        raise UsageError(f"{field}: needs a value, as in {field}:{'1' if field in _NUMERIC else 'x'}")
-    if field == "state":
-        return Term("state", parse_state(value).value, is_negated)
-    if field == "outcome":
-        return Term("outcome", _parse_outcome(value), is_negated)
-    if field == "group":
-        return Term("group", check_fingerprint(value), is_negated)
-    if field == "output":
-        matcher_of(value)
-        return Term("output", value, is_negated)
+        example = "held" if field == "is" else "1" if field in _NUMERIC else "x"
+        raise UsageError(f"{field}: needs a value, as in {field}:{example}")
+    read = _READERS.get(field)
+    if read is not None:
+        return Term(field, read(value), is_negated)
     if field in _NUMERIC:
         if not re.fullmatch(r"\d{1,18}", value):
             raise UsageError(f"the filter takes a whole number after {field}:, as in {field}:1, not {value!r}")
@@ -91,6 +96,32 @@ def _parse_outcome(word: str) -> str:
     if word.lower() not in {outcome.value for outcome in Outcome}:
         raise UsageError(f"no outcome {word.lower()!r}; one of {', '.join(outcome.value for outcome in Outcome)}")
     return word.lower()
+
+
+def _parse_wait(word: str) -> str:
+    if word.lower() not in WAITS:
+        raise UsageError(f"no is:{word.lower()}; one of {', '.join(WAITS)}")
+    return word.lower()
+
+
+def _parse_pattern(pattern: str) -> str:
+    matcher_of(pattern)
+    return pattern
+
+
+def _parse_reference(word: str) -> str | int:
+    return int(word) if word.isascii() and word.isdigit() and len(word) <= 18 else word
+
+
+#: What reads the value of a field.
+_READERS: Mapping[str, Callable[[str], str | int]] = {
+    "state": lambda word: parse_state(word).value,
+    "outcome": _parse_outcome,
+    "group": check_fingerprint,
+    "output": _parse_pattern,
+    "after": _parse_reference,
+    "is": _parse_wait,
+}
 
 
 def _duration_term(field: str, text: str, is_negated: bool) -> Term:

@@ -15,11 +15,17 @@ from core.rules.output_pattern import matcher_of
 DONE = (State.COMPLETED, State.CANCELLED)
 
 #: The fields that a term of a view can have; those of texts first, the others are compared with whole numbers.
-_TEXT_FIELDS = ("text", "queue", "label", "name", "state", "outcome", "group", "output", "ids")
+_TEXT_FIELDS = ("text", "queue", "label", "name", "state", "outcome", "group", "output", "ids", "is")
 TERM_FIELDS = (
     *_TEXT_FIELDS,
+    "after",
     *("id", "exit", "signal", "attempts", "took_over", "took_under", "age_over", "age_under"),
 )
+
+
+#: What a term ``is`` asks of a pending job: its phase by its own fields, or that what it waits for is in the way. A job
+#: that waits for others is ``blocked``, held besides or not.
+WAITS = ("ready", "delayed", "retrying", "blocked", "held", "stuck")
 
 
 class Rows(enum.Enum):
@@ -36,6 +42,8 @@ class Rows(enum.Enum):
     DONE = "done"
     #: those of all states of the view, in an order that only the id or a sort has
     CHOSEN = "chosen"
+    #: none: no job of the segment can meet the terms
+    NONE = "none"
 
 
 class Segment(NamedTuple):
@@ -63,7 +71,37 @@ def segments_of(view: View) -> list[Segment]:
     """Return the segments of a view, first to last, without its terms; check the view."""
     check_view(view)
     segments = _in_default_order(view) if view.sort is Sort.DEFAULT else [_sorted(view)]
+    places = _places(view.terms)
+    if places != _PENDING_ROWS:
+        segments = [segment._replace(rows=_narrowed(segment.rows, places, view.states)) for segment in segments]
     return [segment.flipped() for segment in reversed(segments)] if view.is_reversed else segments
+
+
+_PENDING_ROWS = frozenset({Rows.DUE, Rows.DELAYED, Rows.BLOCKED})
+
+
+def _places(terms: Sequence[Term]) -> frozenset[Rows]:
+    """Return where pending jobs that meet the terms can be; where terms ask for such jobs alone, not everywhere."""
+    found = _PENDING_ROWS
+    for term in terms:
+        if term.field == "is" and not term.is_negated:
+            found &= {_PLACE_OF.get(str(term.value), Rows.BLOCKED)}
+        elif term.field == "after" and not term.is_negated:
+            found &= {Rows.BLOCKED}
+    return found
+
+
+_PLACE_OF = {"ready": Rows.DUE, "delayed": Rows.DELAYED, "retrying": Rows.DELAYED}
+
+
+def _narrowed(rows: Rows, places: frozenset[Rows], states: Sequence[State]) -> Rows:
+    """Return which jobs of a segment are to be looked at, where those that the terms ask for are in some places."""
+    if rows in _PENDING_ROWS:
+        return rows if rows in places else Rows.NONE
+    if rows is not Rows.CHOSEN or not places or (states and State.PENDING not in states):
+        return Rows.NONE
+    (place,) = places
+    return place if place is not Rows.DUE else rows  # those are in two indexes, neither of which has another order
 
 
 def _in_default_order(view: View) -> list[Segment]:
@@ -122,6 +160,12 @@ def check_view(view: View) -> None:
             check_kind(term.value, f"the value of the term {term.field!r}", str, "a text")
             if term.field == "output":
                 matcher_of(str(term.value))
+            if term.field == "is" and term.value not in WAITS:
+                raise UsageError(f"the value of the term 'is' is one of {', '.join(WAITS)}, not {shown(term.value)}")
+        elif term.field == "after":
+            check_kind(term.value, "the value of the term 'after'", (int, str), "a job's number or name")
+            if isinstance(term.value, int):
+                check_whole(term.value, "the value of the term 'after'")
         else:
             check_whole(term.value, f"the value of the term {term.field!r}")
     check_kind(view.sort, "the order of a view", Sort, "a Sort, as Sort.ID")

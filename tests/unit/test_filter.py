@@ -27,6 +27,8 @@ TERM_FIELDS = {
     "attempts",
     "group",
     "output",
+    "after",
+    "is",
 } | {f"{what}_{side}" for what in ("took", "age") for side in ("over", "under")}
 
 
@@ -67,6 +69,12 @@ pieces = st.sampled_from([*(f"{field}:" for field in FIELDS), *'!<>": ', "1", "5
         (r"!output:/a\/ b/", [Term("output", r"/a\/ b/", True)]),
         ("output:/usr/lib x", [Term("output", "/usr/lib"), Term("text", "x")]),
         ("output:/", [Term("output", "/")]),
+        ("after:12", [Term("after", 12)]),
+        ("after:build", [Term("after", "build")]),
+        ('!after:"my build"', [Term("after", "my build", True)]),
+        ("after:" + "9" * 19, [Term("after", "9" * 19)]),
+        ("is:held", [Term("is", "held")]),
+        ("!is:Stuck", [Term("is", "stuck", True)]),
         (">5m", [Term("took_over", 5 * MINUTE)]),
         ("<10s", [Term("took_under", 10_000)]),
         (">1h30m", [Term("took_over", 90 * MINUTE)]),
@@ -120,6 +128,9 @@ def test_a_filter_is_read(text: str, terms: list[Term]) -> None:
         ("exit:", "exit: needs a value, as in exit:1"),
         ("signal:", "signal: needs a value, as in signal:1"),
         ("attempts:", "attempts: needs a value, as in attempts:1"),
+        ("after:", "after: needs a value, as in after:x"),
+        ("is:", "is: needs a value, as in is:held"),
+        ("is:late", "no is:late; one of ready, delayed, retrying, blocked, held, stuck"),
         ("id:x", "the filter takes a whole number after id:, as in id:1, not 'x'"),
         ("exit:-1", "the filter takes a whole number after exit:, as in exit:1, not '-1'"),
         ("signal:KILL", "the filter takes a whole number after signal:, as in signal:1, not 'KILL'"),
@@ -147,7 +158,7 @@ def test_a_term_that_cannot_be_read_is_named(text: str, message: str) -> None:
 @pytest.mark.parametrize("field", FIELDS)
 def test_every_field_can_be_negated(field: str) -> None:
     """An exclamation mark inverts a term and changes nothing else about it."""
-    value = {"state": "dead", "outcome": "lost", "age": ">1d", "group": "0" * 16}.get(field, "1")
+    value = {"state": "dead", "outcome": "lost", "age": ">1d", "group": "0" * 16, "is": "held"}.get(field, "1")
     (plain,) = parse_filter(f"{field}:{value}")
     (negated,) = parse_filter(f"!{field}:{value}")
     assert (plain.is_negated, negated.is_negated) == (False, True)

@@ -10,9 +10,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from core.model import Key, State, Term, View
+from core.blocker import STUCK_ON
+from core.model import FAILURES, Key, State, Term, View
 from core.rules.units import parse_fingerprint
-from core.rules.views import TERM_FIELDS, Rows, Segment, check_view, only_queue
+from core.rules.views import TERM_FIELDS, WAITS, Rows, Segment, check_view, only_queue
 
 _NUMBER, _TEXT = "NULL::bigint", "NULL::text"
 
@@ -93,6 +94,7 @@ _TOKENS = {
     Rows.BLOCKED: (_BLOCKED,),
     Rows.RUNNING: (_STARTED,),
     Rows.DONE: (_DONE,),
+    Rows.NONE: (_DELAYED._replace(where="false"),),
 }
 
 
@@ -226,13 +228,39 @@ _CONDITIONS = {
     "signal": "{signal} = {value}",
     "attempts": "{attempts} = {value}",
     "group": "{fingerprint} = {value}",
+    "after": "({state} = 'pending' AND {id} IN (SELECT w.job_id FROM dependencies AS w WHERE w.on_id = {value}"
+    " AND w.is_met = 0))",
     "took_over": "{took_ms} > {value}",
     "took_under": "{took_ms} BETWEEN 0 AND {value}::bigint - 1",
     "age_over": "%(now)s::bigint - {enqueued_at} > {value}",
     "age_under": "%(now)s::bigint - {enqueued_at} < {value}",
 }
+# Each looked up by its key, whatever the planner thinks of how many there are: without the OFFSET it may read all jobs.
+_IS_LATER = "EXISTS (SELECT FROM delayed AS w WHERE w.job_id = {id} AND w.run_at > %(now)s::bigint OFFSET 0)"
+_HAS_FAILED = (
+    "EXISTS (SELECT FROM jobs AS w WHERE w.id = {id} AND w.attempts > 0"
+    f" AND w.outcome IN ({', '.join(sorted(repr(outcome.value) for outcome in FAILURES))}) OFFSET 0)"
+)
+_DEPENDENTS = "(SELECT e.job_id FROM dependencies AS e WHERE e.on_id = stuck.id AND e.is_met = 0 OFFSET 0)"
+_NEEDED = "(SELECT e.on_id FROM dependencies AS e WHERE e.job_id = b.job_id AND e.is_met = 0 OFFSET 0)"
+_STATE = "(SELECT n.state FROM jobs AS n WHERE n.id = edge.on_id OFFSET 0)"
+#: What keeps a pending job back; the condition of a term ``is``.
+_WAITS = {
+    "ready": f"NOT {_IS_LATER} AND NOT EXISTS (SELECT FROM blocked AS w WHERE w.job_id = {{id}} OFFSET 0)",
+    "delayed": f"{_IS_LATER} AND NOT {_HAS_FAILED}",
+    "retrying": f"{_IS_LATER} AND {_HAS_FAILED}",
+    "blocked": "EXISTS (SELECT FROM dependencies AS w WHERE w.job_id = {id} AND w.is_met = 0 OFFSET 0)",
+    "held": "EXISTS (SELECT FROM jobs AS w WHERE w.id = {id} AND w.is_held = 1 OFFSET 0)",
+    # all stuck jobs, once for a statement: those that wait for one that will not end by itself, and who waits for them
+    "stuck": "{id} IN (WITH RECURSIVE stuck (id) AS ("
+    f"SELECT b.job_id FROM blocked AS b CROSS JOIN LATERAL {_NEEDED} AS edge CROSS JOIN LATERAL {_STATE} AS needed"
+    f" WHERE needed.state IN ({', '.join(sorted(repr(state.value) for state in STUCK_ON))})"
+    f" UNION SELECT below.job_id FROM stuck CROSS JOIN LATERAL {_DEPENDENTS} AS below)"
+    " SELECT stuck.id FROM stuck)",
+}
 _WITH_STARS = ("queue", "label", "name")
-assert {*_CONDITIONS, "output"} == set(TERM_FIELDS)
+assert {*_CONDITIONS, "output", "is"} == set(TERM_FIELDS)
+assert set(_WAITS) == set(WAITS)
 
 
 class _Names(dict[str, str]):
@@ -248,17 +276,26 @@ class _Names(dict[str, str]):
 
 def _condition(number: int, term: Term) -> Callable[[Source], str]:
     """Return what makes the condition of a term for a source, preceded by AND."""
-    template = _CONDITIONS[term.field]
-    if term.field in _WITH_STARS and "*" in str(term.value):
-        template = f"{{{term.field}}} ~ {{value}}"
-    if "\0" in str(term.value):
-        template = "false"  # no text on a server has one, and none can be sent there
+    template = _template(term)
 
     def condition(source: Source) -> str:
         text = template.format_map(_Names(source, f"%(term_{number})s"))
         return f" AND NOT COALESCE({text}, false)" if term.is_negated else f" AND {text}"
 
     return condition
+
+
+def _template(term: Term) -> str:
+    """Return the condition of a term, with the places of its value and of columns."""
+    if "\0" in str(term.value):
+        return "false"  # no text on a server has one, and none can be sent there
+    if term.field == "is":
+        return f"({{state}} = 'pending' AND {_WAITS[str(term.value)]})"
+    if term.field == "after" and isinstance(term.value, str):
+        return _CONDITIONS["after"].replace("{value}", "(SELECT w.id FROM jobs AS w WHERE w.name = {value})")
+    if term.field in _WITH_STARS and "*" in str(term.value):
+        return f"{{{term.field}}} ~ {{value}}"
+    return _CONDITIONS[term.field]
 
 
 def without_outputs(view: View) -> tuple[View, Sequence[Term]]:

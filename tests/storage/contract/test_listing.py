@@ -356,3 +356,12 @@ def test_order_is_by_priority_and_id_whatever_the_clock_did(queue: Queue, hand: 
     waits = queue.metrics(7200)
     assert waits.wait_p50_s is not None
     assert waits.wait_p50_s >= 0
+
+
+@pytest.mark.parametrize("states", STATES)
+@pytest.mark.parametrize("field", ["text", "queue", "label", "name", "after"])
+def test_a_text_that_no_job_can_have_finds_none(crowd: Queue, field: str, states: tuple[State, ...]) -> None:
+    """In lists that an index gives as in those that it does not; the negated term finds all."""
+    view = View(states, (Term(field, "a\0b"),))
+    assert (crowd.ids(view), crowd.rows(view), crowd.count(view)) == ([], [], 0)
+    assert crowd.ids(View(states, (Term(field, "a\0b", True),))) == crowd.ids(View(states))

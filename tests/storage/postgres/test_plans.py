@@ -213,6 +213,34 @@ def test_a_filter_reads_on_until_its_page_is_full(crowd: Queue, text: str) -> No
     check(crowd, lambda: crowd.rows(view, limit=LIMIT), most + LIMIT * PER_ROW)
 
 
+EDGES = BLOCKED[1] - BLOCKED[0] + RUNNING[1] - RUNNING[0] + 1
+#: Filters for what jobs wait for: how many jobs they find, and how many rows are read for that besides the page.
+WAITING = [
+    (f"after:{DEAD_NEEDED}", 1, 50),
+    (f"after:{RUNNING_NEEDED}", FAN_OUT[1] - FAN_OUT[0] + 2, 4 * (FAN_OUT[1] - FAN_OUT[0] + 2)),
+    (f"queue:media after:{CHAIN[0]}", 1, 50),
+    ("after:nobody", 0, 50),
+    ("is:held", 0, 2 * (BLOCKED[1] - BLOCKED[0] + 1)),
+    ("is:stuck", CHAIN[1] - CHAIN[0] + 1, 4 * EDGES),
+    ("is:blocked", BLOCKED[1] - BLOCKED[0] + 1, 2 * EDGES),
+    ("is:ready", READY[1] + 101, 1_000),
+    ("is:delayed", DELAYED[1] - DELAYED[0] - 100, 1_000),
+    ("is:retrying", 0, 4 * (DELAYED[1] - DELAYED[0])),
+]
+
+
+@pytest.mark.parametrize(("text", "count", "most"), WAITING)
+def test_a_filter_for_what_jobs_wait_for_reads_waiting_jobs_alone(
+    crowd: Queue, text: str, count: int, most: int
+) -> None:
+    """Of the pending jobs as of all, but for ready ones; what has ended is looked up where a job waits for it."""
+    for states in ((State.PENDING,), ()):
+        view = View(states, parse_filter(text))
+        if states or text != "is:ready":
+            check(crowd, lambda view=view: crowd.rows(view, limit=LIMIT), most + LIMIT * PER_ROW)  # type: ignore[misc]
+        assert crowd.count(view) == count
+
+
 def test_outputs_of_the_first_jobs_of_a_list_are_searched_first(crowd: Queue) -> None:
     """200 jobs at once, and what they printed, by the index of their attempts."""
     for text in ("output:SOME", "output:/some .*put/"):

@@ -16,6 +16,7 @@ from core.model import NewJob, Outcome, Page, Sort, State, Term, View
 from core.queue import Queue
 from core.rules.filters import parse_filter
 from core.rules.hook_events import HookEvent
+from core.rules.views import WAITS
 from core.storage.sqlite import draining, edges
 from core.storage.sqlite.draining import Drain
 from tests.fakes import FakeClock
@@ -258,6 +259,12 @@ def _list(queue: Queue) -> None:
         queue.rows(View(states, parse_filter("output:x")))
         queue.count(View(states, parse_filter("output:x")))
         queue.rows(View(states, (Term("ids", "[1, 2]"),)))
+    for states in ((), (State.PENDING,), (State.PENDING, State.DEAD)):
+        for text in ("after:1", "after:one", "queue:media after:one", *(f"is:{word}" for word in WAITS)):
+            view = View(states, parse_filter(text))
+            queue.rows(view, after=(0, 1, 1))
+            queue.count(view)
+            queue.ids(view)
     queue.search_outputs("x", after=1, limit=10)
     queue.search_outputs_again("x", [1, 2])
 
@@ -307,7 +314,8 @@ def test_default_lists_are_read_in_the_order_of_an_index(plans: list[Plan]) -> N
 
     But for delayed jobs that are due: their order is worked out on an index that has all it takes, and merged.
     """
-    lists = [plan for plan in plans if re.search(r"FROM jobs INDEXED BY \w+ WHERE .* ORDER BY .* LIMIT", plan.sql)]
+    of_states = re.compile(r"FROM jobs INDEXED BY \w+ WHERE .* ORDER BY .* LIMIT")
+    lists = [plan for plan in plans if of_states.search(plan.sql) and not _is_of_waiting(plan)]
     assert len(lists) > 30
     sorting = [plan for plan in lists if any("TEMP B-TREE" in line for line in _without_overdue(plan.lines))]
     assert not sorting, _shown(sorting)
@@ -329,9 +337,25 @@ def _without_overdue(lines: Sequence[str]) -> list[str]:
     return list(lines)
 
 
+def _is_of_waiting(plan: Plan) -> bool:
+    """Return whether a list is one by a filter for what jobs wait for: those are found first, and sorted."""
+    return bool(re.search(r"AND \(state = 'pending' AND|WHERE id = -1", plan.sql))
+
+
+def test_lists_of_what_jobs_wait_for_look_at_waiting_jobs_alone(plans: list[Plan]) -> None:
+    """Of all jobs as of the pending ones, whatever has ended beside them; ready ones of all are listed by id."""
+    lists = [plan for plan in plans if _is_of_waiting(plan) and "COALESCE(run_at, 0)" not in plan.sql]
+    assert len(lists) > 50
+    of_jobs = re.compile(r"(SCAN|SEARCH) (?:jobs|waiting|needed|edge|dependencies)\b(?:.* (\w+)(?: \(|$))?")
+    reading = [found.groups() for plan in lists for line in plan.lines if (found := of_jobs.match(line))]
+    assert {index for how, index in reading if how == "SCAN"} == {"jobs_blocked"}
+    assert ("SEARCH", "dependencies_by_needed") in reading
+
+
 def test_lists_by_id_are_read_in_the_order_of_the_table(plans: list[Plan]) -> None:
     """A page by id seeks to its key and walks on from there."""
-    pages = [plan for plan in plans if re.search(r"FROM jobs WHERE .* AND id [<>] \d+.* ORDER BY id", plan.sql)]
+    by_id = re.compile(r"FROM jobs WHERE .* AND id [<>] \d+.* ORDER BY id")
+    pages = [plan for plan in plans if by_id.search(plan.sql) and not _is_of_waiting(plan)]
     assert len(pages) > 5
     for plan in pages:
         assert [line for line in plan.lines if "jobs" in line] == [
