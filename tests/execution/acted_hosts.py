@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
@@ -104,15 +104,27 @@ class Proxy:
 
 
 class Host:
-    """A host that is acted by a spool of its own; its workers are processes."""
+    """A host that is acted by a spool of its own; its workers are processes, in a namespace where ``enter`` leads."""
 
-    def __init__(self, directory: Path, address: str) -> None:
+    def __init__(self, directory: Path, address: str, enter: Sequence[str] = ()) -> None:
         self.directory = directory
         self.address = address
+        self._enter = enter
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def start(self, *options: str) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "queuectl_entry", "--db", self.address, "worker", "-c", "4", *options]
+        words = [
+            *self._enter,
+            sys.executable,
+            "-m",
+            "queuectl_entry",
+            "--db",
+            self.address,
+            "worker",
+            "-c",
+            "4",
+            *options,
+        ]
         environment = {**os.environ, "XDG_STATE_HOME": str(self.directory)}
         if NAME:
             environment |= {VARIABLE: NAME, "PYTHONPATH": f"{ROOT}/tests/torture/mutated:{ROOT}"}
@@ -137,8 +149,13 @@ def socket_of(address: str) -> str:
 
 def through(address: str, proxy: Proxy) -> str:
     """Return the address of the same database by way of the proxy."""
+    return over_network(address, f"127.0.0.1:{proxy.port}")
+
+
+def over_network(address: str, place: str) -> str:
+    """Return the address of the same database over TCP, at ``place``, a host with or without a port."""
     parts = urlsplit(address)
-    return urlunsplit(parts._replace(netloc=f"{parts.username}@127.0.0.1:{proxy.port}", query="sslmode=disable"))
+    return urlunsplit(parts._replace(netloc=f"{parts.username}@{place}", query="sslmode=disable"))
 
 
 def runs(tmp_path: Path) -> list[list[float]]:

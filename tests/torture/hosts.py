@@ -2,6 +2,9 @@
 
 Workers are killed, with their keeper or alone, answers of the server are lost, and the server crashes. Jobs keep a
 ledger; some run for longer than the lease. Others hash files: their outputs are compared with what the files are.
+
+Where root may make them, each host is in a network namespace of its own, and a cut is a cable that is pulled: what was
+sent comes late. Elsewhere each is behind a proxy, and what was sent is lost.
 """
 
 from __future__ import annotations
@@ -14,18 +17,21 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from core.model import NewJob, State, View
 from core.queue import Queue
-from tests.execution.acted_hosts import Host, Proxy, socket_of, through
+from tests.execution.acted_hosts import Host, Proxy, over_network, socket_of, through
+from tests.namespaces import SERVER, Cable, Network, NoNetwork
 from tests.postgres import postgres_of
 from tests.postgres_server import PostgresServer
 from tests.torture.ledger import Ledger
 from tests.torture.results import Options, Result
 
 TITLE = "hosts that share a server"
+_HOSTS = 3
 _LEASE_S = 6.0
 #: How long jobs sleep, in seconds: the last ones longer than a lease.
 _SLEEPS = (0.0, 0.0, 0.1, 0.5, 2.0, 9.0)
@@ -33,6 +39,7 @@ _SLEEPS = (0.0, 0.0, 0.1, 0.5, 2.0, 9.0)
 _CUTS = (0.7, 4.0, 10.0)
 #: How long the jobs may need to end after the storm, in seconds.
 _END_S = 240.0
+_Way: TypeAlias = Proxy | Cable
 _ATTEMPTS = (
     "SELECT number, outcome, host_id, worker_id, started_at, ended_at, run_ms, error FROM attempts WHERE job_id = %s"
     " ORDER BY number"
@@ -46,32 +53,61 @@ def run(options: Options) -> Result:
         directory = Path(name)
         directory.chmod(0o755)
         os.environ["XDG_STATE_HOME"] = str(directory / "observer")
-        with PostgresServer(directory / "server", is_synced=True) as server:
-            server.start()
+        with contextlib.ExitStack() as stack:
+            server, hosts, ways = _place(stack, directory, result)
             seconds = options.length_s(25.0, 600.0)
-            with Queue(server.url()) as queue, _Storm(directory, server, options.random(), result) as storm:
-                ledger = Ledger(str(directory)).create()
-                files = _files(directory / "files", options.pick(100, 2000), options.random())
-                hashes = _prepare(queue, ledger, files, seconds, options.random())
-                storm.run(seconds)
-                result.expect(_end(queue, result), "the queue does not come to an end")
-                _judge(result, queue, ledger, hashes)
+            queue = stack.enter_context(Queue(server.url()))
+            storm = stack.enter_context(_Storm(server, hosts, ways, options.random(), result))
+            ledger = Ledger(str(directory)).create()
+            files = _files(directory / "files", options.pick(100, 2000), options.random())
+            hashes = _prepare(queue, ledger, files, seconds, options.random())
+            storm.run(seconds)
+            result.expect(_end(queue, result), "the queue does not come to an end")
+            _judge(result, queue, ledger, hashes)
     return result
+
+
+def _place(
+    stack: contextlib.ExitStack, directory: Path, result: Result
+) -> tuple[PostgresServer, list[Host], Sequence[_Way]]:
+    """Return a server that runs, its hosts, and the way of each to it; the result says what they are made of."""
+    places = [directory / f"host{number}" for number in range(_HOSTS)]
+    try:
+        network = stack.enter_context(Network(directory, _HOSTS))
+    except NoNetwork as error:
+        result.numbers["each host"] = f"behind a proxy ({error})"
+        server = stack.enter_context(PostgresServer(directory / "server", is_synced=True))
+        server.start()
+        proxies = [Proxy(socket_of(server.url())) for _ in places]
+        return server, [Host(at, through(server.url(), way)) for at, way in zip(places, proxies, strict=True)], proxies
+    result.numbers["each host"] = "in a network namespace"
+    server = stack.enter_context(
+        PostgresServer(directory / "server", is_synced=True, namespace=network.server, address=SERVER)
+    )
+    server.start()
+    address = over_network(server.url(), SERVER)
+    hosts = [Host(at, address, cable.enter) for at, cable in zip(places, network.cables, strict=True)]
+    return server, hosts, network.cables
 
 
 class _Storm:
     """Three hosts, and what happens to them."""
 
-    def __init__(self, directory: Path, server: PostgresServer, chance: random.Random, result: Result) -> None:
+    def __init__(
+        self,
+        server: PostgresServer,
+        hosts: Sequence[Host],
+        ways: Sequence[_Way],
+        chance: random.Random,
+        result: Result,
+    ) -> None:
         self._server = server
+        self._hosts = hosts
+        self._ways = ways
         self._chance = chance
         self._result = result
-        self._ways = [Proxy(socket_of(server.url())) for _ in range(3)]
-        self._hosts = [
-            Host(directory / f"host{number}", through(server.url(), way)) for number, way in enumerate(self._ways)
-        ]
         #: When the ways that are cut are healed.
-        self._heal_at: dict[Proxy, float] = {}
+        self._heal_at: dict[_Way, float] = {}
 
     def __enter__(self) -> _Storm:
         return self
