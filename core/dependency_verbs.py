@@ -10,6 +10,7 @@ from core.rules import environment, submission
 from core.rules.arguments import check_whole
 from core.rules.dependencies import BatchEdges, references_of
 from core.rules.settings import Settings
+from core.surroundings import working_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ class DependencyVerbs:
         """Add one job as ``enqueue`` does, and return its id alone."""
         settings = Settings(self.storage.settings.stored())
         if isinstance(job, str) and not fields:
-            return self.storage.new_jobs.add(submission.row_of(job, settings), captured(settings))
+            return self.storage.new_jobs.add(submission.row_of(job, settings, working_directory()), captured(settings))
         new = submission.new_job(job, fields)
         batch = BatchEdges()
-        (row,) = (submission.row_of(one, settings) for one in batch.noting([new]))
+        (row,) = (submission.row_of(one, settings, working_directory()) for one in batch.noting([new]))
         return self.storage.new_jobs.add(row, captured(settings), batch.edges())
 
     def enqueue_many(
@@ -54,7 +55,7 @@ class DependencyVerbs:
         submission.check_jobs(jobs)
         settings = Settings(self.storage.settings.stored())
         batch = BatchEdges(is_chain=chain, then=then)
-        rows = submission.rows_of(batch.noting(jobs), settings, progress)
+        rows = submission.rows_of(batch.noting(jobs), settings, working_directory(), progress)
         return self.storage.new_jobs.add_many(rows, captured(settings), _edges_of(batch))
 
     def tree(self, ref: JobRef, *, limit: int = 300) -> Tree:

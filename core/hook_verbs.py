@@ -7,8 +7,8 @@ import os
 from core.loading import LOADING
 from core.rules import environment
 from core.rules.arguments import check_whole
-from core.rules.job_input import working_directory
 from core.rules.settings import Settings
+from core.surroundings import working_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from core.loading import LOADING
 from core.model import NewJob
 from core.rules import environment
 from core.rules.arguments import check_kind, check_whole
-from core.rules.job_input import working_directory
 from core.rules.settings import Settings
 from core.rules.submission import new_job
+from core.surroundings import local_zone, working_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class ScheduleVerbs:
 
         settings, now = self._settings(), self.storage.now_ms()
         stored = schedules.checked_job(new_job(job, fields), settings, working_directory())
-        recipe = schedules.checked_recipe(cron, every_s, zone, now)
+        recipe = schedules.checked_recipe(cron, every_s, local_zone() if zone is None else zone, now)
         row = schedules.row_of(name, recipe, stored, missed, overlap or schedules.default_overlap(missed), now)
         self.storage.schedules.add(row, _captured(settings))
         return self.schedule(row.name)

@@ -49,9 +49,10 @@ def _add(address: str, command: str) -> tuple[int, Sequence[str]]:
     """
     from core.interrupt import has_started
     from core.rules import environment
-    from core.rules.job_input import check_plain, working_directory
+    from core.rules.job_input import check_plain
     from core.rules.settings import Settings
     from core.storage.open import open_storage
+    from core.surroundings import working_directory
 
     has_started()
     storage = open_storage(address)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from core.clock import to_ms
-from core.errors import Refused, UsageError
+from core.errors import UsageError
 from core.rules.arguments import check_kind, check_number, check_whole
 from core.rules.job_fields import FIELDS, JobField, JobRow, check_together
 from core.rules.needs import check_needs
@@ -136,14 +136,6 @@ def check_choice(value: str, field: JobField) -> str | None:
     if value not in field.choices:
         raise UsageError(f"{field.noun} {value!r} is unknown; give {' or '.join(field.choices)}")
     return None if value == field.choices[0] else value
-
-
-def working_directory() -> str:
-    """Return the working directory, the default for new jobs; raise ``Refused`` if it was removed."""
-    try:
-        return check_text(os.getcwd(), "working directory", longest=4096)
-    except FileNotFoundError:
-        raise Refused("the working directory no longer exists; change to another one") from None
 
 
 #: By the kind of a field, what checks a value and returns the stored one; ``start`` is where a relative path begins.

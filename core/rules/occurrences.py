@@ -5,7 +5,6 @@ Instants are unix milliseconds. Pure, but for the tables of zones that the syste
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import datetime, timezone, tzinfo
 from typing import NamedTuple
@@ -174,17 +173,3 @@ def zone_of(name: str) -> tzinfo:
         raise UsageError(
             f"no zone {name!r} on this host; write an IANA name such as Europe/Berlin, or install its table: tzdata"
         ) from None
-
-
-def local_zone() -> str:
-    """Return the name of this host's zone: by ``$TZ``, else by /etc/localtime; ``UTC`` if neither names one."""
-    names = [os.environ.get("TZ", "").lstrip(":")]
-    names.append(os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2])
-    for name in names:
-        if name:
-            try:
-                zone_of(name)
-            except UsageError:
-                continue
-            return name
-    return "UTC"

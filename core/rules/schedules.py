@@ -14,7 +14,7 @@ from core.model import NewJob, State
 from core.rules.arguments import check_kind, check_number
 from core.rules.job_fields import FIELDS, JobRow
 from core.rules.job_input import check_job, check_text
-from core.rules.occurrences import MIN_EVERY_MS, MISSED, OVERLAP, Recipe, check_cron, local_zone, next_after, zone_of
+from core.rules.occurrences import MIN_EVERY_MS, MISSED, OVERLAP, Recipe, check_cron, next_after, zone_of
 from core.rules.settings import Settings
 from core.rules.units import MAX_DURATION_S, format_duration
 
@@ -230,21 +230,20 @@ def checked_name(name: str) -> str:
     return check_text(name, "name of a schedule", longest=100)
 
 
-def checked_recipe(cron: str | None, every_s: float | None, zone: str | None, anchor_ms: int) -> Recipe:
-    """Return when a schedule is due: by a cron line in a zone (this host's), or every so many seconds from the anchor.
+def checked_recipe(cron: str | None, every_s: float | None, zone: str, anchor_ms: int) -> Recipe:
+    """Return when a schedule is due: by a cron line in a zone, or every so many seconds from the anchor.
 
     Raises ``UsageError``.
     """
     if (cron is None) == (every_s is None):
         raise UsageError("a schedule has either a cron line such as '0 2 * * *' or a period such as --every 15m")
-    name = local_zone() if zone is None else zone
-    zone_of(name)
+    zone_of(zone)
     if cron is not None:
-        return Recipe(check_cron(cron, name), None, name, anchor_ms)
+        return Recipe(check_cron(cron, zone), None, zone, anchor_ms)
     assert every_s is not None
     if not check_number(every_s, "every", 0, MAX_DURATION_S) >= MIN_EVERY_MS / 1000:
         raise UsageError(f"a period is {format_duration(MIN_EVERY_MS / 1000)} or longer, as in --every 15m")
-    return Recipe(None, round(every_s * 1000), name, anchor_ms)
+    return Recipe(None, round(every_s * 1000), zone, anchor_ms)
 
 
 def checked_policy(value: str, name: str) -> str:

@@ -8,7 +8,7 @@ from core.errors import UsageError
 from core.model import Job, NewJob
 from core.rules.arguments import check_kind, shown
 from core.rules.job_fields import FIELD, FIELDS, JobRow
-from core.rules.job_input import check_command, check_job, check_plain, working_directory
+from core.rules.job_input import check_command, check_job, check_plain
 from core.rules.settings import Settings
 
 TYPE_CHECKING = False
@@ -21,11 +21,11 @@ def new_job(job: NewJob | str, fields: Mapping[str, Any]) -> NewJob:
     return _with_fields(_new_job(job), fields)
 
 
-def row_of(job: NewJob | str, settings: Settings) -> JobRow:
-    """Return the row of one job. Raises ``UsageError`` or ``Refused``."""
+def row_of(job: NewJob | str, settings: Settings, cwd: str) -> JobRow:
+    """Return the row of one job, by default to run in ``cwd``. Raises ``UsageError``."""
     if isinstance(job, str):
-        return check_plain(job, settings, working_directory())
-    return check_job(job, settings, working_directory())
+        return check_plain(job, settings, cwd)
+    return check_job(job, settings, cwd)
 
 
 def check_jobs(jobs: Iterable[NewJob | str]) -> None:
@@ -35,13 +35,13 @@ def check_jobs(jobs: Iterable[NewJob | str]) -> None:
 
 
 def rows_of(
-    jobs: Iterable[NewJob | str], settings: Settings, progress: Callable[[int, int], None] | None
+    jobs: Iterable[NewJob | str], settings: Settings, cwd: str, progress: Callable[[int, int], None] | None
 ) -> Iterator[JobRow]:
-    """Yield the rows of jobs, in their order; a ``UsageError`` has the job's number, from 1.
+    """Yield the rows of jobs, in their order, by default to run in ``cwd``.
 
-    ``progress`` is called with the number of rows so far and 0, at each thousandth row and at the end.
+    A ``UsageError`` has the job's number, from 1. ``progress`` is called with the number of rows so far and 0, at each
+    thousandth row and at the end.
     """
-    cwd = working_directory()
     plain = check_plain(":", settings, cwd)
     nothing_else = NewJob("")[1:]
     number = 0
