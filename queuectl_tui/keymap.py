@@ -253,7 +253,7 @@ ACTIONS: tuple[Action, ...] = (
            lambda screen: screen.output.toggle_follow(), when=has_output),
     Action("wrap", ("w",), "reading", "wrap", "Wrap long lines, or cut them.",
            lambda screen: screen.panes.reading_box.toggle_wrap(), when=has_output),
-    Action("search", ("/",), "reading", "search", "Search in the output.",
+    Action("search", ("/",), "reading", "search", "Search a text or a /regex/ in the output.",
            lambda screen: screen.panes.reading_box.open_search(), when=has_output),
     Action("find_next", ("n",), "reading", "", "Go to the next match.",
            lambda screen: screen.panes.reading_box.find("n", 1)),

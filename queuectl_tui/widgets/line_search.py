@@ -1,11 +1,13 @@
-"""Search for a text in the lines of an output, in steps short enough to keep the dashboard answering. Pure."""
+"""Search the lines of an output for a text or a regex, in steps short enough that the dashboard still answers. Pure."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left
 from collections.abc import Callable
+from functools import lru_cache
 
+from core.rules.output_pattern import is_regex
 from queuectl_tui.widgets.line_index import LineIndex
 
 _STEP_BYTES = 1 << 20
@@ -14,18 +16,43 @@ MAX_COUNTED = 10_000
 _SGR = re.compile(rb"\x1b\[[0-9;:]{0,64}m")
 
 
+@lru_cache(maxsize=16)
 def pattern_of(text: str) -> re.Pattern[str]:
-    """Return what finds a text; case matters only when the text has a capital letter."""
+    """Return what finds a text or, between slashes, a regex, as in the filter ``output:/ENO(SPC|ENT)/``.
+
+    Case matters in a regex, and in a text that has a capital letter. A regex that cannot be read is a text.
+    """
+    regex = _regex_of(text)
+    if regex is not None:
+        return regex[0]
     return re.compile(re.escape(text), 0 if text != text.lower() else re.IGNORECASE)
 
 
+@lru_cache(maxsize=16)
 def _bytes_pattern_of(text: str) -> re.Pattern[bytes]:
-    """Return what matches the bytes of at least every line that ``pattern_of`` matches."""
+    """Return what matches the bytes of at least every line that ``pattern_of`` matches.
+
+    Of a regex, of the lines in whose bytes the filter finds it: where ``ü`` is two bytes, ``.`` is one of them.
+    """
+    regex = _regex_of(text)
+    if regex is not None:
+        return regex[1]
     if text != text.lower():
         return re.compile(re.escape(text.encode("utf-8", "replace")))
     # bytes know no case beyond ASCII: of a word like "über" its longest plain part is looked for
     plain = max(re.findall(r"[\x00-\x7f]+", text), key=len, default="")
     return re.compile(re.escape((plain or text).encode("utf-8", "replace")), re.IGNORECASE)
+
+
+def _regex_of(text: str) -> tuple[re.Pattern[str], re.Pattern[bytes]] | None:
+    """Return the regex that a text between slashes is, for what is shown and for bytes; ``None`` where it is none."""
+    if not is_regex(text):
+        return None
+    try:
+        shown = re.compile(text[1:-1], re.ASCII)
+        return shown, re.compile(text[1:-1].encode("utf-8", "replace"), re.MULTILINE)
+    except (re.error, ValueError, OverflowError, RecursionError):
+        return None
 
 
 class LineSearch:

@@ -357,10 +357,10 @@ def key_target_of(panes: Panes, context: str, job: Job | None, snapshot: Snapsho
 
 
 def sought_by(view: View) -> str:
-    """Return the text that a filter looks for in outputs, in which case does not matter; "" for none, and a regex."""
+    """Return what a filter looks for in outputs: a text, in which case does not matter, or ``/regex/``; "" for none."""
     terms = (term for term in view.terms if term.field == "output" and not term.is_negated)
-    texts = (str(term.value) for term in terms)
-    return next((text.lower() for text in texts if not is_regex(text)), "")
+    text = next((str(term.value) for term in terms), "")
+    return text if is_regex(text) else text.lower()
 
 
 def _set_rule(widget: Widget, name: str, value: int | str | None) -> None:

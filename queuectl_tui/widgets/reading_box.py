@@ -19,7 +19,7 @@ class ReadingBox(Vertical):
         super().__init__(id=id, classes=classes)
         self.title = title
         self.view = view
-        self.search_bar = FilterBar(placeholder="text to look for in the output")
+        self.search_bar = FilterBar(placeholder="text or /regex/ to look for in the output")
         self.is_opening = False
         #: What is looked for because a filter found it in outputs, maybe in that of another attempt.
         self.sought = ""

@@ -119,6 +119,34 @@ async def test_what_a_filter_found_in_outputs_is_marked_and_its_first_line_shown
         assert matches.line is None
 
 
+async def test_the_hits_of_a_regex_of_a_filter_are_marked_as_those_of_a_text_are() -> None:
+    """Only what matches: ``rows`` stands in a line more than ``rows (read|checked)`` does."""
+    async with staged(busy_snapshot()) as stage:
+        matches = stage.dashboard.panes.output_box.view.matches
+        await stage.press("4", "/")
+        await stage.type("output:/rows.(read|checked)/")
+        await stage.press("enter")
+        await stage.be_whole()
+        assert matches.line == 1
+        assert "match 1 of 2" in screen_text(stage.app)
+        await stage.press("l", "n")
+        assert matches.line == 2
+        await stage.press("n")
+        assert matches.line == 1
+        await stage.press("escape", "escape")
+        assert matches.text == ""
+
+
+async def test_a_regex_can_be_typed_in_an_output_as_in_a_filter() -> None:
+    """As long as it is none that can be read, for it is still being typed, it is a text."""
+    async with showing(FakeOutput(b"Error 7\nerror 12\nerror x /e(r/\n\x1b[31merror\x1b[0m 3\n")) as (_, view, pilot):
+        for text, words in (("/e(r/", "1 of 1"), ("/^error [0-9]+$/", "1 of 2"), ("error", "1 of 4")):
+            view.home()
+            view.search(text)
+            await pilot.pause()
+            assert view.matches.words == words
+
+
 async def test_a_miss_of_what_a_filter_found_elsewhere_is_not_reported() -> None:
     """It may have been found in the output of another attempt."""
     async with staged(busy_snapshot()) as stage:
@@ -132,7 +160,12 @@ async def test_a_miss_of_what_a_filter_found_elsewhere_is_not_reported() -> None
 
 @pytest.mark.parametrize(
     ("text", "sought"),
-    [("output:ENOSPC", "enospc"), ("!output:x exit:1", ""), ("output:/a|b/", ""), ("output:/a|b/ output:c", "c")],
+    [
+        ("output:ENOSPC", "enospc"),
+        ("!output:x exit:1", ""),
+        ("output:/A|b/", "/A|b/"),
+        ("!output:x output:/a|b/ output:c", "/a|b/"),
+    ],
 )
-def test_what_is_marked_is_the_text_that_the_filter_looks_for(text: str, sought: str) -> None:
+def test_what_is_marked_is_what_the_filter_looks_for(text: str, sought: str) -> None:
     assert sought_by(View((State.DEAD,), parse_filter(text))) == sought
