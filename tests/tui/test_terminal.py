@@ -278,13 +278,16 @@ def test_nothing_that_a_job_says_reaches_the_terminal(tmp_path: Path) -> None:
             b"d",
             b"n",
             b"E",
-            b"\x1b",
-            b"\x1b",
-            b"q",
         ):
             program.press(key)
             program.settle(0.15, 2)
-        assert program.wait(60) == 0
+        for _ in range(60):  # a program under load takes keys that come close together for one
+            if program.wait(1) is not None:
+                break
+            for key in (b"\x1b", b"q"):
+                program.press(key)
+                program.settle(0.15, 2)
+        assert program.exit_code == 0
         output = bytes(program.output)
     assert b"<U+202E>gnp.exe" in output  # what is harmless is shown, and what is not is named
     ours = re.sub(rb"\x1b\]22;default\x07", b"", output)  # the shape of the mouse pointer, set by Textual
