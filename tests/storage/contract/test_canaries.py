@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -132,3 +134,58 @@ def test_more_than_one_transaction_takes_follow_all(queue: Queue, hand: Hand) ->
     last = queue.last_act()
     assert last is not None
     assert (last.act.id, last.act.count) == (act.id, 1201)
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_an_undo_while_they_follow_takes_all_back(queue: Queue, hand: Hand, turn: int) -> None:
+    """Whichever of its transactions another worker's step comes before, the last one of them included: none is left."""
+    ids = dead(queue, hand, 1)
+    more = list(queue.enqueue_many([NewJob("exit 7", max_attempts=1)] * 700))
+    while claims := hand.claim(200):
+        hand.step([(claim, ENDINGS[Outcome.FAILED]) for claim in claims])
+    act = queue.canary([*ids, *more])
+    hand.do_next()
+    followed = [job_id for job_id in more if queue.job(job_id).state is State.PENDING]
+    assert len(more) > len(followed) > 100
+    steps: list[int] = []
+
+    def step(transaction: int) -> None:
+        if transaction >= turn:
+            steps.append(transaction)
+            hand.step()
+
+    with before_each_transaction(queue, step):
+        undone = queue.undo(act.id)
+    assert steps
+    hand.step()
+    assert set(states(queue, more)) == {State.DEAD}
+    assert undone.count in (len(followed), len(more))
+    assert queue.canaries(more) == {}
+
+
+@contextlib.contextmanager
+def before_each_transaction(queue: Queue, act: Callable[[int], None]) -> Iterator[None]:
+    """Have ``act`` called with its number before each transaction of the queue, but for those of ``act`` itself."""
+    database: Any = queue.storage
+    started, is_acting = 0, False
+
+    def acting_before(begin: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*args: Any, **more: Any) -> Any:
+            nonlocal started, is_acting
+            if not is_acting:
+                is_acting = True
+                act(started)
+                is_acting = False
+                started += 1
+            return begin(*args, **more)
+
+        return wrapper
+
+    names = [name for name in ("read", "write", "query", "transact") if hasattr(database, name)]
+    try:
+        for name in names:
+            setattr(database, name, acting_before(getattr(database, name)))
+        yield
+    finally:
+        for name in names:
+            delattr(database, name)
