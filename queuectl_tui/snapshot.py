@@ -67,7 +67,7 @@ class PaneData(NamedTuple):
 
     ``is_counted`` is false while a filter's total is still being counted; ``total`` is then what is known so far.
     ``searched`` is the share of all outputs, 0 to 1, in which the filter's ``output:`` was looked for. ``notes`` say by
-    id what a blocked job waits for, and how many wait for a dead one.
+    id what a blocked job waits for, and how many wait for a dead one; ``canaries`` for which one a dead job waits.
     """
 
     total: int
@@ -77,6 +77,7 @@ class PaneData(NamedTuple):
     is_counted: bool = True
     searched: float = 1.0
     notes: Mapping[int, str] = MappingProxyType({})
+    canaries: Mapping[int, int] = MappingProxyType({})
 
 
 class Rates(NamedTuple):
@@ -111,7 +112,7 @@ class JobDetail(NamedTuple):
 
     ``compared_with`` is the attempt that ``output`` compares it with, ``None`` when ``output`` is its own.
     ``environment`` has secrets masked, and ``None`` for what was left to the worker. ``tree`` is what waits for what
-    around it, ``None`` while that is not shown.
+    around it, ``None`` while that is not shown. ``canary`` is the job whose completion has a dead one replayed.
     """
 
     job: Job
@@ -123,6 +124,7 @@ class JobDetail(NamedTuple):
     environment: Mapping[str, str | None] = MappingProxyType({})
     compared_with: int | None = None
     tree: Tree | None = None
+    canary: int | None = None
 
 
 class Plan(NamedTuple):

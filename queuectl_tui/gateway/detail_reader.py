@@ -87,7 +87,10 @@ class DetailReader:
         history = tuple(queue.history(job.id))
         tree = queue.tree(job.id) if request.has_tree else None
         environment = self._environment[1]
-        detail = JobDetail(job, tuple(attempts), history, waiting, number, output, environment, compared_with, tree)
+        canary = queue.canaries([job.id]).get(job.id) if job.state is State.DEAD else None
+        detail = JobDetail(
+            job, tuple(attempts), history, waiting, number, output, environment, compared_with, tree, canary
+        )
         is_same = old is not None and detail._replace(output=old.output) == old
         is_same = is_same and (compared_with is None or (old is not None and old.output is output))
         # the same object means that there is nothing to paint

@@ -1,4 +1,4 @@
-"""Reads what the rows of a list say of other jobs: what a blocked one waits for, how many wait for a dead one."""
+"""Reads what rows of a list say of other jobs: what a blocked or a dead one waits for, how many wait for a dead one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from queuectl_tui.snapshot import Pane, PaneData
 
 
 class WaitsReader:
-    """Fills in the notes of two lists. While nothing is blocked it asks the queue nothing."""
+    """Fills in the notes of two lists. While nothing is blocked and no job is dead it asks the queue nothing."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
@@ -27,9 +27,10 @@ class WaitsReader:
     def noted(self, pane: Pane, data: PaneData, counts: Counts, last: PaneData | None) -> PaneData:
         """Return the data of a pane with its notes; ``last`` itself, what it was before, if that is the same."""
         notes = self._notes(pane, data, counts)
-        if notes == data.notes:
+        canaries = self._queue.canaries([row.job.id for row in data.rows]) if pane is Pane.DLQ and data.rows else {}
+        if notes == data.notes and canaries == data.canaries:
             return data
-        found = data._replace(notes=notes)
+        found = data._replace(notes=notes, canaries=canaries)
         return last if last is not None and found == last else found
 
     def _notes(self, pane: Pane, data: PaneData, counts: Counts) -> Mapping[int, str]:

@@ -35,7 +35,7 @@ _BAR_CELLS = 5
 class Circumstances(NamedTuple):
     """What a row shows beside its job: the time, the signs, why the job is held (``""``: it is not), how far it is.
 
-    ``note`` is that of ``PaneData.notes``.
+    ``note`` is that of ``PaneData.notes``, ``canary`` that of ``PaneData.canaries`` or 0.
     """
 
     now: datetime
@@ -43,6 +43,7 @@ class Circumstances(NamedTuple):
     hold: str = ""
     progress: RunProgress | None = None
     note: str = ""
+    canary: int = 0
 
 
 class Drawn(Enum):
@@ -79,7 +80,8 @@ def last_words(job: Job) -> str:
 
 def _words(job: Job, at: Circumstances) -> Part:
     dependents = f"{at.glyphs.dependents}{at.note} " if at.note and job.state is State.DEAD else ""
-    return f"{dependents}{last_words(job)}", "dead"
+    canary = f"canary {at.canary} · " if at.canary else ""
+    return f"{canary}{dependents}{last_words(job)}", "dead"
 
 
 def _ending(job: Job, _at: Circumstances) -> Part:

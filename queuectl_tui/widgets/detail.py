@@ -109,13 +109,15 @@ class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
         environment: Mapping[str, str | None] | None = None,
         progress: RunProgress | None = None,
         tree: Tree | None = None,
+        canary: int | None = None,
     ) -> None:
         """Show a job as it is ``now``, whose time zone is the one of the times; the same job again keeps the place."""
         old, old_now = self._facts, self._now
         self._now = now
-        self._facts = (
-            None if job is None else Facts(job, tuple(attempts), tuple(history), waiting, environment, progress, tree)
-        )
+        self._facts = None
+        if job is not None:
+            told = (waiting, environment, progress, tree, canary)
+            self._facts = Facts(job, tuple(attempts), tuple(history), *told)
         if self._facts == old and old_now is not None and int(old_now.timestamp()) == int(now.timestamp()):
             return  # ages and countdowns are in whole seconds
         if job is None or old is None or old.job.id != job.id:

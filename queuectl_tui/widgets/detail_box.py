@@ -46,5 +46,6 @@ class DetailBox(Container):
             environment=shown.environment,
             progress=progress.get(job.id),
             tree=shown.tree,
+            canary=shown.canary,
         )
         self.detail.choose_attempt(number)

@@ -70,6 +70,7 @@ class Facts(NamedTuple):
     environment: Mapping[str, str | None] | None
     progress: RunProgress | None = None
     tree: Tree | None = None
+    canary: int | None = None
 
 
 def overview(facts: Facts, now: datetime, width: int, *, is_ascii: bool = False) -> list[Line]:
@@ -189,6 +190,8 @@ def _reason(facts: Facts, now: datetime, width: int) -> list[Line]:
     if job.last_outcome is None:
         return []
     lines = _field("Ended with", ending(job), width, "" if job.state is State.COMPLETED else "dead")
+    if facts.canary is not None:
+        lines += _field("Canary", f"{facts.canary}; once that completes this job is replayed", width, "strong")
     lines += _last_words(job, width)
     used = used_words(job.cpu_s, job.max_rss_bytes)
     return lines + _field("Used", used, width) if used else lines

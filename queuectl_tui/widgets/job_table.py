@@ -114,8 +114,8 @@ class JobTable(LineTable, inherit_bindings=False):
         self._now = now.astimezone()
         shift = self.cursor.show(data)
         self.marks.show(old)
-        if data.notes != self._painter.notes:
-            self._painter.notes = data.notes
+        if (data.notes, data.canaries) != (self._painter.notes, self._painter.canaries):
+            self._painter.notes, self._painter.canaries = data.notes, data.canaries
             self._painter.move_on()
         if old.view.terms != data.view.terms:
             self._painter.use_columns(self._painter.ranked)  # other rows, which may differ in other columns

@@ -73,8 +73,8 @@ class RowStyles:
 class LinePainter:
     """The lines of one table at its present width, with its present columns and signs.
 
-    ``held`` are the queues whose waiting jobs are held; ``None`` when all of them are. ``progress`` and ``notes`` have
-    their values by job id.
+    ``held`` are the queues whose waiting jobs are held; ``None`` when all of them are. ``progress``, ``notes`` and
+    ``canaries`` have their values by job id.
     """
 
     def __init__(self, pane: Pane, *, is_ascii: bool = False) -> None:
@@ -82,9 +82,10 @@ class LinePainter:
         self.held: frozenset[str] | None = frozenset()
         self.progress: Mapping[int, RunProgress] = {}
         self.notes: Mapping[int, str] = {}
+        self.canaries: Mapping[int, int] = {}
         self._needs = Needs(self.ranked)
         self._glyphs = ASCII if is_ascii else UNICODE
-        self._seen: dict[int, tuple[Job, str, RunProgress | None, str]] = {}
+        self._seen: dict[int, tuple[Job, str, RunProgress | None, str, int]] = {}
         self._heads: dict[int, tuple[tuple[object, ...], Parts]] = {}
         self._strips: dict[Look, Strip] = {}
         self.columns = columns_for(self.ranked, 0, self._needs)
@@ -115,8 +116,8 @@ class LinePainter:
         has_grown = False
         for job in jobs:
             at, known = self._circumstances(job, now), self._seen.get(job.id)
-            if known is None or known[0] is not job or known[1:] != (at.hold, at.progress, at.note):
-                self._seen[job.id] = (job, at.hold, at.progress, at.note)
+            if known is None or known[0] is not job or known[1:] != (at.hold, at.progress, at.note, at.canary):
+                self._seen[job.id] = (job, at.hold, at.progress, at.note, at.canary)
                 has_grown |= self._needs.see(job, at)
         if has_grown:
             self.fit(self.columns.cells)
@@ -159,7 +160,8 @@ class LinePainter:
         return Look("row", self.cursor if is_cursor else "", is_marked, cached[1], behind)
 
     def _circumstances(self, job: Job, now: datetime) -> Circumstances:
-        return Circumstances(now, self._glyphs, self._hold(job), self.progress.get(job.id), self.notes.get(job.id, ""))
+        hold, progress, note = self._hold(job), self.progress.get(job.id), self.notes.get(job.id, "")
+        return Circumstances(now, self._glyphs, hold, progress, note, self.canaries.get(job.id, 0))
 
     def _hold(self, job: Job) -> str:
         """Return in a word or two what holds a waiting job: everything, or its queue."""

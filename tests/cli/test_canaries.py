@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from core.model import State, View
 from core.queue import Queue
 from tests.cli.conftest import Cli, drain
 
@@ -34,3 +37,18 @@ def test_a_canary_goes_before_its_group(cli: Cli, faults: Queue) -> None:
     assert (act["verb"], act["count"], act["skipped"]) == ("replay", 1, 0)
     cli.ok("undo")
     assert cli.ok("dlq", "replay", "4", "--canary").endswith(" will run again\n")
+
+
+def test_who_waits_for_a_canary_is_marked(cli: Cli, faults: Queue) -> None:
+    """In lists, by ``show`` and in its JSON; nobody else is, and none once it has ended."""
+    ids = faults.ids(View((State.DEAD,)))
+    faults.canary(ids[:3])
+    first, second, third = ids[:3]
+    for command in (("dlq",), ("list", "dead"), ("list",)):
+        marked = [line for line in cli.ok(*command).splitlines() if f"; canary {first}" in line]
+        assert {line.split()[0] for line in marked} == {str(second), str(third)}
+    assert re.search(rf"^canary +{first}; once that completes this job is replayed$", cli.ok("show", str(second)), re.M)
+    assert [cli("show", str(job_id), "--json").json["canary"] for job_id in (first, second)] == [None, first]
+    faults.cancel(first)
+    assert f"canary {first}" not in cli.ok("list")
+    assert not re.search("^canary ", cli.ok("show", str(second)), re.M)

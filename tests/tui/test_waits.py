@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.blocker import Blocker
-from core.model import Counts, EdgeKind, Job, NewJob, State
+from core.model import Counts, EdgeKind, Job, NewJob, Outcome, State
 from core.queue import Queue
 from queuectl_tui.gateway.output_finder import OutputFinder
 from queuectl_tui.gateway.snapshot_reader import SnapshotReader
@@ -17,6 +17,7 @@ from queuectl_tui.snapshot import Pane, Snapshot, empty_snapshot
 from queuectl_tui.widgets.columns import RANKED, Circumstances, Needs, columns_for
 from queuectl_tui.widgets.glyphs import ASCII, UNICODE
 from queuectl_tui.widgets.job_line import tail
+from tests.storage.by_hand import Hand
 from tests.tui.harness import screen_text, staged, until
 from tests.tui.scene import NOW, busy_snapshot, dead, make_job
 from tests.tui.test_orders import burst, dashboard
@@ -90,6 +91,13 @@ def test_how_many_wait_for_a_dead_job_stands_before_its_last_words() -> None:
     assert column.text(dead(0), Circumstances(NOW, UNICODE)) == (words, "dead")
 
 
+def test_a_dead_job_that_waits_for_a_canary_names_it_before_all_else() -> None:
+    column, words = RANKED[Pane.DLQ][0], "ConnectionError: [Errno 111] Connection refused"
+    assert column.text(dead(0), Circumstances(NOW, UNICODE, canary=42)) == (f"canary 42 · {words}", "dead")
+    at = Circumstances(NOW, UNICODE, note="3", canary=42)
+    assert column.text(dead(0), at) == (f"canary 42 · ▸3 {words}", "dead")
+
+
 @pytest.mark.parametrize(
     ("needed", "cause", "more", "words"),
     [
@@ -126,15 +134,39 @@ def test_notes_are_read_for_the_rows_that_are_shown(tmp_path: Path) -> None:
         assert queue.edges_of([second])[0].kind is EdgeKind.COMPLETE
 
 
-def test_while_nothing_is_blocked_the_queue_is_asked_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_nothing_is_blocked_or_dead_the_queue_is_asked_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Queue(tmp_path / "jobs.db") as queue:
         queue.add(NewJob("true"))
-        for verb in ("blockers", "waiting_for"):
+        for verb in ("blockers", "waiting_for", "canaries"):
             monkeypatch.setattr(queue, verb, lambda ids: pytest.fail(f"asked for {ids}"))
         reader = SnapshotReader(queue, OutputFinder(queue, lambda: None))
         snapshot = reader.read_all(empty_snapshot(queue.now()), None)
         data = snapshot.panes[Pane.PENDING]
         assert WaitsReader(queue).noted(Pane.PENDING, data, Counts({}, {}), None) is data
+
+
+async def test_the_dlq_and_the_detail_name_the_canary_of_a_dead_job(tmp_path: Path) -> None:
+    """Of all rows by one question, and only while it waits."""
+    with Queue(tmp_path / "jobs.db") as queue, Hand(queue) as hand:
+        ids = queue.enqueue_many([NewJob("exit 7", max_attempts=1)] * 3)
+        for _ in ids:
+            hand.do_next(Outcome.FAILED)
+        canary, second, third = ids
+        queue.canary(ids)
+        reader = SnapshotReader(queue, OutputFinder(queue, lambda: None))
+        snapshot = reader.read_all(empty_snapshot(queue.now()), None)
+        assert snapshot.panes[Pane.DLQ].canaries == {second: canary, third: canary}
+        again = reader.read_all(snapshot, None)
+        assert again.panes[Pane.DLQ] is snapshot.panes[Pane.DLQ]
+        async with dashboard(queue, (120, 40)) as pilot:
+            await until(pilot, lambda: f"canary {canary} · exit 7" in screen_text(pilot.app))
+            burst(pilot, "4")
+            await until(pilot, lambda: "once that completes this job is replayed" in screen_text(pilot.app))
+            hand.do_next(Outcome.FAILED)
+            await until(pilot, lambda: "canary" not in screen_text(pilot.app).lower())
+        assert reader.read_all(again, None).panes[Pane.DLQ].canaries == {}
 
 
 async def test_a_dashboard_on_a_real_queue_shows_what_waits(tmp_path: Path) -> None:

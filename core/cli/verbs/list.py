@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from core.cli.context import Session
@@ -104,6 +104,8 @@ _USUAL = {"name": "", "queue": "default", "label": "", "prio": "0", "result": ""
 
 def _show(session: Session, jobs: Sequence[Job], *, has_header: bool) -> None:
     now = session.now()
+    dead = [job.id for job in jobs if job.state is State.DEAD]
+    canaries = session.queue().canaries(dead) if dead else {}
     rows = []
     for job in jobs:
         word = phase_word(job, now)
@@ -119,7 +121,7 @@ def _show(session: Session, jobs: Sequence[Job], *, has_header: bool) -> None:
                 until(job.run_at, now)
                 if job.run_at is not None and word in ("delayed", "retrying")
                 else ago(_since(job), now),
-                Cell(ending_words(job), "red" if job.state is State.DEAD else "dim"),
+                Cell(_result(job, canaries), "red" if job.state is State.DEAD else "dim"),
                 job.command,
                 Cell("" if job.fingerprint is None else job.last_line or "", "red"),
             )
@@ -136,6 +138,12 @@ def _show(session: Session, jobs: Sequence[Job], *, has_header: bool) -> None:
     else:
         filled = [[value if _text(value) else "-" for value in row] for row in rows]
         show_table(session, columns, filled, has_header=has_header)
+
+
+def _result(job: Job, canaries: Mapping[int, int]) -> str:
+    """Return how the newest attempt of a job ended, and the canary that a dead one waits for."""
+    words = ending_words(job)
+    return f"{words}; canary {canaries[job.id]}" if job.id in canaries else words
 
 
 def _since(job: Job) -> datetime:

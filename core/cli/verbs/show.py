@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.cli.context import Session
 from core.cli.exit_codes import DONE
@@ -35,6 +35,14 @@ _FIRST = ("name", "command")
 _NAMED = 8
 
 
+class Links(NamedTuple):
+    """What a job has to do with others: its edges, how many wait for it, the canary that it waits for."""
+
+    edges: Sequence[Dependency]
+    dependents: int
+    canary: int | None
+
+
 def configure(parser: Parser, name: str) -> None:
     """Describe the options."""
     parser.add_job()
@@ -53,11 +61,13 @@ def run(session: Session, options: Namespace) -> int:
     (job,) = queue.watched([queue.job(options.job)])
     attempts, history, waiting = queue.attempts(job.id), queue.history(job.id), queue.waiting(job.id)
     environment = queue.environment(job.id) if options.environment else None
-    edges, dependents = queue.edges_of([job.id]), queue.waiting_for([job.id]).get(job.id, 0)
+    links = Links(
+        queue.edges_of([job.id]), queue.waiting_for([job.id]).get(job.id, 0), queue.canaries([job.id]).get(job.id)
+    )
     if session.is_json:
-        _print_json(session, job, attempts, history, waiting, environment, edges, dependents)
+        _print_json(session, job, attempts, history, waiting, environment, links)
         return DONE
-    _show_job(session, job, waiting, edges, dependents)
+    _show_job(session, job, waiting, links)
     if job.state is State.RUNNING and job.id in queue.out_of_reach():
         session.note(f"queuectl: job {job.id} {OUT_OF_REACH}")
     if attempts:
@@ -80,8 +90,7 @@ def _print_json(
     history: list[Event],
     waiting: Waiting | None,
     environment: dict[str, str | None] | None,
-    edges: Sequence[Dependency],
-    dependents: int,
+    links: Links,
 ) -> None:
     from core.cli.json_output import flat, job_object, plain, print_object
 
@@ -89,8 +98,9 @@ def _print_json(
     shown["waiting_for"] = None if waiting is None else waiting.reason
     if waiting is not None:
         shown["phase"] = plain(waiting.phase)
-    shown["after"] = [{"id": edge.on_id, "kind": edge.kind.value, "is_met": edge.is_met} for edge in edges]
-    shown["dependents"] = dependents
+    shown["after"] = [{"id": edge.on_id, "kind": edge.kind.value, "is_met": edge.is_met} for edge in links.edges]
+    shown["dependents"] = links.dependents
+    shown["canary"] = links.canary
     shown["attempt_list"] = [flat(attempt) for attempt in attempts]
     shown["history"] = [flat(event) for event in history]
     if environment is not None:
@@ -98,10 +108,8 @@ def _print_json(
     print_object(shown)
 
 
-def _show_job(
-    session: Session, job: Job, waiting: Waiting | None, edges: Sequence[Dependency], dependents: int
-) -> None:
-    now = session.now()
+def _show_job(session: Session, job: Job, waiting: Waiting | None, links: Links) -> None:
+    now, dependents, canary = session.now(), links.dependents, links.canary
     word = phase_word(job, now) if waiting is None else waiting.phase.value
     shown = word if word == job.state.value else f"{job.state.value}, {word}"
     show_pairs(
@@ -112,8 +120,9 @@ def _show_job(
             ("state", Cell(f"{shown} (since {local_time(job.since)}, {ago(job.since, now)})", COLOURS[word])),
             ("not watched", None if job.unwatched is None else job.unwatched.reason),
             ("not running", None if waiting is None else waiting.reason),
-            ("after", _after(edges) or None),
+            ("after", _after(links.edges) or None),
             ("dependents", f"{count(dependents, 'job')} waiting for it; --tree shows which" if dependents else None),
+            ("canary", None if canary is None else f"{canary}; once that completes this job is replayed"),
             ("next run", None if job.run_at is None else f"{local_time(job.run_at)} ({until(job.run_at, now)})"),
             ("last result", ending_words(job) or None),
             ("last words", job.last_line),
