@@ -84,7 +84,7 @@ class OutputFinder:
                         self._advance(search)
             except Interrupted:
                 continue
-            except QueueError:  # the reader meets it too, and shows it
+            except (QueueError, OSError):  # the reader meets it too, and shows it
                 self._wait(searches, LOOK_S)
             if all(search.share >= 1 for search in searches.values()):
                 self._wait(searches, LOOK_S if searches else None)

@@ -136,6 +136,24 @@ def test_a_reader_that_is_gone_is_told_of_on_the_side(terminal: Terminal) -> Non
     assert terminal.run("status", "--json").json["pending"] == 1
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.parametrize("line", ["export", "export --csv", "list --json", "metrics --prometheus", "show 1 --json"])
+def test_a_full_disk_of_the_output_is_not_that_of_the_database(terminal: Terminal, line: str) -> None:
+    """However much was written before it was noticed: nobody is told to purge jobs."""
+    terminal.run("enqueue", "-q", f"true #{'x' * 10_000}", check=True)
+    result = _shell(terminal, f"queuectl {line} >/dev/full")
+    assert result.code == 1
+    assert result.err == "queuectl: error: writing the output: No space left on device\n"
+
+
+@pytest.mark.parametrize("line", ["export", "export --csv", "list --json"])
+def test_a_reader_that_has_seen_enough_is_no_error(terminal: Terminal, line: str) -> None:
+    """As for any filter."""
+    terminal.run("enqueue", "-q", f"true #{'x' * 100_000}", check=True)
+    result = _shell(terminal, f"queuectl {line} | head -c 1; exit ${{PIPESTATUS[0]}}")
+    assert (result.code, len(result.out), result.err) == (0, 1, "")
+
+
 def test_a_full_stderr_stops_nothing(terminal: Terminal) -> None:
     """Notices are worth less than the job."""
     result = _shell(terminal, "queuectl run 'echo out; exit 5' 2>/dev/full")

@@ -395,16 +395,24 @@ class Database:
 
     @contextlib.contextmanager
     def snapshot(self, give_up: Callable[[], bool]) -> Iterator[None]:
-        """Let all reads of this thread in the block see one moment; raise ``Interrupted`` soon after ``give_up()``."""
+        """Let all reads of this thread in the block see one moment; raise ``Interrupted`` soon after ``give_up()``.
+
+        An ``OSError`` in the block is not of this file and passes as it is: what is read may be written elsewhere.
+        """
+        elsewhere: OSError | None = None
         with self.read() as connection:
             search = self._connections.mine.output_search
             connection.set_progress_handler(give_up, GIVE_UP_STEPS)
             search.give_up = give_up
             try:
                 yield
+            except OSError as error:
+                elsewhere = error
             finally:
                 search.give_up = None
                 connection.set_progress_handler(None, 0)
+        if elsewhere is not None:
+            raise elsewhere
 
     @contextlib.contextmanager
     def write(self, *, is_durable: bool = True, wakes_workers: bool = False) -> Iterator[sqlite3.Connection]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from core.errors import DatabaseError, Interrupted, QueueError
@@ -24,6 +26,22 @@ def test_reads_in_a_snapshot_see_one_moment(queue: Queue) -> None:
 def test_a_write_in_a_snapshot_is_refused(queue: Queue) -> None:
     with queue.snapshot(), pytest.raises(DatabaseError):
         queue.add("true")
+    queue.add("true")
+    assert queue.counts().of(State.PENDING) == 1
+
+
+def test_trouble_of_what_is_done_in_a_snapshot_is_not_the_databases(queue: Queue) -> None:
+    """A reader that is gone, a full disk under a copy: the error stays what it is, and the next read works."""
+    trouble = BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    def write() -> None:
+        with queue.snapshot():
+            queue.counts()
+            raise trouble
+
+    with pytest.raises(BrokenPipeError) as caught:
+        write()
+    assert caught.value is trouble
     queue.add("true")
     assert queue.counts().of(State.PENDING) == 1
 
