@@ -81,8 +81,11 @@ class Server:
             self._server.add_tool(tool, annotations=annotations, structured_output=False)
 
     def run(self) -> None:
-        """Answer requests on stdin until it ends."""
-        self._server.run("stdio")
+        """Answer requests on stdin until it ends; raises ``OSError`` when an answer cannot be written."""
+        try:
+            self._server.run("stdio")
+        except Exception as error:  # the tasks of the transport wrap what went wrong in groups
+            raise _innermost(error) from error
 
     async def _call(self, function: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
         try:
@@ -191,3 +194,10 @@ class Server:
             return await self._call(function, *arguments, **named)
         except ToolError as error:
             raise ResourceError(str(error)) from error
+
+
+def _innermost(error: Exception) -> Exception:
+    """Return what went wrong first in a group of errors, or the error itself where it is none."""
+    while inner := getattr(error, "exceptions", ()):
+        error = inner[0]
+    return error

@@ -25,6 +25,10 @@ class EmbeddedWorker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.detach()
+
+    def detach(self) -> None:
+        """Stop the worker, if it was started, and leave its commands to the next one."""
         if self._worker is not None:
             self._worker.stop(StopMode.DETACH)
             self._worker.join(5.0)

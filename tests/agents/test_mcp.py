@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -403,3 +405,114 @@ def test_options_that_make_no_sense_are_refused(queue: Queue, arguments: list[st
     """Exit code 2: a server that only looks runs nothing."""
     done = run(queue, f"import sys; from core.cli import main; sys.exit(main(['mcp', *{arguments!r}]))")
     assert done.returncode == 2
+
+
+#: What a client sends first.
+_HELLO = json.dumps(
+    {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+    }
+)
+
+
+def answers_to(queue: Queue, sent: bytes, redirection: str = "") -> subprocess.CompletedProcess[bytes]:
+    """Send bytes to the server and close its stdin; run by a shell, which may redirect its streams."""
+    return subprocess.run(
+        ["sh", "-c", f'exec "$0" -m core mcp {redirection}', sys.executable],
+        input=sent,
+        env={**os.environ, "QUEUECTL_DB": queue.path},
+        cwd=ROOT,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("line", [b"no json {", b"[]", b"{}", b"\xff\xfe", b"", b"[" * 5000])
+def test_a_line_that_is_no_message_stops_nothing(queue: Queue, line: bytes) -> None:
+    """A client that misspeaks is answered on at its next message; nothing is on stderr."""
+    ping = b'{"jsonrpc": "2.0", "id": 2, "method": "ping"}'
+    with subprocess.Popen(
+        [sys.executable, "-m", "core", "mcp"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "QUEUECTL_DB": queue.path},
+        cwd=ROOT,
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(b"\n".join((_HELLO.encode(), line, ping, b"")))
+        server.stdin.flush()
+        # what is asked for when stdin ends is not answered any more
+        assert [json.loads(server.stdout.readline())["id"] for _ in range(2)] == [1, 2]
+        assert server.communicate(timeout=60) == (b"", b"")
+        assert server.returncode == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_answers_that_cannot_be_written_end_the_server_with_a_line(queue: Queue) -> None:
+    """The groups of errors of its tasks are nobody's business."""
+    done = answers_to(queue, _HELLO.encode() + b"\n", ">/dev/full")
+    assert done.returncode == 1
+    assert done.stderr == b"queuectl: error: writing the output: No space left on device\n"
+
+
+def test_a_client_that_is_gone_is_no_error(queue: Queue) -> None:
+    """As at the end of stdin, which comes with it."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "core", "mcp"],
+            input=_HELLO.encode() + b"\n",
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "QUEUECTL_DB": queue.path},
+            cwd=ROOT,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_without_stdin_there_is_nobody_to_serve(queue: Queue) -> None:
+    """Wrong usage, in a line."""
+    done = answers_to(queue, b"", "<&-")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr == b"queuectl: error: there is no standard input to serve on\n"
+
+
+def test_an_interrupt_ends_the_server_and_no_job(queue: Queue) -> None:
+    """Ctrl+C, while a thread waits for the next line of stdin: exit code 130, no word, and the next worker adopts."""
+    queue.enqueue("until [ -e go ]; do sleep 0.05; done; exit 7", max_attempts=1, cwd=str(Path(queue.path).parent))
+    with subprocess.Popen(
+        [sys.executable, "-m", "core", "mcp", "-c", "1"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "QUEUECTL_DB": queue.path},
+        cwd=ROOT,
+    ) as server:
+        try:
+            assert server.stdin is not None
+            assert server.stdout is not None
+            server.stdin.write(_HELLO.encode() + b"\n")
+            server.stdin.flush()
+            server.stdout.readline()
+            wait_for(lambda: queue.job(1).state is State.RUNNING)
+            server.send_signal(signal.SIGINT)
+            assert server.wait(60) == 130
+            assert server.stderr is not None
+            assert server.stderr.read() == b""
+        finally:
+            server.kill()
+    assert queue.job(1).state is State.RUNNING
+    (Path(queue.path).parent / "go").touch()
+    Worker(queue, drain=True).run()
+    assert (queue.job(1).last_exit_code, len(queue.attempts(1))) == (7, 1)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from argparse import Namespace
+from types import FrameType
 
 from core.cli.context import Session
 from core.cli.embedded_worker import EmbeddedWorker
@@ -10,6 +13,7 @@ from core.cli.exit_codes import DONE, Refused
 from core.cli.number_options import whole_number
 from core.cli.parser import Parser
 from core.errors import UsageError
+from core.interrupt import end_at_once
 from core.rules.job_input import check_queue
 
 
@@ -43,6 +47,8 @@ def run(session: Session, options: Namespace) -> int:
     if options.read_only and (options.slots or options.queue):
         raise UsageError("--read-only goes without --concurrency and --queue: it changes nothing")
     only = None if options.queue is None else check_queue(options.queue)
+    if sys.stdin is None:
+        raise UsageError("there is no standard input to serve on")
     try:
         from queuectl_mcp.server import Server
     except ModuleNotFoundError as error:
@@ -53,5 +59,20 @@ def run(session: Session, options: Namespace) -> int:
     with EmbeddedWorker(queue, slots=options.slots, queues=() if only is None else (only,)) as worker:
         if options.slots:
             worker.start()
+        _end_on_interrupt(worker)
         Server(queue, only=only, is_read_only=options.read_only).run()
     return DONE
+
+
+def _end_on_interrupt(worker: EmbeddedWorker) -> None:
+    """Let SIGINT end the process like the end of stdin, unless it is ignored.
+
+    Raised as an exception it would wait for ever for the thread that reads stdin.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        worker.detach()
+        end_at_once(number, frame)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, end)
