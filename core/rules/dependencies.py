@@ -7,12 +7,21 @@ of the batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from core.errors import BatchRefused, Refused, UsageError
 from core.model import EdgeKind, JobRef, NewEdge, NewJob, State
 from core.rules.arguments import check_kind
 
+#: The edges of one job: by the id of a needed job the kind of the edge to it, and whether it is met.
+Edges = Mapping[int, tuple[EdgeKind, bool]]
+#: Edges met in one transaction; more follow in the next.
+SETTLE_BATCH = 500
+#: How many jobs are looked at for the one that is in the way of a blocked job.
+BLOCKER_WALK = 1000
+#: The most edges of a tree that is read.
+TREE_EDGES = 10_000
 #: Up to so many jobs of a circle are named at its start; the last one closes it.
 _NAMED = 6
 
@@ -195,6 +204,33 @@ def check_needed(kind: EdgeKind, on_id: int, state: State) -> None:
         raise Refused(f"job {on_id} is purged, so nothing can wait for it; restore it first")
     if state is State.CANCELLED and kind is EdgeKind.COMPLETE:
         raise Refused(f"job {on_id} is cancelled and will not complete; replay it first, or wait for its end")
+
+
+def add_edge(edges: dict[int, tuple[EdgeKind, bool]], on_id: int, kind: EdgeKind, is_met: bool) -> None:
+    """Add an edge to those of one job; of two to the same needed job that until completion holds."""
+    if edges.get(on_id, (EdgeKind.END,))[0] is EdgeKind.END:
+        edges[on_id] = (kind, is_met)
+
+
+def edges_to_json(edges: Edges) -> dict[str, tuple[str, bool]]:
+    """Return the edges of a job as the history keeps them."""
+    return {str(on_id): (kind.value, is_met) for on_id, (kind, is_met) in edges.items()}
+
+
+def restored_edges(job_id: int, kept: Mapping[str, Sequence[Any]], states: Mapping[int, State]) -> Edges:
+    """Return the edges of a job that the history kept; what its needed jobs have done since counts.
+
+    ``states`` are those of the needed jobs that there still are. Raises ``Refused`` for one that was removed for good
+    before it did what is waited for.
+    """
+    found: dict[int, tuple[EdgeKind, bool]] = {}
+    for on_id, kind, was_met in ((int(key), EdgeKind(kind), bool(met)) for key, (kind, met) in kept.items()):
+        state = states.get(on_id)
+        if state is not None:
+            found[on_id] = (kind, was_met or is_met_by(kind, state))
+        elif not was_met:
+            raise Refused(f"job {job_id} waited for job {on_id}, which was removed for good; that cannot be undone")
+    return found
 
 
 def circle_words(circle: Sequence[int], first: int) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from core.blocker import Blocker
-from core.errors import InvalidTransition
+from core.errors import InvalidTransition, Refused
 from core.model import State, Verb
 from core.rules.holds import retry_refusal
 from core.rules.job_fields import JobRow
@@ -36,6 +37,15 @@ def changes_of_edit(row: JobRow, old: Sequence[object]) -> tuple[dict[str, objec
             changes[column] = getattr(row, column)
             before[column] = value
     return changes, before
+
+
+def check_attempts(job_id: int, wanted: int, spent: int, state: State, then_retry: bool) -> None:
+    """Raise ``Refused`` for an edit that would leave a job fewer attempts than it has spent.
+
+    A dead job that is retried with the edit starts anew, so it may be given fewer.
+    """
+    if wanted < spent and not (then_retry and state is State.DEAD):
+        raise Refused(f"job {job_id} has spent {spent} attempts; max-attempts cannot be less")
 
 
 def explain_refusal(
@@ -74,6 +84,33 @@ def obstacle_of(verb: str, kept_states: Collection[str]) -> str | None:
         return "its jobs were removed for good"
     obstacles = [next((move.obstacle for move in final if state in move.from_states), None) for state in kept_states]
     return None if None in obstacles else obstacles[0]
+
+
+def verb_to_undo(act_id: int, verb: str | None, undone_at: int | None) -> Verb:
+    """Return the verb of an operation that is to be undone; ``verb`` is its name, ``None`` if there is no such one.
+
+    Raises ``Refused`` for one that has no undo, or was undone before, at ``undone_at``.
+    """
+    if verb is None or verb not in UNDOABLE:
+        raise Refused(f"act {act_id} cannot be undone")
+    if undone_at is not None:
+        raise Refused(f"act {act_id} was undone already")
+    return UNDOABLE[verb]
+
+
+def columns_of_undo(verb: Verb, before: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the columns that an undo gives a job of which ``before`` was kept, and what was kept of its edges.
+
+    Of its edges: ``after``, ``met`` and ``unmet``, as far as they are there. Raises ``ValueError`` for other columns
+    than an undo may set.
+    """
+    columns = {**CLEARED[verb], **before}
+    columns.pop("starts", None)
+    edges: dict[str, Any] = {name: columns.pop(name) for name in ("after", "met", "unmet") if name in columns}
+    unknown = set(columns) - set(RESTORABLE)
+    if unknown:
+        raise ValueError(f"not columns of an undo: {sorted(unknown)}")
+    return columns, edges
 
 
 def is_where_left(verb: Verb, before: Mapping[str, object], state: State, starts: int) -> bool:

@@ -48,6 +48,11 @@ class Value(Enum):
     SINCE_BEFORE_PURGE = "since when a purged job had that state"
 
 
+def due_at(run_at: int | None, now: int) -> int:
+    """Return since when a pending job waits for a slot that nothing keeps back from ``now`` on, in milliseconds."""
+    return max(now, run_at or now)
+
+
 class Condition(Enum):
     """A condition of a move besides the state."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.clock import to_datetime
 from core.errors import DatabaseCorrupt, JobNotFound
-from core.model import Attempt, Job, NewJob, Outcome, State
+from core.model import Attempt, Dependency, EdgeKind, Job, NewJob, Outcome, State
 from core.rules.arguments import check_kind, shown
 from core.rules.job_fields import FIELDS, JobRow
 from core.rules.needs import needs_of, units_of
@@ -137,6 +137,11 @@ def _attempt_of(row: SqlRow) -> Attempt:
         fingerprint=row[16],
         units=units_of(row[17]),
     )
+
+
+def dependency_of(row: SqlRow) -> Dependency:
+    """Return the edge in a row of job_id, on_id, kind and is_met."""
+    return Dependency(row[0], row[1], EdgeKind(row[2]), bool(row[3]))
 
 
 def names_of(text: str | None) -> tuple[str, ...] | None:

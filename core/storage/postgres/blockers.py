@@ -6,11 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from core.blocker import STUCK_ON, Blocker
 from core.model import Job
+from core.rules.dependencies import BLOCKER_WALK
 from core.storage.postgres.connection import Connection
 from core.storage.rows import JOB_COLUMNS, job_of
-
-#: How many jobs are looked at for the one that is in the way.
-WALK = 1000
 
 _STUCK = ", ".join(f"'{state.value}'" for state in sorted(STUCK_ON))
 # Each job by its key, whatever the planner thinks of how many there are: of each but the first lookup of a way it would
@@ -49,7 +47,7 @@ _JOBS = (
 
 def blockers_in(connection: Connection, ids: Sequence[int]) -> dict[int, Blocker]:
     """Return what keeps jobs back, read in a transaction that is open."""
-    ways = connection.execute(_WAYS, {"ids": list(ids), "walk": WALK}).fetchall()
+    ways = connection.execute(_WAYS, {"ids": list(ids), "walk": BLOCKER_WALK}).fetchall()
     if not ways:
         return {}
     jobs = jobs_by_id(connection, {one for _, needed, cause, _ in ways for one in (needed, cause)})

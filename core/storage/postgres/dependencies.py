@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from core.blocker import Blocker
-from core.model import Dependency, EdgeKind, JobRef, Tree
+from core.model import Dependency, JobRef, Tree
+from core.rules.dependencies import TREE_EDGES
 from core.storage.postgres.blockers import blockers_in, jobs_by_id
 from core.storage.postgres.connection import Connections
 from core.storage.postgres.queries import find
-from core.storage.rows import SqlRow
-
-#: The most edges of a tree.
-_TREE_EDGES = 10_000
+from core.storage.rows import dependency_of
 
 # Each job's edges by their index, whatever the planner thinks of how many jobs there are.
 _EDGES_OF = "(SELECT * FROM dependencies WHERE job_id = {job} ORDER BY on_id LIMIT %(limit)s)"
@@ -52,18 +50,18 @@ class Dependencies:
                 found = connection.execute(statement, {"id": root, "limit": limit}).fetchall()
                 ids += [row[0] for row in found]
             jobs = jobs_by_id(connection, ids)
-            listed = {"ids": ids, "limit": _TREE_EDGES}
+            listed = {"ids": ids, "limit": TREE_EDGES}
             edges = {
                 (edge.job_id, edge.on_id): edge
                 for statement in (_OF_JOBS, _TO_JOBS)
-                for edge in map(_edge_of, connection.execute(statement, listed).fetchall())
+                for edge in map(dependency_of, connection.execute(statement, listed).fetchall())
             }
         return Tree(root, jobs, tuple(edges[key] for key in sorted(edges)))
 
     def edges_of(self, ids: Iterable[int]) -> list[Dependency]:
         """Return what these jobs wait or waited for, by job and needed job."""
         found = self._db.query(_OF_JOBS, {"ids": list(ids), "limit": None})
-        return [_edge_of(row) for row in found]
+        return [dependency_of(row) for row in found]
 
     def waiting_for(self, ids: Iterable[int]) -> dict[int, int]:
         """Return how many jobs wait for each of these; those that none waits for are left out."""
@@ -73,7 +71,3 @@ class Dependencies:
         """Return what keeps these jobs back, of those that are pending and have an unmet edge."""
         with self._db.read() as connection:
             return blockers_in(connection, list(ids))
-
-
-def _edge_of(row: SqlRow) -> Dependency:
-    return Dependency(row[0], row[1], EdgeKind(row[2]), bool(row[3]))

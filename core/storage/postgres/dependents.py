@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from core.model import State
+from core.rules.states import due_at
 from core.storage.postgres import edges
 from core.storage.postgres.connection import Connection
 from core.storage.postgres.tokens import Columns, JobChanges, lock
@@ -89,8 +90,8 @@ def recount(connection: Connection, ids: Sequence[int], now: int) -> None:
         blocks = job["is_held"] + unmet.get(job_id, 0)
         if job["state"] == State.PENDING.value and blocks != job["blocks"]:
             # a job that waits for nothing any more begins to wait for a slot
-            due_at = job["due_at"] if blocks else max(now, job["run_at"] or now)
-            changes.put(job, {"blocks": blocks, "due_at": due_at})
+            since = job["due_at"] if blocks else due_at(job["run_at"], now)
+            changes.put(job, {"blocks": blocks, "due_at": since})
     changes.write(connection)
 
 

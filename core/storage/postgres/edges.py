@@ -7,12 +7,9 @@ from typing import Any
 
 from core.errors import JobNotFound, Refused
 from core.model import EdgeKind, JobRef, NewEdge, State
-from core.rules.dependencies import check_needed, circle_words, find_circle, is_met_by
+from core.rules.dependencies import Edges, add_edge, check_needed, circle_words, find_circle, is_met_by, restored_edges
 from core.storage.postgres.connection import Connection
 from core.storage.postgres.queries import find
-
-#: By the id of a needed job the kind of the edge to it, and whether it is met.
-Edges = Mapping[int, tuple[EdgeKind, bool]]
 
 # shared: who ends one of them waits, and then finds the edges
 _NEEDED = "SELECT id, state FROM jobs WHERE id = ANY (%s) ORDER BY id FOR SHARE"
@@ -39,11 +36,16 @@ def needed_jobs(connection: Connection, edges: Iterable[NewEdge]) -> dict[JobRef
     references = dict.fromkeys(edge.on for edge in edges if edge.on is not None)
     ids = {reference: find(connection, reference) for reference in references}
     found = connection.execute(_NEEDED, (sorted(set(ids.values())),)).fetchall() if ids else []
-    states = {job_id: State.PENDING if state == "open" else State(state) for job_id, state in found}
+    states = {job_id: _state_of(state) for job_id, state in found}
     for reference, job_id in ids.items():
         if job_id not in states:  # it was removed for good before it was locked
             raise JobNotFound(reference)
     return {reference: (job_id, states[job_id]) for reference, job_id in ids.items()}
+
+
+def _state_of(stored: str) -> State:
+    """Return the state of a needed job; of one that is open only that it has not ended counts."""
+    return State.PENDING if stored == "open" else State(stored)
 
 
 def edges_of_batch(connection: Connection, edges: Sequence[NewEdge], ids: Sequence[int]) -> dict[int, Edges]:
@@ -61,9 +63,7 @@ def edges_of_batch(connection: Connection, edges: Sequence[NewEdge], ids: Sequen
             on_id, state = needed[edge.on]
             check_needed(edge.kind, on_id, state)
             is_met = is_met_by(edge.kind, state)
-        of_job = found.setdefault(ids[edge.position], {})
-        if of_job.get(on_id, (EdgeKind.END,))[0] is EdgeKind.END:
-            of_job[on_id] = (edge.kind, is_met)
+        add_edge(found.setdefault(ids[edge.position], {}), on_id, edge.kind, is_met)
     return dict(found)
 
 
@@ -102,26 +102,15 @@ def edges_of(connection: Connection, job_id: int) -> Edges:
     return {on_id: (EdgeKind(kind), bool(is_met)) for on_id, kind, is_met in found}
 
 
-def to_json(edges: Edges) -> dict[str, tuple[str, bool]]:
-    """Return edges as the history keeps them."""
-    return {str(on_id): (kind.value, is_met) for on_id, (kind, is_met) in edges.items()}
-
-
 def restore(connection: Connection, job_id: int, kept: Mapping[str, Sequence[Any]]) -> None:
     """Have a job wait again for what the history kept; what its needed jobs have done since counts.
 
     Its blocks are the caller's to count. Raises ``Refused`` for a circle, and for a needed job that was removed for
     good before it did what is waited for.
     """
-    states: dict[int, str] = dict(connection.execute(_NEEDED, (sorted(map(int, kept)),)).fetchall())
-    found: dict[int, tuple[EdgeKind, bool]] = {}
-    for on_id, kind, was_met in ((int(key), EdgeKind(kind), bool(met)) for key, (kind, met) in kept.items()):
-        state = states.get(on_id)
-        if state is None and not was_met:
-            raise Refused(f"job {job_id} waited for job {on_id}, which was removed for good; that cannot be undone")
-        if state is not None:
-            found[on_id] = (kind, was_met or (state != "open" and is_met_by(kind, State(state))))
-    replace(connection, job_id, found)
+    found = connection.execute(_NEEDED, (sorted(map(int, kept)),)).fetchall()
+    states = {on_id: _state_of(state) for on_id, state in found}
+    replace(connection, job_id, restored_edges(job_id, kept, states))
 
 
 def replace(connection: Connection, job_id: int, edges: Edges) -> None:

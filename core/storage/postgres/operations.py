@@ -17,18 +17,21 @@ from core.clock import to_datetime
 from core.errors import JobNotFound, NameTaken, QueueError, Refused
 from core.model import Act, LastAct, NewEdge, State, Verb
 from core.rules.arguments import check_whole
+from core.rules.dependencies import Edges, edges_to_json
 from core.rules.job_fields import JobRow
 from core.rules.operations import (
-    CLEARED,
     EDITABLE,
-    RESTORABLE,
-    UNDOABLE,
     changes_of_edit,
+    check_attempts,
+    columns_of_undo,
     explain_refusal,
     is_where_left,
     obstacle_of,
+    verb_to_undo,
 )
-from core.rules.states import VERBS, Condition, Move, Value, check
+from core.rules.pruning import EVER
+from core.rules.states import VERBS, Condition, Move, Value, check, due_at
+from core.storage.operations_contract import Progress
 from core.storage.postgres import canary_moves, dependents, job_names
 from core.storage.postgres import edges as edge_rows
 from core.storage.postgres.blockers import blockers_in
@@ -41,9 +44,6 @@ from core.storage.values import Selection
 #: Jobs per transaction of a bulk operation.
 CHUNK = 1000
 
-Progress = Callable[[int, int], None]
-
-_NO_LIMIT = 1 << 62
 _PURGED_SINCE = (
     "SELECT DISTINCT ON (job_id) job_id, before FROM history JOIN acts ON acts.id = act_id"
     " WHERE job_id = ANY (%s) AND verb = 'purge' ORDER BY job_id, act_id DESC"
@@ -93,7 +93,7 @@ class Operations:
         ``with_dependents``, for RETRY and CANCEL, is for all that depend on the jobs, too, in one transaction.
         """
         ids = jobs.ids
-        limit = _NO_LIMIT if before_ms is None else before_ms
+        limit = EVER if before_ms is None else before_ms
         stop = "kill" if is_kill else "cancel"
         order = _Order(verb, jobs.is_single, limit, stop, self._db.now_ms(), with_dependents)
         act = Act(0, verb.value, 0)
@@ -168,11 +168,7 @@ class Operations:
         """Put the jobs of an act back to the state before it; jobs that moved on since are skipped."""
         check_whole(act_id, "the number of the act")
         found = self._db.query("SELECT verb, undone_at FROM acts WHERE id = %s", (act_id,))
-        if not found or found[0][0] not in UNDOABLE:
-            raise Refused(f"act {act_id} cannot be undone")
-        if found[0][1] is not None:
-            raise Refused(f"act {act_id} was undone already")
-        verb, now = UNDOABLE[found[0][0]], self._db.now_ms()
+        verb, now = verb_to_undo(act_id, *(found[0] if found else (None, None))), self._db.now_ms()
         canary_moves.forget(self._db, act_id)
         ids = [
             row[0] for row in self._db.query("SELECT job_id FROM history WHERE act_id = %s ORDER BY job_id", (act_id,))
@@ -239,7 +235,7 @@ def _chunk(order: _Order, act: Act, chunk: Sequence[int], is_last: bool) -> Call
 
 def cancel_for_another(connection: Connection, ids: Sequence[int], now: int) -> None:
     """Cancel jobs that another one replaces, or ask for their stop; that is no operation of a user, to be undone."""
-    order = _Order(Verb.CANCEL, False, _NO_LIMIT, "cancel", now)
+    order = _Order(Verb.CANCEL, False, EVER, "cancel", now)
     changes, stopped = JobChanges(), []
     for job_id, job in _lock(connection, ids, now).items():
         move = _move_of(order, job)
@@ -306,7 +302,7 @@ def _columns(move: Move, job: Columns, now: int, purged_since: int | None) -> di
     """Return the columns that a move gives to a job."""
     values = {
         Value.NOW: now,
-        Value.DUE: max(now, job["run_at"] or now),
+        Value.DUE: due_at(job["run_at"], now),
         Value.STATE: job["state"],
         Value.STATE_BEFORE_PURGE: job["purged_from"],
         Value.SINCE_BEFORE_PURGE: job["since"] if purged_since is None else purged_since,
@@ -336,8 +332,7 @@ def _edit(connection: Connection, job_id: int, order: _Edit, now: int) -> Act:
         raise JobNotFound(job_id)
     row, state = order.row, State(job["state"])
     check(Verb.EDIT, job_id, state)
-    if row.max_attempts < job["attempts"] and not (order.then_retry and state is State.DEAD):
-        raise Refused(f"job {job_id} has spent {job['attempts']} attempts; max-attempts cannot be less")
+    check_attempts(job_id, row.max_attempts, job["attempts"], state, order.then_retry)
     changes, before = changes_of_edit(row, [job[column] for column in EDITABLE])
     if changes.get("needs") is not None:
         admit_needs(connection, [row.needs])
@@ -347,7 +342,7 @@ def _edit(connection: Connection, job_id: int, order: _Edit, now: int) -> Act:
         changes.update(run_at=run_at, due_at=run_at or now, backoff_ms=None)
     links = _Links(connection, job, order.edges)
     if links.are_new:
-        before["after"] = edge_rows.to_json(links.old)
+        before["after"] = edges_to_json(links.old)
         changes.update(links.columns(run_at, now))
     elif not changes and not order.then_retry:
         return Act(0, Verb.EDIT.value, 0, 1)
@@ -381,7 +376,7 @@ class _Links:
 
     def __init__(self, connection: Connection, job: Columns, edges: Sequence[NewEdge] | None) -> None:
         self._job = job
-        self.old: edge_rows.Edges = {} if edges is None else edge_rows.edges_of(connection, job["id"])
+        self.old: Edges = {} if edges is None else edge_rows.edges_of(connection, job["id"])
         self.wanted = self.old
         if edges is not None:
             found = edge_rows.edges_of_batch(connection, [edge._replace(position=0) for edge in edges], [job["id"]])
@@ -393,13 +388,13 @@ class _Links:
     def columns(self, run_at: int | None, now: int) -> dict[str, Any]:
         """Return the columns that new edges change."""
         if self._job["state"] == State.PENDING.value and self._job["blocks"] > 0 and self.blocks == 0:
-            return {"blocks": 0, "due_at": max(now, run_at or now)}  # its wait for a slot begins
+            return {"blocks": 0, "due_at": due_at(run_at, now)}  # its wait for a slot begins
         return {"blocks": self.blocks}
 
 
 def _retried(job: Columns, now: int) -> dict[str, Any]:
     """Return the columns that a retry gives to a job; none if it is due already."""
-    order = _Order(Verb.RETRY, False, _NO_LIMIT, "", now)
+    order = _Order(Verb.RETRY, False, EVER, "", now)
     move = _move_of(order, job)
     return {} if move is None else _columns(move, job, now, None)
 
@@ -423,17 +418,6 @@ def _purged_since(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
 # --- undo
 
 
-def _before(verb: Verb, before: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the columns that an undo gives to a job, of which this was kept, and what was kept of its edges."""
-    columns = {**CLEARED[verb], **before}
-    columns.pop("starts", None)
-    links: dict[str, Any] = {name: columns.pop(name) for name in ("after", "met", "unmet") if name in columns}
-    unknown = set(columns) - set(RESTORABLE)
-    if unknown:
-        raise ValueError(f"not columns of an undo: {sorted(unknown)}")
-    return columns, links
-
-
 def _undo_chunk(
     verb: Verb, act_id: int, chunk: Sequence[int], now: int, is_last: bool
 ) -> Callable[[Connection], tuple[int, int]]:
@@ -455,7 +439,7 @@ def _undo_chunk(
                 continue
             if not is_where_left(verb, before, State(job["state"]), job["starts"]):
                 continue
-            columns, links = _before(verb, before)
+            columns, links = columns_of_undo(verb, before)
             if links:
                 waits[job_id] = links
             if columns.get("name") is not None:

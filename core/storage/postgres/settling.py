@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.model import EdgeKind, State
+from core.rules.dependencies import SETTLE_BATCH
+from core.rules.states import due_at
 from core.storage.postgres import canary_moves, hook_jobs
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.tokens import JobChanges, lock
-
-#: Edges met in one transaction; more follow in the next.
-SETTLE_BATCH = 500
 
 _NEXT = "SELECT id, job_id, event, has_edges, attempt_id, is_end FROM settling ORDER BY id LIMIT 1 FOR UPDATE"
 _NOTED = (
@@ -105,7 +104,7 @@ def _meet(connection: Connection, note: _Note, now: int, limit: int) -> int:
             continue  # its blocks are counted when it is pending again
         blocks = job["blocks"] - 1
         # a job that waits for nothing any more begins to wait for a slot
-        due_at = job["due_at"] if blocks else max(now, job["run_at"] or now)
-        changes.put(job, {"blocks": blocks, "due_at": due_at})
+        since = job["due_at"] if blocks else due_at(job["run_at"], now)
+        changes.put(job, {"blocks": blocks, "due_at": since})
     changes.write(connection)
     return len(ids)

@@ -8,10 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from core.blocker import STUCK_ON, Blocker
 from core.model import Job
+from core.rules.dependencies import BLOCKER_WALK
 from core.storage.rows import JOB_COLUMNS, job_of
-
-#: How many jobs are looked at for the one that is in the way.
-WALK = 1000
 
 _IN = "(SELECT value FROM json_each(:ids))"
 _STUCK = ", ".join(f"'{state.value}'" for state in sorted(STUCK_ON))
@@ -36,7 +34,7 @@ def blockers_in(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int,
     """Return what keeps jobs back, read in a transaction that is open."""
     ways: dict[int, tuple[int, int, int]] = {}
     for (job_id,) in connection.execute(_IS_BLOCKED, {"ids": json.dumps(ids)}).fetchall():
-        parameters = {"id": job_id, "limit": WALK}
+        parameters = {"id": job_id, "limit": BLOCKER_WALK}
         unmet = connection.execute(_UNMET, parameters).fetchone()[0]
         cause = connection.execute(_CAUSE, parameters).fetchone()
         if cause is None:

@@ -6,14 +6,12 @@ import json
 from collections.abc import Iterable
 
 from core.blocker import Blocker
-from core.model import Dependency, EdgeKind, JobRef, Tree
-from core.storage.rows import SqlRow, job_of
+from core.model import Dependency, JobRef, Tree
+from core.rules.dependencies import TREE_EDGES
+from core.storage.rows import dependency_of, job_of
 from core.storage.sqlite.blockers import JOBS_BY_ID, blockers_in
 from core.storage.sqlite.file import Database
 from core.storage.sqlite.queries import find
-
-#: The most edges of a tree.
-_TREE_EDGES = 10_000
 
 _IN = "(SELECT value FROM json_each(:ids))"
 _EDGES = (
@@ -33,7 +31,7 @@ _BELOW = (
 
 
 class Dependencies:
-    """The edges of one database; see ``core.storage.contract.Dependencies``."""
+    """The edges of one database; see ``core.storage.work_contract.Dependencies``."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -46,12 +44,12 @@ class Dependencies:
             ids = [root]
             for sql in (_ABOVE, _BELOW):
                 ids += [row[0] for row in connection.execute(sql, parameters).fetchall()]
-            listed = {"ids": json.dumps(ids), "limit": _TREE_EDGES}
+            listed = {"ids": json.dumps(ids), "limit": TREE_EDGES}
             jobs = {job.id: job for job in map(job_of, connection.execute(JOBS_BY_ID, listed).fetchall())}
             edges = {
                 (edge.job_id, edge.on_id): edge
                 for sql in (_EDGES, _EDGES_TO)
-                for edge in map(_edge_of, connection.execute(sql, listed).fetchall())
+                for edge in map(dependency_of, connection.execute(sql, listed).fetchall())
             }
         return Tree(root, jobs, tuple(edges[key] for key in sorted(edges)))
 
@@ -59,7 +57,7 @@ class Dependencies:
         """Return what these jobs wait or waited for, by job and needed job."""
         with self._db.read() as connection:
             found = connection.execute(_EDGES, {"ids": json.dumps(list(ids)), "limit": -1}).fetchall()
-        return [_edge_of(row) for row in found]
+        return [dependency_of(row) for row in found]
 
     def waiting_for(self, ids: Iterable[int]) -> dict[int, int]:
         """Return how many jobs wait for each of these; those that none waits for are left out."""
@@ -70,7 +68,3 @@ class Dependencies:
         """Return what keeps these jobs back, of those that are pending and have an unmet edge."""
         with self._db.read() as connection:
             return blockers_in(connection, list(ids))
-
-
-def _edge_of(row: SqlRow) -> Dependency:
-    return Dependency(row[0], row[1], EdgeKind(row[2]), bool(row[3]))

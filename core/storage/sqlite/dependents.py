@@ -39,10 +39,7 @@ _KEEP_MET = (
     f" WHERE job_id = history.job_id AND {_TO_ARM}))) WHERE act_id = :act AND job_id IN {_ARMED_JOBS}"
 )
 _ARM = f"UPDATE dependencies SET is_met = 0 WHERE job_id IN {_ARMED_JOBS} AND {_TO_ARM}"
-_RECOUNT = (
-    "UPDATE jobs SET blocks = is_held + (SELECT count(*) FROM dependencies WHERE job_id = jobs.id AND is_met = 0)"
-    f" WHERE id IN {_ARMED_JOBS}"
-)
+_RECOUNT = f"{edges.COUNT_BLOCKS} WHERE id IN {_ARMED_JOBS}"
 
 # a cancel of a running job is a request to stop it: it ends later, and is not undone
 _KEEP_UNMET = (

@@ -9,12 +9,9 @@ from typing import Any
 
 from core.errors import Refused
 from core.model import EdgeKind, JobRef, NewEdge, State
-from core.rules.dependencies import check_needed, circle_words, find_circle, is_met_by
+from core.rules.dependencies import Edges, add_edge, check_needed, circle_words, find_circle, is_met_by, restored_edges
 from core.storage.sqlite import settling
 from core.storage.sqlite.queries import find
-
-#: By the id of a needed job the kind of the edge to it, and whether it is met.
-Edges = Mapping[int, tuple[EdgeKind, bool]]
 
 _STAGE = "INSERT INTO temp.staged_edges (position, on_position, reference, kind) VALUES (?, ?, ?, ?)"
 _CREATE_STAGE = (
@@ -48,10 +45,11 @@ _ABOVE = (
     " SELECT on_id FROM above JOIN dependencies ON job_id = id)"
     " SELECT job_id, on_id FROM above JOIN dependencies ON job_id = id"
 )
-RECOUNT = (
+#: To be continued with ``WHERE``, and the jobs whose blocks are counted anew.
+COUNT_BLOCKS = (
     "UPDATE jobs SET blocks = is_held + (SELECT count(*) FROM dependencies WHERE job_id = jobs.id AND is_met = 0)"
-    " WHERE id = ?"
 )
+RECOUNT = f"{COUNT_BLOCKS} WHERE id = ?"
 
 
 # --- new jobs
@@ -100,8 +98,7 @@ def resolve(connection: sqlite3.Connection, edges: Iterable[NewEdge], now: int) 
         assert edge.on is not None, "a job of the same batch is meant"
         on_id, state = _needed(connection, edge.on, now)
         check_needed(edge.kind, on_id, state)
-        if found.get(on_id, (EdgeKind.END,))[0] is EdgeKind.END:
-            found[on_id] = (edge.kind, is_met_by(edge.kind, state))
+        add_edge(found, on_id, edge.kind, is_met_by(edge.kind, state))
     return found
 
 
@@ -127,25 +124,18 @@ def edges_of(connection: sqlite3.Connection, job_id: int) -> Edges:
     return {on_id: (EdgeKind(kind), bool(is_met)) for on_id, kind, is_met in found}
 
 
-def to_json(edges: Edges) -> dict[str, tuple[str, bool]]:
-    """Return edges as the history keeps them."""
-    return {str(on_id): (kind.value, is_met) for on_id, (kind, is_met) in edges.items()}
-
-
 def restore(connection: sqlite3.Connection, job_id: int, kept: Mapping[str, Sequence[Any]], now: int) -> None:
     """Have a job wait again for what the history kept; what its needed jobs have done since counts.
 
     Raises ``Refused`` for a circle, and for a needed job that was removed for good before it did what is waited for.
     """
-    found: dict[int, tuple[EdgeKind, bool]] = {}
-    for on_id, kind, was_met in ((int(key), EdgeKind(kind), bool(met)) for key, (kind, met) in kept.items()):
+    states: dict[int, State] = {}
+    for on_id in map(int, kept):
         row = connection.execute(_STATE, (on_id,)).fetchone()
-        if row is None and not was_met:
-            raise Refused(f"job {job_id} waited for job {on_id}, which was removed for good; that cannot be undone")
         if row is not None:
             settling.finish_edges(connection, [on_id], now)
-            found[on_id] = (kind, was_met or is_met_by(kind, State(row[0])))
-    replace(connection, job_id, found)
+            states[on_id] = State(row[0])
+    replace(connection, job_id, restored_edges(job_id, kept, states))
 
 
 def replace(connection: sqlite3.Connection, job_id: int, edges: Edges) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,9 +17,21 @@ from core.clock import to_datetime
 from core.errors import NameTaken, Refused
 from core.model import Act, LastAct, NewEdge, State, Verb
 from core.rules.arguments import check_whole
+from core.rules.dependencies import edges_to_json
 from core.rules.job_fields import JobRow
-from core.rules.operations import CLEARED, EDITABLE, RESTORABLE, UNDOABLE, changes_of_edit, explain_refusal, obstacle_of
-from core.rules.states import VERBS, check
+from core.rules.operations import (
+    EDITABLE,
+    UNDOABLE,
+    changes_of_edit,
+    check_attempts,
+    columns_of_undo,
+    explain_refusal,
+    obstacle_of,
+    verb_to_undo,
+)
+from core.rules.pruning import EVER
+from core.rules.states import VERBS, check, due_at
+from core.storage.operations_contract import Progress
 from core.storage.sqlite import canary_moves, dependents, edges, job_names
 from core.storage.sqlite.blockers import blockers_in
 from core.storage.sqlite.capacities import check_needs_in
@@ -31,10 +43,6 @@ from core.storage.values import Selection
 
 #: Jobs per transaction of a bulk operation.
 CHUNK = 1000
-
-Progress = Callable[[int, int], None]
-
-_NO_LIMIT = 1 << 62
 
 
 def cancel_for_another(connection: sqlite3.Connection, job_id: int, now: int) -> None:
@@ -79,9 +87,7 @@ class Operations:
         ``with_dependents``, for RETRY and CANCEL, is for all that depend on the jobs, too, in one transaction.
         """
         ids = jobs.ids
-        order = _Order(
-            verb, jobs.is_single, _NO_LIMIT if before_ms is None else before_ms, "kill" if is_kill else "cancel"
-        )
+        order = _Order(verb, jobs.is_single, EVER if before_ms is None else before_ms, "kill" if is_kill else "cancel")
         act = Act(0, verb.value, 0)
         if with_dependents:
             return self._do_chunk(order, act, ids, is_last=True, with_dependents=True)
@@ -181,11 +187,7 @@ class Operations:
         canary_moves.forget(self._db, act_id)
         with self._db.read() as connection:
             row = connection.execute("SELECT verb, undone_at FROM acts WHERE id = ?", (act_id,)).fetchone()
-            if row is None or row[0] not in UNDOABLE:
-                raise Refused(f"act {act_id} cannot be undone")
-            if row[1] is not None:
-                raise Refused(f"act {act_id} was undone already")
-            verb = UNDOABLE[row[0]]
+            verb = verb_to_undo(act_id, *(row or (None, None)))
             ids = [
                 found[0]
                 for found in connection.execute(
@@ -251,18 +253,17 @@ def _edit(connection: sqlite3.Connection, job_id: int, order: _Edit, now: int) -
     state = State(found[0])
     attempts, run_at, blocks = found[1:4]
     check(Verb.EDIT, job_id, state)
-    if row.max_attempts < attempts and not (order.then_retry and state is State.DEAD):
-        raise Refused(f"job {job_id} has spent {attempts} attempts; max-attempts cannot be less")
+    check_attempts(job_id, row.max_attempts, attempts, state, order.then_retry)
     changes, before = changes_of_edit(row, found[4:])
     if changes.get("needs") is not None:
         check_needs_in(connection, row.needs)
     if order.run_at_given and state is State.PENDING and not order.then_retry and row.run_at != run_at:
-        changes.update(run_at=row.run_at, due_at=max(row.run_at or now, now), backoff_ms=None)
+        changes.update(run_at=row.run_at, due_at=due_at(row.run_at, now), backoff_ms=None)
         run_at = row.run_at
     old = {} if order.edges is None else edges.edges_of(connection, job_id)
     wanted = old if order.edges is None else edges.resolve(connection, order.edges, now)
     if wanted != old:
-        before["after"] = edges.to_json(old)
+        before["after"] = edges_to_json(old)
     elif not changes and not order.then_retry:
         return Act(0, Verb.EDIT.value, 0, 1)
     job_names.free(connection, row.name)
@@ -275,7 +276,7 @@ def _edit(connection: sqlite3.Connection, job_id: int, order: _Edit, now: int) -
     if wanted != old:
         left = edges.replace(connection, job_id, wanted)
         if state is State.PENDING and blocks > 0 and left == 0:  # its wait for a slot begins
-            changes.update(due_at=max(run_at or now, now))
+            changes.update(due_at=due_at(run_at, now))
     if order.then_retry:
         _retry_edited(connection, job_id, state, now)
     _set_columns(connection, job_id, changes)
@@ -293,10 +294,7 @@ def _retry_edited(connection: sqlite3.Connection, job_id: int, state: State, now
 
 
 def _set_columns(connection: sqlite3.Connection, job_id: int, columns: Mapping[str, object]) -> None:
-    """Set columns of the fixed list that edits and undo know."""
-    unknown = set(columns) - set(RESTORABLE)
-    if unknown:
-        raise ValueError(f"not columns of an edit: {sorted(unknown)}")
+    """Set columns of a job, whose names are those that ``core.rules.operations`` lets through."""
     if columns:
         sets = ", ".join(f"{column} = :{column}" for column in columns)
         connection.execute(f"UPDATE jobs SET {sets} WHERE id = :id", {**columns, "id": job_id})
@@ -326,9 +324,7 @@ def _undo_chunk(connection: sqlite3.Connection, verb: Verb, act_id: int, chunk: 
     found = connection.execute(_TO_UNDO[verb], {"act": act_id, "ids": json.dumps(chunk)}).fetchall()
     waits: dict[int, dict[str, Any]] = {}
     for job_id, before in found:
-        columns = {**CLEARED[verb], **json.loads(before)}
-        columns.pop("starts", None)
-        waits[job_id] = {name: columns.pop(name) for name in ("after", "met", "unmet") if name in columns}
+        columns, waits[job_id] = columns_of_undo(verb, json.loads(before))
         job_names.free(connection, columns.get("name"))
         try:
             _set_columns(connection, job_id, columns)

@@ -11,11 +11,9 @@ import sqlite3
 from collections.abc import Iterable
 
 from core.model import EdgeKind, State
+from core.rules.dependencies import SETTLE_BATCH
 from core.storage.sqlite import canary_moves, hook_jobs
 from core.storage.sqlite.file import Database
-
-#: Edges met in one transaction; more follow in the next.
-SETTLE_BATCH = 500
 
 _NEXT = "SELECT id, job_id, event, has_edges, attempt_id, is_end FROM settling ORDER BY id LIMIT 1"
 _NOTED = (
