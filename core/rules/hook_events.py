@@ -163,6 +163,15 @@ def event_of(text: HookEvent | str) -> HookEvent:
 # --- what follows an end
 
 
+def followings_of_end(ended: Ended, state: str, hooks: Sequence[StoredHook]) -> tuple[list[Following], list[Following]]:
+    """Return what follows the end of a job in a state, and what does besides if its queue is drained with it.
+
+    ``hooks`` are all there are.
+    """
+    event = EVENT_OF_STATE.get(state)
+    return [] if event is None else followings(ended, event, hooks), followings(ended, HookEvent.DRAINED, hooks)
+
+
 def followings(ended: Ended, event: HookEvent, hooks: Sequence[StoredHook]) -> list[Following]:
     """Return what follows an event: of the hooks that want it, in their order, then of the job's own commands.
 

@@ -6,13 +6,11 @@ Called while the notes of ``settling`` are worked off, in the transaction in whi
 from __future__ import annotations
 
 from core.rules.hook_events import (
-    EVENT_OF_STATE,
     STORED_COLUMNS,
     Ended,
     Following,
-    HookEvent,
     StoredHook,
-    followings,
+    followings_of_end,
     line_of,
     row_of,
 )
@@ -52,9 +50,7 @@ def follow(connection: Connection, job_id: int, attempt_id: int | None, state: s
     if row is None or connection.execute(_IS_OF_HOOK, (job_id,)).fetchone() is not None:
         return
     ended = Ended(*row)
-    event = EVENT_OF_STATE.get(state)
-    following = [] if event is None else followings(ended, event, hooks)
-    drained = followings(ended, HookEvent.DRAINED, hooks)
+    following, drained = followings_of_end(ended, state, hooks)
     # of the ends of a queue that are settled together, the last one finds no other note
     if drained and connection.execute(f"SELECT {_IS_LEFT}", {"queue": ended.queue}).fetchone() == (False,):
         following += drained
