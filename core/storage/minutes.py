@@ -12,6 +12,10 @@ from core.rules.histogram import percentile_s
 
 #: As far back as ``minutes`` looks: a year and a day.
 MOST_MINUTES = 366 * 1440
+#: A minute is summed up once it is this old, in minutes: a worker may write to one that is over, if it was suspended.
+SETTLED_MINUTES = 24 * 60
+#: The most minutes that one transaction sums up.
+SUM_CHUNK_MINUTES = 24 * 60
 #: The sums that the totals have of all minutes.
 TOTALS = ("succeeded", "failed", "dead", "run_ms", "wait_ms")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from core.model import Finding
 from core.spool import Spool
+from core.storage import findings
 from core.storage.postgres.connection import Connections
 from core.storage.postgres.migrations import SCHEMA_VERSION
 from core.storage.postgres.write_check import LOCK_PATIENCE_S, write_error
@@ -93,10 +94,10 @@ def _check_server(db: Connections) -> Iterator[Finding]:
 
 def _check_rows(db: Connections) -> Iterator[Finding]:
     broken = db.query(_WITHOUT_OWNER)[0][0]
-    if broken:
-        advice = "restore a dump, or report this as a bug if nothing else has written to the tables"
-        yield Finding("error", "references", f"{broken} rows refer to rows that are not there", advice)
-    else:
+    yield from findings.of_references(
+        broken, "restore a dump, or report this as a bug if nothing else has written to the tables"
+    )
+    if not broken:
         yield Finding("ok", "references", "each attempt, output, operation and dependency has its job")
     wrong = db.query(_WRONG_TOKENS)[0][0]
     if wrong:
@@ -107,32 +108,18 @@ def _check_rows(db: Connections) -> Iterator[Finding]:
 
 def _check_blocks(db: Connections) -> Iterator[Finding]:
     wrong, forgotten = db.query(f"SELECT ({_WRONG_BLOCKS}), ({_FORGOTTEN})")[0]
-    if wrong:
-        yield Finding(
-            "error", "blocks", f"{wrong} jobs are not kept back by what they wait for", "report this as a bug"
-        )
-    elif forgotten:
-        yield Finding("error", "blocks", f"{forgotten} jobs wait for ends that have come", "report this as a bug")
-    else:
-        yield Finding("ok", "blocks", "each job waits for what is still to come, and for nothing else")
+    yield findings.of_blocks(wrong, forgotten)
 
 
 def _check_counts(db: Connections) -> Iterator[Finding]:
     wrong = db.query(_WRONG_COUNTS)[0][0]
-    if wrong:
-        yield Finding("error", "counters", f"{wrong} counters are not what the jobs say", "report this as a bug")
-    else:
-        yield Finding("ok", "counters", "they are what the jobs say")
+    yield findings.of_counters(wrong)
 
 
 def _check_writes(db: Connections) -> Iterator[Finding]:
     if db.is_read_only:
         return
-    error = write_error(db, LOCK_PATIENCE_S)
-    if error is None:
-        yield Finding("ok", "writes", "nothing keeps it from being written")
-    else:
-        yield Finding("error", "writes", str(error))
+    yield findings.of_writes(write_error(db, LOCK_PATIENCE_S))
 
 
 def _check_safety(db: Connections) -> Iterator[Finding]:

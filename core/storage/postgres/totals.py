@@ -7,13 +7,9 @@ which can be millions of rows.
 from __future__ import annotations
 
 from core.model import Totals
-from core.storage.minutes import TOTALS, totals_of
+from core.storage.minutes import SETTLED_MINUTES, SUM_CHUNK_MINUTES, TOTALS, totals_of
 from core.storage.postgres.connection import Connection, Connections
 
-#: A minute is summed up once it is this old, in minutes: a worker may write to one that is over, if it was suspended.
-SETTLED_MINUTES = 24 * 60
-#: The most that one transaction sums up, in minutes.
-_CHUNK_MINUTES = 24 * 60
 _CHORE_LOCK = 0x5143_544D
 
 _ADD = " ON CONFLICT (key) DO UPDATE SET value = facts.value + excluded.value"
@@ -51,7 +47,7 @@ def sum_up_some(db: Connections) -> None:
         start = _first_left(connection, settled)
         if start is None:  # another process has summed them up meanwhile
             return
-        span = {"start": start, "end": min(start + _CHUNK_MINUTES, settled)}
+        span = {"start": start, "end": min(start + SUM_CHUNK_MINUTES, settled)}
         for statement in (*_SUM_MINUTES, _SUM_DURATIONS, _UNTIL):
             connection.execute(statement, span)
 

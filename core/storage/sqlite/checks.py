@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from core.model import Finding
+from core.storage import findings
 from core.storage.spool_checks import check_permissions, check_room
 from core.storage.sqlite.file import Database
 from core.storage.sqlite.migrations import SCHEMA_VERSION
@@ -59,8 +60,7 @@ def _check_integrity(db: Database) -> Iterator[Finding]:
         yield Finding("ok", "integrity", "the file is sound")
     else:
         yield Finding("error", "integrity", "; ".join(problems), advice)
-    if broken:
-        yield Finding("error", "references", f"{len(broken)} rows refer to rows that are not there", advice)
+    yield from findings.of_references(len(broken), advice)
 
 
 def _check_counts(db: Database) -> Iterator[Finding]:
@@ -72,10 +72,7 @@ def _check_counts(db: Database) -> Iterator[Finding]:
             " SELECT count(*) FROM (SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept)"
             " UNION SELECT * FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted))"
         ).fetchone()[0]
-    if wrong:
-        yield Finding("error", "counters", f"{wrong} counters are not what the jobs say", "report this as a bug")
-    else:
-        yield Finding("ok", "counters", "they are what the jobs say")
+    yield findings.of_counters(wrong)
 
 
 _WRONG_BLOCKS = (
@@ -92,23 +89,13 @@ _FORGOTTEN = (
 def _check_blocks(db: Database) -> Iterator[Finding]:
     with db.read() as connection:
         wrong, forgotten = connection.execute(f"SELECT ({_WRONG_BLOCKS}), ({_FORGOTTEN})").fetchone()
-    if wrong:
-        message = f"{wrong} jobs are not kept back by what they wait for"
-        yield Finding("error", "blocks", message, "report this as a bug")
-    elif forgotten:
-        yield Finding("error", "blocks", f"{forgotten} jobs wait for ends that have come", "report this as a bug")
-    else:
-        yield Finding("ok", "blocks", "each job waits for what is still to come, and for nothing else")
+    yield findings.of_blocks(wrong, forgotten)
 
 
 def _check_writes(db: Database) -> Iterator[Finding]:
     if db.is_read_only and not db.lacks_rights:
         return
-    error = write_error(db, LOCK_PATIENCE_S)
-    if error is None:
-        yield Finding("ok", "writes", "nothing keeps it from being written")
-    else:
-        yield Finding("error", "writes", str(error))
+    yield findings.of_writes(write_error(db, LOCK_PATIENCE_S))
 
 
 def _check_filesystem(db: Database) -> Iterator[Finding]:

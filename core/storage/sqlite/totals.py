@@ -9,13 +9,8 @@ from __future__ import annotations
 import sqlite3
 
 from core.model import Totals
-from core.storage.minutes import TOTALS, totals_of
+from core.storage.minutes import SETTLED_MINUTES, SUM_CHUNK_MINUTES, TOTALS, totals_of
 from core.storage.sqlite.file import Database
-
-#: A minute is summed up once it is this old, in minutes: a worker may write to one that is over, if it was suspended.
-SETTLED_MINUTES = 24 * 60
-#: The most that one transaction sums up, in minutes.
-_CHUNK_MINUTES = 24 * 60
 
 _ADD = " ON CONFLICT DO UPDATE SET value = value + excluded.value"
 _SUM_MINUTES = tuple(
@@ -43,7 +38,7 @@ def sum_up_some(db: Database) -> None:
         start = _first_left(connection, settled)
         if start is None:  # another process has summed them up meanwhile
             return
-        span = {"start": start, "end": min(start + _CHUNK_MINUTES, settled)}
+        span = {"start": start, "end": min(start + SUM_CHUNK_MINUTES, settled)}
         for statement in (*_SUM_MINUTES, _SUM_DURATIONS):
             connection.execute(statement, span)
         connection.execute(
