@@ -15,7 +15,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from core.model import ResourceInfo
-from core.rules.needs import DEFAULT_CAPACITY, are_there, lowest_free
+from core.rules.needs import DEFAULT_CAPACITY, are_there, is_out_of_reach, lowest_free
 
 #: What a job needs, by resource.
 Needs = Mapping[str, int]
@@ -100,7 +100,7 @@ class Stock:
 
     def is_out_of_reach(self, needs: Needs) -> bool:
         """Return whether there is less of something than these needs, whatever runs."""
-        return any(number > self.capacity(name) for name, number in needs.items())
+        return is_out_of_reach(needs, self._capacities)
 
     def is_exhausted(self, needs: Needs) -> bool:
         """Return whether nothing is left of the line of a lane with these needs."""

@@ -98,6 +98,11 @@ def check_reach(needs: Mapping[str, int], capacities: Mapping[str, int]) -> None
             )
 
 
+def is_out_of_reach(needs: Mapping[str, int], capacities: Mapping[str, int]) -> bool:
+    """Return whether there is less of something than these needs, whatever runs; ``capacities`` are those set."""
+    return any(number > capacities.get(name, DEFAULT_CAPACITY) for name, number in needs.items())
+
+
 def are_there(number: int) -> str:
     """Return how much there is of something in words."""
     return "there is 1" if number == 1 else f"there are {number:,}"

@@ -345,8 +345,8 @@ class Queues(Protocol):
     def drain(self, queues: Sequence[str]) -> Drain:
         """Return what says whether these queues (none: all) are done.
 
-        Jobs that wait for others, those that a user holds or scheduled for later, and those of a queue that is paused
-        or has a limit of 0, are not waited for.
+        Jobs that wait for others, those that a user holds or scheduled for later, those of a queue that is paused or
+        has a limit of 0, and those that need more than there is of a resource are not waited for.
         """
 
 

@@ -80,3 +80,19 @@ def test_needs_are_given_in_every_way_that_a_job_is(cli: Cli, open_queue: Queue)
         {"gpu": 2, "license": 1},
         {"gpu": [0, 1], "license": [0]},
     )
+
+
+def test_a_drain_says_what_needs_more_than_there_is(cli: Cli, open_queue: Queue) -> None:
+    """It does not wait for that: a user may set more."""
+    open_queue.set_resource("gpu", 2)
+    for _ in range(2):
+        open_queue.add("true", needs={"gpu": 2})
+    open_queue.add("true", needs={"gpu": 2}, queue="other")
+    open_queue.pause("other")
+    open_queue.set_resource("gpu", 1)
+    drained = cli("worker", "--drain")
+    assert drained.code == 0
+    assert drained.err == (
+        "queuectl: not waited for: 1 job in a paused queue,"
+        " what needs more of a resource than there is (first: job 1)\n"
+    )

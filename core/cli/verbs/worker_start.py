@@ -19,6 +19,7 @@ from core.execution.worker import StopMode, Worker
 from core.model import State
 from core.queue import Queue
 from core.rules.job_input import check_queue
+from core.rules.needs import is_out_of_reach
 from core.wording import count
 
 _FIRST_LINE = "Worker started. Waiting for jobs... (Press Ctrl+C to stop)"
@@ -151,18 +152,24 @@ def run(session: Session, options: Namespace) -> int:
 
 
 def _note_left(session: Session, queue: Queue, queues: Sequence[str]) -> None:
-    """Note how many jobs a drained worker left: those of held queues, those for later, those that other jobs block."""
+    """Note which jobs a drained worker left: of held queues, for later, blocked by others, with needs out of reach."""
     is_all_paused = queue.is_paused()
     later = held = blocked = 0
+    open_queues = set()
     for info in queue.queues():
         if not queues or info.name in queues:
             if is_all_paused or info.is_paused or info.limit == 0:
                 held += info.counts.get(State.PENDING, 0)
             else:
+                open_queues.add(info.name)
                 later += info.delayed
                 blocked += info.blocked
     left = [f"{count(later, 'job')} scheduled for later"] if later else []
     left += [f"{count(blocked, 'job')} held or waiting for others"] if blocked else []
     left += [f"{count(held, 'job')} in a paused queue"] if held else []
+    demand = queue.storage.resources.demand()
+    capacities = {name: capacity for name, (capacity, _) in demand.resources.items()}
+    lacking = [head for head, needs in demand.heads if head.queue in open_queues and is_out_of_reach(needs, capacities)]
+    left += [f"what needs more of a resource than there is (first: job {min(lacking).id})"] if lacking else []
     if left:
         session.note(f"queuectl: not waited for: {', '.join(left)}")

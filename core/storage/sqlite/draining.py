@@ -6,7 +6,10 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
+from core.rules.needs import is_out_of_reach
+from core.storage.sqlite.capacities import capacities
 from core.storage.sqlite.file import Database
+from core.storage.sqlite.lanes import lanes
 
 # a pause, and a limit of 0, hold until a user lifts them
 _OPEN = (
@@ -17,9 +20,13 @@ _IS_ALL_PAUSED = "SELECT 1 FROM facts WHERE key = 'is_paused' AND value = 1"
 # what is to settle may make blocked jobs ready
 _SETTLING = "SELECT 1 FROM settling LIMIT 1"
 # a job that runs elsewhere may fail, and is this worker's to run again then
-_DUE_OR_RUNNING = (
-    "SELECT 1 FROM counts WHERE n > 0 AND (state = 'running' OR (state = 'pending' AND gate = 0))"
-    f" AND {_OPEN.format(queue='counts.queue')} LIMIT 1"
+_RUNNING = f"SELECT 1 FROM counts WHERE n > 0 AND state = 'running' AND {_OPEN.format(queue='counts.queue')} LIMIT 1"
+_READY = (
+    f"SELECT queue FROM counts WHERE n > 0 AND state = 'pending' AND gate = 0 AND {_OPEN.format(queue='counts.queue')}"
+)
+_READY_WITHOUT_NEEDS = (
+    f"SELECT 1 FROM ({_READY}) AS open_one CROSS JOIN jobs INDEXED BY jobs_claim ON jobs.queue = open_one.queue"
+    " WHERE state = 'pending' AND run_at IS NULL AND blocks = 0 AND needs IS NULL LIMIT 1"
 )
 # a time that a person gave has no back-off; nor has one from before the database kept it, which the last outcome shows
 _IS_BACKING_OFF = (
@@ -36,7 +43,8 @@ _STILL_BACKING_OFF = f"SELECT id FROM jobs WHERE id = :id AND {_IS_BACKING_OFF}"
 class Drain:
     """Whether the jobs of some queues (none: of all) have come to their ends, as far as no person holds them back.
 
-    Jobs that were scheduled for later, and those of a queue that is paused or has a limit of 0, are not waited for.
+    Jobs that were scheduled for later, those of a queue that is paused or has a limit of 0, and those that need more
+    than there is of a resource are not waited for.
     """
 
     def __init__(self, db: Database, queues: Sequence[str]) -> None:
@@ -50,7 +58,19 @@ class Drain:
                 return True
             if connection.execute(_SETTLING).fetchone() is not None:
                 return False
-            return not self._is_any(connection, _DUE_OR_RUNNING) and not self._is_any_backing_off(connection)
+            if self._is_any(connection, _RUNNING) or self._is_any_ready(connection):
+                return False
+            return not self._is_any_backing_off(connection)
+
+    def _is_any_ready(self, connection: sqlite3.Connection) -> bool:
+        """Return whether a job is due whose needs are within reach: other capacities are a user's to set."""
+        if self._is_any(connection, _READY_WITHOUT_NEEDS):
+            return True
+        queues = {row[0] for row in connection.execute(_READY, self._parameters).fetchall()}
+        if not queues:
+            return False
+        there = capacities(connection)
+        return any(lane.queue in queues and not is_out_of_reach(lane.needs, there) for lane in lanes(connection))
 
     def _is_any_backing_off(self, connection: sqlite3.Connection) -> bool:
         """Look at the job that was found last before all others: thousands may be scheduled for later beside it."""

@@ -389,6 +389,33 @@ def test_a_worker_that_found_nothing_looks_again_after(
     assert ids(hand.claim(1)) == [wanted]
 
 
+@pytest.mark.parametrize("capacity", [0, 1])
+def test_a_drain_does_not_wait_for_what_is_out_of_reach(queue: Queue, hand: Hand, capacity: int) -> None:
+    """A user may set more; until then such a job would keep a worker for ever."""
+    queue.set_resource("gpu", 2)
+    first = queue.add("true", needs={"gpu": 2, "lock": 1})
+    drain, of_others = queue.storage.queues.drain(()), queue.storage.queues.drain(["other"])
+    queue.set_resource("gpu", capacity)
+    assert hand.claim(9) == []
+    assert drain.is_over()
+    queue.add("true", needs="lock", queue="other")
+    assert not drain.is_over()
+    assert not of_others.is_over()
+    (claim,) = hand.claim(9)
+    assert not drain.is_over()
+    hand.record(claim)
+    assert drain.is_over()
+    queue.add("true", queue="other")
+    assert not of_others.is_over()
+    hand.do_next()
+    assert of_others.is_over()
+    queue.set_resource("gpu", 2)
+    assert not drain.is_over()
+    assert of_others.is_over()
+    assert hand.do_next() == first
+    assert drain.is_over()
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_claims_are_those_of_the_model(queue: Queue, hand: Hand, other: Hand, seed: int) -> None:
     """Random jobs, endings, capacities, pauses and limits: a step claims what the rule says; nothing leaks."""
