@@ -15,7 +15,7 @@ from pathlib import Path
 
 #: The address of the bridge, which the server listens on, of a network that is for examples (RFC 5737).
 SERVER = "192.0.2.254"
-_PROGRAMS = ("ip", "ss", "nsenter")
+_PROGRAMS = ("ip", "ss", "nsenter", "unshare")
 _MARK = "queuectl-net-"
 
 # The arguments: a directory to remove, and the namespaces. QUIT first: a server that is killed leaves shared memory.
@@ -99,11 +99,26 @@ class Cable:
         self._loses_answers = False
         #: The name of the host's namespace.
         self.name = name
+        self.host_name = f"host{number}"
 
     @property
     def enter(self) -> Sequence[str]:
-        """The words before a command that is to run on this host; its process is the one that was started."""
-        return ("nsenter", f"--net=/run/netns/{self.name}", "--")
+        """The words before a command that is to run on this host; its process is the one that was started.
+
+        It has a host name of its own there as well, which ends in the host's number.
+        """
+        rename = 'echo "$0" >/proc/sys/kernel/hostname && exec "$@"'
+        return (
+            "nsenter",
+            f"--net=/run/netns/{self.name}",
+            "--",
+            "unshare",
+            "--uts",
+            "sh",
+            "-c",
+            rename,
+            self.host_name,
+        )
 
     def lay(self) -> None:
         """Make the cable, once."""

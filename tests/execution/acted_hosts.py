@@ -112,6 +112,15 @@ class Host:
         self._enter = enter
         self.workers: list[subprocess.Popen[bytes]] = []
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that make a process one of this host."""
+        return {"XDG_STATE_HOME": str(self.directory)}
+
+    def command(self, module: str, *words: str) -> list[str]:
+        """Return the command that runs a module of Python on this host."""
+        return [*self._enter, sys.executable, "-m", module, *words]
+
     def start(self, *options: str) -> subprocess.Popen[bytes]:
         words = [
             *self._enter,

@@ -29,6 +29,7 @@ HARNESSES = (
     "contention",
     "storm",
     "hosts",
+    "checksums",
     "nightly",
     "powerloss",
     "faults",

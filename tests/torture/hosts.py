@@ -31,7 +31,6 @@ from tests.torture.ledger import Ledger
 from tests.torture.results import Options, Result
 
 TITLE = "hosts that share a server"
-_HOSTS = 3
 _LEASE_S = 6.0
 #: How long jobs sleep, in seconds: the last ones longer than a lease.
 _SLEEPS = (0.0, 0.0, 0.1, 0.5, 2.0, 9.0)
@@ -39,7 +38,7 @@ _SLEEPS = (0.0, 0.0, 0.1, 0.5, 2.0, 9.0)
 _CUTS = (0.7, 4.0, 10.0)
 #: How long the jobs may need to end after the storm, in seconds.
 _END_S = 240.0
-_Way: TypeAlias = Proxy | Cable
+Way: TypeAlias = Proxy | Cable
 _ATTEMPTS = (
     "SELECT number, outcome, host_id, worker_id, started_at, ended_at, run_ms, error FROM attempts WHERE job_id = %s"
     " ORDER BY number"
@@ -54,7 +53,7 @@ def run(options: Options) -> Result:
         directory.chmod(0o755)
         os.environ["XDG_STATE_HOME"] = str(directory / "observer")
         with contextlib.ExitStack() as stack:
-            server, hosts, ways = _place(stack, directory, result)
+            server, hosts, ways = act(stack, directory, 3, result)
             seconds = options.length_s(25.0, 600.0)
             queue = stack.enter_context(Queue(server.url()))
             storm = stack.enter_context(_Storm(server, hosts, ways, options.random(), result))
@@ -63,17 +62,17 @@ def run(options: Options) -> Result:
             hashes = _prepare(queue, ledger, files, seconds, options.random())
             storm.run(seconds)
             result.expect(_end(queue, result), "the queue does not come to an end")
-            _judge(result, queue, ledger, hashes)
+            judge(result, queue, ledger, hashes)
     return result
 
 
-def _place(
-    stack: contextlib.ExitStack, directory: Path, result: Result
-) -> tuple[PostgresServer, list[Host], Sequence[_Way]]:
+def act(
+    stack: contextlib.ExitStack, directory: Path, count: int, result: Result
+) -> tuple[PostgresServer, list[Host], Sequence[Way]]:
     """Return a server that runs, its hosts, and the way of each to it; the result says what they are made of."""
-    places = [directory / f"host{number}" for number in range(_HOSTS)]
+    places = [directory / f"host{number + 1}" for number in range(count)]
     try:
-        network = stack.enter_context(Network(directory, _HOSTS))
+        network = stack.enter_context(Network(directory, count))
     except NoNetwork as error:
         result.numbers["each host"] = f"behind a proxy ({error})"
         server = stack.enter_context(PostgresServer(directory / "server", is_synced=True))
@@ -97,7 +96,7 @@ class _Storm:
         self,
         server: PostgresServer,
         hosts: Sequence[Host],
-        ways: Sequence[_Way],
+        ways: Sequence[Way],
         chance: random.Random,
         result: Result,
     ) -> None:
@@ -107,17 +106,14 @@ class _Storm:
         self._chance = chance
         self._result = result
         #: When the ways that are cut are healed.
-        self._heal_at: dict[_Way, float] = {}
+        self._heal_at: dict[Way, float] = {}
 
     def __enter__(self) -> _Storm:
         return self
 
     def __exit__(self, *exception: object) -> None:
         for host in self._hosts:
-            for pid in _processes_of(host):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            host.close()
+            kill_all(host)
         for way in self._ways:
             way.close()
 
@@ -166,10 +162,7 @@ class _Storm:
     def _kill_all(self) -> None:
         """Kill the worker and the keeper; what they ran is the sentinel's, or the next worker's."""
         host = self._chance.choice(self._hosts)
-        for pid in _processes_of(host):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        host.workers[-1].wait()
+        kill_all(host)
         if self._chance.random() < 0.5:
             time.sleep(self._chance.choice((0.5, 4.0)))
         host.start()
@@ -180,6 +173,14 @@ class _Storm:
         time.sleep(self._chance.choice((0.0, 1.0)))
         self._server.start()
         self._result.count("crashes of the server")
+
+
+def kill_all(host: Host) -> None:
+    """Kill the workers and the keeper of a host, not what they run."""
+    for pid in _processes_of(host):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    host.close()
 
 
 def _processes_of(host: Host) -> Iterator[int]:
@@ -228,7 +229,7 @@ def _end(queue: Queue, result: Result) -> bool:
     return False
 
 
-def _judge(result: Result, queue: Queue, ledger: Ledger, hashes: dict[int, str]) -> None:
+def judge(result: Result, queue: Queue, ledger: Ledger, hashes: dict[int, str]) -> None:
     """Compare what the queue says with what the jobs themselves said."""
     tally = ledger.read()
     outcomes = Counter(dict(postgres_of(queue).query("SELECT outcome, count(*) FROM attempts GROUP BY 1")))

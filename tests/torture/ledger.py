@@ -10,6 +10,7 @@ Each job appends one short line per fact with a single write (O_APPEND keeps the
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -26,6 +27,7 @@ elif [ -e "/proc/$(tail -n 1 "$hold")/exe" ]; then
 fi
 echo "S $QUEUECTL_JOB_ID" >>"$here/ledger"
 [ "$1" = 0 ] || sleep "$1" 8>&-
+[ -z "$3" ] || sha256sum <"$3" 8>&- || exit 1
 [ "${2:-0}" = 0 ] || exit "$2"
 echo "E $QUEUECTL_JOB_ID" >>"$here/ledger"
 """
@@ -59,9 +61,12 @@ class Ledger:
         os.chmod(self._script, 0o700)
         return self
 
-    def job(self, sleep_s: float = 0.0, exit_code: int = 0, *, is_plain: bool = True) -> str:
-        """Return the command of a job that sleeps and exits: plain words, or something that takes a shell to read."""
-        words = f"{self._script} {sleep_s:g} {exit_code}"
+    def job(self, sleep_s: float = 0.0, exit_code: int = 0, *, is_plain: bool = True, hashed: str = "") -> str:
+        """Return the command of a job that sleeps and exits: plain words, or something that takes a shell to read.
+
+        Of the file ``hashed`` it prints the digest; it fails if there is none.
+        """
+        words = f"{self._script} {sleep_s:g} {exit_code}" + (f" {shlex.quote(hashed)}" if hashed else "")
         return words if is_plain else f'exec {words} "$@"'
 
     def note(self, *lines: str) -> None:

@@ -58,6 +58,12 @@ def _is_all_gone(owner: int, command: int, directory: Path) -> bool:
     return not (left_over(owner) or is_alive(command) or directory.exists())
 
 
+def test_it_says_why_it_cannot_be(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(directory))
+    with pytest.raises(NoNetwork, match=r"^namespaces take ip and ss and nsenter and unshare$"):
+        Network(directory / "written", 1)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL, None], ids=str)
 def test_nothing_is_left(directory: Path, how: signal.Signals | None) -> None:
     """No namespace, no process and no file: after Ctrl-C, a kill, and an error inside."""
@@ -97,6 +103,12 @@ def test_the_server_is_reached_from_the_hosts_alone(network: Network, server: Po
     assert SERVER in _shown(*inside, "ip", "address")
     assert SERVER not in _shown("ip", "address")
     assert SERVER not in _shown("ss", "--listening", "--tcp", "--no-header", "--numeric")
+
+
+def test_a_host_has_a_name_of_its_own(network: Network) -> None:
+    (cable,) = network.cables
+    assert _shown(*cable.enter, "uname", "-n") == "host1\n"
+    assert _shown("uname", "-n") != "host1\n"
 
 
 def test_what_is_sent_into_a_cut_comes_late(network: Network, server: PostgresServer) -> None:
