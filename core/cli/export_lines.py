@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from core.cli.json_output import flat, plain
+from core.cli.json_output import flat, needed_jobs, plain
 from core.errors import OutputUnavailable
-from core.model import Attempt, Job, State
+from core.model import Attempt, Dependency, Job, State
 from core.output import Output
 from core.records import JobRecord, StoredEnvironment
 from core.rules.environment import masked
@@ -47,8 +47,10 @@ def environment(stored: StoredEnvironment, *, has_secrets: bool) -> dict[str, An
     return {"type": "environment", **flat(stored), "variables": variables}
 
 
-def job(record: JobRecord, attempts: list[dict[str, Any]], *, has_secrets: bool) -> dict[str, Any]:
-    """Return the line of a job; ``attempts`` are the objects of its ended attempts."""
+def job(
+    record: JobRecord, attempts: list[dict[str, Any]], edges: Sequence[Dependency], *, has_secrets: bool
+) -> dict[str, Any]:
+    """Return the line of a job; ``attempts`` are the objects of its ended attempts, ``edges`` what it waits for."""
     shown = flat(settled(record))
     del shown["unwatched"]
     return {
@@ -57,6 +59,7 @@ def job(record: JobRecord, attempts: list[dict[str, Any]], *, has_secrets: bool)
         "env": _variables(record.job.env, has_secrets),
         "environment_id": record.environment_id,
         "purged_from": plain(record.purged_from),
+        "after": needed_jobs(edges),
         "attempt_list": attempts,
     }
 

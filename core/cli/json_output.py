@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
 
-from core.model import Job
+from core.model import Dependency, Job
 from core.rules.environment import masked
 from core.rules.units import fingerprint_text
 
@@ -50,6 +50,11 @@ def job_object(job: Job, now: datetime) -> dict[str, Any]:
     shown["created_at"] = plain(job.enqueued_at)
     shown["updated_at"] = plain(job.since)
     return shown
+
+
+def needed_jobs(edges: Iterable[Dependency]) -> list[dict[str, Any]]:
+    """Return what one job waits or waited for, an object for each needed job."""
+    return [{"id": edge.on_id, "kind": edge.kind.value, "is_met": edge.is_met} for edge in edges]
 
 
 def json_line(value: object) -> str:

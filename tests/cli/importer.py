@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from core.rules.needs import units_text
 from core.rules.units import parse_fingerprint
 
 Line = dict[str, Any]
@@ -16,7 +17,8 @@ Line = dict[str, Any]
 #: Columns of both tables that lines have under another name, or in other units.
 _JOB = (
     "id name command queue priority label cwd environment_id max_attempts backoff_base ok_exit dead_exit state"
-    " attempts interrupts purged_from max_rss_bytes last_line"
+    " attempts interrupts purged_from max_rss_bytes last_line is_held blocks on_lost_host"
+    " on_dead on_complete"
 ).split()
 _ATTEMPT = (
     "id job_id number worker_id outcome exit_code signal error stop_requested output_bytes max_rss_bytes last_line"
@@ -47,6 +49,7 @@ def _job(connection: sqlite3.Connection, one: Line) -> None:
     attempts = one["attempt_list"]
     row = {name: one[name] for name in _JOB} | {
         "env": json.dumps(one["env"]) if one["env"] else None,
+        "needs": json.dumps(one["needs"], separators=(",", ":")) if one["needs"] else None,
         "timeout_ms": _ms(one["timeout_s"]),
         "starts": len(attempts),
         "attempt_id": attempts[-1]["id"] if attempts else None,
@@ -58,12 +61,16 @@ def _job(connection: sqlite3.Connection, one: Line) -> None:
         **{name: one[f"last_{name}"] for name in ("outcome", "exit_code", "signal", "error")},
     }
     _insert(connection, "jobs", row)
+    for edge in one["after"]:
+        row = {"job_id": one["id"], "on_id": edge["id"], "kind": edge["kind"], "is_met": edge["is_met"]}
+        _insert(connection, "dependencies", row)
     for attempt in attempts:
         assert attempt["output_cut"] == 0, "a longer output goes into a file"
         text = attempt["output"]
         data = base64.b64decode(text) if attempt["output_encoding"] == "base64" else (text or "").encode()
         row = {name: attempt[name] for name in _ATTEMPT} | {
             "output": data,
+            "units": units_text(attempt["units"]),
             "run_ms": _ms(attempt["run_s"]),
             "fingerprint": _fingerprint(attempt),
             "cpu_ms": _ms(attempt["cpu_s"]),

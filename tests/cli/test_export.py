@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
-from core.model import NewJob, State
+from core.model import NewJob, State, View
 from core.queue import Queue
 from tests.cli.conftest import Cli, Terminal, drain, wait_for
 from tests.cli.importer import import_lines
+
+pytestmark = pytest.mark.each_engine
 
 BYTES = bytes(range(256))
 
@@ -74,6 +76,32 @@ def test_an_export_that_is_imported_gives_the_same_export(cli: Cli, open_queue: 
     with Queue(path) as other:
         assert other.counts() == open_queue.counts()
         assert other.restore(4).count == 1
+
+
+def test_what_waits_for_work_comes_through_an_export(cli: Cli, open_queue: Queue, tmp_path: Path) -> None:
+    """What a job waits or waited for, needs and sets off, and that it is held: the chain goes on in the other queue."""
+    open_queue.set_resource("gpu", 2)
+    open_queue.enqueue("true", name="first", needs="gpu=2")
+    open_queue.enqueue("true", name="second", after=["first"], is_held=True, on_lost_host="hold")
+    drain(open_queue)
+    open_queue.enqueue("true", after=["second"], after_end=["first"], on_dead="echo dead", on_complete="echo done")
+    first = cli.ok("export")
+    one, two, three = jobs_of(first)
+    assert (one["needs"], one["attempt_list"][0]["units"]) == ({"gpu": 2}, {"gpu": [0, 1]})
+    assert two["after"] == [{"id": 1, "kind": "complete", "is_met": True}]
+    assert (two["is_held"], two["on_lost_host"], two["blocks"]) == (True, "hold", 1)
+    assert three["after"] == [
+        {"id": 1, "kind": "end", "is_met": True},
+        {"id": 2, "kind": "complete", "is_met": False},
+    ]
+    assert (three["on_dead"], three["on_complete"]) == ("echo dead", "echo done")
+    path = imported(first, tmp_path / "other.db")
+    assert cli.ok("--db", str(path), "export").splitlines()[1:] == first.splitlines()[1:]
+    assert cli("--db", str(path), "doctor").code == 0
+    with Queue(path) as other:
+        other.release([2])
+        drain(other)
+        assert [job.state for job in other.jobs(View())] == [State.COMPLETED] * 4
 
 
 def test_an_export_holds_attempts_and_outputs(cli: Cli, open_queue: Queue) -> None:
@@ -154,8 +182,8 @@ def test_a_cut_output_begins_with_a_whole_character(cli: Cli, open_queue: Queue)
     assert (attempt["output"], attempt["output_cut"], attempt["output_encoding"]) == ("ä", 5, "utf-8")
 
 
-def test_an_output_that_is_gone_is_said_to_be_so(cli: Cli, open_queue: Queue) -> None:
-    """The file of a long output may have been removed: the job is exported, its loss noted on stderr."""
+def test_an_output_that_is_gone_is_said_to_be_so(cli: Cli, open_queue: Queue, database: Path) -> None:
+    """The file of a long output may have been removed: the job is exported, its loss noted. A server has a copy."""
     open_queue.enqueue("head -c 100000 /dev/zero")
     drain(open_queue)
     path = open_queue.output(1).path

@@ -14,7 +14,7 @@ from core.cli.job_selection import add_filter_options, pages_of, searched, take_
 from core.cli.json_output import print_object
 from core.cli.parser import Parser
 from core.errors import UsageError
-from core.model import Attempt, Sort, View
+from core.model import Attempt, Dependency, Sort, View
 from core.output import INLINE_BYTES, Output
 from core.queue import Queue
 from core.records import JobRecord
@@ -93,6 +93,9 @@ def _write_lines(session: Session, queue: Queue, view: View, most: int | None, *
         written |= new
         for stored in queue.environments(sorted(new)):
             print_object(export_lines.environment(stored, has_secrets=has_secrets))
+        edges: dict[int, list[Dependency]] = {record.job.id: [] for record in page}
+        for edge in queue.edges_of(edges):
+            edges[edge.job_id].append(edge)
         for record in page:
             attempts = [
                 export_lines.attempt(one, _output_of(queue, one, most), most)
@@ -100,7 +103,7 @@ def _write_lines(session: Session, queue: Queue, view: View, most: int | None, *
                 if one.ended_at is not None
             ]
             gone += sum(one["output"] is None and one["output_cut"] > 0 for one in attempts)
-            print_object(export_lines.job(record, attempts, has_secrets=has_secrets))
+            print_object(export_lines.job(record, attempts, edges[record.job.id], has_secrets=has_secrets))
     if gone and most != 0:
         session.note(f"queuectl: note: outputs that are gone, and so not in the export: {gone:,}")
 

@@ -92,13 +92,13 @@ def _print_json(
     environment: dict[str, str | None] | None,
     links: Links,
 ) -> None:
-    from core.cli.json_output import flat, job_object, plain, print_object
+    from core.cli.json_output import flat, job_object, needed_jobs, plain, print_object
 
     shown: dict[str, Any] = job_object(job, session.now())
     shown["waiting_for"] = None if waiting is None else waiting.reason
     if waiting is not None:
         shown["phase"] = plain(waiting.phase)
-    shown["after"] = [{"id": edge.on_id, "kind": edge.kind.value, "is_met": edge.is_met} for edge in links.edges]
+    shown["after"] = needed_jobs(links.edges)
     shown["dependents"] = links.dependents
     shown["canary"] = links.canary
     shown["attempt_list"] = [flat(attempt) for attempt in attempts]
