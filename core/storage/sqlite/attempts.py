@@ -292,11 +292,13 @@ def _move_job(
 
 # --- claim
 
+#: Queues with due jobs of which some may start, and how many; NULL for any number.
 _QUEUES = (
-    "SELECT c.queue, q.running_limit, (SELECT r.n FROM counts AS r WHERE r.queue = c.queue AND r.state = 'running'"
-    " AND r.gate = 0) FROM counts AS c LEFT JOIN queues AS q ON q.name = c.queue"
-    " WHERE c.state = 'pending' AND c.gate = 0 AND c.n > 0 AND COALESCE(q.is_paused, 0) = 0"
-    " AND NOT EXISTS (SELECT 1 FROM facts WHERE key = 'is_paused' AND value = 1)"
+    "WITH open (queue, room) AS (SELECT c.queue, q.running_limit - COALESCE((SELECT r.n FROM counts AS r"
+    " WHERE r.queue = c.queue AND r.state = 'running' AND r.gate = 0), 0) FROM counts AS c LEFT JOIN queues AS q"
+    " ON q.name = c.queue WHERE c.state = 'pending' AND c.gate = 0 AND c.n > 0 AND COALESCE(q.is_paused, 0) = 0"
+    " AND NOT EXISTS (SELECT 1 FROM facts WHERE key = 'is_paused' AND value = 1))"
+    " SELECT queue, room FROM open WHERE room > 0 OR room IS NULL"
 )
 _HEADS = (
     f"SELECT -priority, id, starts, due_at, environment_id, {JOB_COLUMNS} FROM jobs INDEXED BY jobs_claim"
@@ -361,12 +363,10 @@ def _next_jobs(
     rooms: dict[str, int | None] = {}
     if capacity.slots <= 0:
         return []
-    for queue, limit, running in connection.execute(_QUEUES).fetchall():
-        if capacity.queues and queue not in capacity.queues:
-            continue
-        rooms[queue] = room = None if limit is None else limit - (running or 0)
-        take = capacity.slots if room is None else min(capacity.slots, room)
-        if take > 0:
+    for queue, room in connection.execute(_QUEUES).fetchall():
+        if not capacity.queues or queue in capacity.queues:
+            rooms[queue] = room
+            take = capacity.slots if room is None else min(capacity.slots, room)
             rows += connection.execute(_HEADS, (queue, take)).fetchall()
     # no two rows share an id: the comparison never comes to what follows it
     rows.sort()
