@@ -571,4 +571,5 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
 
     def _lay_out(self) -> None:
         self.bars.throughput.use_room(has_chart(mode_of(*self.size), self.size.height) and not self.panes.is_zoomed)
+        self.bars.header.leave_chart_to(self.bars.throughput)
         self.panes.lay_out()

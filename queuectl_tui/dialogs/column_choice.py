@@ -47,7 +47,7 @@ def choose_columns(app: App[int], program: Program, box: PaneBox) -> None:
 class ColumnList(Widget, can_focus=True):
     """The columns in their order, each shown or hidden, one pointed at."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"columns--current", "columns--hidden", "columns--explanation"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"columns--current", "columns--muted"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j,tab", "point(1)", "Down", show=False),
         Binding("up,k,shift+tab", "point(-1)", "Up", show=False),
@@ -59,7 +59,6 @@ class ColumnList(Widget, can_focus=True):
     DEFAULT_CSS = """
     ColumnList { height: auto; width: 100%; background: $surface; color: $foreground; }
     ColumnList > .columns--current { background: $primary 25%; }
-    ColumnList > .columns--hidden, ColumnList > .columns--explanation { color: $text-muted; }
     """
 
     def __init__(
@@ -92,7 +91,7 @@ class ColumnList(Widget, can_focus=True):
         column = self._columns[y]
         is_shown = column in self._shown
         base = self.get_component_rich_style("columns--current") if y == self._current else self.rich_style
-        muted = base + self.get_component_rich_style("columns--explanation", partial=True)
+        muted = base + self.get_component_rich_style("columns--muted", partial=True)
         pointer = self._glyphs.cursor if y == self._current else " "
         mark = self._glyphs.mark if is_shown else " "
         why = self._obstacle(column) if is_shown else ""

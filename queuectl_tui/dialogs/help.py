@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import ClassVar
 
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 from textual import events
@@ -18,6 +19,9 @@ from textual.widgets import Input, Static
 from core.rules import filters
 from queuectl_tui.dialogs.dialog import Dialog, dialog_css, offer_key
 from queuectl_tui.keymap import ALIVE_TOGETHER, CONTEXTS, GENERAL, SHARED, Action, key_name
+
+#: The width of the keys, so that what they do has the room of a narrow terminal, and that of the terms of filters.
+_KEY_CELLS, _TERM_CELLS = 12, 24
 
 
 class _Search(Input):
@@ -93,24 +97,26 @@ class HelpScreen(Dialog[None]):
         found = [action for action in self._actions if _matches(action, words)]
         terms = [(term, meaning) for term, meaning in filter_terms() if _has(f"filter {term} {meaning}", words)]
         nothing = Text(f"No key for {self._search.value!r}.")
-        self._list.update(self._table(found, terms) if found or terms else nothing)
+        self._list.update(self._sections(found, terms) if found or terms else nothing)
 
-    def _table(self, actions: Sequence[Action], terms: Sequence[tuple[str, str]]) -> Table:
+    def _sections(self, actions: Sequence[Action], terms: Sequence[tuple[str, str]]) -> Group:
         """Return the list: keys and what they do, under the name of where they work, then the terms of filters."""
+        parts: list[RenderableType] = []
+        for context, group in groupby(actions, key=lambda action: action.context):
+            rows = [("  ".join(key_name(key) for key in action.keys), action.help) for action in group]
+            parts += [Text(CONTEXTS[context], style="bold"), self._table(rows, _KEY_CELLS), ""]
+        if terms:
+            title = Text("In a filter (terms stand side by side; all must hold)", style="bold")
+            parts += [title, self._table(terms, _TERM_CELLS), ""]
+        return Group(*parts[:-1])
+
+    def _table(self, rows: Sequence[tuple[str, str]], cells: int) -> Table:
+        """Return rows whose left column has so many cells; what is longer goes on in the next line."""
         table = Table.grid(padding=(0, 2, 0, 0), expand=True)
-        table.add_column(style=f"bold {self.app.theme_variables['primary']}", min_width=10, max_width=24)
+        table.add_column(style=f"bold {self.app.theme_variables['primary']}", width=cells)
         table.add_column(ratio=1)
-        sections = [
-            (CONTEXTS[context], [("  ".join(key_name(key) for key in action.keys), action.help) for action in group])
-            for context, group in groupby(actions, key=lambda action: action.context)
-        ]
-        sections += [("In a filter (terms stand side by side; all must hold)", list(terms))] if terms else []
-        for number, (title, rows) in enumerate(sections):
-            if number:
-                table.add_row()
-            table.add_row("", Text(title, style="bold"))
-            for left, right in rows:
-                table.add_row(Text(left), Text(right))
+        for left, right in rows:
+            table.add_row(Text(left), Text(right))
         return table
 
     def action_close(self) -> None:

@@ -12,6 +12,7 @@ from queuectl_tui.cells import clip_middle
 from queuectl_tui.snapshot import Snapshot
 from queuectl_tui.troubles import Trouble
 from queuectl_tui.widgets.bar import Bar, Part
+from queuectl_tui.widgets.throughput import Throughput, failure_style
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _ASCII_BLOCKS = " .:-=+*#%"
@@ -53,9 +54,18 @@ class Header(Bar):
         self._database_name = clean_line(name)
         self._is_read_only = is_read_only
         self.is_ascii = is_ascii
+        self._has_chart_below = False
+        self._shown: tuple[Snapshot, datetime, Sequence[Trouble]] | None = None
+
+    def leave_chart_to(self, other: Throughput) -> None:
+        """Draw no small chart from now on where the other one has its row: one is enough."""
+        self._has_chart_below = other.has_room
+        if self._shown is not None:
+            self.show(*self._shown)
 
     def show(self, snapshot: Snapshot, now: datetime, troubles: Sequence[Trouble] = ()) -> None:
         """Say how things are, and the label of the worst trouble. With any, nothing is green."""
+        self._shown = snapshot, now, troubles
         is_well = not troubles
         left = [
             Part(" queuectl", "strong"),
@@ -77,12 +87,12 @@ class Header(Bar):
         rates = snapshot.rates
         ended = [float(minute.succeeded + minute.failed) for minute in snapshot.minutes[-SPARK_MINUTES:]]
         parts = [Part(f"   {rates.per_s:.1f}/s", "strong" if rates.per_s else "muted", 2)]
-        if any(ended):
+        if any(ended) and not self._has_chart_below:
             parts.append(Part(f" {sparkline(ended, is_ascii=self.is_ascii)}", "accent", 4))
         share = rates.failure_share
         if share is not None:
-            style = "bad" if share >= 0.25 else "warning" if share >= 0.05 else "muted"
-            parts.append(Part(f"   fail {share:.1%}" if share < 0.995 else "   fail 100%", style, 3))
+            told = f"   fail {share:.1%}" if share < 0.995 else "   fail 100%"
+            parts.append(Part(told, failure_style(share, "muted"), 3))
         return parts
 
     def _waiting_parts(self, snapshot: Snapshot, now: datetime) -> list[Part]:
@@ -100,7 +110,7 @@ class Header(Bar):
         if self._is_read_only:
             alarms.append(Part(" read-only ", "warning", 1))
         if snapshot.is_paused:
-            alarms.append(Part(" PAUSED " if self.is_ascii else " ⏸ PAUSED ", "alarm"))
+            alarms.append(Part(" PAUSED ", "alarm"))
         else:
             paused = sum(queue.is_paused for queue in snapshot.queues)
             if paused:

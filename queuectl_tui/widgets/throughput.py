@@ -22,14 +22,19 @@ _ASCII_BLOCKS = " .:-=+*##"
 Part = tuple[str, str]
 
 
+def failure_style(share: float, calm: str) -> str:
+    """Return the style of a share of failures, 0 to 1: "bad" from 0.25 on, "warning" from 0.05, below that ``calm``."""
+    return "bad" if share >= 0.25 else "warning" if share >= 0.05 else calm
+
+
 def bars(minutes: Sequence[Minute], blocks: str = _BLOCKS) -> list[Part]:
-    """Return a character for each minute, as tall as what ended in it; one in which something failed is "bad"."""
+    """Return a character for each minute, as tall as what ended in it, in the style of its share of failures."""
     top = max((minute.succeeded + minute.failed for minute in minutes), default=0)
     cells = []
     for minute in minutes:
         ended = minute.succeeded + minute.failed
         height = max(1, round(ended / top * (len(blocks) - 1))) if ended else 0
-        cells.append((blocks[height], "bad" if minute.failed else "good"))
+        cells.append((blocks[height], failure_style(minute.failed / ended if ended else 0.0, "good")))
     return [("".join(text for text, _ in same), style) for style, same in groupby(cells, itemgetter(1))]
 
 
@@ -58,7 +63,7 @@ class Throughput(Widget):
         super().__init__(id=id)
         self._is_ascii = is_ascii
         self._minutes: tuple[Minute, ...] = ()
-        self._has_room = False
+        self.has_room = False
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw the newest numbers; nothing is repainted when they are the same."""
@@ -69,11 +74,11 @@ class Throughput(Widget):
 
     def use_room(self, has_room: bool) -> None:
         """Take a row of the screen from now on if there is anything to draw, or leave it to others."""
-        self._has_room = has_room
+        self.has_room = has_room
         self._hide_or_show()
 
     def _hide_or_show(self) -> None:
-        self.display = self._has_room and any(minute.succeeded or minute.failed for minute in self._minutes)
+        self.display = self.has_room and any(minute.succeeded or minute.failed for minute in self._minutes)
 
     def render_line(self, y: int) -> Strip:
         base, styles = self.rich_style, styles_of(self.app)

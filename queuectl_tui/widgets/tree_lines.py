@@ -45,7 +45,7 @@ def lines_of_tree(
         sign = glyph(job, now, signs)
         style = "strong" if job.id == root else ""
         name = _fit(f" {job.id} {_name(job)}", max(0, left - width_of(before) - 1), signs)
-        words = clip(text, max(0, room - left - width_of(_GAP)), signs.ellipsis)
+        words = _fit_note(text, max(0, room - left - width_of(_GAP)), signs)
         rows.append((pointer, (before, "muted"), sign, (name + _GAP, style), (words, _note_style(line))))
     if left_out:
         rows.append(((f"  {count(left_out, 'more job')} around these; ⏎ on one goes further", "muted"),))
@@ -54,6 +54,17 @@ def lines_of_tree(
 
 def _job_cells(job: Job) -> int:
     return width_of(f"o {job.id} {_name(job)}")
+
+
+def _fit_note(text: str, cells: int, signs: Glyphs) -> str:
+    """Return as many parts of a note as fit, and dots if there are more; of the first as much as fits."""
+    between = f" {signs.name_end} "
+    parts = text.split(between)
+    for number in range(len(parts), 0, -1):
+        kept = between.join(parts[:number]) + (f" {signs.ellipsis}" if number < len(parts) else "")
+        if width_of(kept) <= cells:
+            return kept
+    return clip(parts[0], cells, signs.ellipsis)
 
 
 def _fit(text: str, cells: int, signs: Glyphs) -> str:

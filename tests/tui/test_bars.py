@@ -8,6 +8,8 @@ from textual.widgets import Input
 from queuectl_tui.widgets.bar import Part, fitted
 from queuectl_tui.widgets.confirm_bar import ConfirmBar
 from queuectl_tui.widgets.filter_bar import FilterBar
+from tests.tui.harness import staged
+from tests.tui.moments import paused_snapshot
 from tests.tui.table_app import NOW, running, window
 
 
@@ -51,6 +53,15 @@ async def test_a_note_that_is_too_long_for_the_row_ends_in_dots() -> None:
 def test_what_is_too_long_for_a_row_by_itself_is_cut_with_dots() -> None:
     left, right = fitted([Part("left", rank=1)], [Part("what is wrong here")], 10)
     assert (left, [part.text for part in right]) == ([], ["what is w…"])
+
+
+async def test_what_is_paused_is_said_without_a_sign_that_fonts_lack_or_draw_two_cells_wide() -> None:
+    async with staged(paused_snapshot()) as stage:
+        text = stage.dashboard.bars.header.text
+        assert text.endswith(" PAUSED ")
+        assert not [
+            sign for sign in text if "\N{BLACK RIGHT-POINTING DOUBLE TRIANGLE}" <= sign <= "\N{POWER SLEEP SYMBOL}"
+        ]
 
 
 async def test_a_wrong_filter_cannot_be_kept_but_dropped() -> None:

@@ -18,8 +18,10 @@ def test_the_highest_minute_fills_the_row_and_the_least_is_seen() -> None:
     assert bars([minute(0), minute(1), minute(1000), minute(500)]) == [(" ▁█▄", "good")]
 
 
-def test_a_minute_in_which_something_failed_stands_out() -> None:
+def test_a_minute_in_which_much_failed_stands_out() -> None:
+    """By the share: a busy queue on which one job of a hundred fails is not red all over."""
     assert bars([minute(8), minute(6, 2), minute(0, 8)]) == [("█", "good"), ("██", "bad")]
+    assert bars([minute(99, 1), minute(90, 10)]) == [("█", "good"), ("█", "warning")]
 
 
 def test_it_names_the_ends_of_its_axis_its_maximum_and_its_sums() -> None:
@@ -48,6 +50,20 @@ async def test_it_is_one_row_and_is_gone_when_there_is_nothing_to_draw() -> None
         assert "60m ago" in screen_text(stage.app)
         await stage.press("+")
         assert "60m ago" not in screen_text(stage.app)
+
+
+async def test_there_is_one_chart_in_its_own_row_or_in_the_header() -> None:
+    """A screen that has no room for the row, and one pane that has the whole screen, show the small one."""
+    async with staged(busy_snapshot()) as stage:
+        header = stage.dashboard.bars.header
+        assert "█" not in header.text
+        await stage.press("+")
+        assert "█" in header.text
+        await stage.press("_")
+        assert "█" not in header.text
+        await stage.pilot.resize_terminal(80, 24)
+        await stage.press()
+        assert "█" in header.text
 
 
 @pytest.mark.parametrize("size", [(60, 18), (80, 24)])

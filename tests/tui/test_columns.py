@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from core.model import Sort
-from queuectl_tui.dialogs.column_choice import ColumnsScreen
+from queuectl_tui.dialogs.column_choice import ColumnList, ColumnsScreen
 from queuectl_tui.keymap import ACTIONS
 from queuectl_tui.preferences import Preferences, load
 from queuectl_tui.snapshot import Pane
+from queuectl_tui.widgets.theme_styles import styles_of
 from tests.tui.fake_gateway import FakeGateway
 from tests.tui.harness import ListeningApp, Stage, screen_text, staged
 from tests.tui.scene import busy_snapshot
@@ -70,6 +71,17 @@ async def test_the_dialog_says_why_a_column_is_not_drawn() -> None:
         text = screen_text(stage.app)
         assert "queue        no room in rows of this width" in text
         assert "attempts     says the same in every row" in text
+
+
+async def test_what_is_shown_stands_out_from_what_is_hidden() -> None:
+    """The names of shown columns in the colour of text; hidden ones, and what explains them, muted."""
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "|", "j")
+        dialog = stage.app.screen.query_one(ColumnList)
+        styles = styles_of(dialog.app)
+        shown, hidden = (list(dialog.render_line(line)) for line in (0, dialog.size.height - 1))
+        assert [segment.style.color for segment in shown[:2] if segment.style] == [styles["told"].color] * 2
+        assert {segment.style.color for segment in (shown[2], *hidden[1:3]) if segment.style} == {styles["muted"].color}
 
 
 async def test_the_order_of_the_rows_stays() -> None:

@@ -163,6 +163,17 @@ async def test_the_help_opens_at_the_focused_pane_without_names_for_the_settings
         assert "exit:1 signal:9" in screen_text(stage.app)
 
 
+@pytest.mark.parametrize("size", [(60, 18), (120, 40)])
+async def test_what_a_key_does_has_most_of_a_line_of_the_help(size: tuple[int, int]) -> None:
+    """The longest keys go on in a second line rather than take that from all; a title has the whole line."""
+    async with staged(busy_snapshot(), size=size) as stage:
+        await stage.press("?")
+        await stage.type("retry under")
+        shown = screen_text(stage.app)
+        assert "Jobs (the marked ones, else the one under the cursor)" in shown
+        assert "R             Retry all jobs of the pane that match" in shown
+
+
 def _named(place: str, target: KeyTarget) -> list[str]:
     return [action.id for action in footer_actions(ACTIONS, place, target)]
 

@@ -38,6 +38,17 @@ def test_each_job_has_its_place_its_sign_and_what_is_said_of_it() -> None:
     ]
 
 
+def test_of_what_is_said_of_a_job_whole_parts_are_left_out() -> None:
+    assert [line[30:] for line in words(tree_of(dead(0)), 58)] == [
+        "31m ago",
+        "running for 00:47 · 1 waits",
+        "exit 1, 5m ago · 1 waits",
+        "stuck: 9981 is dead …",
+        "stuck: 9981 is dead …",
+        "stuck: 9981 is dead",
+    ]
+
+
 def test_in_ascii_nothing_else_is_drawn() -> None:
     assert all(line.isascii() for line in words(tree_of(dead(0)), 90, 9981, is_ascii=True))
 
