@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from core.loading import LOADING
-from core.rules import environment
 from core.rules.arguments import check_whole
 from core.rules.settings import Settings
-from core.surroundings import working_directory
+from core.surroundings import captured_environment, working_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,8 +43,7 @@ class HookVerbs:
         start = working_directory()
         every = hook_events.EVERY_S if every_s is None else every_s
         hook = hook_events.checked_hook(event, command, queue, every, start if cwd is None else cwd, start)
-        mode = str(Settings(self.storage.settings.stored())["capture-env"])
-        return self.storage.hooks.add(hook, environment.captured(mode, os.environ))
+        return self.storage.hooks.add(hook, captured_environment(Settings(self.storage.settings.stored())))
 
     def remove_hook(self, hook_id: int) -> None:
         """Remove a hook; what it has gathered is still run. Raises ``HookNotFound``."""

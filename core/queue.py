@@ -9,6 +9,7 @@ from core.addresses import short_name
 from core.canary_verbs import CanaryVerbs
 from core.clock import Clock, to_datetime, to_ms
 from core.dependency_verbs import DependencyVerbs, edited_edges
+from core.enqueue_verbs import EnqueueVerbs
 from core.errors import OutputUnavailable, QueueError, Refused, UsageError
 from core.hook_verbs import HookVerbs
 from core.loading import LOADING
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 
-class Queue(CanaryVerbs, DependencyVerbs, HookVerbs, ResourceVerbs, ScheduleVerbs):
+class Queue(CanaryVerbs, DependencyVerbs, EnqueueVerbs, HookVerbs, ResourceVerbs, ScheduleVerbs):
     """A queue of shell commands in one database; any number of these may be open on it, in any processes.
 
     Every method may be called from any thread and is one transaction (bulk verbs: one a thousand jobs). Reads see the

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 from core.loading import LOADING
 from core.model import NewJob
-from core.rules import environment
 from core.rules.arguments import check_kind, check_whole
 from core.rules.settings import Settings
 from core.rules.submission import new_job
-from core.surroundings import local_zone, working_directory
+from core.surroundings import captured_environment, local_zone, working_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +65,7 @@ class ScheduleVerbs:
         stored = schedules.checked_job(new_job(job, fields), settings, working_directory())
         recipe = schedules.checked_recipe(cron, every_s, local_zone() if zone is None else zone, now)
         row = schedules.row_of(name, recipe, stored, missed, overlap or schedules.default_overlap(missed), now)
-        self.storage.schedules.add(row, _captured(settings))
+        self.storage.schedules.add(row, captured_environment(settings))
         return self.schedule(row.name)
 
     def edit_schedule(
@@ -101,7 +98,7 @@ class ScheduleVerbs:
         if fields:
             stored = schedules.checked_job(new_job(job, fields), settings, working_directory())
         row = schedules.row_of(new_name or name, recipe, stored, missed or old.missed, overlap or old.overlap, now)
-        self.storage.schedules.edit(name, row, _captured(settings) if "command" in fields else None)
+        self.storage.schedules.edit(name, row, captured_environment(settings) if "command" in fields else None)
         return self.schedule(row.name)
 
     def pause_schedule(self, name: str) -> None:
@@ -135,10 +132,6 @@ class ScheduleVerbs:
 def _checked(name: str) -> str:
     check_kind(name, "the name of a schedule", str, "a text")
     return name
-
-
-def _captured(settings: Settings) -> environment.Captured:
-    return environment.captured(str(settings["capture-env"]), os.environ)
 
 
 def _info_of(schedule: Schedule) -> ScheduleInfo:

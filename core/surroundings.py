@@ -1,4 +1,4 @@
-"""What a process brings along to what it adds: its working directory, and the time zone of its host."""
+"""What a process brings along to what it adds: its working directory, its environment, and its host's time zone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 
 from core.errors import Refused, UsageError
 from core.loading import LOADING
+from core.rules import environment
 from core.rules.job_input import check_text
+from core.rules.settings import Settings
 
 
 def working_directory() -> str:
@@ -15,6 +17,11 @@ def working_directory() -> str:
         return check_text(os.getcwd(), "working directory", longest=4096)
     except FileNotFoundError:
         raise Refused("the working directory no longer exists; change to another one") from None
+
+
+def captured_environment(settings: Settings) -> environment.Captured:
+    """Return what is kept of this process's environment with what it adds, by the setting ``capture-env``."""
+    return environment.captured(str(settings["capture-env"]), os.environ)
 
 
 def local_zone() -> str:

@@ -5,8 +5,6 @@ Output and exit code are those of ``core.cli.verbs.enqueue``; a test runs both w
 
 from __future__ import annotations
 
-import os
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,18 +46,17 @@ def _add(address: str, command: str) -> tuple[int, Sequence[str]]:
     As ``Queue.add`` does it, with one reading of the settings, and without loading what the other verbs need.
     """
     from core.interrupt import has_started
-    from core.rules import environment
     from core.rules.job_input import check_plain
     from core.rules.settings import Settings
     from core.storage.open import open_storage
-    from core.surroundings import working_directory
+    from core.surroundings import captured_environment, working_directory
 
     has_started()
     storage = open_storage(address)
     try:
         settings = Settings(storage.settings.stored())
         storage.set_busy_timeout(settings.number("busy-timeout"))
-        captured = environment.captured(str(settings["capture-env"]), os.environ)
+        captured = captured_environment(settings)
         row = check_plain(command, settings, working_directory())
         return storage.new_jobs.add(row, captured), captured.left_out
     finally:

@@ -18,7 +18,7 @@ from core.execution.keeper_process import start_keeper
 from core.execution.lease import GATE_WAIT_S, Fence, Gate, Lease, Renewal, is_any_running
 from core.execution.sentinel import SentinelPipe
 from core.model import Ending, Outcome
-from core.rules.lease import LeaseTerms
+from core.rules.lease_terms import LeaseTerms
 from core.rules.settings import Settings
 from core.storage.contract import Storage
 from core.storage.host_contract import Hosts

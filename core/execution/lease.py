@@ -19,7 +19,7 @@ from core.execution.command import Command
 from core.execution.run_file import read_status
 from core.locks import create_private, is_locked
 from core.process_place import here
-from core.rules.lease import LOOK_S, LeaseTerms
+from core.rules.lease_terms import LOOK_S, LeaseTerms
 from core.spool import Spool
 
 #: How long the fence waits for starts that are under way, in seconds; a process that is stopped in one is killed then.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Value = int | float | str
 
-#: The shortest lease of a host, in seconds, with which no two commands run at once: see ``core.rules.lease``.
+#: The shortest lease of a host, in seconds, with which no two commands run at once: see ``core.rules.lease_terms``.
 SHORTEST_LEASE_S = 6.0
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from core.model import HostInfo
-from core.rules.lease import LeaseTerms
+from core.rules.lease_terms import LeaseTerms
 from core.storage.values import Claim, HostLook, SharedOutput
 
 

@@ -16,7 +16,7 @@ from core.execution.lease import Fence, Lease, Renewal
 from core.execution.recovery import strike_dead_workers
 from core.model import Outcome, State
 from core.queue import Queue
-from core.rules.lease import LeaseTerms
+from core.rules.lease_terms import LeaseTerms
 from core.storage.postgres.hosts import Hosts
 from tests.execution.at_work import UNTIL_GO, drain, output, wait_for_state, working
 from tests.postgres import postgres_of

@@ -12,7 +12,7 @@ import pytest
 
 from core.model import Outcome, State
 from core.queue import Queue
-from core.rules.lease import FENCE_DELAY_S, LeaseTerms
+from core.rules.lease_terms import FENCE_DELAY_S, LeaseTerms
 from core.rules.settings import SHORTEST_LEASE_S
 from tests.execution.acted_hosts import LEDGER, Host, Proxy, overlaps, runs, socket_of, through, wait_for
 from tests.postgres import Databases, postgres_of

@@ -55,7 +55,7 @@ def run(session: Session, options: Namespace) -> int:
     """Print a job, its attempts and its history."""
     queue = session.queue()
     if options.tree:
-        from core.cli.tree import show_tree
+        from core.cli.job_tree import show_tree
 
         return show_tree(session, queue, options.job)
     (job,) = queue.watched([queue.job(options.job)])

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from core.errors import QueueError
-from core.model import Ending, Job, Outcome, State
+from core.model import Ending, Job, Outcome
 from core.process_place import Place
 from core.rules.needs import units_of
-from core.rules.states import decide
 from core.spool import Spool
+from core.storage.decided_ending import decided_ending
 from core.storage.postgres import claiming, rollups
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.lanes import LaneMemory, parameters_of
@@ -299,26 +299,14 @@ class Attempts:
 
     def _decided(self, claim: Claim, ending: Ending, terms: StepTerms, now: int) -> tuple[Recorded, _Row]:
         """Return an ending with what follows it, and its row of the arrays for ``turn``."""
-        # what a decision needs of a job cannot change while it runs: no verb touches it then
-        job = claim.job
-        decision = decide(
-            ending,
-            attempts=job.attempts,
-            max_attempts=job.max_attempts,
-            interrupts=job.interrupts,
-            dead_exit=job.dead_exit,
-            backoff=terms.settings.backoff(job.backoff_base),
-            jitter_factor=self._jitter(),
-        )
-        ended_at = max(claim.started_ms, now if ending.ended_at_ms is None else min(now, ending.ended_at_ms))
-        run_ms = max(0, ended_at - claim.started_ms if ending.run_ms is None else ending.run_ms)
-        is_waiting = decision.state is State.PENDING and decision.delay_ms > 0
+        decided = decided_ending(claim, ending, terms.settings, self._jitter(), now)
+        decision = decided.decision
         row = (
-            *(claim.attempt_id, ended_at, run_ms, ending.outcome.value, ending.exit_code, ending.signal),
+            *(claim.attempt_id, decided.ended_at, decided.run_ms),
+            *(ending.outcome.value, ending.exit_code, ending.signal),
             *(ending.error or None, ending.cpu_ms, ending.max_rss_bytes, ending.last_line or None, ending.fingerprint),
-            *(ending.output_bytes, ending.output, decision.state.value),
-            *((now + decision.delay_ms, decision.delay_ms) if is_waiting else (None, None)),
-            *(decision.attempts, decision.interrupts, decision.reason or ending.error or None),
+            *(ending.output_bytes, ending.output, decision.state.value, decided.run_at, decided.backoff_ms),
+            *(decision.attempts, decision.interrupts, decided.error),
         )
         return Recorded(claim, ending, decision), row
 

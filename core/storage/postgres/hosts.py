@@ -11,7 +11,7 @@ from core.errors import DatabaseReplaced, Refused
 from core.model import HostInfo
 from core.process_place import here
 from core.rules.arguments import check_whole
-from core.rules.lease import LeaseTerms
+from core.rules.lease_terms import LeaseTerms
 from core.spool import Spool
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.host_spool import host_token

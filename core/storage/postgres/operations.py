@@ -32,7 +32,7 @@ from core.rules.operations import (
 from core.rules.pruning import EVER
 from core.rules.states import VERBS, Condition, Move, Value, check, due_at
 from core.storage.operations_contract import Progress
-from core.storage.postgres import canary_moves, dependents, job_names
+from core.storage.postgres import canary_moves, job_names, with_dependents
 from core.storage.postgres import edges as edge_rows
 from core.storage.postgres.blockers import blockers_in
 from core.storage.postgres.capacities import admit_needs
@@ -194,7 +194,7 @@ def _chunk(order: _Order, act: Act, chunk: Sequence[int], is_last: bool) -> Call
     """Return what applies an operation to some more jobs, and returns ``act`` with these jobs counted."""
 
     def work(connection: Connection) -> Act:
-        ids = dependents.below(connection, chunk) if order.with_dependents else list(dict.fromkeys(chunk))
+        ids = with_dependents.below(connection, chunk) if order.with_dependents else list(dict.fromkeys(chunk))
         jobs = _lock(connection, ids, order.now)
         since = _purged_since(connection, chunk) if order.verb is Verb.RESTORE else {}
         act_id = act.id or _open_act(connection, order.verb, order.now)
@@ -219,7 +219,7 @@ def _chunk(order: _Order, act: Act, chunk: Sequence[int], is_last: bool) -> Call
             connection.execute(_STOP, (order.stop, stopped))
         changes.write(connection)
         if armed:
-            dependents.recount(connection, armed, order.now)
+            with_dependents.recount(connection, armed, order.now)
         unnamed = job_names.give_back(connection, chunk) if order.verb is Verb.RESTORE else 0
         changed = act.count + len(kept)
         if is_last and not changed:
@@ -255,8 +255,8 @@ def _keep_edges(
     if not order.with_dependents:
         return []
     if order.verb is Verb.RETRY:
-        return dependents.arm(connection, jobs, kept, VERBS[Verb.RETRY].moves[0].keeps)
-    dependents.keep_unmet(connection, jobs, kept)
+        return with_dependents.arm(connection, jobs, kept, VERBS[Verb.RETRY].moves[0].keeps)
+    with_dependents.keep_unmet(connection, jobs, kept)
     return []
 
 
@@ -451,7 +451,7 @@ def _undo_chunk(
         except errors.UniqueViolation as error:
             names = [json.loads(text).get("name") for _, text in kept]
             raise NameTaken(next((name for name in names if name), "")) from error
-        dependents.restore(connection, waits, now)
+        with_dependents.restore(connection, waits, now)
         unnamed = job_names.give_back(connection, chunk) if verb is Verb.PURGE else 0
         if is_last:
             connection.execute("UPDATE acts SET undone_at = %s WHERE id = %s", (now, act_id))

@@ -1,4 +1,7 @@
-"""Resources: how much there is of each, what running jobs have of it, and how many ready jobs need it."""
+"""Resources: how much there is of each, what running jobs have of it, and how many ready jobs need it.
+
+Nothing gives a resource back: what is in use is read from the open attempts, so an end of any kind frees it.
+"""
 
 from __future__ import annotations
 

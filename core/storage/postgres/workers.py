@@ -13,7 +13,7 @@ from core.locks import create_locked, file_name
 from core.model import Presence, WorkerInfo
 from core.process_place import here
 from core.rules.arguments import check_whole
-from core.rules.lease import LeaseTerms
+from core.rules.lease_terms import LeaseTerms
 from core.rules.settings import SETTINGS
 from core.spool import Spool
 from core.storage.postgres.connection import Connection, Connections

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from core.errors import DatabaseCorrupt
-from core.model import Decision, Ending, Job, State
+from core.model import Ending, Job
 from core.process_place import Place
 from core.rules.lanes import Candidate
 from core.rules.needs import units_of, units_text
 from core.rules.settings import Settings
-from core.rules.states import decide
+from core.storage.decided_ending import DecidedEnding, decided_ending
 from core.storage.rollups import Rollups
 from core.storage.rows import JOB_COLUMNS, SqlRow, claimed_job_of, job_of, names_of, variables_of
 from core.storage.sqlite import rollups
@@ -201,63 +201,35 @@ _LATE_BACKOFFS = (
 def _record(
     connection: sqlite3.Connection, claim: Claim, ending: Ending, settings: Settings, jitter: float, now: int
 ) -> Recorded | None:
-    # what a decision needs of a job cannot change while it runs: no verb touches it then
-    job = claim.job
-    decision = decide(
-        ending,
-        attempts=job.attempts,
-        max_attempts=job.max_attempts,
-        interrupts=job.interrupts,
-        dead_exit=job.dead_exit,
-        backoff=settings.backoff(job.backoff_base),
-        jitter_factor=jitter,
-    )
-    ended_at = max(claim.started_ms, now if ending.ended_at_ms is None else min(now, ending.ended_at_ms))
-    run_ms = max(0, ended_at - claim.started_ms if ending.run_ms is None else ending.run_ms)
-    if not _close_attempt(connection, claim.attempt_id, ending, ended_at, run_ms):
+    decided = decided_ending(claim, ending, settings, jitter, now)
+    if not _close_attempt(connection, claim.attempt_id, decided):
         return None
-    _move_job(connection, job, claim.attempt_id, ending, decision, ended_at, run_ms, now)
-    return Recorded(claim, ending, decision)
+    _move_job(connection, claim, decided, now)
+    return Recorded(claim, ending, decided.decision)
 
 
-def _close_attempt(connection: sqlite3.Connection, attempt_id: int, ending: Ending, ended_at: int, run_ms: int) -> bool:
+def _close_attempt(connection: sqlite3.Connection, attempt_id: int, decided: DecidedEnding) -> bool:
     """Write how an attempt ended; return whether it was still open."""
+    ending = decided.ending
     changed = connection.execute(
         "UPDATE attempts SET ended_at = ?, run_ms = ?, outcome = ?, exit_code = ?, signal = ?,"
         " error = ?, cpu_ms = ?, max_rss_bytes = ?, last_line = ?, fingerprint = ?,"
         " output_bytes = ?, output = ? WHERE id = ? AND ended_at IS NULL",
         (
-            ended_at,
-            run_ms,
-            ending.outcome.value,
-            ending.exit_code,
-            ending.signal,
-            ending.error or None,
-            ending.cpu_ms,
-            ending.max_rss_bytes,
-            ending.last_line or None,
-            ending.fingerprint,
-            ending.output_bytes,
-            ending.output,
+            decided.ended_at,
+            decided.run_ms,
+            *(ending.outcome.value, ending.exit_code, ending.signal, ending.error or None),
+            *(ending.cpu_ms, ending.max_rss_bytes, ending.last_line or None, ending.fingerprint),
+            *(ending.output_bytes, ending.output),
             attempt_id,
         ),
     ).rowcount
     return changed == 1
 
 
-def _move_job(
-    connection: sqlite3.Connection,
-    job: Job,
-    attempt_id: int,
-    ending: Ending,
-    decision: Decision,
-    ended_at: int,
-    run_ms: int,
-    now: int,
-) -> None:
-    is_pending = decision.state is State.PENDING
-    backoff_ms = decision.delay_ms if is_pending and decision.delay_ms > 0 else None
-    run_at = None if backoff_ms is None else now + backoff_ms
+def _move_job(connection: sqlite3.Connection, claim: Claim, decided: DecidedEnding, now: int) -> None:
+    """Write on a job how its attempt ended, and what follows; raise ``DatabaseCorrupt`` if it does not run that."""
+    ending, decision = decided.ending, decided.decision
     changed = connection.execute(
         "UPDATE jobs SET state = ?, run_at = ?, backoff_ms = ?, attempts = ?, interrupts = ?,"
         " since = ?, due_at = ?, finished_at = ?, run_ms = ?, outcome = ?, exit_code = ?, signal = ?,"
@@ -265,29 +237,16 @@ def _move_job(
         " last_line = ?, fingerprint = ?"
         " WHERE id = ? AND state = 'running' AND attempt_id = ?",
         (
-            decision.state.value,
-            run_at,
-            backoff_ms,
-            decision.attempts,
-            decision.interrupts,
-            ended_at,
-            run_at or now,
-            ended_at,
-            run_ms,
-            ending.outcome.value,
-            ending.exit_code,
-            ending.signal,
-            decision.reason or ending.error or None,
-            ending.cpu_ms,
-            ending.max_rss_bytes,
-            ending.last_line or None,
-            ending.fingerprint,
-            job.id,
-            attempt_id,
+            *(decision.state.value, decided.run_at, decided.backoff_ms, decision.attempts, decision.interrupts),
+            *(decided.ended_at, decided.run_at or now, decided.ended_at, decided.run_ms),
+            *(ending.outcome.value, ending.exit_code, ending.signal),
+            *(decided.error, ending.cpu_ms, ending.max_rss_bytes),
+            *(ending.last_line or None, ending.fingerprint),
+            *(claim.job.id, claim.attempt_id),
         ),
     ).rowcount
     if changed != 1:
-        raise DatabaseCorrupt(f"job {job.id} is not running attempt {attempt_id}; run 'queuectl doctor'")
+        raise DatabaseCorrupt(f"job {claim.job.id} is not running attempt {claim.attempt_id}; run 'queuectl doctor'")
 
 
 # --- claim

@@ -32,7 +32,7 @@ from core.rules.operations import (
 from core.rules.pruning import EVER
 from core.rules.states import VERBS, check, due_at
 from core.storage.operations_contract import Progress
-from core.storage.sqlite import canary_moves, dependents, edges, job_names
+from core.storage.sqlite import canary_moves, edges, job_names, with_dependents
 from core.storage.sqlite.blockers import blockers_in
 from core.storage.sqlite.capacities import check_needs_in
 from core.storage.sqlite.file import Database, retry_on_full_disk
@@ -90,7 +90,7 @@ class Operations:
         order = _Order(verb, jobs.is_single, EVER if before_ms is None else before_ms, "kill" if is_kill else "cancel")
         act = Act(0, verb.value, 0)
         if with_dependents:
-            return self._do_chunk(order, act, ids, is_last=True, with_dependents=True)
+            return self._do_chunk(order, act, ids, is_last=True, is_for_dependents=True)
         for start in range(0, len(ids), CHUNK):
             chunk, is_last = ids[start : start + CHUNK], start + CHUNK >= len(ids)
             if verb is Verb.PURGE:  # it frees room in the end, so it may use the reserve on a full disk
@@ -104,23 +104,23 @@ class Operations:
         return act
 
     def _do_chunk(
-        self, order: _Order, act: Act, chunk: Sequence[int], is_last: bool, *, with_dependents: bool = False
+        self, order: _Order, act: Act, chunk: Sequence[int], is_last: bool, *, is_for_dependents: bool = False
     ) -> Act:
         """Apply an operation to some more jobs, in one transaction; return ``act`` with these jobs counted."""
         with self._db.write(is_durable=is_last, wakes_workers=True) as connection:
             now, first = self._db.now_ms(), chunk[:1]
-            if with_dependents:
-                chunk = dependents.gather(connection, order.verb, chunk, now)
+            if is_for_dependents:
+                chunk = with_dependents.gather(connection, order.verb, chunk, now)
             parameters = {"ids": json.dumps(chunk), "now": now, "before": order.before, "stop": order.stop}
             parameters["act"] = act_id = act.id or _open_act(connection, order.verb, parameters)
             count = sum(make(connection, statements, parameters) for statements in STATEMENTS[order.verb])
             size = len(chunk)
-            if with_dependents:
+            if is_for_dependents:
                 if order.verb is Verb.RETRY:
-                    count += dependents.arm(connection, act_id, _KEPT_OF_ARMED)
+                    count += with_dependents.arm(connection, act_id, _KEPT_OF_ARMED)
                 else:
-                    dependents.keep_unmet(connection, act_id)
-                size = dependents.scatter(connection)
+                    with_dependents.keep_unmet(connection, act_id)
+                size = with_dependents.scatter(connection)
             if order.is_single and not count:
                 _explain(connection, order.verb, first[0])
             changed = act.count + count
@@ -336,5 +336,5 @@ def _undo_chunk(connection: sqlite3.Connection, verb: Verb, act_id: int, chunk: 
         if "after" in kept:
             edges.restore(connection, job_id, kept["after"], now)
         if kept:
-            dependents.restore_met(connection, job_id, kept.get("met", ()), kept.get("unmet", ()))
+            with_dependents.restore_met(connection, job_id, kept.get("met", ()), kept.get("unmet", ()))
     return len(found)
