@@ -11,7 +11,7 @@ from core import Queue, default_database
 from core.interrupt import has_started
 from queuectl_tui import preferences as remembered
 from queuectl_tui.gateway.reader import Reader
-from queuectl_tui.keymap import remapped
+from queuectl_tui.keymap import Action, remapped
 from queuectl_tui.options import Options
 from queuectl_tui.terminal_watch import TerminalWatch
 
@@ -31,8 +31,7 @@ def launch(options: Options) -> int:
     when the preferences cannot be read as such.
     """
     sys.setswitchinterval(SWITCH_S)
-    preferences_path = remembered.default_path()
-    preferences = remembered.load(preferences_path)
+    preferences = remembered.load(remembered.default_path())
     actions = remapped(preferences.keys)
     if options.theme is not None:
         from queuectl_tui.themes import check_name
@@ -52,37 +51,48 @@ def launch(options: Options) -> int:
         with Queue(path, is_read_only=options.is_read_only) as queue:
             if demo is not None:
                 demo.start(queue)
-            reader = Reader(queue)
-            reader.start()  # the first picture is read while Textual is loaded
-            from queuectl_tui.app import QueuectlApp
-            from queuectl_tui.gateway.gateway import Gateway
-
-            gateway = Gateway(queue, slots=options.slots, reader=reader)
-            app = QueuectlApp(
-                gateway,
-                actions,
-                preferences,
-                preferences_path=preferences_path,
-                theme=options.theme,
-                is_ascii=options.is_ascii,
-                is_demo=demo is not None,
-                watch=watch,
-            )
-            try:
-                app.run()
-            except (OSError, termios.error):  # its settings could not be restored, or what was left not be written
-                if not watch.is_lost:
-                    raise
-            finally:
-                watch.terminal_is_restored()
-                gateway.host.stop("stop" if demo is not None else "leave")
-                gateway.host.has_ended(JOIN_S)
-                gateway.close()
-            # without a code the terminal had gone before Textual could be asked to end
-            return 128 + signal.SIGHUP if app.return_code is None and watch.is_lost else app.return_code or 0
+            return _run(queue, options, preferences, actions, watch)
     finally:
         if demo is not None:
             demo.close()
+
+
+def _run(
+    queue: Queue,
+    options: Options,
+    preferences: remembered.Preferences,
+    actions: tuple[Action, ...],
+    watch: TerminalWatch,
+) -> int:
+    """Run the application on an open queue; return the exit code. Its worker and threads have ended, or are let go."""
+    reader = Reader(queue)
+    reader.start()  # the first picture is read while Textual is loaded
+    from queuectl_tui.app import QueuectlApp
+    from queuectl_tui.gateway.gateway import Gateway
+
+    gateway = Gateway(queue, slots=options.slots, reader=reader)
+    app = QueuectlApp(
+        gateway,
+        actions,
+        preferences,
+        preferences_path=remembered.default_path(),
+        theme=options.theme,
+        is_ascii=options.is_ascii,
+        is_demo=options.is_demo,
+        watch=watch,
+    )
+    try:
+        app.run()
+    except (OSError, termios.error):  # its settings could not be restored, or what was left not be written
+        if not watch.is_lost:
+            raise
+    finally:
+        watch.terminal_is_restored()
+        gateway.host.stop("stop" if options.is_demo else "leave")
+        gateway.host.has_ended(JOIN_S)
+        gateway.close()
+    # without a code the terminal had gone before Textual could be asked to end
+    return 128 + signal.SIGHUP if app.return_code is None and watch.is_lost else app.return_code or 0
 
 
 def _new_demo() -> Demo:

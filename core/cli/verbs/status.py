@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 from core.cli.context import Session
 from core.cli.exit_codes import DONE
@@ -10,14 +13,10 @@ from core.cli.parser import Parser
 from core.cli.status_line import FIELDS, field_values, line, parsed
 from core.cli.tables import COLOURS, Cell, show_pairs
 from core.clock import to_datetime
-from core.errors import UsageError
-from core.model import State
+from core.errors import QueueError, UsageError
+from core.model import Counts, State, WorkerInfo
 from core.queue import Queue
 from core.wording import ago, count, due
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from datetime import datetime
 
 
 def configure(parser: Parser, name: str) -> None:
@@ -42,31 +41,73 @@ def run(session: Session, options: Namespace) -> int:
     if options.if_busy:
         raise UsageError("--if-busy goes with --format; add one, as in: --format '{running} {pending}'")
     queue = session.queue()
-    counts, workers, oldest = queue.counts(), queue.workers(), queue.oldest_pending_at()
-    alive = [worker for worker in workers if worker.is_alive]
-    is_paused, write_error = queue.is_paused(), queue.write_error()
-    now = session.now()
-    unwatched = sum(worker.running for worker in workers if not worker.is_alive)
+    standing = _Standing(
+        queue.counts(),
+        queue.workers(),
+        queue.oldest_pending_at(),
+        queue.is_paused(),
+        queue.write_error(),
+        session.now(),
+    )
     if session.is_json:
-        from core.cli.json_output import plain, print_object
+        _print_object(session, queue, standing)
+    else:
+        show_pairs(session, _pairs(session, queue, standing))
+        _show_details(session, queue)
+    return DONE
 
-        print_object(
-            {
-                **{state.value: counts.of(state) for state in State},
-                "delayed": counts.delayed,
-                "blocked": counts.blocked,
-                "unwatched": unwatched,
-                "workers_alive": len(alive),
-                "slots": sum(worker.slots for worker in alive),
-                "is_paused": is_paused,
-                "oldest_pending_at": plain(oldest),
-                "oldest_pending_s": None if oldest is None else max(0.0, (now - oldest).total_seconds()),
-                "next_schedule_at": plain(_next_schedule_at(queue)),
-                "write_error": None if write_error is None else str(write_error),
-                "database": session.database_name(),
-            }
-        )
-        return DONE
+
+class _Standing(NamedTuple):
+    """What was read for one status; ``oldest`` is since when the first due job waits."""
+
+    counts: Counts
+    workers: Sequence[WorkerInfo]
+    oldest: datetime | None
+    is_paused: bool
+    write_error: QueueError | None
+    now: datetime
+
+    @property
+    def alive(self) -> list[WorkerInfo]:
+        """The workers that live."""
+        return [worker for worker in self.workers if worker.is_alive]
+
+    @property
+    def slots(self) -> int:
+        """How many jobs they run at once."""
+        return sum(worker.slots for worker in self.alive)
+
+    @property
+    def unwatched(self) -> int:
+        """How many jobs run whose worker is dead."""
+        return sum(worker.running for worker in self.workers if not worker.is_alive)
+
+
+def _print_object(session: Session, queue: Queue, standing: _Standing) -> None:
+    from core.cli.json_output import plain, print_object
+
+    counts, oldest, now = standing.counts, standing.oldest, standing.now
+    print_object(
+        {
+            **{state.value: counts.of(state) for state in State},
+            "delayed": counts.delayed,
+            "blocked": counts.blocked,
+            "unwatched": standing.unwatched,
+            "workers_alive": len(standing.alive),
+            "slots": standing.slots,
+            "is_paused": standing.is_paused,
+            "oldest_pending_at": plain(oldest),
+            "oldest_pending_s": None if oldest is None else max(0.0, (now - oldest).total_seconds()),
+            "next_schedule_at": plain(_next_schedule_at(queue)),
+            "write_error": None if standing.write_error is None else str(standing.write_error),
+            "database": session.database_name(),
+        }
+    )
+
+
+def _pairs(session: Session, queue: Queue, standing: _Standing) -> list[tuple[str, object]]:
+    """Return what the table has, by line; of an absent value none."""
+    counts, alive, unwatched, now = standing.counts, standing.alive, standing.unwatched, standing.now
     kept_back = [(counts.delayed, "delayed"), (counts.blocked, "blocked or held")]
     waiting = ", ".join(f"{number:,} {word}" for number, word in kept_back if number)
     notes = {
@@ -78,18 +119,17 @@ def run(session: Session, options: Namespace) -> int:
         for state in State
         if state is not State.PURGED or counts.of(state)
     ]
-    slots = sum(worker.slots for worker in alive)
-    pairs += [
-        ("oldest waiting", None if oldest is None else f"due {ago(oldest, now)}"),
-        ("workers", f"{len(alive)} alive, {count(slots, 'slot')}" if alive else Cell("none alive", "yellow")),
+    paused = Cell("everything; 'queuectl queue resume' goes on", "yellow")
+    workers = f"{len(alive)} alive, {count(standing.slots, 'slot')}" if alive else Cell("none alive", "yellow")
+    return [
+        *pairs,
+        ("oldest waiting", None if standing.oldest is None else f"due {ago(standing.oldest, now)}"),
+        ("workers", workers),
         ("schedules", _schedules(queue, bool(alive), now)),
-        ("paused", Cell("everything; 'queuectl queue resume' goes on", "yellow") if is_paused else None),
+        ("paused", paused if standing.is_paused else None),
         ("database", session.database_name()),
-        ("trouble", None if write_error is None else Cell(str(write_error), "red")),
+        ("trouble", None if standing.write_error is None else Cell(str(standing.write_error), "red")),
     ]
-    show_pairs(session, pairs)
-    _show_details(session, queue)
-    return DONE
 
 
 def _next_schedule_at(queue: Queue) -> datetime | None:
