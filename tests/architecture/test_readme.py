@@ -82,6 +82,26 @@ def test_work_that_waits_for_work_can_be_pasted_as_it_stands(environment: dict[s
         }
 
 
+def test_blocks_can_be_pasted_one_after_the_other(environment: dict[str, str], tmp_path: Path) -> None:
+    """On one queue, as somebody does who reads on: no command is refused, and each speaks of the jobs of its block."""
+    blocks = [block_after(marker) for marker in ("this block", "these steps", "these resources")]
+    with open(tmp_path / "printed", "w+", encoding="utf-8") as printed:
+        subprocess.run(
+            ["sh", "-c", "\n".join(blocks)],
+            env=environment,
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=printed,
+            timeout=120,
+            check=False,
+        )
+        printed.seek(0)
+        text = printed.read()
+    assert "queuectl: error" not in text, text
+    assert re.search("^evaluate on 0$", text, re.M), text
+
+
 def test_schedules_are_added_as_the_text_says(environment: dict[str, str], tmp_path: Path) -> None:
     """And the one that is run now has a job."""
     shown = run_block(block_after("these schedules"), environment, tmp_path)
@@ -95,7 +115,7 @@ def test_jobs_share_resources_as_the_text_says(environment: dict[str, str], tmp_
     """Each has its units, and a lock is one job's at a time; nothing is in use at the end."""
     shown = run_block(block_after("these resources"), environment, tmp_path)
     assert re.search("^evaluate on 0$", shown, re.M), shown
-    ended = re.findall(r"^Job (\d) completed", shown, re.M)
+    ended = re.findall(r"^Job (\d)(?: \(evaluate\))? completed", shown, re.M)
     assert [number for number in ended if number != "4"] == ["1", "2", "3"], shown
     assert re.search(r"^gpu +2 +0 +0 +-$", shown, re.M), shown
     assert "Resource gpu: not set; there is 1" in shown
