@@ -110,6 +110,16 @@ def test_tmux_shows_the_line(environment: dict[str, str], tmp_path: Path) -> Non
             run(outside, *tmux, "kill-server", cwd=tmp_path)
 
 
+def test_i3_shows_the_line_before_its_own_while_a_job_waits(environment: dict[str, str], tmp_path: Path) -> None:
+    """An i3status of two lines: the first while the queue is empty, the second once it has a job."""
+    i3status = tmp_path / "bin" / "i3status"
+    i3status.write_text("#!/bin/sh\necho one; until [ -e seen ]; do sleep 0.05; done; echo two\n")
+    i3status.chmod(0o755)
+    reader = 'while read -r line; do echo "$line"; [ -e seen ] || { queuectl enqueue -q true >&2; touch seen; }; done'
+    script = recipe("i3status").strip() + f" | {reader}"
+    assert run(environment, "sh", "-c", script, cwd=tmp_path).stdout == "one\nrun 0 wait 1 dead 0 | two\n"
+
+
 def test_waybar_gets_a_line_while_a_job_waits_and_else_none(environment: dict[str, str], tmp_path: Path) -> None:
     """The module is hidden by an empty line."""
     command = json.loads(recipe("waybar"))["custom/queue"]["exec"]
