@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from psycopg import errors
 
@@ -20,10 +21,18 @@ from core.storage.postgres.environments import environment_id
 
 _COLUMNS = ", ".join(column for column in JobRow._fields if column != "run_at")
 _ALL = f"id, {_COLUMNS}, environment_id, enqueued_at, due_at, since"
-_NAME = JobRow._fields.index("name")
 _RUN_AT = JobRow._fields.index("run_at")
-_QUEUE = JobRow._fields.index("queue")
-_PRIORITY = JobRow._fields.index("priority")
+# the tables of the tokens, which are also the kinds that they count as
+_TOKENS = {
+    "ready": "job_id, queue, priority, due_at, needs",
+    "delayed": "job_id, queue, priority, run_at, needs",
+    "blocked": "job_id, queue, priority, due_at, run_at, blocks",
+}
+# the first and the last one, and all of them if others took some in between; the sequence is looked up once
+_NEW_IDS = (
+    "SELECT min(id), max(id), CASE WHEN max(id) - min(id) >= count(*) THEN array_agg(id ORDER BY id) END FROM ("
+    "SELECT nextval((SELECT pg_get_serial_sequence('jobs', 'id')::regclass)) AS id FROM generate_series(1, %s)) AS new"
+)
 #: Up to so many jobs are inserted by a statement each; more are copied.
 _FEW = 20
 
@@ -70,16 +79,13 @@ def store(
     job_names.free(connection, names)
     ids = _ids(connection, len(rows))
     needed = edges_of_batch(connection, edges, ids) if edges else {}
-    blocks = [row.is_held + unmet(needed.get(job_id, {})) for job_id, row in zip(ids, rows, strict=True)]
+    unmet_edges = {job_id: unmet(of_job) for job_id, of_job in needed.items()}
     try:
-        _insert(connection, rows, ids, blocks, environment, now)
+        changes = _insert(connection, rows, ids, unmet_edges, environment, now)
     except errors.UniqueViolation as error:
         raise NameTaken(_taken_name(str(error.diag.message_detail or ""), names)) from error
     except errors.CheckViolation as error:
         raise Refused(f"a job was refused: {error.diag.message_primary}") from error
-    changes = CountChanges()
-    for row, number in zip(rows, blocks, strict=True):
-        changes.add(row.queue, "blocked" if number else "delayed" if _is_delayed(row, now) else "ready")
     insert(connection, needed)
     connection.execute(
         "INSERT INTO minutes AS m (minute, shard, enqueued) VALUES (%s, %s, %s)"
@@ -94,49 +100,59 @@ def store(
 
 def _ids(connection: Connection, count: int) -> Sequence[int]:
     """Return so many new ids, ascending; others may take some in between."""
-    found = connection.execute(
-        "SELECT nextval(pg_get_serial_sequence('jobs', 'id')) FROM generate_series(1, %s)", (count,)
-    ).fetchall()
-    ids = [row[0] for row in found]
-    is_gapless = ids[-1] - ids[0] == count - 1
-    return range(ids[0], ids[-1] + 1) if is_gapless else ids
+    row = connection.execute(_NEW_IDS, (count,)).fetchone()
+    assert row is not None
+    first, last, listed = row
+    return range(first, last + 1) if listed is None else list(listed)
 
 
 def _insert(
     connection: Connection,
     rows: Sequence[JobRow],
     ids: Sequence[int],
-    blocks: Sequence[int],
+    unmet_edges: Mapping[int, int],
     environment: int,
     now: int,
+) -> CountChanges:
+    """Store jobs and their tokens; return by how much the counts change."""
+    tokens: dict[str, list[tuple[object, ...]]] = {table: [] for table in _TOKENS}
+    ready = tokens["ready"]
+
+    def jobs() -> Iterator[tuple[object, ...]]:
+        for job_id, row in zip(ids, rows, strict=True):
+            is_delayed = _is_delayed(row, now)
+            due_at = row.run_at if is_delayed else now
+            blocks = row.is_held + unmet_edges.get(job_id, 0)
+            if blocks:
+                run_at = row.run_at if is_delayed else None
+                tokens["blocked"].append((job_id, row.queue, row.priority, due_at, run_at, blocks))
+            else:
+                of_kind = tokens["delayed"] if is_delayed else ready
+                of_kind.append((job_id, row.queue, row.priority, due_at, row.needs))
+            yield (job_id, *row[:_RUN_AT], *row[_RUN_AT + 1 :], environment, now, due_at, now)
+
+    # made while the server is at work on those before
+    _write(connection, "jobs", _ALL, jobs(), len(rows))
+    changes = CountChanges()
+    for table, values in tokens.items():
+        _write(connection, table, _TOKENS[table], values, len(values))
+        for queue, number in Counter(str(value[1]) for value in values).items():
+            changes.add(queue, table, number)
+    return changes
+
+
+def _write(
+    connection: Connection, table: str, columns: str, values: Iterable[tuple[object, ...]], count: int
 ) -> None:
-    jobs: list[tuple[object, ...]] = []
-    ready: list[tuple[object, ...]] = []
-    delayed: list[tuple[object, ...]] = []
-    blocked: list[tuple[object, ...]] = []
-    for job_id, row, number in zip(ids, rows, blocks, strict=True):
-        is_delayed = _is_delayed(row, now)
-        due_at = row.run_at if is_delayed else now
-        jobs.append((job_id, *row[:_RUN_AT], *row[_RUN_AT + 1 :], environment, now, due_at, now))
-        if number:
-            run_at = row.run_at if is_delayed else None
-            blocked.append((job_id, row.queue, row.priority, due_at, run_at, number))
-        else:
-            (delayed if is_delayed else ready).append((job_id, row.queue, row.priority, due_at, row.needs))
-    for table, columns, values in (
-        ("jobs", _ALL, jobs),
-        ("ready", "job_id, queue, priority, due_at, needs", ready),
-        ("delayed", "job_id, queue, priority, run_at, needs", delayed),
-        ("blocked", "job_id, queue, priority, due_at, run_at, blocks", blocked),
-    ):
-        if len(values) <= _FEW:
-            marks = ", ".join(["%s"] * len(columns.split(", ")))
+    """Insert so many rows into a table."""
+    if count <= _FEW:
+        marks = ", ".join(["%s"] * len(columns.split(", ")))
+        for value in values:
+            connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", value)
+    else:
+        with connection.cursor().copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
             for value in values:
-                connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", value)
-        else:
-            with connection.cursor().copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
-                for value in values:
-                    copy.write_row(value)
+                copy.write_row(value)
 
 
 def _is_delayed(row: JobRow, now: int) -> bool:
