@@ -110,6 +110,21 @@ def drawn_jitter() -> float:
     return random.uniform(-1.0, 1.0)
 
 
+def array_text(values: Iterable[int | str | bytes | None]) -> str:
+    """Return the text of an array: psycopg would look at each element for its kind, and prepare by kinds anew."""
+    return "{" + ",".join(map(_element_text, values)) + "}"
+
+
+def _element_text(value: int | str | bytes | None) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, bytes):
+        return f'"\\\\x{value.hex()}"'
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 class Attempts:
     """The attempts as a worker writes and reads them; what it counts for the totals by minute is kept here until then.
 
@@ -223,8 +238,8 @@ class Attempts:
     def _turn(self, capacity: ClaimCapacity, now: int, decided: Sequence[tuple[Recorded, _Row]]) -> list[_Row]:
         """Do the one call of a step; after an error it is unsure whether it was done."""
         parameters = (
-            *(capacity.worker_id, now, max(0, capacity.slots), list(capacity.queues), self._lanes.epoch),
-            *([row[column] for _, row in decided] for column in range(len(_ENDING_TYPES))),
+            *(capacity.worker_id, now, max(0, capacity.slots), array_text(capacity.queues), self._lanes.epoch),
+            *(array_text(row[column] for _, row in decided) for column in range(len(_ENDING_TYPES))),
         )
         try:
             # not done again when the answer is lost, since what it claimed would not be known then

@@ -219,7 +219,8 @@ class Connections:
             is_alone = connection.info.transaction_status == pq.TransactionStatus.IDLE
             try:
                 cursor = connection.execute(statement, parameters)
-                return cursor.fetchall() if cursor.description is not None else []
+                # not its description, which is made anew, an object for each column
+                return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
             except psycopg.Error as error:
                 if is_alone and repeat < repeats and (connection.closed or isinstance(error, REPEATABLE)):
                     continue

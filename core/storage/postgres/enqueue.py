@@ -141,9 +141,7 @@ def _insert(
     return changes
 
 
-def _write(
-    connection: Connection, table: str, columns: str, values: Iterable[tuple[object, ...]], count: int
-) -> None:
+def _write(connection: Connection, table: str, columns: str, values: Iterable[tuple[object, ...]], count: int) -> None:
     """Insert so many rows into a table."""
     if count <= _FEW:
         marks = ", ".join(["%s"] * len(columns.split(", ")))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 
-from core.model import Page, Sort, State, View
+from core.model import Outcome, Page, Sort, State, View
 from core.queue import Queue
 from core.rules.filters import parse_filter
 from core.rules.views import DONE
@@ -16,7 +16,7 @@ from core.storage.postgres.maintenance import CHUNK, removable
 from core.storage.values import ClaimCapacity, StepTerms
 from tests.fakes import FakeClock
 from tests.postgres import Databases, postgres_of
-from tests.storage.by_hand import Hand
+from tests.storage.by_hand import ENDINGS, Hand
 
 NOW = FakeClock().now_ms()
 #: Which jobs are in which state, by id.
@@ -334,6 +334,24 @@ def test_a_claim_reads_what_it_claims(crowd: Queue) -> None:
             # of each queue as many are looked at as there are slots; what is due is found, locked and deleted
             most = {"ready": 3 * 10 + 30, "delayed": 3 * 101 + 10, "jobs": 10, "running": 10, "attempts": 0}
             assert {table: rows for table, rows in read.items() if rows > most.get(table, 20)} == {}
+
+
+def test_recording_reads_what_it_records(crowd: Queue) -> None:
+    """Ends of ten attempts at once: their own rows, no table from end to end."""
+    with Hand(crowd) as hand:
+        terms = StepTerms(crowd.settings(), is_rolled_up=False)
+        connection = postgres_of(crowd).connection()
+        connection.execute("BEGIN")
+        claimed = hand.attempts.record_and_claim([], ClaimCapacity(hand.id, 10), lambda claim: None, terms).claimed
+        before = _rows_read(connection)
+        endings = [(claim, ENDINGS[Outcome.SUCCEEDED]) for claim in claimed]
+        done = hand.attempts.record_and_claim(endings, ClaimCapacity(hand.id, 0), lambda claim: None, terms)
+        read = {table: rows - before.get(table, 0) for table, rows in _rows_read(connection).items()}
+        connection.execute("ROLLBACK")
+    assert len(done.recorded) == 10
+    # found and locked in running, then deleted
+    most = {"running": 3 * 10, "jobs": 10, "attempts": 0, "ready": 0}
+    assert {table: rows for table, rows in read.items() if rows > most.get(table, 20)} == {}
 
 
 def _rows_read(connection: psycopg.Connection[Any]) -> dict[str, int]:

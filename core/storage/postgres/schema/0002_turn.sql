@@ -69,107 +69,149 @@ CREATE FUNCTION turn(
     p_state text[], p_run_at bigint[], p_backoff_ms bigint[], p_attempts bigint[], p_interrupts bigint[],
     p_reason text[]
 ) RETURNS TABLE (kind text, attempt_id bigint, number bigint, due_at bigint, job jobs)
-LANGUAGE plpgsql ROWS 20 AS $$
+-- its statements are planned for good, perhaps when the tables were still so small that to read them whole cost less
+LANGUAGE plpgsql ROWS 20 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
-    v_running running%ROWTYPE;
-    v_job jobs%ROWTYPE;
-    v_worker workers%ROWTYPE;
+    v_ended record;
     v_token record;
+    v_worker record;
+    v_taken ready[];
+    v_started record;
     v_queues text[] := '{}';
     v_kinds text[] := '{}';
     v_numbers bigint[] := '{}';
     v_is_freed boolean := false;
-    v_epoch bigint;
+    v_next bigint;
+    v_is_settling boolean;
 BEGIN
-    FOR i IN 1 .. COALESCE(array_length(p_attempt, 1), 0) LOOP
-        DELETE FROM running AS r WHERE r.attempt_id = p_attempt[i] RETURNING * INTO v_running;
-        CONTINUE WHEN NOT FOUND;
-        INSERT INTO attempts (id, job_id, number, worker_id, host_id, started_at, ended_at, run_ms, outcome, exit_code,
-                              signal, error, stop_requested, output_bytes, output, cpu_ms, max_rss_bytes, last_line,
-                              fingerprint, units)
-        VALUES (v_running.attempt_id, v_running.job_id, v_running.number, v_running.worker_id, v_running.host_id,
-                v_running.started_at, p_ended_at[i], p_run_ms[i], p_outcome[i], p_exit_code[i], p_signal[i], p_error[i],
-                v_running.stop_requested, p_output_bytes[i], p_output[i], p_cpu_ms[i], p_max_rss_bytes[i],
-                p_last_line[i], p_fingerprint[i], v_running.units);
+    FOR v_ended IN
+        WITH closed AS (
+            -- by a list, which is looked up in the index, and locked in the order in which others lock them
+            DELETE FROM running AS r WHERE r.attempt_id = ANY (ARRAY(
+                SELECT r.attempt_id FROM running AS r WHERE r.attempt_id = ANY (p_attempt) ORDER BY r.job_id FOR UPDATE
+            )) RETURNING r.*
+        ), ended AS MATERIALIZED (
+            SELECT c.*, e.* FROM closed AS c JOIN unnest(
+                p_attempt, p_ended_at, p_run_ms, p_outcome, p_exit_code, p_signal, p_error, p_cpu_ms, p_max_rss_bytes,
+                p_last_line, p_fingerprint, p_output_bytes, p_output, p_state, p_run_at, p_backoff_ms, p_attempts,
+                p_interrupts, p_reason
+            ) AS e (
+                attempt, ended_at, run_ms, outcome, exit_code, signal, error, cpu_ms, max_rss_bytes,
+                last_line, fingerprint, output_bytes, output, state, run_at, backoff_ms, attempts,
+                interrupts, reason
+            ) ON e.attempt = c.attempt_id
+            ORDER BY c.job_id
+        ), kept AS (
+            INSERT INTO attempts (id, job_id, number, worker_id, host_id, started_at, ended_at, run_ms, outcome,
+                                  exit_code, signal, error, stop_requested, output_bytes, output, cpu_ms, max_rss_bytes,
+                                  last_line, fingerprint, units)
+            SELECT e.attempt_id, e.job_id, e.number, e.worker_id, e.host_id, e.started_at, e.ended_at, e.run_ms, e.outcome,
+                   e.exit_code, e.signal, e.error, e.stop_requested, e.output_bytes, e.output, e.cpu_ms, e.max_rss_bytes,
+                   e.last_line, e.fingerprint, e.units
+            FROM ended AS e
+        )
         UPDATE jobs AS j SET
-            state = CASE p_state[i] WHEN 'pending' THEN 'open' ELSE p_state[i] END,
-            backoff_ms = p_backoff_ms[i], attempts = p_attempts[i], interrupts = p_interrupts[i],
-            starts = v_running.number, since = p_ended_at[i], due_at = COALESCE(p_run_at[i], p_now),
-            attempt_id = v_running.attempt_id, started_at = v_running.started_at, finished_at = p_ended_at[i],
-            run_ms = p_run_ms[i], outcome = p_outcome[i], exit_code = p_exit_code[i], signal = p_signal[i],
-            error = p_reason[i], cpu_ms = p_cpu_ms[i], max_rss_bytes = p_max_rss_bytes[i], last_line = p_last_line[i],
-            fingerprint = p_fingerprint[i]
-        WHERE j.id = v_running.job_id RETURNING * INTO v_job;
-        IF p_state[i] <> 'pending' THEN
-            v_kinds := v_kinds || p_state[i];
-        ELSIF p_run_at[i] IS NULL THEN
+            state = CASE e.state WHEN 'pending' THEN 'open' ELSE e.state END,
+            backoff_ms = e.backoff_ms, attempts = e.attempts, interrupts = e.interrupts,
+            starts = e.number, since = e.ended_at, due_at = COALESCE(e.run_at, p_now),
+            attempt_id = e.attempt_id, started_at = e.started_at, finished_at = e.ended_at,
+            run_ms = e.run_ms, outcome = e.outcome, exit_code = e.exit_code, signal = e.signal,
+            error = e.reason, cpu_ms = e.cpu_ms, max_rss_bytes = e.max_rss_bytes, last_line = e.last_line,
+            fingerprint = e.fingerprint
+        FROM ended AS e WHERE j.id = e.job_id
+        RETURNING e.attempt_id, e.number, e.state, e.run_at, j.id, j.queue, j.priority, j.needs
+    LOOP
+        IF v_ended.state <> 'pending' THEN
+            v_kinds := v_kinds || v_ended.state;
+        ELSIF v_ended.run_at IS NULL THEN
             INSERT INTO ready (job_id, queue, priority, due_at, needs)
-            VALUES (v_job.id, v_job.queue, v_job.priority, p_now, v_job.needs);
+            VALUES (v_ended.id, v_ended.queue, v_ended.priority, p_now, v_ended.needs);
             v_kinds := v_kinds || 'ready'::text;
         ELSE
             INSERT INTO delayed (job_id, queue, priority, run_at, needs)
-            VALUES (v_job.id, v_job.queue, v_job.priority, p_run_at[i], v_job.needs);
+            VALUES (v_ended.id, v_ended.queue, v_ended.priority, v_ended.run_at, v_ended.needs);
             v_kinds := v_kinds || 'delayed'::text;
         END IF;
-        v_is_freed := v_is_freed OR v_job.needs IS NOT NULL;
-        v_queues := v_queues || v_job.queue || v_job.queue;
+        v_is_freed := v_is_freed OR v_ended.needs IS NOT NULL;
+        v_queues := v_queues || v_ended.queue || v_ended.queue;
         v_kinds := v_kinds || 'running'::text;
         v_numbers := v_numbers || 1::bigint || (-1)::bigint;
-        kind := 'recorded'; attempt_id := p_attempt[i]; number := v_running.number; due_at := NULL; job := NULL;
+        kind := 'recorded'; attempt_id := v_ended.attempt_id; number := v_ended.number; due_at := NULL; job := NULL;
         RETURN NEXT;
     END LOOP;
 
-    FOR v_token IN SELECT * FROM move_due(p_now, 500) LOOP
-        v_queues := v_queues || v_token.due_queue || v_token.due_queue;
-        v_kinds := v_kinds || 'ready'::text || 'delayed'::text;
-        v_numbers := v_numbers || v_token.due_number || -v_token.due_number;
-        v_is_freed := v_is_freed OR v_token.has_needs;
-    END LOOP;
+    SELECT (SELECT min(d.run_at) FROM delayed AS d), EXISTS (SELECT 1 FROM settling) INTO v_next, v_is_settling;
+    IF v_next <= p_now THEN
+        FOR v_token IN SELECT * FROM move_due(p_now, 500) LOOP
+            v_queues := v_queues || v_token.due_queue || v_token.due_queue;
+            v_kinds := v_kinds || 'ready'::text || 'delayed'::text;
+            v_numbers := v_numbers || v_token.due_number || -v_token.due_number;
+            v_is_freed := v_is_freed OR v_token.has_needs;
+        END LOOP;
+        SELECT min(d.run_at) INTO v_next FROM delayed AS d;
+    END IF;
 
-    -- a host that was given up claims nothing: its commands are ended, and others take its open attempts for lost
-    SELECT w.* INTO v_worker FROM workers AS w JOIN hosts AS h ON h.id = w.host_id AND h.state = 'live'
-    WHERE w.id = p_worker;
-    -- and no worker claims on a server that took another's place, until it is accepted
-    IF p_slots > 0 AND FOUND AND is_known_server() THEN
+    IF p_slots > 0 THEN
         -- who pauses or limits queues holds this lock alone: what is claimed by then is counted, and nothing is later
         PERFORM pg_advisory_xact_lock_shared(1363561543);
-        IF EXISTS (SELECT 1 FROM facts WHERE key = 'is_paused' AND value = 1) THEN
+        -- a host that was given up claims nothing: its commands are ended, and others take its open attempts for lost;
+        -- and no worker claims on a server that took another's place, until it is accepted
+        SELECT w.host_id, w.boot_id, w.pid_namespace, (SELECT sum(l.n) FROM lanes_epoch AS l) AS epoch INTO v_worker
+        FROM workers AS w JOIN hosts AS h ON h.id = w.host_id AND h.state = 'live'
+        WHERE w.id = p_worker AND is_known_server()
+            AND NOT EXISTS (SELECT 1 FROM facts AS f WHERE f.key = 'is_paused' AND f.value = 1);
+        IF NOT FOUND THEN
             p_slots := 0;
-        END IF;
-        SELECT sum(l.n) INTO v_epoch FROM lanes_epoch AS l;
-        IF p_slots > 0 AND (v_is_freed OR v_epoch IS DISTINCT FROM p_epoch) THEN
+        ELSIF v_is_freed OR v_worker.epoch IS DISTINCT FROM p_epoch THEN
             -- a job that needs resources may start: the worker chooses, in a transaction of its own
             kind := 'lanes'; attempt_id := NULL; number := NULL; due_at := NULL; job := NULL;
             RETURN NEXT;
             p_slots := 0;
         END IF;
-        FOR v_token IN
-            SELECT t.* FROM (
-                SELECT q.queue, room_of(q.queue, p_slots) AS room FROM ready_queues() AS q (queue)
-                WHERE p_wanted = '{}' OR q.queue = ANY (p_wanted)
-                OFFSET 0
-            ) AS q
-            CROSS JOIN LATERAL (
-                SELECT r.job_id, r.queue, r.priority, r.due_at FROM ready AS r WHERE r.queue = q.queue AND r.needs IS NULL
-                    AND q.room > 0
-                ORDER BY r.priority DESC, r.job_id LIMIT q.room FOR UPDATE SKIP LOCKED
-            ) AS t
-            ORDER BY t.priority DESC, t.job_id LIMIT p_slots
+    END IF;
+    IF p_slots > 0 THEN
+        WITH taken AS (
+            -- by a list, as above
+            DELETE FROM ready AS r WHERE r.job_id = ANY (ARRAY(
+                SELECT t.job_id FROM (
+                    SELECT q.queue, CASE WHEN s.is_paused = 1 OR s.running_limit IS NOT NULL
+                        THEN room_of(q.queue, p_slots) ELSE p_slots END AS room
+                    FROM ready_queues() AS q (queue) LEFT JOIN queues AS s ON s.name = q.queue
+                    WHERE p_wanted = '{}' OR q.queue = ANY (p_wanted)
+                    OFFSET 0
+                ) AS q
+                CROSS JOIN LATERAL (
+                    SELECT r.job_id, r.priority FROM ready AS r WHERE r.queue = q.queue AND r.needs IS NULL
+                        AND q.room > 0
+                    ORDER BY r.priority DESC, r.job_id LIMIT q.room FOR UPDATE SKIP LOCKED
+                ) AS t
+                ORDER BY t.priority DESC, t.job_id LIMIT p_slots
+            )) RETURNING r AS token
+        )
+        SELECT array_agg(t.token) INTO v_taken FROM taken AS t;
+        -- a statement of its own, which sees the jobs as they are under the locks
+        FOR v_started IN
+            WITH chosen AS MATERIALIZED (
+                SELECT t.*, l.job FROM unnest(v_taken) AS t
+                CROSS JOIN LATERAL (SELECT j AS job FROM jobs AS j WHERE j.id = t.job_id OFFSET 0) AS l
+            ), started AS (
+                INSERT INTO running (job_id, number, queue, priority, due_at, worker_id, host_id, started_at, boot_id,
+                                     pid_namespace)
+                SELECT c.job_id, (c.job).starts + 1, c.queue, c.priority, c.due_at, p_worker, v_worker.host_id,
+                       -- not before what it needed had ended, of which another host may have a later reading of the clock
+                       greatest(p_now, c.due_at), v_worker.boot_id, v_worker.pid_namespace
+                FROM chosen AS c ORDER BY c.priority DESC, c.job_id
+                RETURNING attempt_id, number, job_id
+            )
+            SELECT s.attempt_id, s.number, c.queue, c.due_at, c.job FROM started AS s JOIN chosen AS c ON c.job_id = s.job_id
+            ORDER BY s.attempt_id
         LOOP
-            DELETE FROM ready AS r WHERE r.job_id = v_token.job_id;
-            SELECT * INTO v_job FROM jobs AS j WHERE j.id = v_token.job_id;
-            INSERT INTO running (job_id, number, queue, priority, due_at, worker_id, host_id, started_at, boot_id,
-                                 pid_namespace)
-            VALUES (v_job.id, v_job.starts + 1, v_token.queue, v_token.priority, v_token.due_at, p_worker,
-                    -- not before what it needed had ended, of which another host may have a later reading of the clock
-                    v_worker.host_id, greatest(p_now, v_token.due_at), v_worker.boot_id, v_worker.pid_namespace)
-            RETURNING * INTO v_running;
-            v_queues := v_queues || v_token.queue || v_token.queue;
+            v_queues := v_queues || v_started.queue || v_started.queue;
             v_kinds := v_kinds || 'running'::text || 'ready'::text;
             v_numbers := v_numbers || 1::bigint || (-1)::bigint;
-            kind := 'claimed'; attempt_id := v_running.attempt_id; number := v_running.number;
-            due_at := v_token.due_at; job := v_job;
+            kind := 'claimed'; attempt_id := v_started.attempt_id; number := v_started.number;
+            due_at := v_started.due_at; job := v_started.job;
             RETURN NEXT;
         END LOOP;
     END IF;
@@ -180,10 +222,9 @@ BEGIN
     IF v_is_freed THEN
         PERFORM bump_lanes(p_worker);
     END IF;
-    kind := 'next'; attempt_id := NULL; number := NULL; job := NULL;
-    SELECT min(d.run_at) INTO due_at FROM delayed AS d;
+    kind := 'next'; attempt_id := NULL; number := NULL; due_at := v_next; job := NULL;
     RETURN NEXT;
-    IF EXISTS (SELECT 1 FROM settling) THEN
+    IF v_is_settling THEN
         kind := 'settle'; due_at := NULL;
         RETURN NEXT;
     END IF;
