@@ -1,4 +1,4 @@
-"""Decides which list has the focus when the dashboard starts: the one where something needs a person. Pure."""
+"""Decides which list has the focus when the dashboard starts: the one where something needs a user. Pure."""
 
 from __future__ import annotations
 

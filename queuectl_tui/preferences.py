@@ -26,7 +26,7 @@ class Preferences(NamedTuple):
 
     ``keys`` remaps actions: id -> keys with spaces between them. ``columns`` holds the columns that were chosen for a
     pane: ``pending``, ``running``, ``completed`` or ``dlq`` -> their names in order, with commas between them.
-    ``first_pane`` is the pane to start in; ``None`` is the one where something needs a person. ``dead_seen`` holds,
+    ``first_pane`` is the pane to start in; ``None`` is the one where something needs a user. ``dead_seen`` holds,
     for a database's path, when the newest dead job that was looked at died. ``recent_filters`` are the last filters
     that were kept, the newest first; ``saved_filters`` are those with a name: name -> text.
     """

@@ -18,7 +18,7 @@ from core.rules.orphans import Fate
 from core.storage.contract import Attempts, Storage
 from core.storage.values import Claim, OpenAttempt
 
-#: How long an attempt was in doubt before a person's cancel settles it, in seconds: a living worker notices within
+#: How long an attempt was in doubt before a user's cancel settles it, in seconds: a living worker notices within
 #: one that its lock file is gone, and makes it again.
 UNKNOWN_S = 3.0
 
@@ -53,7 +53,7 @@ class Recovery:
         """Yield the open attempts of workers that are dead, each taken over in a transaction of its own.
 
         A missing file proves nothing within one boot: an attempt without one is left alone, and ``RecoveryBlocked`` is
-        emitted. If a person cancels it, it is taken over; its worker, if alive, had the time to make its file again.
+        emitted. If a user cancels it, it is taken over; its worker, if alive, had the time to make its file again.
         """
         attempts = self._attempts.open_elsewhere(worker_id)
         known = {worker.id: worker for worker in self._storage.workers.workers()} if attempts else {}

@@ -494,7 +494,7 @@ class RunningAttempts:
     def give_back(self, claims: Sequence[Claim]) -> None:
         """Let go of claims whose commands the system let not start: their jobs are pending, no attempt was spent.
 
-        One that a person asked meanwhile to stop is cancelled instead. Raises what keeps that from being written; then
+        One that a user asked meanwhile to stop is cancelled instead. Raises what keeps that from being written; then
         the claims are owned as before.
         """
         stopped = self._attempts.give_back([claim.attempt_id for claim in claims])

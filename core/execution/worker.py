@@ -112,7 +112,7 @@ class Worker:
     """Runs a queue's jobs, up to ``slots`` at once; of all queues, or of the ``queues`` named.
 
     With ``drain`` it ends when every job it may run has completed, died or been cancelled, retries included; not waited
-    for are jobs that a person scheduled for later and jobs of a queue that is paused or has a limit of 0. With ``once``
+    for are jobs that a user scheduled for later and jobs of a queue that is paused or has a limit of 0. With ``once``
     it ends when nothing runs and nothing is due. Both together raise ``UsageError``. ``on_event`` is called in the
     worker's thread with the facts of ``core.execution.events``; it must be quick and must not raise.
 

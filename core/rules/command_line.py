@@ -18,7 +18,7 @@ def command_line(job: Job) -> str:
     """Return the ``queuectl enqueue`` of a job like this one, to be pasted into a POSIX shell.
 
     Left out are the name, which this job has, and what a new job has whatever the settings are. ``run_at`` is given if
-    the job waits for it and a person chose it; once that is past, the new job is due at once. The value of a variable
+    the job waits for it and a user chose it; once that is past, the new job is due at once. The value of a variable
     that holds a secret is not shown: the shell inserts that of its own variable of this name, and refuses if there is
     none. What no option can say is the environment that was kept with the job: the new one gets that of the shell.
     """
@@ -59,7 +59,7 @@ def _options(field: JobField, job: Job) -> Iterator[str]:
 
 
 def _was_put_off(job: Job) -> bool:
-    """Return whether a job waits for a time that a person chose, not for a back-off."""
+    """Return whether a job waits for a time that a user chose, not for a back-off."""
     return job._replace(blocks=0).phase(job.since) is Phase.DELAYED
 
 

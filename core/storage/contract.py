@@ -123,7 +123,7 @@ class Storage(Roles, Protocol):
 
     @property
     def address(self) -> str:
-        """What names this database to a person and to ``core.storage.open``, without any secret."""
+        """What names this database to a user and to ``core.storage.open``, without any secret."""
 
     @property
     def is_read_only(self) -> bool:

@@ -30,7 +30,7 @@ class Registration(NamedTuple):
 class Claim(NamedTuple):
     """A job that was just claimed, with what is needed to run it. ``job`` is running, its attempts are counted.
 
-    ``stop_asked_ms`` is when a person first wanted an adopted one stopped, in unix milliseconds. ``units`` are the
+    ``stop_asked_ms`` is when a user first wanted an adopted one stopped, in unix milliseconds. ``units`` are the
     numbers that it was given of each resource that it needs.
     """
 

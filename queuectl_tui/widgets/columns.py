@@ -200,7 +200,7 @@ RANKED: Mapping[Pane, tuple[Column, ...]] = {
     Pane.COMPLETED: (_TOOK, _AGE, _QUEUE, _ATTEMPTS, _EXIT, _CPU, _MEMORY),
     Pane.DLQ: (_WORDS, _ENDING, _AGE, _QUEUE, _ATTEMPTS),
 }
-#: What a person can add to a pane beside those.
+#: What a user can add to a pane beside those.
 _MORE: Mapping[Pane, tuple[Column, ...]] = {
     Pane.PENDING: (_LABEL,),
     Pane.RUNNING: (_PRIORITY, _LABEL),

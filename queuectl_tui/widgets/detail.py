@@ -67,14 +67,14 @@ class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
     """
 
     class AttemptChosen(Message):
-        """The person chose an attempt, by its number: its output is wanted."""
+        """The user chose an attempt, by its number: its output is wanted."""
 
         def __init__(self, number: int) -> None:
             super().__init__()
             self.number = number
 
     class JobChosen(Message):
-        """The person pointed at another job of the tree: keys act on it."""
+        """The user pointed at another job of the tree: keys act on it."""
 
     class TabChosen(Message):
         """Another tab is shown, by its name: what stands in it may have to be read."""

@@ -58,7 +58,7 @@ def _regex_of(text: str) -> tuple[re.Pattern[str], re.Pattern[bytes]] | None:
 class LineSearch:
     """A search from one line on, downwards or upwards, round the end once, for the next line that shows a text.
 
-    ``shown`` gives a line as a person sees it: bytes that match but are not shown do not count.
+    ``shown`` gives a line as a user sees it: bytes that match but are not shown do not count.
     """
 
     def __init__(

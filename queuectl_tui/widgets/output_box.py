@@ -51,7 +51,7 @@ class OutputBox(ReadingBox):
     def look_for(self, text: str) -> None:
         """Mark a text that a filter found in outputs, and go to the first line that shows it; "" is none.
 
-        So in each output that is shown from now on, until a person looks for something else in it.
+        So in each output that is shown from now on, until a user looks for something else in it.
         """
         if text == self.sought:
             return

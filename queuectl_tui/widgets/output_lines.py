@@ -117,7 +117,7 @@ class OutputLines:
         self._rows.clear()
 
     def plain(self, line: int) -> str:
-        """Return a line of output as a person reads it."""
+        """Return a line of output as a user reads it."""
         return shown_text(self.index.line(line), Style.null()).plain
 
     def match_column(self, line: int) -> int:

@@ -98,7 +98,7 @@ class Attempts:
     def give_back(self, attempt_ids: Sequence[int]) -> set[int]:
         """Undo claims whose command could not be started: their jobs are pending again, no attempt is spent.
 
-        Return the attempts that stay open instead, since a person asked meanwhile to stop them.
+        Return the attempts that stay open instead, since a user asked meanwhile to stop them.
         """
         with self._db.write(is_durable=False) as connection:
             now = self._db.now_ms()
@@ -123,7 +123,7 @@ class Attempts:
     def shorten_backoffs(self) -> int:
         """Let no back-off end later than its whole length from now: the calendar may have been set back.
 
-        Return how many would have. Times that a person gave stay.
+        Return how many would have. Times that a user gave stay.
         """
         with self._db.read() as connection:
             now = {"now": self._db.now_ms()}
@@ -149,7 +149,7 @@ class Attempts:
         ]
 
     def stop_requests(self, worker_id: int) -> dict[int, str]:
-        """Return the open attempts of a worker that a person wants stopped: attempt id -> ``cancel`` or ``kill``."""
+        """Return the open attempts of a worker that a user wants stopped: attempt id -> ``cancel`` or ``kill``."""
         with self._db.read() as connection:
             return dict(
                 connection.execute(

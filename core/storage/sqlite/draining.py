@@ -28,7 +28,7 @@ _READY_WITHOUT_NEEDS = (
     f"SELECT 1 FROM ({_READY}) AS open_one CROSS JOIN jobs INDEXED BY jobs_claim ON jobs.queue = open_one.queue"
     " WHERE state = 'pending' AND run_at IS NULL AND blocks = 0 AND needs IS NULL LIMIT 1"
 )
-# a time that a person gave has no back-off; nor has one from before the database kept it, which the last outcome shows
+# a time that a user gave has no back-off; nor has one from before the database kept it, which the last outcome shows
 _IS_BACKING_OFF = (
     f"run_at IS NOT NULL AND blocks = 0 AND {_OPEN.format(queue='jobs.queue')}"
     " AND (backoff_ms IS NOT NULL OR (attempts > 0"
@@ -41,7 +41,7 @@ _STILL_BACKING_OFF = f"SELECT id FROM jobs WHERE id = :id AND {_IS_BACKING_OFF}"
 
 
 class Drain:
-    """Whether the jobs of some queues (none: of all) have come to their ends, as far as no person holds them back.
+    """Whether the jobs of some queues (none: of all) have come to their ends, as far as no user holds them back.
 
     Jobs that were scheduled for later, those of a queue that is paused or has a limit of 0, and those that need more
     than there is of a resource are not waited for.
