@@ -11,11 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from core.addresses import is_on_server
 from core.model import Dependency, EdgeKind, State, View
 from core.queue import Queue
 from tests.cli.conftest import Cli, drain
-from tests.storage.contract.engines import ENGINES
 
 pytestmark = pytest.mark.each_engine
 
@@ -35,14 +33,6 @@ def states(queue: Queue) -> dict[int, str]:
 def feed(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
     """Put lines on the standard input."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("".join(f"{line}\n" for line in lines).encode())))
-
-
-@pytest.fixture
-def dependents(request: pytest.FixtureRequest, address: str) -> None:
-    """Expect a test to fail on an engine that lacks verbs on what depends on a job, and edits of what one needs."""
-    name = "postgres" if is_on_server(address) else "sqlite"
-    if any("dependents" in engine.lacks for engine in ENGINES if engine.name == name):
-        request.applymarker(pytest.mark.xfail(strict=True))
 
 
 @pytest.fixture
@@ -363,7 +353,6 @@ def test_what_is_stuck_does_not_end_the_wait_for_the_others(cli: Cli, dead_build
 # --- acts
 
 
-@pytest.mark.usefixtures("dependents")
 def test_retry_with_dependents_runs_all_of_it_again(cli: Cli, open_queue: Queue) -> None:
     """In the order that they need; without the option only the job itself runs."""
     for name, after in (("a", []), ("b", ["a"]), ("c", ["b"])):
@@ -378,7 +367,6 @@ def test_retry_with_dependents_runs_all_of_it_again(cli: Cli, open_queue: Queue)
     assert [len(open_queue.attempts(number)) for number in (1, 2, 3)] == [3, 2, 2]
 
 
-@pytest.mark.usefixtures("dependents")
 def test_cancel_with_dependents_takes_all_that_waits(cli: Cli, open_queue: Queue) -> None:
     """As one act that can be undone."""
     for name, after in (("a", []), ("b", ["a"]), ("c", ["b"])):
@@ -392,7 +380,6 @@ def test_cancel_with_dependents_takes_all_that_waits(cli: Cli, open_queue: Queue
     assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
 
 
-@pytest.mark.usefixtures("dependents")
 def test_edit_replaces_and_removes_what_a_job_waits_for(cli: Cli, dead_build: Queue) -> None:
     """The chain goes on without the dead step."""
     cli.ok("edit", "test", "--after", "1")
@@ -405,7 +392,6 @@ def test_edit_replaces_and_removes_what_a_job_waits_for(cli: Cli, dead_build: Qu
     assert states(dead_build) == {1: "completed", 2: "dead", 3: "completed", 4: "completed"}
 
 
-@pytest.mark.usefixtures("dependents")
 def test_an_edit_that_makes_a_circle_is_refused_with_its_path(cli: Cli, dead_build: Queue) -> None:
     """Nothing was changed."""
     result = cli("edit", "build", "--after", "ship")

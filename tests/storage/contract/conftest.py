@@ -19,15 +19,6 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     return found
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Expect a test of a feature to fail on an engine that lacks it."""
-    for item in items:
-        mark, call = item.get_closest_marker("feature"), getattr(item, "callspec", None)
-        on = call.params.get("engine") if mark is not None and call is not None else None
-        if mark is not None and isinstance(on, Engine) and mark.args[0] in on.lacks:
-            item.add_marker(pytest.mark.xfail(reason=f"{on.name} has no {mark.args[0]} yet", strict=True))
-
-
 @pytest.fixture
 def queue(engine: Engine, request: pytest.FixtureRequest, clock: FakeClock) -> Iterator[Queue]:
     """Open a new queue on an engine, on the fake clock."""

@@ -24,15 +24,13 @@ class Engine(NamedTuple):
     """What the suite needs of an engine beside the contract.
 
     ``database`` yields the address of a new, empty database, and removes it afterwards; ``contents`` returns all that a
-    queue has stored, read past the engine. ``lacks`` are the features that it is still to be given: a test that is
-    marked with ``feature(name)`` is expected to fail on it, and fails once it passes.
+    queue has stored, read past the engine.
     """
 
     name: str
     storage: type[object]
     database: Callable[[pytest.FixtureRequest], AbstractContextManager[str]]
     contents: Callable[[Queue], Contents]
-    lacks: frozenset[str] = frozenset()
 
 
 @contextlib.contextmanager

@@ -13,8 +13,6 @@ from core.model import NewJob, Outcome, State
 from core.queue import Queue
 from tests.storage.by_hand import ENDINGS, Hand
 
-pytestmark = pytest.mark.feature("canary")
-
 
 @pytest.fixture
 def hand(queue: Queue) -> Iterator[Hand]:

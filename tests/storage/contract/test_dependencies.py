@@ -15,7 +15,6 @@ from tests.fakes import FakeClock
 from tests.storage.by_hand import ENDINGS, Hand, job_in
 from tests.storage.contract.engines import contents
 
-pytestmark = pytest.mark.feature("dependencies")
 ENDS = {State.COMPLETED: Outcome.SUCCEEDED, State.DEAD: Outcome.FAILED, State.CANCELLED: Outcome.CANCELLED}
 
 

@@ -12,7 +12,6 @@ from tests.storage.by_hand import Hand
 from tests.storage.contract.engines import contents
 from tests.storage.contract.test_dependencies import edge, end, is_ready, one
 
-pytestmark = pytest.mark.feature("dependents")
 ALL = View(tuple(State))
 
 
@@ -300,7 +299,6 @@ def test_a_chain_in_the_trash_goes_as_a_whole(queue: Queue) -> None:
     assert contents(queue)["dependencies"] == []
 
 
-@pytest.mark.feature("dependencies")
 def test_met_edges_go_with_the_job(queue: Queue, hand: Hand, clock: FakeClock) -> None:
     """Whichever of the two is removed."""
     first = one(queue)

@@ -12,7 +12,6 @@ from core.rules.filters import parse_filter
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand
 
-pytestmark = pytest.mark.feature("blocks")
 PENDING = View((State.PENDING,))
 
 

@@ -14,8 +14,6 @@ from core.queue import Queue
 from tests.fakes import FakeClock
 from tests.storage.by_hand import ENDINGS, Hand
 
-pytestmark = pytest.mark.feature("hook events")
-
 
 @pytest.fixture
 def hand(queue: Queue) -> Iterator[Hand]:

@@ -306,7 +306,6 @@ def test_the_doctor_names_what_jobs_wait_for_in_vain(queue: Queue, hand: Hand) -
     assert ids(hand.claim(1)) == [waiting]
 
 
-@pytest.mark.feature("dependencies")
 def test_a_dependent_asks_for_what_it_needs_once_it_is_ready(queue: Queue, hand: Hand, other: Hand) -> None:
     """Before that it sets nothing aside; then a worker that found nothing to start looks again."""
     needed = job(queue)
@@ -324,7 +323,6 @@ def test_a_dependent_asks_for_what_it_needs_once_it_is_ready(queue: Queue, hand:
     assert ids(other.claim(1)) == [dependent]
 
 
-@pytest.mark.feature("blocks")
 def test_a_held_job_sets_nothing_aside_until_it_is_released(queue: Queue, hand: Hand) -> None:
     """Then it is first by its priority."""
     held, free, last = job(queue, "db", priority=9, is_held=True), job(queue, "db"), job(queue, "db")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -43,24 +43,12 @@ DUE_ALREADY = (Verb.RETRY, State.PENDING)
 NOT_HELD = (Verb.RELEASE, State.PENDING)
 
 
-def _marked(pairs: Iterable[tuple[Verb, State]]) -> list[object]:
-    """Return parameters, those that need a feature of the engine marked with it."""
-    feature = pytest.mark.feature("blocks")
-    return [
-        pytest.param(verb, state, marks=[feature] if verb in (Verb.HOLD, Verb.RELEASE) else []) for verb, state in pairs
-    ]
-
-
-ARROWS = _marked(
-    (verb, state) for verb in Verb for state in states_of(verb) if (verb, state) not in (DUE_ALREADY, NOT_HELD)
-)
-REFUSED = _marked(
-    [
-        *((verb, state) for verb in Verb for state in State if state not in states_of(verb)),
-        DUE_ALREADY,
-        NOT_HELD,
-    ]
-)
+ARROWS = [(verb, state) for verb in Verb for state in states_of(verb) if (verb, state) not in (DUE_ALREADY, NOT_HELD)]
+REFUSED = [
+    *((verb, state) for verb in Verb for state in State if state not in states_of(verb)),
+    DUE_ALREADY,
+    NOT_HELD,
+]
 
 
 @pytest.mark.parametrize(("verb", "state"), ARROWS)

@@ -25,8 +25,6 @@ APPLY: dict[Verb, Callable[[Queue, list[int]], Act]] = {
     Verb.HOLD: lambda queue, ids: queue.hold(ids),
     Verb.RELEASE: lambda queue, ids: queue.release(ids),
 }
-#: By verb, the feature of the engine that it needs.
-MARKS = {verb: [pytest.mark.feature("blocks")] for verb in (Verb.HOLD, Verb.RELEASE)}
 
 
 class Case(NamedTuple):
@@ -38,17 +36,12 @@ class Case(NamedTuple):
 
 
 CASES = [
-    pytest.param(Case(verb, move, state), id=f"{verb.value} {state.value}", marks=MARKS.get(verb, []))
+    pytest.param(Case(verb, move, state), id=f"{verb.value} {state.value}")
     for verb, rule in VERBS.items()
     for move in rule.moves
     for state in move.from_states
 ]
-REFUSED = [
-    pytest.param(verb, state, marks=MARKS.get(verb, []))
-    for verb in Verb
-    for state in State
-    if state not in states_of(verb)
-]
+REFUSED = [pytest.param(verb, state) for verb in Verb for state in State if state not in states_of(verb)]
 
 
 def job_for(queue: Queue, hand: Hand, clock: FakeClock, move: Move, state: State) -> int:

@@ -15,8 +15,6 @@ from core.queue import Queue
 from core.storage.values import Claim
 from tests.storage.by_hand import Hand
 
-pytestmark = pytest.mark.feature("dependents")
-
 PENDING, RUNNING, COMPLETED, DEAD, CANCELLED, PURGED = State
 FINISHED = (COMPLETED, DEAD, CANCELLED)
 ENDS = {Outcome.SUCCEEDED: COMPLETED, Outcome.FAILED: DEAD, Outcome.CANCELLED: CANCELLED, Outcome.INTERRUPTED: PENDING}
