@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 
@@ -36,5 +37,10 @@ def _run(options: Options) -> int:
 
 
 def _has_terminal() -> bool:
-    """Return whether there is a terminal to read keys from and to draw on; Textual draws on stderr."""
+    """Return whether there is a terminal to read keys from and to draw on; Textual draws on stderr.
+
+    None is needed with a driver of Textual that the environment names, which draws elsewhere: in a browser, say.
+    """
+    if os.environ.get("TEXTUAL_DRIVER"):
+        return True
     return sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()

@@ -15,7 +15,7 @@ from functools import partial
 from time import monotonic
 from typing import ClassVar, cast
 
-from textual import events
+from textual import constants, events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
@@ -69,7 +69,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
     ) -> None:
         self._variables: tuple[Theme, dict[str, str]] | None = None
         self._is_theme_chosen = False
-        super().__init__(driver_class=PatientDriver)
+        super().__init__(driver_class=None if constants.DRIVER else PatientDriver)
         self.gateway = gateway
         self.preferences = preferences
         self._preferences_path = preferences_path

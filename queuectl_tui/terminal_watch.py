@@ -29,12 +29,16 @@ LAST_S = 1.0
 class TerminalWatch:
     """Watches a terminal from ``start`` to the end of the process, and SIGTERM and SIGHUP once they are caught.
 
+    ``terminal`` may be a pipe, for a dashboard that is drawn elsewhere: it goes away when its writer does.
+
     ``before_exit`` is called when the deadline passes, just before the process is ended by ``os._exit``.
     """
 
     def __init__(self, terminal: int, before_exit: Callable[[], None] = lambda: None) -> None:
         self.before_exit = before_exit
         self._terminal = terminal
+        self._is_pipe = not os.isatty(terminal)
+        self._is_pipe_closed = False
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         self._lock = threading.Lock()
@@ -78,7 +82,7 @@ class TerminalWatch:
     @property
     def is_lost(self) -> bool:
         """Whether the terminal has been hung up, whether or not the thread has seen that yet."""
-        return self._is_lost or not os.isatty(self._terminal)
+        return self._is_lost or self._is_gone()
 
     def terminal_is_restored(self) -> None:
         """Cancel the deadline of a signal, unless the terminal has gone: what is left to do has no limit then.
@@ -111,16 +115,20 @@ class TerminalWatch:
         poll.register(self._reader, select.POLLIN)
         poll.register(self._terminal, 0)  # that it was hung up is reported all the same
         while True:
-            for descriptor, _ in poll.poll(self._wait_s() * 1000):
+            for descriptor, event in poll.poll(self._wait_s() * 1000):
                 if descriptor == self._reader:
                     self._begin(os.read(self._reader, 1)[0], SIGNAL_S)
                 else:
+                    self._is_pipe_closed = self._is_pipe and bool(event & select.POLLHUP)
                     poll.unregister(descriptor)  # on macOS poll knows no terminals and reports each as invalid
-            if not self._is_lost and not os.isatty(self._terminal):
+            if not self._is_lost and self._is_gone():
                 self._is_lost = True
                 self._begin(signal.SIGHUP, LOST_S)
             if self._wait_s() == 0:
                 self._end_at_once()
+
+    def _is_gone(self) -> bool:
+        return self._is_pipe_closed if self._is_pipe else not os.isatty(self._terminal)
 
     def _wait_s(self) -> float:
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import re
+import select
 import signal
 import sqlite3
 import subprocess
@@ -405,6 +406,42 @@ def test_a_signal_just_after_the_screen_was_taken_gives_it_back(tmp_path: Path, 
         assert program.wait(60) == 128 + signal.SIGTERM
         assert left_the_screen(program)
         assert b"Traceback" not in program.output
+
+
+def test_a_pipe_is_no_terminal_that_was_lost() -> None:
+    """As long as it has a writer."""
+    reader, writer = os.pipe()
+    try:
+        assert not TerminalWatch(reader).is_lost
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_another_driver_of_textual_needs_no_terminal(tmp_path: Path) -> None:
+    """One that the environment names draws elsewhere, as for a browser; when whoever asked for it is gone, it ends."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "queuectl_tui", "--db", str(tmp_path / "queue.db"), "--no-worker"],
+        env={**os.environ, "TEXTUAL_DRIVER": "textual.drivers.web_driver:WebDriver", "COLUMNS": "80", "ROWS": "24"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            drawn = b""
+            while b"Pending" not in drawn:
+                assert select.select([process.stdout], [], [], 60)[0], drawn
+                more = os.read(process.stdout.fileno(), 65536)
+                assert more, drawn
+                drawn += more
+            process.stdin.close()
+            assert process.wait(60) == 128 + signal.SIGHUP
+            assert process.stderr is not None
+            assert process.stderr.read() == b""
+        finally:
+            process.kill()
 
 
 def test_without_a_terminal_it_says_so(tmp_path: Path) -> None:
