@@ -59,19 +59,19 @@ def settings() -> str:
 
 
 def screenshots() -> str:
-    """Return the pictures other than the first, those that are there."""
+    """Return the pictures other than the first, those that are there, each under a line that says what it shows."""
     wanted = {
-        "dlq": "The dead letter queue",
-        "groups": "The dead jobs by what they died of",
-        "detail": "The detail of a job",
-        "enqueue": "The enqueue form",
-        "help": "Help",
+        "dlq": "The dead letter queue: what died, its last words, and beside it the output that says why.",
+        "groups": "The dead jobs by what they died of (`t`): one key replays, or purges, all of a group.",
+        "tree": "What waits for what around a dead job (the detail's tab Tree), and where it is stuck.",
+        "plan": "Schedules and resources (`9`): what is due and what became of it; what is in use, and who waits.",
+        "enqueue": "The form (`e`).",
     }
     lines = []
-    for name, title in wanted.items():
+    for name, words in wanted.items():
         path = f"screenshots/{name}-120x40.png"
         if (ROOT / path).exists():
-            lines.append(f"![{title}]({path})")
+            lines += [words, f"![{words.replace('`', '')}]({path})"]
     return "\n\n".join(lines)
 
 

@@ -107,9 +107,9 @@ PICTURES: Mapping[str, Moment] = {
     "busy": Moment(busy_snapshot, ("2", "j")),
     "dlq": Moment(busy_snapshot, ("4", "j")),
     "groups": Moment(busy_snapshot, ("4", "t")),
-    "detail": Moment(busy_snapshot, ("4", "enter", "]")),
+    "tree": MOMENTS["tree"],
+    "plan": MOMENTS["plan"],
     "enqueue": Moment(busy_snapshot, ("e", "'ffmpeg -i holiday.mov -crf 23 holiday.mp4'")),
-    "help": Moment(busy_snapshot, ("?",)),
     "empty": Moment(idle_snapshot),
 }
 
