@@ -216,7 +216,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("reverse", ("S",), "lists", "", "Reverse the order.", lambda screen: screen.panes.box.reverse()),
     Action("columns", ("|",), "lists", "", "Choose the columns of the pane and their order; the choice is remembered.",
            lambda screen: screen.dialogs.choose_columns()),
-    Action("copy", ("y",), "lists", "", "Copy the id, the command, the output or the command line that does the same.",
+    Action("copy", ("y",), "lists", "", "Copy id, command, output, last words or the command line that does the same.",
            lambda screen: screen.dialogs.copy_job()),
     # groups
     Action("open_group", ("enter",), "groups", "open", "Show the jobs of the group.",

@@ -1,4 +1,4 @@
-"""Copy a job's id, command, output or command line by the terminal (OSC 52) and, if found, a native tool."""
+"""Copy of a job its id, command, output, last words or command line by OSC 52 and, if found, a native tool."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _copy(app: App[Any], job: Job, what: str, output: Readable | None) -> None:
     elif what == "id":
         text, said = str(job.id), f"Id {job.id} copied."
     else:
-        text = job.command if what == "command" else command_line(job)
+        text = {"command": job.command, "words": clean_line(job.last_line or "")}.get(what) or command_line(job)
         said = f"Copied: {clean_line(text)[:80]}"
     app.copy_to_clipboard(text)
     if (tool := native_tool()) is not None:

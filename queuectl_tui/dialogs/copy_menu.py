@@ -1,4 +1,4 @@
-"""The menu of what can be copied of a job: its id, command, output, or the command line that enqueues it again."""
+"""The menu of what can be copied of a job: id, command, output, last words, the command line to enqueue it again."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ _PREVIEW_MAX = 200
 
 
 class CopyMenu(ChoiceScreen):
-    """The menu; its result is ``id``, ``command``, ``output`` or ``line``, ``None`` for nothing."""
+    """The menu; its result is ``id``, ``command``, ``output``, ``words`` or ``line``, ``None`` for nothing."""
 
     def __init__(self, job: Job, *, has_output: bool = True) -> None:
         choices = [
             Choice("id", "i", "Id", str(job.id)),
             Choice("command", "c", "Command", _preview(job.command)),
-            Choice("line", "l", "Command line", _preview(command_line(job))),
         ]
         if has_output:
-            choices.insert(2, Choice("output", "o", "Output", "what the attempt wrote"))
+            choices.append(Choice("output", "o", "Output", "what the attempt wrote"))
+        if job.last_line:
+            choices.append(Choice("words", "w", "Last words", _preview(job.last_line)))
+        choices.append(Choice("line", "l", "Command line", _preview(command_line(job))))
         super().__init__(f"Copy from job {job.id}", "", choices)
 
 

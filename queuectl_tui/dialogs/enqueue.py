@@ -79,8 +79,9 @@ class EnqueueScreen(Dialog[NewJob | None]):
     EnqueueScreen Button { margin: 0 0 0 1; min-width: 11; }
     EnqueueScreen.-narrow .fields { layout: vertical; }
     EnqueueScreen.-narrow .field { padding: 0; }
-    EnqueueScreen.-narrow .buttons, EnqueueScreen.-short .buttons { display: none; }
-    EnqueueScreen.-short CommandArea { height: 3; }
+    EnqueueScreen.-narrow .buttons { display: none; }
+    EnqueueScreen.-short .buttons { dock: bottom; }
+    EnqueueScreen.-short CommandArea { height: 2; }
     EnqueueScreen.-short .caption { display: none; }
     """
     )

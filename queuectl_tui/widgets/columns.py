@@ -198,7 +198,7 @@ RANKED: Mapping[Pane, tuple[Column, ...]] = {
     Pane.PENDING: (_WHEN, _QUEUE, _ATTEMPTS, _PRIORITY, _AGE),
     Pane.RUNNING: (_ELAPSED, _PROGRESS, _LEFT, _QUEUE, _ATTEMPTS, _CPU, _MEMORY),
     Pane.COMPLETED: (_TOOK, _AGE, _QUEUE, _ATTEMPTS, _EXIT, _CPU, _MEMORY),
-    Pane.DLQ: (_WORDS, _ENDING, _AGE, _QUEUE, _ATTEMPTS),
+    Pane.DLQ: (_WORDS, _AGE, _ENDING, _QUEUE, _ATTEMPTS),
 }
 #: What a user can add to a pane beside those.
 _MORE: Mapping[Pane, tuple[Column, ...]] = {

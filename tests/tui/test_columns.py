@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from tests.tui.harness import ListeningApp, Stage, screen_text, staged
 from tests.tui.scene import busy_snapshot
 from tests.tui.table_app import lines
 
-FIRST = ["last words", "ended with", "age", "queue", "attempts"]
+FIRST = ["last words", "age", "ended with", "queue", "attempts"]
 
 
 def shown(stage: Stage) -> list[str]:
@@ -32,15 +33,15 @@ async def test_a_change_is_seen_at_once_and_remembered_for_its_pane(tmp_path: Pa
         assert "ConnectionError" in lines(stage.dashboard.table)[0]
         await stage.press("|", "space")
         assert "ConnectionError" not in lines(stage.dashboard.table)[0]
-        assert lines(stage.dashboard.table)[0].split()[-4:] == ["exit", "1", "5m", "ago"]
-        await stage.press("j", "J")
         assert lines(stage.dashboard.table)[0].split()[-4:] == ["5m", "ago", "exit", "1"]
+        await stage.press("j", "J")
+        assert lines(stage.dashboard.table)[0].split()[-4:] == ["exit", "1", "5m", "ago"]
         await stage.press("escape")
         assert stage.app.screen is stage.dashboard
-        assert load(path).columns == {"dlq": "age, ended with, queue, attempts"}
+        assert load(path).columns == {"dlq": "ended with, age, queue, attempts"}
         await stage.press("3", "|", "space", "escape")
     assert json.loads(Path(path).read_text())["columns"] == {
-        "dlq": "age, ended with, queue, attempts",
+        "dlq": "ended with, age, queue, attempts",
         "completed": "age, queue, attempts, exit, cpu, memory",
     }
 
@@ -59,7 +60,7 @@ async def test_0_brings_back_the_first_columns_and_forgets_the_choice(tmp_path: 
     path = str(tmp_path / "dashboard.json")
     async with staged(busy_snapshot(), preferences_path=path) as stage:
         await stage.press("4", "|", "J", "space")
-        assert shown(stage) == ["ended with", *FIRST[2:]]
+        assert shown(stage) == FIRST[1:]
         await stage.press("0")
         assert shown(stage) == FIRST
     assert load(path).columns == {}
@@ -82,6 +83,13 @@ async def test_what_is_shown_stands_out_from_what_is_hidden() -> None:
         shown, hidden = (list(dialog.render_line(line)) for line in (0, dialog.size.height - 1))
         assert [segment.style.color for segment in shown[:2] if segment.style] == [styles["told"].color] * 2
         assert {segment.style.color for segment in (shown[2], *hidden[1:3]) if segment.style} == {styles["muted"].color}
+
+
+async def test_a_dead_job_says_its_last_words_and_its_age_before_other_columns() -> None:
+    async with staged(busy_snapshot(), size=(80, 24)) as stage:
+        await stage.press("4")
+        row = lines(stage.dashboard.table)[0].rstrip()
+        assert re.fullmatch(r"▶ 9981 ✗ yt-dlp .* ConnectionError: .*… +5m ago", row)
 
 
 async def test_the_order_of_the_rows_stays() -> None:

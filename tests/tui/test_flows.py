@@ -307,6 +307,8 @@ async def test_the_copy_menu_copies_what_is_chosen() -> None:
         assert stage.app.clipboard.startswith("queuectl enqueue ")
         await stage.press("y", "o")
         assert "Connection refused" in stage.app.clipboard
+        await stage.press("y", "w")
+        assert stage.app.clipboard == "ConnectionError: [Errno 111] Connection refused"
 
 
 async def test_zoom_shows_the_focused_pane_alone_until_q() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, timezone
@@ -259,6 +260,7 @@ async def test_it_fits_or_scrolls(size: tuple[int, int]) -> None:
         assert dialog.region.height <= size[1]
         if size[0] >= 60:
             assert dialog.max_scroll_y == 0
+            assert re.search(r" Enqueue +Cancel ", screen_text(app))
         for _ in range(9):
             await pilot.press("tab")
         focused = app.screen.focused
@@ -431,16 +433,19 @@ async def test_each_way_to_quit_is_explained(size: tuple[int, int]) -> None:
         assert "they go on; a worker adopts them" in shown
 
 
-@pytest.mark.parametrize(("key", "answer"), [("i", "id"), ("c", "command"), ("o", "output"), ("l", "line")])
+@pytest.mark.parametrize(
+    ("key", "answer"), [("i", "id"), ("c", "command"), ("o", "output"), ("w", "words"), ("l", "line")]
+)
 async def test_the_copy_menu_gives_what_to_copy(key: str, answer: str) -> None:
-    async with asking(CopyMenu(make_job(7, command="a\x1b]52;c;eA==\x07b"))) as (app, pilot):
+    job = make_job(7, command="a\x1b]52;c;eA==\x07b", last_line="E: \x1b[2Jno")
+    async with asking(CopyMenu(job)) as (app, pilot):
         parts = [widget.render_lines(widget.size.region) for widget in app.screen.query("*")]
         assert "\x1b" not in "".join(strip.text for strips in parts for strip in strips)
         await pilot.press(key)
         assert app.result == answer
 
 
-async def test_without_output_none_is_offered() -> None:
+async def test_without_output_none_is_offered_and_no_last_words() -> None:
     async with asking(CopyMenu(make_job(7), has_output=False)) as (app, pilot):
-        await pilot.press("o")
+        await pilot.press("o", "w")
         assert app.result is _NOTHING
