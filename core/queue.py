@@ -419,9 +419,8 @@ class Queue(CanaryVerbs, DependencyVerbs, EnqueueVerbs, HookVerbs, ResourceVerbs
         """
         job = self.job(ref)
         edges = edited_edges(fields)
-        row = submission.edited_row(job, fields, self.settings())
-        run_at_given = "run_at" in fields
-        return self.storage.operations.edit(job.id, row, run_at_given=run_at_given, then_retry=then_retry, edges=edges)
+        row, given = submission.edited_row(job, fields, self.settings())
+        return self.storage.operations.edit(job.id, row, given=given, then_retry=then_retry, edges=edges)
 
     def purge(self, jobs: Selection, *, older_than_s: float | None = None, progress: Progress | None = None) -> Act:
         """Move finished jobs to the trash; ``restore`` and ``undo`` bring them back until the trash is emptied."""

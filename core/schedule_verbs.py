@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from core.rules.schedules import Occurrence, Schedule, ScheduleInfo
+    from core.rules.schedules import Occurrence, Schedule, ScheduleInfo, ScheduleRow
     from core.storage.contract import Storage
 
 
@@ -88,18 +88,19 @@ class ScheduleVerbs:
         with LOADING:
             from core.rules import schedules
 
-        old, settings, now = self._schedule(name), self._settings(), self.storage.now_ms()
-        job = _info_of(old).job
-        recipe, stored = old.recipe, old.job
-        if cron is not None or every_s is not None or zone is not None:
-            if cron is None and every_s is None:
-                cron, every_s = recipe.cron, None if recipe.every_ms is None else recipe.every_ms / 1000
-            recipe = schedules.checked_recipe(cron, every_s, zone or old.zone, now)
-        if fields:
-            stored = schedules.checked_job(new_job(job, fields), settings, working_directory())
-        row = schedules.row_of(new_name or name, recipe, stored, missed or old.missed, overlap or old.overlap, now)
-        self.storage.schedules.edit(name, row, captured_environment(settings) if "command" in fields else None)
-        return self.schedule(row.name)
+        settings, now, cwd = self._settings(), self.storage.now_ms(), working_directory()
+
+        def changed(old: Schedule) -> ScheduleRow:
+            recipe, stored = old.recipe, old.job
+            if cron is not None or every_s is not None or zone is not None:
+                recipe = schedules.edited_recipe(old, cron, every_s, zone, now)
+            if fields:
+                stored = schedules.checked_job(new_job(_info_of(old).job, fields), settings, cwd)
+            wanted = old.name if new_name is None else new_name
+            return schedules.row_of(wanted, recipe, stored, missed or old.missed, overlap or old.overlap, now)
+
+        captured = captured_environment(settings) if "command" in fields else None
+        return _info_of(self.storage.schedules.edit(_checked(name), changed, captured))
 
     def pause_schedule(self, name: str) -> None:
         """Have a schedule add no jobs until it is resumed."""

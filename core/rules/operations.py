@@ -9,7 +9,7 @@ from core.blocker import Blocker
 from core.errors import InvalidTransition, Refused
 from core.model import State, Verb
 from core.rules.holds import retry_refusal
-from core.rules.job_fields import JobRow
+from core.rules.job_fields import JobRow, check_together
 from core.rules.states import VERBS, Move, check, undoable_moves
 
 #: The fields that an edit compares. ``run_at`` is another matter: only a pending job has it, and a retry writes it too;
@@ -28,15 +28,20 @@ RESTORABLE: Collection[str] = {*EDITABLE}.union(
 )
 
 
-def changes_of_edit(row: JobRow, old: Sequence[object]) -> tuple[dict[str, object], dict[str, object]]:
-    """Return the fields that ``row`` changes, and what they were; ``old`` has the values of ``EDITABLE``."""
-    changes: dict[str, object] = {}
-    before: dict[str, object] = {}
-    for column, value in zip(EDITABLE, old, strict=True):
-        if getattr(row, column) != value:
-            changes[column] = getattr(row, column)
-            before[column] = value
-    return changes, before
+def changes_of_edit(
+    row: JobRow, given: Collection[str], old: Sequence[object]
+) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the fields that an edit changes, and what they were; ``old`` has the values of ``EDITABLE``.
+
+    Of ``row`` only the columns ``given`` count: another edit may have changed others since it was made. Raises
+    ``UsageError`` if what is given contradicts what is there.
+    """
+    there = dict(zip(EDITABLE, old, strict=True))
+    wanted = {name: getattr(row, name) for name in EDITABLE if name in given}
+    changes = {name: value for name, value in wanted.items() if value != there[name]}
+    if changes.keys() & {"ok_exit", "dead_exit"}:
+        check_together(row._replace(**{name: value for name, value in there.items() if name not in given}))
+    return changes, {name: there[name] for name in changes}
 
 
 def check_attempts(job_id: int, wanted: int, spent: int, state: State, then_retry: bool) -> None:

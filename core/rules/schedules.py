@@ -246,6 +246,13 @@ def checked_recipe(cron: str | None, every_s: float | None, zone: str, anchor_ms
     return Recipe(None, round(every_s * 1000), zone, anchor_ms)
 
 
+def edited_recipe(old: Schedule, cron: str | None, every_s: float | None, zone: str | None, anchor_ms: int) -> Recipe:
+    """Return when a schedule is due that is given a cron line, a period or a zone; what is not given stays."""
+    if cron is None and every_s is None:
+        cron, every_s = old.cron, None if old.every_ms is None else old.every_ms / 1000
+    return checked_recipe(cron, every_s, zone or old.zone, anchor_ms)
+
+
 def checked_policy(value: str, name: str) -> str:
     """Return a policy for ``missed`` or ``overlap``; raise ``UsageError`` for an unknown one."""
     known = MISSED if name == "missed" else OVERLAP

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from core.errors import UsageError
 from core.model import Job, NewJob
@@ -61,12 +61,16 @@ def rows_of(
         progress(number, 0)
 
 
-def edited_row(job: Job, fields: Mapping[str, Any], settings: Settings) -> JobRow:
-    """Return the row of a job in which ``fields`` of ``NewJob`` are replaced; ``None`` clears what can be absent."""
+def edited_row(job: Job, fields: Mapping[str, Any], settings: Settings) -> tuple[JobRow, Collection[str]]:
+    """Return the row of a job in which ``fields`` of ``NewJob`` are replaced, and the columns that these give.
+
+    ``None`` clears what can be absent.
+    """
     if "is_held" in fields:
         raise UsageError("an edit cannot hold or release a job; there are verbs for it")
     cleared = {name: FIELD[name].nothing for name, value in fields.items() if value is None and name in FIELD}
-    return check_job(_with_fields(new_job_like(job), {**fields, **cleared}), settings, job.cwd)
+    row = check_job(_with_fields(new_job_like(job), {**fields, **cleared}), settings, job.cwd)
+    return row, {FIELD[name].column for name in fields}
 
 
 def new_job_like(job: Job) -> NewJob:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from core.model import Act, LastAct, NewEdge, Verb
@@ -43,16 +43,17 @@ class Operations(Protocol):
         job_id: int,
         row: JobRow,
         *,
-        run_at_given: bool,
+        given: Collection[str],
         then_retry: bool,
         edges: Sequence[NewEdge] | None = None,
     ) -> Act:
-        """Give a pending or dead job the fields of ``row``; the old ones stay in its history.
+        """Give a pending or dead job the columns ``given`` of ``row``; the old values stay in its history.
 
-        ``run_at_given`` moves a pending job to ``row.run_at`` too; ``then_retry`` also makes it run now. ``edges``
-        replace all that it waits for; they are as in ``NewJobs.add_many``, each ``on`` a job. Raises
-        ``InvalidTransition``, ``NameTaken``, ``JobNotFound`` for a needed job, and ``Refused`` for fewer attempts than
-        the job has spent, for a circle of edges, and to retry what is blocked.
+        ``run_at`` among them moves a pending job to that time; ``then_retry`` also makes it run now. ``edges`` replace
+        all that it waits for; they are as in ``NewJobs.add_many``, each ``on`` a job. Raises ``InvalidTransition``,
+        ``NameTaken``, ``JobNotFound`` for a needed job, ``UsageError`` if what is given contradicts what was edited
+        meanwhile, and ``Refused`` for fewer attempts than the job has spent, for a circle of edges, and to retry what
+        is blocked.
         """
 
     def undo(self, act_id: int, progress: Progress | None) -> Act:

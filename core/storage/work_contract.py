@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from core.blocker import Blocker
@@ -78,9 +78,10 @@ class Schedules(Protocol):
     def add(self, row: ScheduleRow, captured: Captured) -> int:
         """Store a schedule and its captured environment; return its id. Raises ``Refused`` if the name exists."""
 
-    def edit(self, name: str, row: ScheduleRow, captured: Captured | None) -> None:
-        """Store a schedule anew, with another environment if one is given; its occurrences stay, a pause as well.
+    def edit(self, name: str, change: Callable[[Schedule], ScheduleRow], captured: Captured | None) -> Schedule:
+        """Store a schedule as ``change`` makes it of what it is, and return it; its occurrences stay, a pause as well.
 
+        While that is called no other can edit it; it may be called again. With another environment if one is given.
         Raises ``Refused`` if it gets the name of another one.
         """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from psycopg import errors
@@ -120,16 +120,16 @@ class Operations:
         job_id: int,
         row: JobRow,
         *,
-        run_at_given: bool,
+        given: Collection[str],
         then_retry: bool,
         edges: Sequence[NewEdge] | None = None,
     ) -> Act:
-        """Give a pending or dead job the fields of ``row``; the old ones stay in its history.
+        """Give a pending or dead job the columns ``given`` of ``row``; the old values stay in its history.
 
-        ``run_at_given`` moves a pending job to ``row.run_at`` too; ``then_retry`` also makes it run now. ``edges``
-        replace all that it waits for.
+        ``run_at`` among them moves a pending job to that time; ``then_retry`` also makes it run now. ``edges`` replace
+        all that it waits for.
         """
-        order, now = _Edit(row, edges, run_at_given, then_retry), self._db.now_ms()
+        order, now = _Edit(row, given, edges, then_retry), self._db.now_ms()
 
         def work(connection: Connection) -> Act:
             return _edit(connection, job_id, order, now)
@@ -318,8 +318,8 @@ class _Edit(NamedTuple):
     """What an edit gives a job; see ``Operations.edit``."""
 
     row: JobRow
+    given: Collection[str]
     edges: Sequence[NewEdge] | None
-    run_at_given: bool
     then_retry: bool
 
 
@@ -332,12 +332,13 @@ def _edit(connection: Connection, job_id: int, order: _Edit, now: int) -> Act:
         raise JobNotFound(job_id)
     row, state = order.row, State(job["state"])
     check(Verb.EDIT, job_id, state)
-    check_attempts(job_id, row.max_attempts, job["attempts"], state, order.then_retry)
-    changes, before = changes_of_edit(row, [job[column] for column in EDITABLE])
+    changes, before = changes_of_edit(row, order.given, [job[column] for column in EDITABLE])
+    if "max_attempts" in changes:
+        check_attempts(job_id, row.max_attempts, job["attempts"], state, order.then_retry)
     if changes.get("needs") is not None:
         admit_needs(connection, [row.needs])
     run_at: int | None = job["run_at"]
-    if order.run_at_given and state is State.PENDING and not order.then_retry and row.run_at != run_at:
+    if "run_at" in order.given and state is State.PENDING and not order.then_retry and row.run_at != run_at:
         run_at = row.run_at if row.run_at is not None and row.run_at > now else None
         changes.update(run_at=run_at, due_at=run_at or now, backoff_ms=None)
     links = _Links(connection, job, order.edges)
@@ -346,7 +347,7 @@ def _edit(connection: Connection, job_id: int, order: _Edit, now: int) -> Act:
         changes.update(links.columns(run_at, now))
     elif not changes and not order.then_retry:
         return Act(0, Verb.EDIT.value, 0, 1)
-    job_names.free(connection, [] if row.name is None else [row.name])
+    job_names.free(connection, [row.name] if "name" in changes and row.name is not None else [])
     act_id = _open_act(connection, Verb.EDIT, now)
     kept = _kept(VERBS[Verb.EDIT].moves[0], job)
     connection.execute(_KEEP, (act_id, job_id, json.dumps({**before, **kept})))

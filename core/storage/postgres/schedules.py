@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from psycopg import errors
 
@@ -88,12 +88,13 @@ class Schedules:
 
         return self._db.transact(work, wakes_workers=True)
 
-    def edit(self, name: str, row: ScheduleRow, captured: Captured | None) -> None:
-        """Store a schedule anew; its occurrences and a pause stay."""
+    def edit(self, name: str, change: Callable[[Schedule], ScheduleRow], captured: Captured | None) -> Schedule:
+        """Store a schedule as ``change`` makes it of what it is; its occurrences and a pause stay."""
 
-        def work(connection: Connection) -> None:
-            _check(connection, row)
+        def work(connection: Connection) -> Schedule:
             before = _find(connection, name, is_locked=True)
+            row = change(before)
+            _check(connection, row)
             environment = before.environment_id if captured is None else environment_id(connection, captured)
             next_at = None if before.next_at is None else row.next_at
             with _refusing(row.name):
@@ -101,8 +102,9 @@ class Schedules:
                     f"UPDATE schedules SET ({_FIELDS}, environment_id, note) = ({_MARKS}, %s, NULL) WHERE id = %s",
                     (*row._replace(next_at=next_at), environment, before.id),
                 )
+            return _find(connection, row.name)
 
-        self._db.transact(work, wakes_workers=True)
+        return self._db.transact(work, wakes_workers=True)
 
     def set_next(self, name: str, next_at: int | None) -> None:
         """Have a schedule be due at an instant, or pause it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -140,16 +140,16 @@ class Operations:
         job_id: int,
         row: JobRow,
         *,
-        run_at_given: bool,
+        given: Collection[str],
         then_retry: bool,
         edges: Sequence[NewEdge] | None = None,
     ) -> Act:
-        """Give a pending or dead job the fields of ``row``; the old ones stay in its history.
+        """Give a pending or dead job the columns ``given`` of ``row``; the old values stay in its history.
 
-        ``run_at_given`` moves a pending job to ``row.run_at`` too; ``then_retry`` also makes it run now. ``edges``
-        replace all that it waits for.
+        ``run_at`` among them moves a pending job to that time; ``then_retry`` also makes it run now. ``edges`` replace
+        all that it waits for.
         """
-        order = _Edit(row, edges, run_at_given, then_retry)
+        order = _Edit(row, given, edges, then_retry)
         try:
             with self._db.write(wakes_workers=True) as connection:
                 return _edit(connection, job_id, order, self._db.now_ms())
@@ -237,8 +237,8 @@ class _Edit(NamedTuple):
     """What an edit gives a job; see ``Operations.edit``."""
 
     row: JobRow
+    given: Collection[str]
     edges: Sequence[NewEdge] | None
-    run_at_given: bool
     then_retry: bool
 
 
@@ -253,11 +253,12 @@ def _edit(connection: sqlite3.Connection, job_id: int, order: _Edit, now: int) -
     state = State(found[0])
     attempts, run_at, blocks = found[1:4]
     check(Verb.EDIT, job_id, state)
-    check_attempts(job_id, row.max_attempts, attempts, state, order.then_retry)
-    changes, before = changes_of_edit(row, found[4:])
+    changes, before = changes_of_edit(row, order.given, found[4:])
+    if "max_attempts" in changes:
+        check_attempts(job_id, row.max_attempts, attempts, state, order.then_retry)
     if changes.get("needs") is not None:
         check_needs_in(connection, row.needs)
-    if order.run_at_given and state is State.PENDING and not order.then_retry and row.run_at != run_at:
+    if "run_at" in order.given and state is State.PENDING and not order.then_retry and row.run_at != run_at:
         changes.update(run_at=row.run_at, due_at=due_at(row.run_at, now), backoff_ms=None)
         run_at = row.run_at
     old = {} if order.edges is None else edges.edges_of(connection, job_id)
@@ -266,7 +267,7 @@ def _edit(connection: sqlite3.Connection, job_id: int, order: _Edit, now: int) -
         before["after"] = edges_to_json(old)
     elif not changes and not order.then_retry:
         return Act(0, Verb.EDIT.value, 0, 1)
-    job_names.free(connection, row.name)
+    job_names.free(connection, row.name if "name" in changes else None)
     keep = connection.execute(_KEPT_BY_EDIT, (job_id,)).fetchone()[0]
     act_id = _open_act(connection, Verb.EDIT, {"now": now})
     connection.execute(

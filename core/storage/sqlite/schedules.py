@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 
 from core.errors import ScheduleNotFound, UsageError
 from core.model import EdgeKind, NewEdge
@@ -71,10 +72,11 @@ class Schedules:
             )
             return int(cursor.lastrowid or 0)
 
-    def edit(self, name: str, row: ScheduleRow, captured: Captured | None) -> None:
-        """Store a schedule anew; its occurrences and a pause stay."""
+    def edit(self, name: str, change: Callable[[Schedule], ScheduleRow], captured: Captured | None) -> Schedule:
+        """Store a schedule as ``change`` makes it of what it is; its occurrences and a pause stay."""
         with self._db.write(wakes_workers=True) as connection:
             before = _find(connection, name)
+            row = change(before)
             _refuse_name(connection, row.name, before.id)
             _refuse_unfit(connection, row.job)
             environment = before.environment_id if captured is None else environment_id(connection, captured)
@@ -83,6 +85,7 @@ class Schedules:
                 f"UPDATE schedules SET ({_FIELDS}, environment_id, note) = ({_MARKS}, ?, NULL) WHERE id = ?",
                 (*row._replace(next_at=next_at), environment, before.id),
             )
+            return _find(connection, row.name)
 
     def set_next(self, name: str, next_at: int | None) -> None:
         """Have a schedule be due at an instant, or pause it."""

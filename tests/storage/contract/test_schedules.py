@@ -16,6 +16,7 @@ from core.model import NewJob, Outcome, State
 from core.queue import Queue
 from core.rules import occurrences
 from core.rules.schedules import KEPT, ScheduleInfo
+from core.rules.settings import Settings
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand
 
@@ -507,6 +508,23 @@ def test_an_edited_schedule_keeps_its_history(queue: Queue, clock: FakeClock) ->
     assert (every.cron, every.every_s, every.next_at) == (None, 120.0, queue.now() + timedelta(seconds=120))
     queue.pause_schedule("sync")
     assert queue.edit_schedule("sync", priority=4).is_paused
+
+
+def test_two_who_edit_a_schedule_at_once(queue: Queue, other: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What each of them was given holds: neither brings back what the other one has changed."""
+    hourly(queue, priority=3)
+    real = queue._settings
+
+    def settings() -> Settings:
+        other.edit_schedule("sync", cron="30 * * * *", priority=4, overlap="queue")
+        return real()
+
+    monkeypatch.setattr(queue, "_settings", settings)
+    info = queue.edit_schedule("sync", label="x", missed="skip")
+    assert (info.cron, info.overlap, info.missed) == ("30 * * * *", "queue", "skip")
+    assert (info.job.priority, info.job.label) == (4, "x")
+    with pytest.raises(UsageError, match="is no name"):
+        other.edit_schedule("sync", new_name="")
 
 
 def test_a_schedule_is_run_by_hand(queue: Queue, clock: FakeClock, hand: Hand) -> None:

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import pytest
 
 from core.clock import to_datetime
-from core.errors import InvalidTransition, Refused
+from core.errors import InvalidTransition, Refused, UsageError
 from core.model import Act, Job, NewJob, Outcome, State, Verb
 from core.queue import Queue
+from core.rules.settings import Settings
 from core.rules.states import VERBS, Condition, Move, Value, states_of
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand, job_in
@@ -185,3 +186,43 @@ def test_undo_passes_over_a_cancelled_job_that_ran_since_and_was_cancelled_in_it
     assert queue.job(job_id).state is State.CANCELLED
     undone = queue.undo(first.id)
     assert (undone.count, queue.job(job_id).state) == (0, State.CANCELLED)
+
+
+def test_two_who_edit_a_job_at_once(queue: Queue, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What each of them was given holds: neither brings back what the other one changed, and each is undone alone."""
+    needed = queue.add("true")
+    job_id = queue.add("true", name="a", priority=1)
+    later = to_datetime(clock.now_ms() + 3_600_000)
+    real = queue.settings
+    with Queue(queue.path, clock=clock) as other:
+        first: list[Act] = []
+
+        def settings() -> Settings:
+            if not first:
+                first.append(other.edit(job_id, name="b", timeout_s=5.0, run_at=later, after=[needed], ok_exit="3"))
+            return real()
+
+        monkeypatch.setattr(queue, "settings", settings)
+        act = queue.edit(job_id, priority=7, label="x")
+    job = queue.job(job_id)
+    assert (job.name, job.timeout_s, job.run_at, job.ok_exit) == ("b", 5.0, later, "3")
+    assert (job.priority, job.label, job.blocks) == (7, "x", 1)
+    queue.undo(act.id)
+    job = queue.job(job_id)
+    assert (job.name, job.priority, job.label) == ("b", 1, None)
+
+
+def test_what_contradicts_what_was_edited_meanwhile_is_refused(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exit code is a success or ends the job, whoever said the one and whoever the other."""
+    job_id = queue.add("true")
+    real = queue.settings
+    with Queue(queue.path) as other:
+
+        def settings() -> Settings:
+            other.edit(job_id, ok_exit="3")
+            return real()
+
+        monkeypatch.setattr(queue, "settings", settings)
+        with pytest.raises(UsageError, match="exit code 3 is in ok-exit and in dead-exit"):
+            queue.edit(job_id, dead_exit="3")
+    assert (queue.job(job_id).ok_exit, queue.job(job_id).dead_exit) == ("3", None)
