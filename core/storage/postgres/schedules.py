@@ -177,16 +177,17 @@ class Schedules:
         One that another worker is about to decide on is left to it.
         """
         seen: list[int] = []
-        added = 0
-        while len(seen) < TICK:
+        added: list[int] = []
+        while len(added) < TICK:
             found = self._db.transact(lambda connection: _tick_one(connection, seen, self._db.now_ms()))
             if found is None:
                 break
             seen.append(found[0])
-            added += found[1]
-        if added:
+            # those that this host cannot decide about stay due; they must not be in the way of the others
+            added += [] if found[1] is None else [found[1]]
+        if any(added):
             self._db.ring()
-        return added
+        return sum(added)
 
     def renew(self) -> None:
         """Have each schedule be due at its next instant, if it is planned for a later one."""
@@ -223,8 +224,11 @@ def _find(connection: Connection, name: str, *, is_locked: bool = False) -> Sche
     return schedule_of(row)
 
 
-def _tick_one(connection: Connection, seen: list[int], now: int) -> tuple[int, int] | None:
-    """Decide about the schedule that is due for longest; return its id and how many jobs were added."""
+def _tick_one(connection: Connection, seen: list[int], now: int) -> tuple[int, int | None] | None:
+    """Decide about the schedule that is due for longest; return its id and how many jobs were added.
+
+    ``None`` jobs if this host cannot decide about it.
+    """
     row = connection.execute(_DUE, (now, seen)).fetchone()
     if row is None:
         return None
@@ -237,7 +241,7 @@ def _tick_one(connection: Connection, seen: list[int], now: int) -> tuple[int, i
             "UPDATE schedules SET note = %(note)s WHERE id = %(id)s AND note IS DISTINCT FROM %(note)s",
             {"id": schedule.id, "note": str(error)},
         )
-        return schedule.id, 0
+        return schedule.id, None
     note = None
     if due.last_missed is not None:
         note = missed_words(due.missed)

@@ -36,6 +36,7 @@ from core.storage.sqlite.operations import cancel_for_another
 _FIELDS = ", ".join(ScheduleRow._fields)
 _MARKS = ", ".join("?" * len(ScheduleRow._fields))
 _SELECT = f"SELECT {COLUMNS}, (SELECT state FROM jobs WHERE jobs.id = last_job_id) FROM schedules"
+_DUE = "SELECT id FROM schedules WHERE next_at <= ? ORDER BY next_at, id"
 _OCCUR = (
     "INSERT INTO occurrences (schedule_id, due_at, decided_at, job_id, why) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT DO NOTHING"
@@ -144,10 +145,14 @@ class Schedules:
         """Decide about what is due now; return how many jobs were added."""
         with self._db.write(wakes_workers=True) as connection:
             now = self._db.now_ms()
-            found = connection.execute(
-                f"{_SELECT} WHERE next_at <= ? ORDER BY next_at, id LIMIT ?", (now, TICK)
-            ).fetchall()
-            return sum(_decide(connection, schedule_of(row), now) for row in found)
+            added: list[int] = []
+            for (schedule_id,) in connection.execute(_DUE, (now,)).fetchall():
+                number = _decide(connection, _by_id(connection, schedule_id), now)
+                # those that this host cannot decide about stay due; they must not be in the way of the others
+                added += [] if number is None else [number]
+                if len(added) == TICK:
+                    break
+            return sum(added)
 
     def renew(self) -> None:
         """Have each schedule be due at its next instant, if it is planned for a later one."""
@@ -167,6 +172,10 @@ def _find(connection: sqlite3.Connection, name: str) -> Schedule:
     return schedule_of(row)
 
 
+def _by_id(connection: sqlite3.Connection, schedule_id: int) -> Schedule:
+    return schedule_of(connection.execute(f"{_SELECT} WHERE id = ?", (schedule_id,)).fetchone())
+
+
 def _refuse_name(connection: sqlite3.Connection, name: str, own_id: int) -> None:
     if connection.execute("SELECT 1 FROM schedules WHERE name = ? AND id <> ?", (name, own_id)).fetchone():
         raise name_taken(name)
@@ -179,14 +188,14 @@ def _refuse_unfit(connection: sqlite3.Connection, job: str) -> None:
         check_needs_in(connection, needs)
 
 
-def _decide(connection: sqlite3.Connection, schedule: Schedule, now: int) -> int:
-    """Decide about the instants of a schedule that is due; return how many jobs were added."""
+def _decide(connection: sqlite3.Connection, schedule: Schedule, now: int) -> int | None:
+    """Decide about the instants of a schedule that is due; return how many jobs were added, ``None`` if it cannot."""
     assert schedule.next_at is not None
     try:
         due = plan(schedule.recipe, schedule.next_at, now, schedule.missed)
     except UsageError as error:
         connection.execute(_NOTE, {"id": schedule.id, "note": str(error)})
-        return 0
+        return None
     note = None
     if due.last_missed is not None:
         note = missed_words(due.missed)
