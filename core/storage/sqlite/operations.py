@@ -38,7 +38,7 @@ from core.storage.sqlite.capacities import check_needs_in
 from core.storage.sqlite.file import Database, retry_on_full_disk
 from core.storage.sqlite.moves import STATEMENTS, json_of, make, unmoved
 from core.storage.sqlite.queries import find
-from core.storage.sqlite.settling import settle, settle_rest
+from core.storage.sqlite.settling import finish_edges, settle, settle_rest
 from core.storage.values import Selection
 
 #: Jobs per transaction of a bulk operation.
@@ -333,6 +333,8 @@ def _undo_chunk(connection: sqlite3.Connection, verb: Verb, act_id: int, chunk: 
             if "jobs.name" in str(error):
                 raise NameTaken(columns["name"]) from error
             raise
+    # an end whose consequences are still to be drawn, as after a crash, must not meet what waits for another one
+    finish_edges(connection, {on_id for kept in waits.values() for on_id in kept.get("unmet", ())}, now)
     for job_id, kept in waits.items():  # when all of them are in their states again
         if "after" in kept:
             edges.restore(connection, job_id, kept["after"], now)

@@ -7,6 +7,7 @@ import pytest
 from core.errors import InvalidTransition, JobNotFound, Refused
 from core.model import Dependency, EdgeKind, NewJob, Outcome, Phase, State, View
 from core.queue import Queue
+from core.rules.dependencies import SETTLE_BATCH
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand
 from tests.storage.contract.engines import contents
@@ -326,3 +327,18 @@ def test_an_undo_that_would_wait_for_a_job_that_is_gone_is_refused(queue: Queue,
     with pytest.raises(Refused, match=f"waited for job {first}, which was removed for good"):
         queue.undo(act.id)
     assert is_ready(queue, waits)
+
+
+def test_an_undo_before_all_consequences_are_drawn(queue: Queue, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who cancelled was killed while edges were met: the end that is undone meets none of them afterwards."""
+    needed = queue.add("true")
+    waiting = queue.enqueue_many(NewJob("true", after_end=[needed]) for _ in range(SETTLE_BATCH + 10))
+    with monkeypatch.context() as patch:
+        for engine in ("sqlite", "postgres"):
+            patch.setattr(f"core.storage.{engine}.operations.settle_rest", lambda _: None)
+        act = queue.cancel(needed, with_dependents=True)
+        queue.undo(act.id)
+    hand.step()
+    assert {queue.job(job_id).blocks for job_id in (waiting[0], waiting[-1])} == {1}
+    assert [claim.job.id for claim in hand.claim(9)] == [needed]
+    assert not any(edge.is_met for edge in queue.edges_of(waiting))
