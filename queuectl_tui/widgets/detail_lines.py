@@ -48,6 +48,8 @@ _LEAST_WORDS = 24
 ATTEMPTS_MAX = 500
 _VALUE_LINES_MAX = 500
 _VALUE_MAX = 4000
+#: The states, as acts note them, from which a job is replayed.
+_ENDED = frozenset(state.value for state in (State.DEAD, State.COMPLETED, State.CANCELLED))
 _OUTCOME_STYLES: Mapping[Outcome, str] = {
     Outcome.SUCCEEDED: "completed",
     Outcome.CANCELLED: "cancelled",
@@ -85,7 +87,7 @@ def overview(facts: Facts, now: datetime, width: int, *, is_ascii: bool = False)
     lines += _pairs(short, width)
     lines += _field("Directory", job.cwd, width)
     lines += _times(job, now, width)
-    return lines + _pairs(_settings(job), width)
+    return lines + _pairs(_settings(facts), width)
 
 
 def attempts(facts: Facts, now: datetime, width: int, chosen: int | None, *, is_ascii: bool = False) -> list[Line]:
@@ -245,15 +247,23 @@ def _moment(name: str, at: datetime, relative: str, now: datetime, width: int) -
     return [((label, "label"), (local_time(at, now.tzinfo), ""), (behind, "muted"))]
 
 
-def _settings(job: Job) -> list[tuple[str, str]]:
+def _settings(facts: Facts) -> list[tuple[str, str]]:
+    job = facts.job
+    again = " since replay" if any(map(_forgot_attempts, facts.history)) else ""
     told = [
-        ("Attempts", f"{job.attempts} of {job.max_attempts}"),
+        ("Attempts", f"{job.attempts} of {job.max_attempts}{again}"),
         ("Back-off", _back_off(job)),
         ("Timeout", format_duration(job.timeout_s) if job.timeout_s else "none"),
         ("Lost", count(job.interrupts, "time") if job.interrupts else ""),
         *((field.label, _value(field, getattr(job, field.name))) for field in FIELDS if field.name not in _ELSEWHERE),
     ]
     return [(name, value) for name, value in told if value]
+
+
+def _forgot_attempts(event: Event) -> bool:
+    """Return whether an act, which was not undone, gave an ended job a fresh start after attempts."""
+    before = event.before
+    return event.undone_at is None and bool(before.get("attempts")) and before.get("state") in _ENDED
 
 
 def _value(field: JobField, value: Any) -> str:

@@ -196,6 +196,20 @@ def test_history_says_how_the_job_was_before() -> None:
     ]
 
 
+def test_attempts_are_counted_since_the_replay_where_there_were_others_before() -> None:
+    job = make_job(9, attempts=1, max_attempts=3)
+    replay = Event(1, 9, NOW, "replay", {"state": "dead", "attempts": 3})
+    hold = Event(2, 9, NOW, "hold", {"state": "pending", "attempts": 1})
+    for events, told in (
+        ((), "1 of 3"),
+        ((hold,), "1 of 3"),
+        ((replay._replace(undone_at=NOW),), "1 of 3"),
+        ((replay, hold), "1 of 3 since replay"),
+    ):
+        lines = words(overview(facts(job, history=events), NOW, 60))
+        assert [line.split(maxsplit=1)[1] for line in lines if line.startswith("Attempts")] == [told]
+
+
 async def test_tabs_go_round_and_stay_when_the_job_changes() -> None:
     told = facts(attempts=(attempt(1),))
     async with inspecting(told) as (app, _):
