@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from core.cli.number_options import decimal_number, whole_number
 from core.cli.parser import Parser
-from core.errors import UsageError
+from core.errors import Refused, UsageError
 from core.model import JobRef
 from core.rules.dependencies import check_ref, references_of
 from core.rules.instants import parse_future, parse_run_at
@@ -75,6 +75,26 @@ def _converted(field: JobField, spelling: Spelling, option: str) -> dict[str, An
     if spelling.kind == "number":
         return {"type": decimal_number(option, spelling.example)}
     return {"action": "append"} if spelling.kind == "variables" else {}
+
+
+def add_unset_env(parser: Parser) -> None:
+    """Add the option by which variables of a job are removed."""
+    parser.add_argument(
+        "--unset-env", metavar="NAME", action="append", help="take this variable of --env out; the others stay"
+    )
+
+
+def edited_variables(
+    owner: str, old: Mapping[str, str], new: Mapping[str, str], unset: Sequence[str]
+) -> dict[str, str]:
+    """Return the ``old`` variables with the ``new`` ones set and others taken out; a refusal names ``owner``."""
+    for name in unset:
+        if name in new:
+            raise UsageError(f"--env and --unset-env both name {name!r}; give one of them")
+        if name not in old:
+            known = ", ".join(sorted(old)) or "none"
+            raise Refused(f"{owner} has no variable {name!r} to take out; those of its own: {known}")
+    return {name: value for name, value in {**old, **new}.items() if name not in unset}
 
 
 def fields_of_options(options: Namespace, now: Now) -> dict[str, Any]:

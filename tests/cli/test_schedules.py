@@ -50,6 +50,18 @@ def test_a_schedule_is_added_shown_changed_and_removed(cli: Cli) -> None:
     assert schedules_of(cli) == []
 
 
+def test_an_edit_of_variables_leaves_the_others(cli: Cli) -> None:
+    """As with a job: what is not named stays, and a variable is taken out by its name."""
+    cli.ok("schedule", "add", "nightly", "@daily", "--env", "A=1", "--env", "B=2", "true")
+    cli.ok("schedule", "edit", "nightly", "--env", "B=3", "--env", "C=4")
+    assert schedules_of(cli)[0]["job"]["env"] == {"A": "1", "B": "3", "C": "4"}
+    cli.ok("schedule", "edit", "nightly", "--unset-env", "A", "--priority", "2")
+    assert schedules_of(cli)[0]["job"]["env"] == {"B": "3", "C": "4"}
+    refused = cli("schedule", "edit", "nightly", "--unset-env", "A")
+    assert (refused.code, refused.out) == (1, "")
+    assert "the schedule nightly has no variable 'A' to take out; those of its own: B, C" in refused.err
+
+
 def test_a_schedule_can_be_run_besides_its_plan(cli: Cli, open_queue: Queue) -> None:
     """Its job says of which schedule and instant it is, and it is the last one of its schedule."""
     cli.ok("schedule", "add", "sync", "--every", "1h", "--", "echo $QUEUECTL_SCHEDULE $QUEUECTL_DUE_AT")

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.cli.context import Session
-from core.cli.exit_codes import DONE, Refused
-from core.cli.job_options import EDIT_DEFAULTS, add_job_options, fields_of_options, links_of_options
+from core.cli.exit_codes import DONE
+from core.cli.job_options import (
+    EDIT_DEFAULTS,
+    add_job_options,
+    add_unset_env,
+    edited_variables,
+    fields_of_options,
+    links_of_options,
+)
 from core.cli.parser import Parser
 from core.cli.verbs.enqueue import note_dead, note_missing_directories
 from core.errors import UsageError
-from core.model import Job
 from core.rules.job_fields import FIELDS
 from core.wording import title
 
@@ -25,9 +30,7 @@ def configure(parser: Parser, name: str) -> None:
     parser.add_job()
     parser.add_argument("--command", metavar="COMMAND", help="the shell command")
     add_job_options(parser, EDIT_DEFAULTS)
-    parser.add_argument(
-        "--unset-env", metavar="NAME", action="append", help="take this variable of --env out; the others stay"
-    )
+    add_unset_env(parser)
     parser.add_argument(
         "--clear", metavar="WHAT", action="append", choices=sorted(_CLEARABLE), help=", ".join(sorted(_CLEARABLE))
     )
@@ -51,7 +54,7 @@ def run(session: Session, options: Namespace) -> int:
     before = queue.job(options.job)
     job_id = before.id  # the edit may remove the name that the job was referred to by
     if options.unset_env or fields.get("env"):
-        fields["env"] = _variables(before, fields.get("env") or {}, options.unset_env or ())
+        fields["env"] = edited_variables(f"job {job_id}", before.env, fields.get("env") or {}, options.unset_env or ())
     act = queue.edit(job_id, then_retry=options.retry, **fields)
     if act.count:
         session.done = f"job {job_id} was changed"
@@ -85,14 +88,3 @@ def _changes(session: Session, options: Namespace) -> dict[str, Any]:
     if not fields and not options.unset_env and not options.retry:
         raise UsageError("nothing to change; give an option such as --command or --timeout")
     return fields
-
-
-def _variables(job: Job, new: Mapping[str, str], unset: Sequence[str]) -> dict[str, str]:
-    """Return the job's variables with the new ones set and others taken out."""
-    for name in unset:
-        if name in new:
-            raise UsageError(f"--env and --unset-env both name {name!r}; give one of them")
-        if name not in job.env:
-            known = ", ".join(sorted(job.env)) or "none"
-            raise Refused(f"job {job.id} has no variable {name!r} to take out; those of its own: {known}")
-    return {name: value for name, value in {**job.env, **new}.items() if name not in unset}

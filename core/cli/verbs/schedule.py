@@ -8,7 +8,14 @@ from typing import Any
 
 from core.cli.context import Session
 from core.cli.exit_codes import DONE
-from core.cli.job_options import EDIT_DEFAULTS, NEW_DEFAULTS, add_job_options, fields_of_options
+from core.cli.job_options import (
+    EDIT_DEFAULTS,
+    NEW_DEFAULTS,
+    add_job_options,
+    add_unset_env,
+    edited_variables,
+    fields_of_options,
+)
 from core.cli.parser import Group, Parser
 from core.cli.tables import COLOURS, Cell, Column, show_pairs, show_table
 from core.clock import to_ms
@@ -60,7 +67,8 @@ def _configure_one(parser: Parser, verb: str) -> None:
     if verb == "edit":
         parser.add_argument("--rename", metavar="NAME", help="another name")
         parser.add_argument("--cron", metavar="CRON", help="five fields, as in '0 2 * * *'")
-        parser.add_argument("--command", metavar="COMMAND", help="another line for the shell, run from here")
+        parser.add_argument("--command", metavar="COMMAND", help="another line for the shell, in the same directory")
+        add_unset_env(parser)
         _add_plan(parser.add_group("the schedule"), "", "")
         add_job_options(parser, EDIT_DEFAULTS, without=REFUSED)
         parser.description = "Change a schedule; what no option names stays as it is, its history as well."
@@ -144,6 +152,10 @@ def _edit(session: Session, queue: Queue, options: Namespace) -> ScheduleInfo:
         fields["command"] = options.command
     every_s = None if options.every is None else parse_duration(options.every, "--every")
     plan = (options.rename, options.cron, every_s, options.tz, options.missed, options.overlap)
+    if options.unset_env or fields.get("env"):
+        old = queue.schedule(options.schedule).job.env or {}
+        owner = f"the schedule {options.schedule}"
+        fields["env"] = edited_variables(owner, old, fields.get("env") or {}, options.unset_env or ())
     if not fields and all(value is None for value in plan):
         raise UsageError(f"nothing to change; as in: queuectl schedule edit {options.schedule} --cron '0 3 * * *'")
     new_name, cron, _, zone, missed, overlap = plan
