@@ -107,7 +107,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         self.gateway: Gateway = gateway
         self.keymap = keymap
         self.program: Program = program
-        self.snapshot = empty_snapshot(gateway.now())
+        self.snapshot: Snapshot = empty_snapshot(gateway.now())
         self.bars = StatusBars(
             Header(gateway.display_name, is_read_only=is_read_only, is_ascii=is_ascii, id="header"),
             StripBar(is_read_only=is_read_only, is_ascii=is_ascii, id="strip"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from textual.screen import Screen
 
 from core.errors import InvalidTransition
-from core.model import DeadGroup, Job, LastAct, NewJob, State, Term, Verb, View
+from core.model import DeadGroup, Dependency, Job, LastAct, NewJob, State, Term, Verb, View
 from core.rules.states import check, works_on_any
 from core.rules.units import fingerprint_text
 from core.text import clean_line
@@ -19,7 +19,7 @@ from queuectl_tui.application import Program
 from queuectl_tui.cells import clip
 from queuectl_tui.gateway.gateway import Gateway, Selected
 from queuectl_tui.messages import ActDone, ActRefused
-from queuectl_tui.snapshot import Pane
+from queuectl_tui.snapshot import JobDetail, Pane
 from queuectl_tui.toasts import refuse_in_read_only, toast
 from queuectl_tui.type_ahead import TypeAhead
 from queuectl_tui.widgets.group_line import words_of
@@ -27,6 +27,7 @@ from queuectl_tui.widgets.pane_box import PaneBox
 
 if TYPE_CHECKING:
     from queuectl_tui.dialogs.enqueue import EnqueueScreen
+    from queuectl_tui.dialogs.job_form import EditedJob
 
 _NOUNS = {Pane.PENDING: "waiting", Pane.RUNNING: "running", Pane.COMPLETED: "finished", Pane.DLQ: "dead"}
 
@@ -180,15 +181,22 @@ class JobActions:
             jobs = count(group.number, "job")
             toast(self._screen, f"E: {jobs} died of this, a form holds one; ⏎ opens the group", "warning")
 
-    def edit(self, job: Job | None, queues: Sequence[str]) -> None:
-        """Change a job in a form, then retry it; the form suggests the names of ``queues``."""
+    def edit(self, job: Job | None, queues: Sequence[str], detail: JobDetail | None = None) -> None:
+        """Change a job in a form, then retry it unless something keeps it back.
+
+        The form suggests the names of ``queues``, and has what the job waits for if ``detail`` is its own and says it.
+        """
         if self._is_refused("E", job, Verb.EDIT) or job is None:
             return
+        from queuectl_tui.dialogs.job_form import EditedJob, changed_fields
+
+        edited = EditedJob(job, known_edges(job, detail))
 
         def edit(changed: NewJob) -> int:
-            return self._gateway.edit(job.id, changed_fields(job, changed), then_retry=True)
+            is_kept_back = edited.is_kept_back(changed.after, changed.after_end)
+            return self._gateway.edit(job.id, changed_fields(edited.as_new(), changed), then_retry=not is_kept_back)
 
-        self._open_form(job, queues, edit)
+        self._open_form(edited, queues, edit)
 
     def enqueue(self, queues: Sequence[str]) -> None:
         """Fill in a new job in a form and add it; the form suggests the names of ``queues``."""
@@ -315,7 +323,7 @@ class JobActions:
 
     # --- the form
 
-    def _open_form(self, edited: Job | None, queues: Sequence[str], order: Callable[[NewJob], int]) -> None:
+    def _open_form(self, edited: EditedJob | None, queues: Sequence[str], order: Callable[[NewJob], int]) -> None:
         """Open the form for a new job, or for one that is edited; it stays until its order is carried out."""
         from queuectl_tui.dialogs.enqueue import EnqueueScreen
 
@@ -342,15 +350,15 @@ class JobActions:
         return True
 
 
+def known_edges(job: Job, detail: JobDetail | None) -> Sequence[Dependency] | None:
+    """Return by what a pending job waits; ``None`` for one that does not wait, or where ``detail`` does not say it."""
+    if job.state is not State.PENDING:
+        return None
+    if job.blocks <= job.is_held:
+        return ()
+    return detail.edges if detail is not None and detail.job.id == job.id else None
+
+
 def noun_of(job: Job) -> str:
     """Return the word for a job in a question."""
     return {State.PENDING: "waiting", State.RUNNING: "running"}.get(job.state, job.state.value)
-
-
-def changed_fields(job: Job, changed: NewJob) -> dict[str, object]:
-    """Return what a form changed in a job, as the fields of ``Queue.edit``."""
-    from queuectl_tui.dialogs.job_form import as_new
-
-    before = as_new(job)
-    names = (name for name in NewJob._fields if name not in ("name", "env"))
-    return {name: getattr(changed, name) for name in names if getattr(changed, name) != getattr(before, name)}

@@ -16,6 +16,7 @@ from core.model import (
     Attempt,
     Counts,
     DeadGroup,
+    Dependency,
     Event,
     Job,
     Minute,
@@ -113,6 +114,7 @@ class JobDetail(NamedTuple):
     ``compared_with`` is the attempt that ``output`` compares it with, ``None`` when ``output`` is its own.
     ``environment`` has secrets masked, and ``None`` for what was left to the worker. ``tree`` is what waits for what
     around it, ``None`` while that is not shown. ``canary`` is the job whose completion has a dead one replayed.
+    ``edges`` are those by which a pending job waits, ``None`` where they are too many to be edited.
     """
 
     job: Job
@@ -125,6 +127,7 @@ class JobDetail(NamedTuple):
     compared_with: int | None = None
     tree: Tree | None = None
     canary: int | None = None
+    edges: tuple[Dependency, ...] | None = ()
 
 
 class Plan(NamedTuple):

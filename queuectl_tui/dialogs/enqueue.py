@@ -15,12 +15,12 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Button, Input, Static, TextArea
 
 from core.errors import UsageError
-from core.model import Job, NewJob
+from core.model import NewJob
 from core.rules.job_fields import FormPlace, JobField
 from core.text import clean_line
 from queuectl_tui.dialogs.dialog import Dialog, dialog_css
 from queuectl_tui.dialogs.form_widgets import CommandArea, DirectorySuggester, FieldBox, FieldRow, queue_box
-from queuectl_tui.dialogs.job_form import ONLY_NEW, QUESTIONS, as_new, error_of, new_job_of_texts, texts_of_new
+from queuectl_tui.dialogs.job_form import QUESTIONS, Basis, EditedJob, error_of, new_job_of_texts
 from queuectl_tui.type_ahead import TypeAhead
 
 _ONE_LINE = "⏎ {verb} · ^j new line · Esc cancels"
@@ -93,15 +93,11 @@ class EnqueueScreen(Dialog[NewJob | None]):
         submit: Callable[[NewJob], None],
         type_ahead: TypeAhead,
         *,
-        edit: Job | None = None,
+        edit: EditedJob | None = None,
         now: Callable[[], datetime],
     ) -> None:
         super().__init__()
-        self._base = defaults if edit is None else as_new(edit)
-        self._before = texts_of_new(self._base)
-        if edit is not None:
-            for name in ONLY_NEW:
-                del self._before[name]
+        self._basis = Basis.of(defaults, edit)
         self._queues = queues
         self._read_now = now
         self._submit = submit
@@ -111,16 +107,25 @@ class EnqueueScreen(Dialog[NewJob | None]):
         self._was_warned = False
         self._has_tried = False
         self._refusal = Static("", id="refusal", classes="note", markup=False)
-        self._command = CommandArea(self._before["command"])
+        self._command = CommandArea(self._basis.texts["command"])
         self._command_note = Static("", id="command-note", classes="note", markup=False)
         self._dialog = VerticalScroll(classes="dialog", can_focus=False)
-        self._dialog.border_title = "Enqueue a job" if edit is None else f"Edit job {edit.id}, then retry"
         self._late: Callable[[], None] | None = None
 
     @property
     def verb(self) -> str:
-        """The word for what the form does to the job."""
-        return "enqueue" if "name" in self._before else "retry"  # of an edit the name is no field
+        """The word for what the form does to the job: one that something keeps back is not retried."""
+        if self._basis.edited is None:
+            return "enqueue"
+        texts = self.texts() if self.is_mounted else self._basis.texts
+        links = (texts.get(name, "").strip() for name in ("after", "after_end"))
+        return "save" if self._basis.edited.is_kept_back(*links) else "retry"
+
+    @property
+    def _title(self) -> str:
+        if self._basis.edited is None:
+            return "Enqueue a job"
+        return f"Edit job {self._basis.edited.job.id}{', then retry' if self.verb == 'retry' else ''}"
 
     def compose(self) -> ComposeResult:
         with self._dialog:
@@ -134,12 +139,12 @@ class EnqueueScreen(Dialog[NewJob | None]):
                 yield Button("Cancel", id="cancel", compact=True)
 
     def _rows(self) -> Iterator[FieldRow]:
-        asked = [(field, place) for field, place in QUESTIONS[1:] if field.name in self._before]
+        asked = [(field, place) for field, place in QUESTIONS[1:] if field.name in self._basis.texts]
         for _, questions in groupby(asked, key=lambda question: question[1].row):
             yield FieldRow([self._box(field, place) for field, place in questions])
 
     def _box(self, field: JobField, place: FormPlace) -> FieldBox:
-        text = self._before[field.name]
+        text = self._basis.texts[field.name]
         if field.kind == "queue":
             return queue_box(field, place, text, self._queues)
         return FieldBox(field, place, text, DirectorySuggester() if field.kind == "directory" else None)
@@ -189,7 +194,10 @@ class EnqueueScreen(Dialog[NewJob | None]):
         else:
             hint = _ELSEWHERE
         self._dialog.set_class(hint is _DISCARD, "-warning")
-        self._dialog.border_subtitle = hint.format(verb=self.verb)
+        verb = self.verb
+        self._dialog.border_title = self._title
+        self._dialog.border_subtitle = hint.format(verb=verb)
+        self.query_one("#submit", Button).label = verb.capitalize()
 
     # --- the way out
 
@@ -229,7 +237,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
                 self._check()
                 return
         try:
-            job = new_job_of_texts(self._base, self._before, texts, now)
+            job = new_job_of_texts(self._basis.job, self._basis.texts, texts, now)
         except UsageError as error:
             self._show_refusal(str(error))
             return
@@ -281,7 +289,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
 
     def action_cancel(self) -> None:
         """Close; what was typed is given up only at the second time, or when it has been ordered."""
-        if self.texts() == self._before or self._was_warned or self._submitted is not None:
+        if self.texts() == self._basis.texts or self._was_warned or self._submitted is not None:
             self._give_up()
             return
         self._was_warned = True

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from core.errors import UsageError
-from core.model import Job, JobRef, NewJob, State
+from core.model import Dependency, EdgeKind, Job, JobRef, NewJob, State
 from core.rules.command_line import written
 from core.rules.dependencies import references_of
 from core.rules.instants import parse_future
@@ -20,15 +21,20 @@ from core.text import clean_line, clean_lines
 
 Texts = Mapping[str, str]
 
-#: What a new job waits for: no column of a job, so that it is no row of the table of fields.
-_AFTER = JobField("after", "jobs", "after", *(link for link in LINKS if link.key == "after"), label="After")
+#: What a job waits for: no columns of a job, so that they are no rows of the table of fields.
+_AFTER, _AFTER_END = (
+    JobField(key.replace("-", "_"), "jobs", key, *(link for link in LINKS if link.key == key), label=label)
+    for key, label in (("after", "After"), ("after-end", "After end"))
+)
 #: The fields that are asked for, and where, in the order of the form.
 QUESTIONS: tuple[tuple[JobField, FormPlace], ...] = (
     *sorted(((field, field.form) for field in FIELDS if field.form is not None), key=lambda asked: asked[1].row),
     (_AFTER, FormPlace(6, "starts once these have completed: build,12", "no other")),
+    (_AFTER_END, FormPlace(7, "starts once these have ended, dead and cancelled included", "no other")),
 )
-#: Fields that are not asked for in an edit: scripts may refer to the name, and for the others there are other verbs.
-ONLY_NEW = ("name", "is_held", "after")
+#: Fields that are not asked for in an edit: scripts may refer to the name, and to hold there is another verb.
+_ONLY_NEW = ("name", "is_held")
+_LINKS = (_AFTER.name, _AFTER_END.name)
 _ASKED = {field.name: field for field, _ in QUESTIONS}
 _YES, _NO = ("yes", "y", "true", "1"), ("no", "n", "false", "0")
 
@@ -39,9 +45,52 @@ def inert(text: str) -> str:
     return "\t".join(clean_lines(part) for part in unified.split("\t"))
 
 
-def texts_of_new(defaults: NewJob) -> dict[str, str]:
-    """Return the first text of each field of the form, by the name of the field."""
-    return {field.name: _text(field, getattr(defaults, field.name)) for field, _ in QUESTIONS}
+class EditedJob(NamedTuple):
+    """A job that is edited, and the unmet edges by which it waits; ``None`` for those leaves them out of the form."""
+
+    job: Job
+    edges: Sequence[Dependency] | None = None
+
+    def as_new(self) -> NewJob:
+        """Return what the job has now, as the form changes it."""
+        kinds = ((EdgeKind.COMPLETE, _AFTER.name), (EdgeKind.END, _AFTER_END.name))
+        links = {name: tuple(edge.on_id for edge in self.edges or () if edge.kind is kind) for kind, name in kinds}
+        return as_new(self.job)._replace(**links)  # type: ignore[arg-type]
+
+    def is_kept_back(self, *links: object) -> bool:
+        """Return whether the job waits for others or its release with what ``after`` and ``after_end`` have then."""
+        if self.job.state is not State.PENDING or self.job.is_held:
+            return self.job.state is State.PENDING
+        return any(links) if self.edges is not None else self.job.blocks > 0
+
+
+def texts_of(base: NewJob, edited: EditedJob | None) -> dict[str, str]:
+    """Return the first text of each field of the form for a new job, or for one that is edited, by the field's name."""
+    left_out = (_AFTER_END.name,) if edited is None else (*_ONLY_NEW, *(_LINKS if edited.edges is None else ()))
+    asked = (field for field, _ in QUESTIONS if field.name not in left_out)
+    return {field.name: _text(field, getattr(base, field.name)) for field in asked}
+
+
+class Basis(NamedTuple):
+    """What a form begins with: a job, the texts of its fields, and which job is edited, if one is."""
+
+    job: NewJob
+    texts: Texts
+    edited: EditedJob | None
+
+    @classmethod
+    def of(cls, defaults: NewJob, edited: EditedJob | None) -> Basis:
+        """Return that of a form for a new job with ``defaults``, or for one that is edited."""
+        job = defaults if edited is None else edited.as_new()
+        return cls(job, texts_of(job, edited), edited)
+
+
+def changed_fields(base: NewJob, changed: NewJob) -> dict[str, object]:
+    """Return what a form changed in a job, as the fields of ``Queue.edit``: of what it waits for all, if any of it."""
+    fields = {name: value for name, value in changed._asdict().items() if value != getattr(base, name)}
+    if fields.keys() & set(_LINKS):
+        fields.update({name: getattr(changed, name) for name in _LINKS})
+    return fields
 
 
 def _text(field: JobField, value: object) -> str:
@@ -126,7 +175,7 @@ def _meaning(name: str, text: str, now: datetime) -> object:
     field = _ASKED[name]
     trimmed = text if field.kind == "command" else text.strip()
     if not trimmed and field.kind != "command":
-        return () if field is _AFTER else field.default
+        return () if field.kind == "jobs" else field.default
     meaning = _MEANINGS.get(field.kind)
     return check_field(field, trimmed) if meaning is None else meaning(field, trimmed, now)
 

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from core.errors import JobNotFound, OutputUnavailable
-from core.model import Attempt, Job, State, Waiting
+from core.model import Attempt, Dependency, Event, Job, State, Waiting
 from core.queue import Queue
 from core.rules.comparison import Comparison
 from core.wording import ending_words
 from queuectl_tui.snapshot import JobDetail, Readable, Snapshot
+
+#: What a job waits for is told while that is no more than a person would edit.
+_MOST_EDGES = 100
 
 
 class DetailRequest(NamedTuple):
@@ -55,6 +58,7 @@ class DetailReader:
         self._request: DetailRequest | None = None
         self._environment: tuple[int, dict[str, str | None]] = (0, {})
         self._waits: tuple[tuple[object, ...] | None, Waiting | None] = (None, None)
+        self._edges: tuple[tuple[object, ...], tuple[Dependency, ...]] = ((), ())
         self._compared: tuple[tuple[object, ...], ComparedOutput] | None = None
         self.is_stale = False
 
@@ -89,8 +93,9 @@ class DetailReader:
         environment = self._environment[1]
         canary = queue.canaries([job.id]).get(job.id) if job.state is State.DEAD else None
         detail = JobDetail(
-            job, tuple(attempts), history, waiting, number, output, environment, compared_with, tree, canary
-        )
+            job, tuple(attempts), history, waiting, number, output, environment, compared_with, tree, canary,
+            self._unmet_edges(job, history),
+        )  # fmt: skip
         is_same = old is not None and detail._replace(output=old.output) == old
         is_same = is_same and (compared_with is None or (old is not None and old.output is output))
         # the same object means that there is nothing to paint
@@ -114,6 +119,20 @@ class DetailReader:
         if self._compared is None or self._compared[0] != key:
             self._compared = (key, ComparedOutput(self._queue.compare_outputs(job.id, number)))
         return self._compared[1]
+
+    def _unmet_edges(self, job: Job, history: tuple[Event, ...]) -> tuple[Dependency, ...] | None:
+        """Return by what a pending job waits, ``None`` for too much to edit.
+
+        Read again when the job or its history moved on: an edit of its edges alone leaves the job as it was.
+        """
+        if job.state is not State.PENDING or job.blocks <= job.is_held:
+            return ()
+        if job.blocks > _MOST_EDGES:
+            return None
+        if self._edges[0] != (job, history):
+            unmet = tuple(edge for edge in self._queue.edges_of([job.id]) if not edge.is_met)
+            self._edges = ((job, history), unmet)
+        return self._edges[1]
 
     def _waiting(self, job: Job, fresh: Snapshot | None) -> Waiting | None:
         """Return why a pending job does not run; asked again only when something that can be the reason has changed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -17,12 +17,22 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from core.errors import UsageError
-from core.model import Job, NewJob
+from core.model import Dependency, EdgeKind, Job, NewJob, State
 from queuectl_tui.dialogs.copy_menu import CopyMenu
 from queuectl_tui.dialogs.enqueue import EnqueueScreen
 from queuectl_tui.dialogs.form_widgets import CommandArea, DirectorySuggester, FieldBox, LineInput
 from queuectl_tui.dialogs.help import HelpScreen
-from queuectl_tui.dialogs.job_form import QUESTIONS, as_new, error_of, inert, meaning_of, new_job_of_texts, texts_of_new
+from queuectl_tui.dialogs.job_form import (
+    QUESTIONS,
+    EditedJob,
+    as_new,
+    changed_fields,
+    error_of,
+    inert,
+    meaning_of,
+    new_job_of_texts,
+    texts_of,
+)
 from queuectl_tui.dialogs.quit_dialog import QuitScreen
 from queuectl_tui.keymap import ACTIONS, CONTEXTS
 from queuectl_tui.type_ahead import TypeAhead
@@ -62,10 +72,11 @@ async def asking(
         yield app, pilot
 
 
-def form(edit: Job | None = None, **defaults: object) -> ModalScreen[Any]:
+def form(edit: Job | None = None, edges: Sequence[Dependency] | None = None, **defaults: object) -> ModalScreen[Any]:
     new = NewJob("", cwd="/")._replace(**defaults)  # type: ignore[arg-type]
+    edited = None if edit is None else EditedJob(edit, edges)
     screen = EnqueueScreen(
-        new, ["default", "media"], lambda _: screen.answer(None), TypeAhead(), edit=edit, now=lambda: NOW
+        new, ["default", "media"], lambda _: screen.answer(None), TypeAhead(), edit=edited, now=lambda: NOW
     )
     return screen
 
@@ -205,6 +216,58 @@ async def test_editing_a_job_without_a_limit_says_so_and_not_that_the_setting_ho
         assert (app.result.timeout_s, app.result.priority) == (0, 3)
 
 
+def blocked(*edges: tuple[int, EdgeKind]) -> tuple[Job, list[Dependency]]:
+    """Return a job 42 that waits by these edges, and the edges."""
+    job = make_job(42, cwd="/", blocks=len(edges), timeout_s=None)
+    return job, [Dependency(42, on_id, kind, False) for on_id, kind in edges]
+
+
+async def test_what_a_pending_job_waits_for_stands_in_the_form_and_all_of_it_is_replaced() -> None:
+    """Whichever of both fields was changed; a job that waits is saved, one that waits for nothing any more retried."""
+    job, edges = blocked((12, EdgeKind.COMPLETE), (13, EdgeKind.COMPLETE), (7, EdgeKind.END))
+    async with asking(form(job, edges)) as (app, pilot):
+        screen = app.screen
+        assert isinstance(screen, EnqueueScreen)
+        assert [screen.query_one(f"#{name}", LineInput).value for name in ("after", "after_end")] == ["12,13", "7"]
+        assert (screen.verb, "Edit job 42 " in screen_text(app), " Save " in screen_text(app)) == ("save", True, True)
+        await type_into(pilot, "after", "")
+        assert screen.verb == "save"
+        await type_into(pilot, "after_end", " ")
+        assert (screen.verb, "Edit job 42, then retry" in screen_text(app)) == ("retry", True)
+        await type_into(pilot, "after_end", "7")
+        await type_into(pilot, "after", "12, build")
+        await pilot.press("enter")
+        assert isinstance(app.result, NewJob)
+        base = EditedJob(job, edges).as_new()
+        assert changed_fields(base, app.result) == {"after": (12, "build"), "after_end": (7,)}
+
+
+@pytest.mark.parametrize(
+    ("state", "fields", "edges", "asked", "verb"),
+    [
+        (State.PENDING, {}, [], {"after", "after_end"}, "retry"),
+        (State.PENDING, {"blocks": 1}, None, set(), "save"),
+        (State.PENDING, {"blocks": 1, "is_held": True}, [], {"after", "after_end"}, "save"),
+        (State.DEAD, {}, None, set(), "retry"),
+    ],
+)
+async def test_the_form_asks_what_a_job_waits_for_where_that_is_known(
+    state: State, fields: dict[str, object], edges: list[Dependency] | None, asked: set[str], verb: str
+) -> None:
+    """What is not known is not asked for, and stays as it is."""
+    job = make_job(42, state, cwd="/", timeout_s=None, **fields)
+    async with asking(form(job, edges)) as (app, pilot):
+        screen = app.screen
+        assert isinstance(screen, EnqueueScreen)
+        assert {name for name in ("after", "after_end") if screen.query(f"#{name}")} == asked
+        assert screen.verb == verb
+        await type_into(pilot, "priority", "3")
+        await pilot.press("enter")
+        assert isinstance(app.result, NewJob)
+        assert changed_fields(EditedJob(job, edges).as_new(), app.result)["priority"] == 3
+        assert not {"after", "after_end"} & changed_fields(EditedJob(job, edges).as_new(), app.result).keys()
+
+
 async def test_pasted_text_is_inert() -> None:
     async with asking(form()) as (app, pilot):
         app.screen.query_one(CommandArea).post_message(events.Paste("echo \x1b]52;c;eA==\x07a\r\n\tb\u202e"))
@@ -244,6 +307,8 @@ async def shows(pilot: Pilot[None], text: str) -> None:
 async def test_the_form_shows_the_help_of_each_field_and_its_keys(size: tuple[int, int]) -> None:
     async with asking(form(), size) as (app, pilot):
         for field, place in QUESTIONS:
+            if field.name == "after_end":
+                continue  # of an edit alone
             app.screen.query_one(f"#{field.name}").focus()
             hint = "→ completes: default, media" if field.name == "queue" else place.hint
             await shows(pilot, hint)
@@ -253,14 +318,15 @@ async def test_the_form_shows_the_help_of_each_field_and_its_keys(size: tuple[in
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (60, 18), (50, 16), (24, 8)])
-async def test_it_fits_or_scrolls(size: tuple[int, int]) -> None:
-    async with asking(form(), size) as (app, pilot):
+@pytest.mark.parametrize("edited", [None, make_job(42, cwd="/")])
+async def test_it_fits_or_scrolls(size: tuple[int, int], edited: Job | None) -> None:
+    async with asking(form(edited, ()), size) as (app, pilot):
         dialog = app.screen.query_one(".dialog")
         assert dialog.region.width <= size[0]
         assert dialog.region.height <= size[1]
         if size[0] >= 60:
             assert dialog.max_scroll_y == 0
-            assert re.search(r" Enqueue +Cancel ", screen_text(app))
+            assert re.search(r" (Enqueue|Retry) +Cancel ", screen_text(app))
         for _ in range(9):
             await pilot.press("tab")
         focused = app.screen.focused
@@ -352,7 +418,7 @@ def test_only_the_command_must_be_given(field_id: str) -> None:
     ],
 )
 def test_when_is_a_delay_or_a_time(text: str, at: datetime | None) -> None:
-    before = texts_of_new(NewJob("true"))
+    before = texts_of(NewJob("true"), None)
     made = new_job_of_texts(NewJob("true"), before, {**before, "run_at": text}, NOW)
     if at is not None and ":" in text:
         at = at.replace(tzinfo=None).astimezone() if "Z" not in text else at
@@ -366,7 +432,7 @@ def test_a_time_that_is_past_is_refused() -> None:
 
 def test_unchanged_texts_give_the_same_job() -> None:
     for base in (NewJob("a\tb\x07"), as_new(make_job(3, name="x\x00y", timeout_s=1.5))):
-        texts = texts_of_new(base._replace(cwd="/"))
+        texts = texts_of(base._replace(cwd="/"), None)
         assert new_job_of_texts(base._replace(cwd="/"), texts, texts, NOW) == base._replace(cwd="/")
 
 

@@ -11,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from core.model import NewJob, State, View
+from core.model import Dependency, EdgeKind, NewJob, State, View
 from core.queue import Queue
 from queuectl_tui.app import QueuectlApp
 from queuectl_tui.dashboard import DashboardScreen
@@ -23,7 +23,7 @@ from queuectl_tui.gateway.gateway import Gateway
 from queuectl_tui.keymap import ACTIONS
 from queuectl_tui.preferences import Preferences
 from queuectl_tui.toasts import Toast
-from tests.tui.harness import ListeningApp, press, until
+from tests.tui.harness import ListeningApp, press, screen_text, until
 
 SIZES = [(60, 18), (80, 24), (120, 40)]
 
@@ -63,6 +63,13 @@ def form(pilot: Pilot[int]) -> EnqueueScreen:
 
 def refusal(pilot: Pilot[int]) -> str:
     return str(form(pilot).query_one("#refusal", Static).content)
+
+
+def known_edges(pilot: Pilot[int]) -> object:
+    """Return by what the dashboard knows the job under the cursor to wait."""
+    assert isinstance(pilot.app, ListeningApp)
+    detail = pilot.app.dashboard.snapshot.detail
+    return None if detail is None else detail.edges
 
 
 def is_alone(pilot: Pilot[int]) -> bool:
@@ -105,6 +112,38 @@ async def test_a_database_that_takes_no_writes_leaves_the_form_open(tmp_path: Pa
             await pilot.press("enter")
             await until(pilot, lambda: is_alone(pilot))
         assert [job.command for job in queue.jobs(View())] == ["echo hi"]
+
+
+async def test_e_changes_what_a_waiting_job_waits_for(tmp_path: Path) -> None:
+    """It waits on for another one, then for none and is retried; z takes the last edit back."""
+    with Queue(tmp_path / "queue.db") as queue:
+        first, second = queue.enqueue_many(["true", "true"])
+        waiting = queue.add(NewJob("true", after=[first], after_end=[second]))
+        queue.cancel([second])
+        assert queue.job(waiting).blocks == 1
+        async with dashboard(queue) as pilot:
+            await until(pilot, lambda: f"after {first}" in screen_text(pilot.app))
+            await pilot.press("G")
+            await until(pilot, lambda: known_edges(pilot) == (Dependency(waiting, first, EdgeKind.COMPLETE, False),))
+            await pilot.press("E")
+            assert form(pilot).query_one("#after", LineInput).value == str(first)
+            assert form(pilot).query_one("#after_end", LineInput).value == ""
+            form(pilot).query_one("#after", LineInput).value = "nobody"
+            burst(pilot, "ctrl+s")
+            await until(pilot, lambda: "nobody" in refusal(pilot))
+            form(pilot).query_one("#after", LineInput).value = ""
+            form(pilot).query_one("#after_end", LineInput).value = str(first)
+            burst(pilot, "ctrl+s")
+            await until(pilot, lambda: is_alone(pilot))
+            assert queue.edges_of([waiting]) == [Dependency(waiting, first, EdgeKind.END, False)]
+            await until(pilot, lambda: known_edges(pilot) == tuple(queue.edges_of([waiting])))
+            await pilot.press("E")
+            form(pilot).query_one("#after_end", LineInput).value = ""
+            burst(pilot, "ctrl+s")
+            await until(pilot, lambda: is_alone(pilot))
+            assert (queue.edges_of([waiting]), queue.job(waiting).blocks) == ([], 0)
+        queue.undo()
+        assert [edge.on_id for edge in queue.edges_of([waiting])] == [first]
 
 
 async def test_an_edit_that_comes_too_late_leaves_the_form_open(tmp_path: Path) -> None:
