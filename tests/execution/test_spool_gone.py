@@ -21,8 +21,8 @@ from tests.execution.at_work import wait_for_state, working
 from tests.execution.test_adoption import started
 from tests.processes import WorkerProcess, group_of, processes_of_group, wait_for
 
-#: Says in a ledger that it runs, until it is let go.
-COMMAND = "echo run >> ledger; echo begun; while ! test -e go; do sleep 0.02; done"
+#: Says in a ledger that it runs, until it is let go, or until its directory is removed with the ledger.
+COMMAND = "echo run >> ledger; echo begun; while test -e ledger && ! test -e go; do sleep 0.02; done"
 
 
 @pytest.fixture
