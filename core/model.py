@@ -1,7 +1,6 @@
 """The words of the queue as frozen values: jobs, attempts, states, counts. No I/O, no clock.
 
-They are named tuples: to make the class of a dataclass costs every start four times as much, and its values are slower
-to make and to compare.
+They are named tuples: the class of a dataclass costs every start four times as much, and its values are slower.
 """
 
 # annotations are evaluated here: put off, typing compiles the text of each field of a named tuple at every start
@@ -319,7 +318,7 @@ class Counts(NamedTuple):
 
 
 class QueueInfo(NamedTuple):
-    """A named queue: its pause flag, its limit on running jobs over all workers (``None``: none), its counts."""
+    """A named queue: pause flag, limit on running jobs over all workers, counts, ``"hold"`` to wait for lost hosts."""
 
     name: str
     is_paused: bool
@@ -327,6 +326,7 @@ class QueueInfo(NamedTuple):
     counts: Mapping[State, int]
     delayed: int
     blocked: int = 0
+    on_lost_host: str | None = None
 
 
 class ResourceInfo(NamedTuple):

@@ -44,6 +44,7 @@ from core.output import Output
 from core.resource_verbs import ResourceVerbs
 from core.rules import environment, holds, submission, views
 from core.rules.arguments import MAX_WHOLE, check_kind, check_number, check_whole
+from core.rules.job_fields import LOST_HOST_CHOICES
 from core.rules.job_input import MAX_LIMIT, check_queue
 from core.rules.output_pattern import matcher_of
 from core.rules.settings import Settings, find_setting
@@ -498,6 +499,16 @@ class Queue(CanaryVerbs, DependencyVerbs, EnqueueVerbs, HookVerbs, ResourceVerbs
         if limit is not None:
             check_whole(limit, "the limit", 0, MAX_LIMIT)
         self.storage.queues.set_limit(check_queue(name), limit)
+
+    def set_on_lost_host(self, name: str, choice: str) -> None:
+        """Say what becomes of a queue's running jobs whose host is given up; raise ``UsageError`` for a bad word.
+
+        With ``"hold"`` they wait for the host, or for a word that it is gone; with ``"rerun"`` each job says itself. It
+        holds at once, also for hosts that were given up and still have running jobs.
+        """
+        if choice not in LOST_HOST_CHOICES:
+            raise UsageError(f"on a lost host: {' or '.join(LOST_HOST_CHOICES)}, not {choice!r}")
+        self.storage.queues.set_on_lost_host(check_queue(name), choice if choice == "hold" else None)
 
     # --- settings
 

@@ -84,6 +84,9 @@ COMMANDS: dict[str, Command] = {
         Command("queue pause", "queue", "[QUEUE…] [OPTIONS]", "start no more jobs of a queue, or of any"),
         Command("queue resume", "queue", "[QUEUE…] [OPTIONS]", "start jobs again"),
         Command("queue limit", "queue", "QUEUE N|none [OPTIONS]", "limit how many of a queue's jobs run at once"),
+        Command(
+            "queue on-lost-host", "queue", "QUEUE rerun|hold [OPTIONS]", "say what its jobs do when a host is lost"
+        ),
         Command("resource list", "resource", "[OPTIONS]", "list what jobs need; also just: resource", is_reading=True),
         Command("resource set", "resource", "NAME N [OPTIONS]", "say how much there is of a resource"),
         Command("resource unset", "resource", "NAME [OPTIONS]", "forget that: it is a lock then, of which there is 1"),

@@ -20,6 +20,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+#: What becomes of a running job whose host is given up. The first one is the default, and is stored as none.
+LOST_HOST_CHOICES = ("rerun", "hold")
+
 
 class Spelling:
     """One way to give a field: the option ``--key`` if it has a metavar or is a flag, and the key of a JSON object.
@@ -371,7 +374,7 @@ FIELDS: tuple[JobField, ...] = (
             wanted="rerun or hold",
         ),
         label="Lost host",
-        choices=("rerun", "hold"),
+        choices=LOST_HOST_CHOICES,
         is_clearable=True,
         shown=Shown("on lost host"),
     ),

@@ -342,6 +342,9 @@ class Queues(Protocol):
     def set_limit(self, name: str, limit: int | None) -> None:
         """Let at most ``limit`` jobs of a queue run at once, over all workers; ``None`` lifts it."""
 
+    def set_on_lost_host(self, name: str, choice: str | None) -> None:
+        """Say what becomes of a queue's running jobs whose host is given up: ``"hold"``, or ``None`` to run again."""
+
     def drain(self, queues: Sequence[str]) -> Drain:
         """Return what says whether these queues (none: all) are done.
 

@@ -41,7 +41,7 @@ _ATTEMPT = (
 )
 
 SETTINGS = Part("settings", 1, ("key", "value"))
-QUEUES = Part("queues", 1, ("name", "is_paused", "running_limit"))
+QUEUES = Part("queues", 1, ("name", "is_paused", "running_limit", "on_lost_host"))
 RESOURCES = Part("resources", 1, ("name", "capacity", "is_per_host"))
 ENVIRONMENTS = Part("environments", 1, ("id", "digest", "mode", "variables", "left_out"), 100)
 #: A job's ``state`` and ``run_at`` are as the queue speaks of them. None of them runs.

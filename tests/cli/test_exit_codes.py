@@ -93,7 +93,7 @@ NEVER_REFUSED = {
     "worker start", "worker list", "service install", "service status", "service print", "list", "show", "wait",
     "export", "init",
     "hook add", "hook list", "schedule add", "schedule list", "dlq list", "dlq groups", "status", "metrics",
-    "queue list", "queue pause", "queue resume", "queue limit", "resource list", "resource set",
+    "queue list", "queue pause", "queue resume", "queue limit", "queue on-lost-host", "resource list", "resource set",
     "config list", "config get", "config set", "config unset", "prune", "doctor", "completion", "help", "mcp",
 }  # fmt: skip
 

@@ -81,6 +81,7 @@ _CHANGES = {
     "undo": ("undo", "1 job put back"),
     "queue pause": ("queue pause default", "Queue default paused"),
     "resource set": ("resource set gpu 2", "Resource gpu: 2"),
+    "queue on-lost-host": ("queue on-lost-host default hold", "Queue default: on a lost host hold"),
     "queue limit": ("queue limit default 2", "Queue default: at most 2"),
     "hook add": ("hook add dead true", "hook 1 was added"),
     "schedule add": ("schedule add daily @daily true", "schedule daily was added"),

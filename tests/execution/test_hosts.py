@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -195,11 +196,21 @@ def _give_up(queue: Queue) -> None:
     assert queue.storage.workers.hosts.give_up(host.id, renewals)  # type: ignore[union-attr]
 
 
-def test_a_job_that_is_held_waits_for_its_host(queue: Queue, one: Host, proxy: Proxy, tmp_path: Path) -> None:
+def _held(queue: Queue, held: str) -> dict[str, Any]:
+    """Return the options of a job that waits for its lost host: it says so itself, or its queue does."""
+    if held == "queue":
+        queue.set_on_lost_host("default", "hold")
+    return {"on_lost_host": "hold"} if held == "job" else {}
+
+
+@pytest.mark.parametrize("held", ["job", "queue"])
+def test_a_job_that_is_held_waits_for_its_host(
+    queue: Queue, one: Host, proxy: Proxy, tmp_path: Path, held: str
+) -> None:
     """The command ended while the host was cut off: what came of it is known once the host is back."""
     queue.set("host-lease", "300s")
     one.address = through(queue.path, proxy)
-    job_id = queue.add("echo x >>ran; until test -e go; do sleep 0.05; done; touch ended", on_lost_host="hold")
+    job_id = queue.add("echo x >>ran; until test -e go; do sleep 0.05; done; touch ended", **_held(queue, held))
     one.start()
     wait_for((tmp_path / "ran").exists)
     proxy.cut()
@@ -214,9 +225,10 @@ def test_a_job_that_is_held_waits_for_its_host(queue: Queue, one: Host, proxy: P
     assert (tmp_path / "ran").read_text() == "x\n"
 
 
-def test_a_job_that_is_held_waits_for_a_word(queue: Queue, one: Host, other: Host, tmp_path: Path) -> None:
+@pytest.mark.parametrize("held", ["job", "queue"])
+def test_a_job_that_is_held_waits_for_a_word(queue: Queue, one: Host, other: Host, tmp_path: Path, held: str) -> None:
     queue.set("host-lease", "300s")
-    job_id = queue.add("echo $$ >>ran; until test -e go; do sleep 0.05; done", on_lost_host="hold", max_attempts=1)
+    job_id = queue.add("echo $$ >>ran; until test -e go; do sleep 0.05; done", max_attempts=1, **_held(queue, held))
     worker = one.start()
     wait_for((tmp_path / "ran").exists)
     worker.kill()

@@ -30,6 +30,7 @@ def fill(queue: Queue, clock: FakeClock) -> None:
     """Bring jobs into every state but running, with all that can belong to them; the worker is gone at the end."""
     queue.set("keep-completed", "30d")
     queue.limit("mail", 3)
+    queue.set_on_lost_host("mail", "hold")
     queue.set_resource("gpu", 2)
     queue.pause("reports")
     queue.pause()

@@ -30,7 +30,7 @@ _JOB_COMMANDS = (
 )  # fmt: skip
 _PROGRAM_COMMANDS = tuple(name for name, command in COMMANDS.items() if command.takes_command_line)
 _RESOURCE_COMMANDS = ("resource set", "resource unset")
-_QUEUE_COMMANDS = ("queue pause", "queue resume", "queue limit")
+_QUEUE_COMMANDS = ("queue pause", "queue resume", "queue limit", "queue on-lost-host")
 #: Options whose values are files, or words that only the database knows.
 _FILE_OPTIONS = ("--db", "--file", "--cwd")
 _LIST_OPTIONS = {"--queue": "queues", "--after": "jobs", "--after-end": "jobs"}

@@ -96,7 +96,7 @@ def _show(session: Session, hosts: Sequence[HostInfo]) -> None:
         if not host.is_live and host.running:
             session.note(
                 f"queuectl: host {host.id} ({host.name}) was given up, and {count(host.running, 'job')} with"
-                f" --on-lost-host=hold wait for it; to run them again: queuectl host forget {host.id}"
+                f" on-lost-host hold wait for it; to run them again: queuectl host forget {host.id}"
             )
 
 

@@ -1,4 +1,4 @@
-"""``queuectl queue``: the named queues, their pause flags and limits."""
+"""``queuectl queue``: the named queues, their pause flags, their limits, and what a lost host is to them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from core.cli.tables import Cell, Column, show_table
 from core.errors import QueueNotFound
 from core.model import QueueInfo, State
 from core.queue import Queue
+from core.rules.job_fields import LOST_HOST_CHOICES
 from core.rules.job_input import MAX_LIMIT
 from core.text import clean_line
 from core.wording import rate
@@ -30,12 +31,21 @@ def configure(parser: Parser, name: str) -> None:
         parser.add_argument("queue", metavar="QUEUE", help="which queue")
         parser.add_argument("limit", metavar="N", help="jobs at once, over all workers; none lifts the limit")
         parser.examples("queuectl queue limit media 2", "queuectl queue limit media none")
+    elif verb == "on-lost-host":
+        parser.add_argument("queue", metavar="QUEUE", help="which queue")
+        parser.add_argument(
+            "choice",
+            metavar="WHAT",
+            choices=LOST_HOST_CHOICES,
+            help="rerun its jobs elsewhere when their host is given up, or hold them until 'host forget'",
+        )
+        parser.examples("queuectl queue on-lost-host media hold", "queuectl queue on-lost-host media rerun")
     else:
         parser.examples("queuectl queue list", "queuectl queue list --json")
 
 
 def run(session: Session, options: Namespace) -> int:
-    """List, pause, resume or limit queues."""
+    """List, pause, resume or limit queues, or say what a lost host is to them."""
     verb = options.command_name.partition(" ")[2]
     queue = session.queue(create=verb != "list")
     if verb == "list":
@@ -45,6 +55,10 @@ def run(session: Session, options: Namespace) -> int:
         queue.limit(options.queue, limit)
         names = [options.queue]
         done = f"Queue {options.queue}: " + ("no limit" if limit is None else f"at most {limit} at once")
+    elif verb == "on-lost-host":
+        queue.set_on_lost_host(options.queue, options.choice)
+        names = [options.queue]
+        done = f"Queue {options.queue}: on a lost host {options.choice}"
     else:
         names = list(dict.fromkeys(options.words))
         _set_paused(session, queue, names, is_paused=verb == "pause")
@@ -126,6 +140,7 @@ def _print_json(queue: Queue, names: Sequence[str] | None) -> None:
             "name": info.name,
             "is_paused": info.is_paused,
             "limit": info.limit,
+            "on_lost_host": info.on_lost_host or "rerun",
             **{state.value: info.counts.get(state, 0) for state in State},
             "delayed": info.delayed,
             "blocked": info.blocked,

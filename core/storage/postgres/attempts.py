@@ -48,7 +48,8 @@ _OPEN_OF_HOST = (
     "SELECT h.id FROM workers AS w JOIN hosts AS own ON own.id = w.host_id"
     " JOIN hosts AS h ON h.token = own.token AND (h.id = own.id OR h.state = 'left' OR h.state = 'given_up'"
     # no other host records these: they wait for this one
-    " AND EXISTS (SELECT 1 FROM jobs AS j WHERE j.id = job_id AND j.on_lost_host = 'hold')) WHERE w.id = %s)"
+    " AND (EXISTS (SELECT 1 FROM jobs AS j WHERE j.id = job_id AND j.on_lost_host = 'hold')"
+    " OR EXISTS (SELECT 1 FROM queues AS q WHERE q.name = queue AND q.on_lost_host = 'hold'))) WHERE w.id = %s)"
     " ORDER BY worker_id, attempt_id"
 )
 _OPEN = (

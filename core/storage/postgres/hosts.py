@@ -38,6 +38,7 @@ _ABANDONED = (
     + ", ".join(f"j.{column.strip()}" for column in JOB_COLUMNS.split(","))
     + " FROM running AS r JOIN hosts AS h ON h.id = r.host_id AND h.state IN ('given_up', 'forgotten')"
     " JOIN job_rows AS j ON j.id = r.job_id WHERE h.state = 'forgotten' OR j.on_lost_host IS NULL"
+    " AND NOT EXISTS (SELECT 1 FROM queues AS q WHERE q.name = r.queue AND q.on_lost_host = 'hold')"
     " ORDER BY r.attempt_id LIMIT %s"
 )
 _HOSTS = (

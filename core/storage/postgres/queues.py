@@ -20,6 +20,10 @@ _ENDED = (
     " ORDER BY since DESC LIMIT %(limit)s)"
 )
 
+#: What a queue without a row of its own has: no pause flag, no limit, no word on lost hosts.
+_PLAIN = (False, None, None)
+_FORGET = "DELETE FROM queues WHERE name = %s AND is_paused = 0 AND running_limit IS NULL AND on_lost_host IS NULL"
+
 # of the advisory lock that the function ``turn`` shares while it claims: "QFLG"
 _FLAGS_LOCK = 0x51464C47
 
@@ -42,18 +46,19 @@ class Queues:
         with self._db.read() as connection:
             numbers = _counts(connection, now) if counts is None else counts
             stored = {
-                name: (bool(is_paused), limit)
-                for name, is_paused, limit in connection.execute(
-                    "SELECT name, is_paused, running_limit FROM queues"
+                name: (bool(is_paused), limit, on_lost_host)
+                for name, is_paused, limit, on_lost_host in connection.execute(
+                    "SELECT name, is_paused, running_limit, on_lost_host FROM queues"
                 ).fetchall()
             }
         return [
             QueueInfo(
                 name,
-                *stored.get(name, (False, None)),
+                *stored.get(name, _PLAIN)[:2],
                 numbers.by_queue.get(name, {}),
                 numbers.delayed_by_queue.get(name, 0),
                 numbers.blocked_by_queue.get(name, 0),
+                on_lost_host=stored.get(name, _PLAIN)[2],
             )
             for name in sorted({*numbers.by_queue, *stored})
         ]
@@ -121,6 +126,19 @@ class Queues:
 
         self._db.transact(work, wakes_workers=True)
 
+    def set_on_lost_host(self, name: str, choice: str | None) -> None:
+        """Say what becomes of a queue's running jobs whose host is given up: ``"hold"``, or ``None`` to run again."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(
+                "INSERT INTO queues (name, on_lost_host) VALUES (%s, %s)"
+                " ON CONFLICT (name) DO UPDATE SET on_lost_host = excluded.on_lost_host",
+                (name, choice),
+            )
+            _forget_if_plain(connection, name)
+
+        self._db.transact(work)
+
 
 def _wait_for_claims(connection: Connection) -> None:
     """Let steps that are about to claim finish, and later ones wait for this transaction: it holds for all of them."""
@@ -128,8 +146,8 @@ def _wait_for_claims(connection: Connection) -> None:
 
 
 def _forget_if_plain(connection: Connection, name: str) -> None:
-    """Delete the row of a queue that has neither a pause flag nor a limit."""
-    connection.execute("DELETE FROM queues WHERE name = %s AND is_paused = 0 AND running_limit IS NULL", (name,))
+    """Delete the row of a queue that has nothing of its own: no pause flag, no limit, no word on lost hosts."""
+    connection.execute(_FORGET, (name,))
 
 
 _STATE_OF = {**dict.fromkeys(("ready", "delayed", "blocked"), State.PENDING), **{state.value: state for state in State}}

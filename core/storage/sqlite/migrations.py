@@ -9,7 +9,7 @@ from collections.abc import Iterator
 #: ``QCTL`` as four bytes: says whose file this is.
 APPLICATION_ID = 0x5143544C
 #: The schema that this program writes; one numbered file in ``schema`` for each step.
-SCHEMA_VERSION = 13
+SCHEMA_VERSION = 14
 
 _MIGRATIONS = os.path.join(os.path.dirname(__file__), "schema")
 

@@ -11,6 +11,9 @@ from core.storage.queue_rates import RATE_JOBS, RATE_WINDOW_MS, rates_of
 from core.storage.sqlite.draining import Drain
 from core.storage.sqlite.file import Database
 
+#: What a queue without a row of its own has: no pause flag, no limit, no word on lost hosts.
+_PLAIN = (False, None, None)
+_FORGET = "DELETE FROM queues WHERE name = ? AND is_paused = 0 AND running_limit IS NULL AND on_lost_host IS NULL"
 _STATES = frozenset(state.value for state in State)
 
 
@@ -30,8 +33,10 @@ class Queues:
         with self._db.read() as connection:
             numbers = _counts(connection, self._db.now_ms()) if numbers is None else numbers
             stored = {
-                row[0]: (bool(row[1]), row[2])
-                for row in connection.execute("SELECT name, is_paused, running_limit FROM queues").fetchall()
+                row[0]: (bool(row[1]), row[2], row[3])
+                for row in connection.execute(
+                    "SELECT name, is_paused, running_limit, on_lost_host FROM queues"
+                ).fetchall()
             }
         names = {*numbers.by_queue, *stored}
         if not all(isinstance(name, str) for name in names):
@@ -39,10 +44,11 @@ class Queues:
         return [
             QueueInfo(
                 name,
-                *stored.get(name, (False, None)),
+                *stored.get(name, _PLAIN)[:2],
                 numbers.by_queue.get(name, {}),
                 numbers.delayed_by_queue.get(name, 0),
                 numbers.blocked_by_queue.get(name, 0),
+                on_lost_host=stored.get(name, _PLAIN)[2],
             )
             for name in sorted(names)
         ]
@@ -105,10 +111,19 @@ class Queues:
             )
             _forget_if_plain(connection, name)
 
+    def set_on_lost_host(self, name: str, choice: str | None) -> None:
+        """Say what becomes of a queue's running jobs whose host is given up: ``"hold"``, or ``None`` to run again."""
+        with self._db.write() as connection:
+            connection.execute(
+                "INSERT INTO queues (name, on_lost_host) VALUES (:q, :v) ON CONFLICT DO UPDATE SET on_lost_host = :v",
+                {"q": name, "v": choice},
+            )
+            _forget_if_plain(connection, name)
+
 
 def _forget_if_plain(connection: sqlite3.Connection, name: str) -> None:
-    """Delete the row of a queue that has neither a pause flag nor a limit."""
-    connection.execute("DELETE FROM queues WHERE name = ? AND is_paused = 0 AND running_limit IS NULL", (name,))
+    """Delete the row of a queue that has nothing of its own: no pause flag, no limit, no word on lost hosts."""
+    connection.execute(_FORGET, (name,))
 
 
 # What is due is due by the clock, also before a worker has found it so. The counters know how many are delayed of each

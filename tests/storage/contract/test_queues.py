@@ -20,6 +20,26 @@ def test_what_is_due_of_one_queue_is_told_from_the_rest(queue: Queue, clock: Fak
     assert queue.counts().delayed_by_queue == {"default": 1}
 
 
+def test_a_queue_keeps_what_a_lost_host_is_to_it(queue: Queue) -> None:
+    """Beside its limit and its pause flag, also without jobs; the default leaves nothing behind."""
+
+    def told() -> dict[str, str | None]:
+        return {info.name: info.on_lost_host for info in queue.queues()}
+
+    queue.set_on_lost_host("media", "hold")
+    queue.limit("media", 2)
+    queue.limit("media", None)
+    assert told() == {"media": "hold"}
+    queue.limit("media", 2)
+    queue.set_on_lost_host("media", "rerun")
+    assert told() == {"media": None}
+    assert [info.limit for info in queue.queues()] == [2]
+    queue.limit("media", None)
+    assert told() == {}
+    with pytest.raises(UsageError, match="rerun or hold, not 'keep'"):
+        queue.set_on_lost_host("media", "keep")
+
+
 def test_why_a_job_waits(queue: Queue, hand: Hand, clock: FakeClock) -> None:
     """Every reason there is, in a few words, with the time when time alone mends it."""
     from core.clock import to_datetime

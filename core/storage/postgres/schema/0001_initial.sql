@@ -263,7 +263,8 @@ CREATE TABLE workers (
 CREATE TABLE queues (
     name          text COLLATE "C" PRIMARY KEY,
     is_paused     bigint NOT NULL DEFAULT 0 CHECK (is_paused IN (0, 1)),
-    running_limit bigint CHECK (running_limit >= 0)
+    running_limit bigint CHECK (running_limit >= 0),
+    on_lost_host  text COLLATE "C" CHECK (on_lost_host = 'hold')    -- for all its jobs, beside what each says
 ) WITH (fillfactor = 50);
 
 -- Resources: how much there is of each that was set, over all or on each host. A row without a capacity is one that jobs
