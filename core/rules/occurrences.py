@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timezone, tzinfo
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from core.errors import UsageError
 
@@ -167,6 +166,8 @@ def zone_of(name: str) -> tzinfo:
     """Return a zone by its IANA name; raise ``UsageError`` for one that this host does not know."""
     if name == "UTC":
         return timezone.utc
+    from zoneinfo import ZoneInfo  # here: status, which asks whether there are schedules, mostly needs no zone
+
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, KeyError):

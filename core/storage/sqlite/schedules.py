@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 
 from core.errors import ScheduleNotFound, UsageError
+from core.loading import LOADING
 from core.model import EdgeKind, NewEdge
 from core.rules.environment import Captured
 from core.rules.occurrences import plan
@@ -31,7 +32,6 @@ from core.storage.sqlite.capacities import check_needs_in
 from core.storage.sqlite.enqueue import add_one
 from core.storage.sqlite.environments import environment_id
 from core.storage.sqlite.file import Database
-from core.storage.sqlite.operations import cancel_for_another
 
 _FIELDS = ", ".join(ScheduleRow._fields)
 _MARKS = ", ".join("?" * len(ScheduleRow._fields))
@@ -233,6 +233,8 @@ def _add(
     """Add the job of an instant, after the ends of others; return its id."""
     if schedule.overlap == "replace":
         for job in _unfinished(connection, schedule):
+            with LOADING:
+                from core.storage.sqlite.operations import cancel_for_another  # most ticks cancel nothing
             cancel_for_another(connection, job.job_id, now)
     after = (last_job_id,) if decision.is_chained and last_job_id is not None else decision.after
     edges = [NewEdge(0, None, job_id, EdgeKind.END) for job_id in after]
