@@ -109,6 +109,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
         self._refusal = Static("", id="refusal", classes="note", markup=False)
         self._command = CommandArea(self._basis.texts["command"])
         self._command_note = Static("", id="command-note", classes="note", markup=False)
+        self._submit_button = Button(self.verb.capitalize(), id="submit", variant="primary", compact=True)
         self._dialog = VerticalScroll(classes="dialog", can_focus=False)
         self._late: Callable[[], None] | None = None
 
@@ -135,7 +136,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
             yield from self._rows()
             yield self._refusal
             with Horizontal(classes="buttons"):
-                yield Button(self.verb.capitalize(), id="submit", variant="primary", compact=True)
+                yield self._submit_button
                 yield Button("Cancel", id="cancel", compact=True)
 
     def _rows(self) -> Iterator[FieldRow]:
@@ -197,7 +198,7 @@ class EnqueueScreen(Dialog[NewJob | None]):
         verb = self.verb
         self._dialog.border_title = self._title
         self._dialog.border_subtitle = hint.format(verb=verb)
-        self.query_one("#submit", Button).label = verb.capitalize()
+        self._submit_button.label = verb.capitalize()
 
     # --- the way out
 
