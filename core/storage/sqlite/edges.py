@@ -19,7 +19,9 @@ _CREATE_STAGE = (
     " (position INTEGER, on_position INTEGER, reference, kind TEXT, on_id INTEGER, is_met INTEGER DEFAULT 0)"
 )
 _FIND_STAGED = "CREATE INDEX IF NOT EXISTS temp.staged_edges_by_position ON staged_edges (position)"
-_FIND_REFERENCES = "CREATE INDEX IF NOT EXISTS temp.staged_edges_by_reference ON staged_edges (reference)"
+_FIND_REFERENCES = (
+    "CREATE INDEX IF NOT EXISTS temp.staged_edges_by_reference ON staged_edges (reference) WHERE reference IS NOT NULL"
+)
 _REFERENCES = "SELECT DISTINCT reference FROM temp.staged_edges WHERE reference IS NOT NULL"
 _RESOLVE = (
     "UPDATE temp.staged_edges SET on_id = :id, is_met = (kind = 'complete' AND :completes) OR (kind = 'end' AND :ends)"
@@ -28,13 +30,13 @@ _RESOLVE = (
 _KINDS = "SELECT DISTINCT kind FROM temp.staged_edges WHERE reference = ?"
 #: How many jobs the staged job at ``rowid`` waits for; two references may be to one.
 BLOCKS_OF_STAGED = (
-    "(SELECT count(DISTINCT COALESCE(on_id, -1 - on_position)) FROM temp.staged_edges AS e"
-    " WHERE e.position = staged.rowid - 1 AND e.is_met = 0)"
+    "(SELECT CASE WHEN count(*) < 2 THEN count(*) ELSE count(DISTINCT COALESCE(on_id, -1 - on_position)) END"
+    " FROM temp.staged_edges AS e WHERE e.position = staged.rowid - 1 AND e.is_met = 0)"
 )
 _COPY = (
     "INSERT INTO main.dependencies (job_id, on_id, kind, is_met)"
-    " SELECT :first + position AS job, COALESCE(on_id, :first + on_position) AS needed, min(kind), min(is_met)"
-    " FROM temp.staged_edges GROUP BY job, needed"
+    " SELECT :first + position, COALESCE(on_id, :first + on_position), kind, is_met FROM temp.staged_edges WHERE true"
+    " ON CONFLICT DO UPDATE SET kind = min(kind, excluded.kind), is_met = min(is_met, excluded.is_met)"
 )
 _INSERT = "INSERT INTO dependencies (job_id, on_id, kind, is_met) VALUES (?, ?, ?, ?)"
 _STATE = "SELECT state FROM jobs WHERE id = ?"
