@@ -43,7 +43,7 @@ def as_markdown(lines: Sequence[Line]) -> str:
 def merged(page: str, lines: Sequence[Line], when: str) -> str:
     """Return the page of another run with the rows of these lines' families in place of those that it has.
 
-    ``when`` says when, and on how busy a machine, these were measured.
+    ``when`` says when, and on how busy a machine, these were measured. What README shows is taken from all rows anew.
     """
     names = sorted({line.name for line in lines})
     ends = tuple(f"`python -m bench --only {name}` |" for name in names)
@@ -53,13 +53,28 @@ def merged(page: str, lines: Sequence[Line], when: str) -> str:
     facts = max(number for number, line in enumerate(kept) if line.startswith("- "))
     added = [f"{head}{when}" for head in heads]
     rows = as_markdown(lines).splitlines()[2:]
-    whole = [*kept[: facts + 1], *added, *kept[facts + 1 : table[-1] + 1], *rows, *kept[table[-1] + 1 :]]
-    return "".join(f"{line}\n" for line in whole)
+    rows = [*kept[facts + 1 : table[-1] + 1], *rows]
+    shown = for_readme([_line_of(row) for row in rows if row.endswith("` |")])
+    return "".join(f"{line}\n" for line in (*kept[: facts + 1], *added, *rows, "", *shown))
+
+
+def _line_of(row: str) -> Line:
+    """Return what README needs of a row in Markdown."""
+    what, ours, against, _, ratio, *_, command = (cell.strip(" |") for cell in row.removeprefix("|").split(" | "))
+    number, _, unit = ours.replace(",", "").partition(" ")
+    return Line(
+        command.strip("`").rpartition(" ")[2],
+        what.partition(" (")[0],
+        float(number),
+        unit,
+        against,
+        ratio=float(ratio) if ratio else None,
+    )
 
 
 def for_readme(lines: Sequence[Line]) -> list[str]:
     """Return the few numbers that README shows, each as the comment that it takes them from."""
-    found = {line.what: line for line in lines}
+    found = {line.what: line for line in lines if line.name != "postgres"}  # whose rows are called as those of a file
     said = []
     if (true := found.get("`/bin/true` jobs, 2 slots")) and true.ratio is not None:
         peers = [
