@@ -368,3 +368,16 @@ def test_a_word_that_is_no_utf8_is_quoted_as_it_was_typed(cli: Cli, open_queue: 
     open_queue.add("true")
     result = cli("list", "--grep", "a\udcff")
     assert (result.code, result.err) == (2, "queuectl: error: 'a\\udcff' is not valid UTF-8\n")
+
+
+def test_the_list_of_queues_says_whose_jobs_wait_for_a_lost_host(cli: Cli, open_queue: Queue) -> None:
+    """And how to end that; of other queues nothing."""
+    open_queue.enqueue("true")
+    assert "lost host" not in cli("queue", "list").err
+    cli.ok("queue", "on-lost-host", "media", "hold")
+    assert cli("queue", "list").err == (
+        "queuectl: jobs of media wait for a lost host; 'queuectl queue on-lost-host media rerun' ends that\n"
+    )
+    assert [queue["on_lost_host"] for queue in cli("queue", "list", "--json").json] == ["rerun", "hold"]
+    cli.ok("queue", "on-lost-host", "media", "rerun")
+    assert "lost host" not in cli("queue", "list").err

@@ -106,6 +106,10 @@ def _list(session: Session, queue: Queue) -> int:
         session.note("queuectl: no queues yet; the first job makes one")
     if queue.is_paused():
         session.note("queuectl: everything is paused; 'queuectl queue resume' goes on")
+    for name in (clean_line(info.name) for info in infos if info.on_lost_host == "hold"):
+        session.note(
+            f"queuectl: jobs of {name} wait for a lost host; 'queuectl queue on-lost-host {name} rerun' ends that"
+        )
     return DONE
 
 
