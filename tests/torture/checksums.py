@@ -8,13 +8,11 @@ host. No job may run twice at once; in the end each output is what ``sha256sum``
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import re
 import shutil
 import subprocess
 import sysconfig
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +22,7 @@ from core.queue import Queue
 from tests.execution.acted_hosts import Host
 from tests.postgres import postgres_of
 from tests.postgres_server import PostgresServer
-from tests.torture.hosts import Way, act, judge, kill_all
+from tests.torture.hosts import Way, act, judge, kill_all, place_of_hosts
 from tests.torture.ledger import Ledger
 from tests.torture.results import Options, Result
 from tests.tui.pty_program import PtyProgram
@@ -50,30 +48,26 @@ class _TooLong(Exception):
 def run(options: Options) -> Result:
     """Hash 200 files in the short form, 2,000 in the long one."""
     result = Result()
-    with tempfile.TemporaryDirectory(prefix="queuectl-torture-", dir="/tmp") as name:  # short: a socket is in it
-        directory = Path(name)
-        directory.chmod(0o755)
-        os.environ["XDG_STATE_HOME"] = str(directory / "observer")
-        with contextlib.ExitStack() as stack:
-            server, hosts, ways = act(stack, directory, 4, result)
-            for way in ways:
-                stack.callback(way.close)
-            queue = stack.enter_context(Queue(server.url()))
-            ledger = Ledger(str(directory)).create()
-            files = _files(options.pick(200, 2000), options.random())
-            later = directory / "later"
-            wanted = _enqueue(queue, ledger, files, later, options.random())
-            for host in hosts[:3]:
-                stack.callback(kill_all, host)
-            dashboard = stack.enter_context(_Dashboard(hosts[3]))
-            day = _Day(queue, server, dashboard, result)
-            try:
-                day.disturb(len(wanted), hosts[:3], ways[0])
-                day.replay(len(wanted), files[: _dying(files)], later)
-                day.see_hosts()
-            except _TooLong as error:
-                result.problems += [str(error), *filter(None, dashboard.text().splitlines())]
-            judge(result, queue, ledger, wanted)
+    with place_of_hosts() as directory, contextlib.ExitStack() as stack:
+        server, hosts, ways = act(stack, directory, 4, result)
+        for way in ways:
+            stack.callback(way.close)
+        queue = stack.enter_context(Queue(server.url()))
+        ledger = Ledger(str(directory)).create()
+        files = _files(options.pick(200, 2000), options.random())
+        later = directory / "later"
+        wanted = _enqueue(queue, ledger, files, later, options.random())
+        for host in hosts[:3]:
+            stack.callback(kill_all, host)
+        dashboard = stack.enter_context(_Dashboard(hosts[3]))
+        day = _Day(queue, server, dashboard, result)
+        try:
+            day.disturb(len(wanted), hosts[:3], ways[0])
+            day.replay(len(wanted), files[: _dying(files)], later)
+            day.see_hosts()
+        except _TooLong as error:
+            result.problems += [str(error), *filter(None, dashboard.text().splitlines())]
+        judge(result, queue, ledger, wanted)
     return result
 
 

@@ -48,22 +48,28 @@ _ATTEMPTS = (
 def run(options: Options) -> Result:
     """Storm for 25 seconds in the short form, for ten minutes in the long one; hash 100 files, or 2,000."""
     result = Result()
+    with place_of_hosts() as directory, contextlib.ExitStack() as stack:
+        server, hosts, ways = act(stack, directory, 3, result)
+        seconds = options.length_s(25.0, 600.0)
+        queue = stack.enter_context(Queue(server.url()))
+        storm = stack.enter_context(_Storm(server, hosts, ways, options.random(), result))
+        ledger = Ledger(str(directory)).create()
+        files = _files(directory / "files", options.pick(100, 2000), options.random())
+        hashes = _prepare(queue, ledger, files, seconds, options.random())
+        storm.run(seconds)
+        result.expect(_end(queue, result), "the queue does not come to an end")
+        judge(result, queue, ledger, hashes)
+    return result
+
+
+@contextlib.contextmanager
+def place_of_hosts() -> Iterator[Path]:
+    """Yield a directory for a server and its hosts, removed in the end; this process keeps its spool there, too."""
     with tempfile.TemporaryDirectory(prefix="queuectl-torture-", dir="/tmp") as name:  # short: a socket is in it
         directory = Path(name)
         directory.chmod(0o755)
         os.environ["XDG_STATE_HOME"] = str(directory / "observer")
-        with contextlib.ExitStack() as stack:
-            server, hosts, ways = act(stack, directory, 3, result)
-            seconds = options.length_s(25.0, 600.0)
-            queue = stack.enter_context(Queue(server.url()))
-            storm = stack.enter_context(_Storm(server, hosts, ways, options.random(), result))
-            ledger = Ledger(str(directory)).create()
-            files = _files(directory / "files", options.pick(100, 2000), options.random())
-            hashes = _prepare(queue, ledger, files, seconds, options.random())
-            storm.run(seconds)
-            result.expect(_end(queue, result), "the queue does not come to an end")
-            judge(result, queue, ledger, hashes)
-    return result
+        yield directory
 
 
 def act(
