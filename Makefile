@@ -1,7 +1,7 @@
 # The commands of this repository. A machine needs make and Python 3.10 or newer; all else goes into $(VENV).
 #
 #   PYTHON=/path/to/python   use this Python (its environment is .venv-3.x) instead of the newest one on the PATH
-#   PYTEST_ARGS=tests/unit   what `make test` runs (default: everything, in parallel; -n 0 in it: one after another)
+#   PYTEST_ARGS=tests/unit   what `make test` runs (default: all but the long ones, in parallel; -n 0 in it: one by one)
 #   ARGS="--db jobs.db"      options for `make run`, `make demo`, the benchmarks and the torture
 
 PYTHON ?=
@@ -16,7 +16,7 @@ FITS := import sqlite3, sys; sys.exit(sys.version_info < (3, 10) or sqlite3.sqli
 CLEAN := .venv .venv-* dist build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
 	snapshot_report.html
 
-.PHONY: help run demo demo-hosts test test-textual check lint format bench bench-short fuzz torture torture-short torture-mutants torture-hosts screenshots docs dist clean
+.PHONY: help run demo demo-hosts test test-long test-textual check lint format bench bench-short fuzz torture torture-short torture-mutants torture-hosts screenshots docs dist clean
 .NOTPARALLEL:
 
 help: ## show this list
@@ -31,8 +31,11 @@ demo: $(READY) ## open the dashboard on a throw-away queue full of jobs
 demo-hosts: $(READY) ## the same on a PostgreSQL server, with three workers that act as three hosts
 	@$(BIN)/python -m tests.demo_hosts $(ARGS)
 
-test: $(READY) ## run the tests (PYTEST_ARGS=tests/unit for some of them)
-	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+test: $(READY) ## run the tests but for the long ones (PYTEST_ARGS=tests/unit for some of them)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(or $(PYTEST_ARGS),-m "not long")
+
+test-long: $(READY) ## run the long ones: whole terminals, kills, hosts that are cut off, servers that crash
+	$(BIN)/python -m pytest -n auto --dist worksteal -m long $(PYTEST_ARGS)
 
 # The snapshots are drawn with the pinned Textual and so are not compared; what never touches Textual is left out.
 TEXTUAL_TESTS ?= tests/tui --ignore tests/tui/test_snapshots.py --ignore tests/tui/test_gateway.py \
@@ -55,7 +58,7 @@ test-textual: $(READY) ## run the dashboard's tests on the lowest and the newest
 		"$$python" -m pytest -n auto --dist worksteal $(TEXTUAL_TESTS) || exit 1; \
 	done
 
-check: lint test ## everything a change must pass
+check: lint test test-long ## everything a change must pass
 
 lint: $(READY) ## format, lint, types and the direction of imports
 	$(BIN)/ruff format --check

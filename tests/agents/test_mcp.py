@@ -25,6 +25,8 @@ from core.queue import Queue
 from queuectl_mcp.tools import MAX_JOBS
 from tests.processes import ROOT, wait_for
 
+pytestmark = pytest.mark.long
+
 READING = ["status", "list", "show", "logs", "wait"]
 ACTING = ["enqueue", "retry", "cancel"]
 #: What an agent's context pays for the eight tools, and for a list of twenty jobs, in bytes.

@@ -21,6 +21,8 @@ from queuectl_tui import keymap, preferences
 from tests import generate_docs
 from tests.postgres_server import PostgresServer
 
+pytestmark = pytest.mark.long
+
 TEXT = generate_docs.README.read_text(encoding="utf-8")
 
 

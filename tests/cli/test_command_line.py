@@ -22,6 +22,8 @@ from core.rules.job_fields import FIELDS
 from core.rules.units import MAX_DURATION_S
 from tests.cli.conftest import Cli
 
+pytestmark = pytest.mark.long
+
 
 def words_of(line: str, variables: dict[str, str]) -> list[str]:
     """Return the arguments that a shell with these variables gives to ``queuectl``."""

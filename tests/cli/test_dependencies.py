@@ -407,6 +407,7 @@ def test_retry_of_a_blocked_job_is_refused_with_what_to_do(cli: Cli, dead_build:
     assert "2 (dead); replay 2, or: edit 3 --after ''" in result.err
 
 
+@pytest.mark.long
 def test_a_batch_of_a_hundred_thousand_lines_is_a_chain(
     cli: Cli, open_queue: Queue, tmp_path: Path, database: Path
 ) -> None:

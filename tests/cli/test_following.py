@@ -14,6 +14,8 @@ from core.queue import Queue
 from tests.cli.conftest import Cli, Terminal, drain, wait_for
 from tests.cli.test_worker import is_running
 
+pytestmark = pytest.mark.long
+
 
 def test_logs_are_cleaned_and_raw_is_raw(open_queue: Queue, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """By default nothing acts on the terminal; ``--raw`` gives every byte as it was written."""

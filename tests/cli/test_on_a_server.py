@@ -19,6 +19,8 @@ from tests import postgres_server
 from tests.cli.conftest import Cli, Terminal
 from tests.postgres import Databases
 
+pytestmark = pytest.mark.long
+
 PASSWORD = "s3cr3t-w/rd"
 ENCODED = "s3cr3t-w%2Frd"
 #: What a command line may be searched for without being found itself.

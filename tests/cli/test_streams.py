@@ -285,6 +285,7 @@ def test_a_file_of_any_name_can_be_read(terminal: Terminal, tmp_path: Path) -> N
 # --- Ctrl+C
 
 
+@pytest.mark.long
 def test_an_interrupt_while_the_program_is_loaded_leaves_no_traceback(terminal: Terminal) -> None:
     """Each module that a command loads is a moment at which Ctrl+C may come."""
     script = """

@@ -22,6 +22,8 @@ from tests.cli.conftest import ROOT, Cli, Terminal, wait_for
 from tests.execution.at_work import UNTIL_GO
 from tests.processes import group_of, processes_of_group
 
+pytestmark = pytest.mark.long
+
 
 def is_running(queue: Queue, job_id: int) -> bool:
     """Tell whether a job runs and its command has begun to write."""

@@ -16,6 +16,8 @@ from core.queue import Queue
 from tests.execution.at_work import UNTIL_GO, change, drain, output, wait_for_state, working
 from tests.processes import WorkerProcess, group_of, is_alive, start_python, wait_for
 
+pytestmark = pytest.mark.long
+
 ENGINES = ("sqlite", "postgres")
 
 

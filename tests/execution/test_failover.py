@@ -16,7 +16,7 @@ from tests.execution.acted_hosts import LEDGER, Host, Proxy, overlaps, runs, soc
 from tests.postgres_server import GIVEN, PostgresServer
 from tests.processes import is_alive
 
-pytestmark = pytest.mark.skipif(bool(GIVEN), reason="it makes a standby of a server of its own")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(GIVEN), reason="it makes a standby of a server of its own")]
 
 
 class Cluster:

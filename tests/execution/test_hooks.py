@@ -8,10 +8,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from core.model import NewJob, State, View
 from core.queue import Queue
 from tests.execution.at_work import drain
 from tests.processes import WorkerProcess, wait_for
+
+pytestmark = pytest.mark.long
 
 ENGINES = ("sqlite", "postgres")
 

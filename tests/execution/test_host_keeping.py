@@ -22,6 +22,8 @@ from tests.execution.at_work import UNTIL_GO, drain, output, wait_for_state, wor
 from tests.postgres import postgres_of
 from tests.processes import group_of, is_alive, python, start_python, wait_for
 
+pytestmark = pytest.mark.long
+
 ENGINES = ("postgres",)
 
 #: A command that a TERM ends, as if all were well.

@@ -18,6 +18,8 @@ from core.rules.settings import SHORTEST_LEASE_S
 from tests.execution.acted_hosts import LEDGER, Host, Proxy, overlaps, runs, socket_of, through, wait_for
 from tests.postgres import Databases, postgres_of
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def address(databases: Databases) -> Iterator[str]:

@@ -12,6 +12,8 @@ from core.queue import Queue
 from tests.execution.at_work import output
 from tests.processes import run_python
 
+pytestmark = pytest.mark.long
+
 _WORKER = """
 import resource, sys
 from core import Queue, Worker

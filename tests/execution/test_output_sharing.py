@@ -14,6 +14,8 @@ from tests.execution.at_work import UNTIL_GO, drain, output, wait_for_state, wor
 from tests.postgres import dump
 from tests.processes import WorkerProcess, wait_for
 
+pytestmark = pytest.mark.long
+
 ENGINES = ("postgres",)
 
 

@@ -18,6 +18,8 @@ from core.queue import Queue
 from tests.execution.at_work import drain, output, run, wait_for_state, working
 from tests.processes import WorkerProcess, wait_for
 
+pytestmark = pytest.mark.long
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="as Linux counts")
 
 _BURN = f"{sys.executable} -c 'import time\nwhile time.process_time() < 0.3: pass'"

@@ -20,6 +20,8 @@ from core.queue import Queue
 from tests.fakes import SharedClock
 from tests.processes import start_python, wait_for
 
+pytestmark = pytest.mark.long
+
 ENGINES = ("sqlite", "postgres")
 START_MS = 1_893_499_200_000  # noon UTC on 1 January 2030
 

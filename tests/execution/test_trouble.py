@@ -37,6 +37,8 @@ from tests.fakes import FakeClock
 from tests.processes import run_python, wait_for
 from tests.sqlite import sqlite_of
 
+pytestmark = pytest.mark.long
+
 # --- no processes, no descriptors
 
 

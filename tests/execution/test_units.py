@@ -7,10 +7,14 @@ import random
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from core.model import NewJob, Outcome, State
 from core.queue import Queue
 from tests.execution.at_work import drain, wait_for_state, working
 from tests.processes import WorkerProcess, wait_for
+
+pytestmark = pytest.mark.long
 
 ENGINES = ("sqlite", "postgres")
 

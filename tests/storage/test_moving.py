@@ -23,6 +23,8 @@ from tests.processes import python
 from tests.sqlite import sqlite_of
 from tests.storage.by_hand import Hand, job_in
 
+pytestmark = pytest.mark.long
+
 LONG = b"line\n" * 60_000
 
 

@@ -18,6 +18,8 @@ from tests.namespaces import SERVER, Cable, Network, NoNetwork, left_over
 from tests.postgres_server import PostgresServer
 from tests.processes import is_alive, python, wait_for
 
+pytestmark = pytest.mark.long
+
 #: A process with a network, on which a command runs that no signal but KILL ends.
 OWNER = """
 import subprocess, sys, time

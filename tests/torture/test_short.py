@@ -9,6 +9,8 @@ import pytest
 
 from tests.torture import report
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize(
     ("harness", "options"),

@@ -14,6 +14,8 @@ from queuectl_tui.removed_widgets import PastRemovedWidgets
 from tests.tui.harness import Stage, staged
 from tests.tui.scene import busy_snapshot, idle_snapshot
 
+pytestmark = pytest.mark.long
+
 SIZES = [(60, 18), (80, 24), (120, 40), (200, 60)]
 
 

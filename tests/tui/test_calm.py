@@ -26,6 +26,8 @@ from queuectl_tui.widgets.throughput import Throughput
 from tests.tui.harness import Stage, counted_layouts, staged
 from tests.tui.scene import MAKERS, NOW, busy_snapshot, rows
 
+pytestmark = pytest.mark.long
+
 #: Sizes on both sides of every breakpoint, in an order that crosses them.
 SWEEP = (
     *((40, 10), (79, 19), (80, 20), (109, 27), (110, 28), (159, 47), (160, 48), (300, 100)),

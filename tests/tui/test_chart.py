@@ -9,6 +9,8 @@ from queuectl_tui.widgets.throughput import bars, chart
 from tests.tui.harness import counted_layouts, screen_text, staged
 from tests.tui.scene import NOW, busy_snapshot, idle_snapshot
 
+pytestmark = pytest.mark.long
+
 
 def minute(succeeded: int, failed: int = 0) -> Minute:
     return Minute(NOW, 0, succeeded, failed, 0, 0.0, 0.0)

@@ -19,6 +19,8 @@ from tests.tui.harness import ListeningApp, Stage, screen_text, staged
 from tests.tui.scene import busy_snapshot
 from tests.tui.table_app import lines
 
+pytestmark = pytest.mark.long
+
 FIRST = ["last words", "age", "ended with", "queue", "attempts"]
 
 

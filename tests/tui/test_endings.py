@@ -9,6 +9,8 @@ import pytest
 from tests.tui.harness import press, staged
 from tests.tui.scene import busy_snapshot
 
+pytestmark = pytest.mark.long
+
 #: Steps of the event loop between the keys and the end. After the first three what was opened has its widgets.
 STEPS = 5
 

@@ -20,6 +20,8 @@ from tests.storage.by_hand import Hand
 from tests.tui.harness import screen_text, staged
 from tests.tui.scene import busy_snapshot, idle_snapshot
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def queue(tmp_path: Path) -> Iterator[Queue]:

@@ -39,6 +39,8 @@ from queuectl_tui.type_ahead import TypeAhead
 from tests.tui.harness import screen_text, until
 from tests.tui.scene import make_job
 
+pytestmark = pytest.mark.long
+
 NOW = datetime(2030, 1, 1, 12, 0, tzinfo=timezone.utc)
 #: What no dialog gives.
 _NOTHING = object()

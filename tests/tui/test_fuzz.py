@@ -17,6 +17,8 @@ from queuectl_tui.keymap import ACTIONS
 from queuectl_tui.preferences import Preferences
 from tests.tui.harness import press
 
+pytestmark = pytest.mark.long
+
 Size = tuple[int, int]
 
 SIZES: tuple[Size, ...] = ((60, 18), (80, 24), (160, 50))

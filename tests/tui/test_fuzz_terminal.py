@@ -24,6 +24,8 @@ from tests.tui.pty_program import PtyProgram
 from tests.tui.test_fuzz import SIZES, Size
 from tests.tui.test_terminal import until
 
+pytestmark = pytest.mark.long
+
 #: ``make fuzz`` sends 500 with each of 20 seeds at each size; the tests send less.
 SEEDS = int(os.environ.get("QUEUECTL_FUZZ_SEEDS", "1"))
 KEYS = int(os.environ.get("QUEUECTL_FUZZ_KEYS", "100"))

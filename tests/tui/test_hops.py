@@ -27,6 +27,8 @@ from queuectl_tui.preferences import Preferences
 from queuectl_tui.snapshot import Pane
 from tests.tui.harness import press
 
+pytestmark = pytest.mark.long
+
 ROOT = str(Path(core.__file__).parents[1])
 #: Of the dashboard: application, screen, key table, job actions, gateway, writer.
 MOST_OF_DASHBOARD = 6

@@ -28,6 +28,8 @@ from tests.tui.harness import Stage, counted_layouts, screen_text, staged
 from tests.tui.moments import queues_snapshot
 from tests.tui.scene import busy_snapshot, idle_snapshot
 
+pytestmark = pytest.mark.long
+
 
 def test_no_key_means_two_things_where_both_are_alive() -> None:
     """A colliding binding would be dropped without a word."""

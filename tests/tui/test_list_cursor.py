@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +10,8 @@ from core.model import Sort, Term, View
 from queuectl_tui.snapshot import Pane
 from queuectl_tui.widgets.list_cursor import CursorPosition, ListCursor, follow, id_at
 from tests.tui.table_app import window
+
+pytestmark = pytest.mark.long
 
 HEIGHT = 10
 

@@ -22,6 +22,8 @@ from tests.postgres_server import PostgresServer
 from tests.storage.by_hand import Hand
 from tests.tui.harness import press, screen_text, until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def address(databases: Databases) -> Iterator[str]:

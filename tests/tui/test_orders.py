@@ -25,6 +25,8 @@ from queuectl_tui.preferences import Preferences
 from queuectl_tui.toasts import Toast
 from tests.tui.harness import ListeningApp, press, screen_text, until
 
+pytestmark = pytest.mark.long
+
 SIZES = [(60, 18), (80, 24), (120, 40)]
 
 

@@ -18,6 +18,8 @@ from core.queue import Queue
 from tests.tui.pty_program import PtyProgram
 from tests.tui.test_terminal import LEFT_THE_SCREEN, job_state, until
 
+pytestmark = pytest.mark.long
+
 #: Dashboards that run at the same time.
 BATCH = 5
 #: The end takes 1.5 seconds at the most; this is for machines with much else to do.

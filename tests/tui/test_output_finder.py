@@ -19,6 +19,8 @@ from tests.storage.by_hand import Hand
 from tests.tui.harness import staged
 from tests.tui.scene import busy_snapshot
 
+pytestmark = pytest.mark.long
+
 NEEDLE = View((State.DEAD,), parse_filter("output:needle"))
 
 

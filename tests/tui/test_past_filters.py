@@ -12,6 +12,8 @@ from queuectl_tui.snapshot import Pane
 from tests.tui.harness import screen_text, staged
 from tests.tui.scene import busy_snapshot
 
+pytestmark = pytest.mark.long
+
 
 async def test_the_arrows_bring_back_the_last_filters_and_what_was_typed(tmp_path: Path) -> None:
     path = tmp_path / "dashboard.json"

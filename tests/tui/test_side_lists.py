@@ -20,6 +20,8 @@ from tests.tui.harness import screen_text, staged
 from tests.tui.moments import queues_snapshot
 from tests.tui.scene import idle_snapshot
 
+pytestmark = pytest.mark.long
+
 
 async def test_7_and_8_show_queues_and_workers_in_the_place_of_detail_and_output() -> None:
     async with staged(queues_snapshot()) as stage:

@@ -18,6 +18,8 @@ from tests.tui.fake_gateway import FakeGateway
 from tests.tui.harness import ListeningApp, Stage
 from tests.tui.moments import CALM, MOMENTS, OTHER_SIZES, SIZES
 
+pytestmark = pytest.mark.long
+
 PICTURED = [
     *((moment, size) for moment in MOMENTS for size in SIZES),
     *((moment, size) for moment in ("busy", "empty", "follow") for size in OTHER_SIZES),

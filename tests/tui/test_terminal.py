@@ -25,6 +25,8 @@ from tests.architecture.test_entry import interrupting_at_the_end, script
 from tests.processes import ROOT
 from tests.tui.pty_program import PtyProgram
 
+pytestmark = pytest.mark.long
+
 QUIT = b"\x11"
 #: What ends the alternate screen and shows the cursor again.
 LEFT_THE_SCREEN = (b"\x1b[?1049l", b"\x1b[?25h")

@@ -12,6 +12,8 @@ from queuectl_tui.themes import OWN_THEMES, check_name, has_terminal_colours, ow
 from tests.tui.harness import staged
 from tests.tui.scene import busy_snapshot
 
+pytestmark = pytest.mark.long
+
 _PLAIN = [name for name, theme in App().available_themes.items() if not has_terminal_colours(theme)]
 #: ansi-dark and ansi-light; one of another name before Textual 8.2.5.
 _OF_TERMINAL = sorted(App().available_themes.keys() - _PLAIN)

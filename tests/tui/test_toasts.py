@@ -13,6 +13,8 @@ from queuectl_tui.widgets.toast_line import ToastLine
 from tests.tui.harness import Stage, counted_layouts, screen_text, staged
 from tests.tui.scene import busy_snapshot
 
+pytestmark = pytest.mark.long
+
 SIZES = [(40, 12), (60, 18), (80, 24), (120, 40), (160, 50)]
 
 

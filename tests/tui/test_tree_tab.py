@@ -18,6 +18,8 @@ from tests.tui.harness import Stage, screen_text, staged, until
 from tests.tui.scene import NOW, busy_snapshot, dead, make_job, tree_of
 from tests.tui.test_orders import burst, dashboard
 
+pytestmark = pytest.mark.long
+
 TO_TREE = ("4", "enter", "]", "]", "]")
 
 

@@ -18,6 +18,8 @@ from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand
 from tests.storage.contract.engines import Engine
 
+pytestmark = pytest.mark.long
+
 QUEUES = ("default", "media")
 
 

@@ -13,6 +13,8 @@ from core.rules.views import WAITS
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand, job_in
 
+pytestmark = pytest.mark.long
+
 PENDING = View((State.PENDING,))
 STATES: tuple[tuple[State, ...], ...] = ((State.PENDING,), (), (State.PENDING, State.DEAD), (State.DEAD,))
 

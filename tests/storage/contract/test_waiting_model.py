@@ -15,6 +15,8 @@ from core.queue import Queue
 from core.storage.values import Claim
 from tests.storage.by_hand import Hand
 
+pytestmark = pytest.mark.long
+
 PENDING, RUNNING, COMPLETED, DEAD, CANCELLED, PURGED = State
 FINISHED = (COMPLETED, DEAD, CANCELLED)
 ENDS = {Outcome.SUCCEEDED: COMPLETED, Outcome.FAILED: DEAD, Outcome.CANCELLED: CANCELLED, Outcome.INTERRUPTED: PENDING}

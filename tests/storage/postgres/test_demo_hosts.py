@@ -12,7 +12,10 @@ from core.queue import Queue
 from tests import demo_hosts
 from tests.processes import wait_for
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="what was started is found in /proc")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not Path("/proc/self").exists(), reason="what was started is found in /proc"),
+]
 
 
 def test_three_hosts_run_the_jobs_of_one_queue() -> None:

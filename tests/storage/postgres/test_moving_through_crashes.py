@@ -13,6 +13,8 @@ from core.queue import Queue
 from core.storage.transfer import PARTS, Record
 from tests.postgres_server import PostgresServer
 
+pytestmark = pytest.mark.long
+
 
 def _rows(address: str) -> dict[str, list[Record]]:
     with Queue(address, create=False) as queue:

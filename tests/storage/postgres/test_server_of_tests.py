@@ -19,7 +19,7 @@ print(server_of_run(os.getpid()), flush=True)
 sys.stdin.read()
 """
 
-pytestmark = pytest.mark.skipif(postgres_server.GIVEN is not None, reason="another server is used")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(postgres_server.GIVEN is not None, reason="another server is used")]
 
 
 def _postmaster_in(directory: Path) -> int:

@@ -24,6 +24,8 @@ from tests.postgres import dump, postgres_of
 from tests.processes import wait_for
 from tests.storage.by_hand import ENDINGS, Hand
 
+pytestmark = pytest.mark.long
+
 AtOnce = Callable[..., None]
 #: Enough that each of the orders in which two transactions can meet comes up.
 ROUNDS = 100
