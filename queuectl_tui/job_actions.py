@@ -140,9 +140,13 @@ class JobActions:
             self._ask_about("Kill", targets, partial(self._gateway.cancel, kill=True))
 
     def purge(self, box: PaneBox, job: Job | None) -> None:
-        """Purge finished jobs, after a question."""
+        """Purge one finished job at once, since that can be undone; ask about more."""
         targets = self._targets(box, job, Verb.PURGE, "d")
-        if targets is not None:
+        if targets is None:
+            return
+        if targets.number == 1:
+            self._order(targets, self._gateway.purge)
+        else:
             self._ask_about("Purge", targets, self._gateway.purge)
 
     def purge_all(self, box: PaneBox) -> None:

@@ -36,8 +36,8 @@ SIZES = [(60, 18), (80, 24), (120, 40), (200, 60)]
         (("e", *"true"), ("ctrl+s", "enter", "escape")),
         (("ctrl+q",), ("q", "escape")),
         (("ctrl+q",), ("l", "l")),
-        (("4", "d"), ("y", "y")),
-        (("4", "d"), ("escape", "n")),
+        (("4", "space", "space", "d"), ("y", "y")),
+        (("4", "space", "space", "d"), ("escape", "n")),
         (("/",), ("enter", "enter")),
     ],
 )

@@ -48,7 +48,7 @@ async def test_a_toast_changes_the_last_line_of_the_screen_and_no_other(size: tu
     """Not the lists, the end of the output, the chart or a question; and nothing is laid out."""
     async with staged(busy_snapshot(), size=size) as stage:
         await stage.be_whole()
-        await stage.press("4", "d")
+        await stage.press("4", "space", "space", "d")
         before = screen_text(stage.app).splitlines()
         with counted_layouts(stage.dashboard) as layouts:
             await given(stage, live("Everything resumed."))
