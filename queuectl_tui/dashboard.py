@@ -20,7 +20,7 @@ from queuectl_tui.dialog_actions import DialogActions
 from queuectl_tui.first_sight import first_pane, newest_death
 from queuectl_tui.gateway.gateway import Gateway
 from queuectl_tui.job_actions import JobActions
-from queuectl_tui.keymap import ALIVE_TOGETHER, Action, Keymap, key_name, palette_actions
+from queuectl_tui.keymap import Action, Keymap, key_name, palette_actions
 from queuectl_tui.layout import HEIGHTS, WIDTHS, classes_for, has_chart, mode_of
 from queuectl_tui.messages import (
     ActDone,
@@ -277,7 +277,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         """Yield the actions that work here, those that the footer names first, then queues, workers and themes."""
         from queuectl_tui.dialogs.command_palette import Command
 
-        context = self.context if self.context in ALIVE_TOGETHER else "lists"
+        context = "lists" if self.context == "typing" else self.context
         for action in palette_actions(self.keymap.actions, context):
             keys = " ".join(key_name(key) for key in action.keys)
             yield Command(action.name, action.help, keys, partial(action.handler, self))
@@ -365,8 +365,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
     def _show_keys(self) -> None:
         """Have the footer name the keys that can act now; what has not changed since costs nothing."""
         context = self.context
-        if context != "typing":
-            self.footer.show_keys(context, key_target_of(self.panes, context, self.target_job(), self.snapshot))
+        self.footer.show_keys(context, key_target_of(self.panes, context, self.target_job(), self.snapshot))
 
     # --- showing snapshots
 
@@ -547,8 +546,8 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
             if self.context in _LISTS:  # with keys typed ahead the focus may be in the output by now
                 panes.follow_cursor()
         context = self.context
+        self._show_keys()
         if context != "typing":
-            self._show_keys()
             place = "lists" if context in _LISTS else context
             panes.highlight(place)
             if context != "confirm":

@@ -19,7 +19,8 @@ class KeyTarget(NamedTuple):
     ``has_others`` is whether the job is known to have more than one attempt, ``has_earlier`` whether there is one
     before the attempt shown, ``has_dependents`` whether it is dead and jobs are known to wait for it. ``is_in_tree`` is
     whether it is pointed at in a tree that is another job's. ``has_row`` is whether there is a group, a queue or a
-    worker under the cursor that keys can act on; ``has_schedule`` and ``has_resource`` say it of those.
+    worker under the cursor that keys can act on; ``has_schedule`` and ``has_resource`` say it of those. ``has_past`` is
+    whether filters can be brought back into the row that is open.
     """
 
     state: State | None = None
@@ -39,6 +40,7 @@ class KeyTarget(NamedTuple):
     has_schedule: bool = False
     has_resource: bool = False
     is_paused: bool = False
+    has_past: bool = False
 
 
 #: Whether an action can act on a target.

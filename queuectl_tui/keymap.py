@@ -43,7 +43,8 @@ class Action(NamedTuple):
     ``"ctrl+u"``, ``"pageup"``. ``context`` is a key of ``CONTEXTS``. ``short`` is the word in the footer; "" keeps the
     action out of it. ``help`` is one sentence. ``is_write`` is true when it changes the queue: a dashboard that only
     looks does not name it in its footer. ``when`` says on which targets it can act; for others the footer leaves it
-    out. ``word`` is the word in the footer where that depends on the target.
+    out. ``word`` is the word in the footer where that depends on the target. ``other`` is the id of the action that
+    goes the other way: the footer names both keys before the one word.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Action(NamedTuple):
     is_write: bool = False
     when: Condition = always
     word: Callable[[KeyTarget], str] | None = None
+    other: str = ""
 
     @property
     def name(self) -> str:
@@ -78,6 +80,7 @@ CONTEXTS: Mapping[str, str] = {
     "queues": "Queues",
     "workers": "Workers",
     "plan": "Schedules and resources",
+    "typing": "Row of a filter or a search",
     "confirm": "Confirmation",
 }
 
@@ -91,6 +94,7 @@ ALIVE_TOGETHER: Mapping[str, tuple[str, ...]] = {
     "queues": ("everywhere", "rows", "queues"),
     "workers": ("everywhere", "outside_queues", "rows", "workers"),
     "plan": ("everywhere", "rows", "plan"),
+    "typing": ("typing",),
     "confirm": ("confirm",),
 }
 
@@ -276,7 +280,8 @@ ACTIONS: tuple[Action, ...] = (
            lambda screen: screen.output.sideways(SIDE_STEP)),
     # output
     Action("previous_attempt", ("[",), "output", "attempt", "Show the output of the attempt before.",
-           lambda screen: screen.panes.step_attempt(-1), when=lambda target: target.has_others),
+           lambda screen: screen.panes.step_attempt(-1), when=lambda target: target.has_others,
+           other="next_attempt"),
     Action("next_attempt", ("]",), "output", "", "Show the output of the attempt after.",
            lambda screen: screen.panes.step_attempt(1)),
     Action("compare", ("=",), "output", "compare", "Compare with the attempt before, or show the attempt alone again.",
@@ -294,7 +299,7 @@ ACTIONS: tuple[Action, ...] = (
            lambda screen: screen.panes.go_to_side_list("")),
     # detail
     Action("previous_tab", ("[", "left", "h"), "detail", "tab", "Show the tab before.",
-           lambda screen: screen.detail.previous_tab()),
+           lambda screen: screen.detail.previous_tab(), when=has_job, other="next_tab"),
     Action("next_tab", ("]", "right", "l"), "detail", "", "Show the tab after.",
            lambda screen: screen.detail.next_tab()),
     Action("detail_down", ("j", "down"), "detail", "", "Scroll down.", lambda screen: screen.detail.step(1)),
@@ -317,7 +322,7 @@ ACTIONS: tuple[Action, ...] = (
            when=has_row, word=pause_word),
     Action("lower_limit", ("(",), "queues", "limit", "Lower the limit of the queue, or set one.",
            lambda screen: screen.panes.side_lists.queues.change_limit(-1, "("), is_write=True,
-           when=has_row),
+           when=has_row, other="raise_limit"),
     Action("raise_limit", (")",), "queues", "", "Raise the limit of the queue.",
            lambda screen: screen.panes.side_lists.queues.change_limit(1, ")"), is_write=True),
     Action("lift_limit", ("u",), "queues", "no limit", "Lift the limit of the queue.",
@@ -342,7 +347,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("edit_schedule", ("E",), "plan", "edit", "Edit the schedule.",
            lambda screen: screen.dialogs.edit_schedule(screen.gateway.now), is_write=True, when=has_schedule),
     Action("less_capacity", ("(",), "plan", "capacity", "Have one less of the resource, or close it.",
-           lambda screen: screen.panes.side_lists.plan.change_capacity(-1, "("), is_write=True, when=has_resource),
+           lambda screen: screen.panes.side_lists.plan.change_capacity(-1, "("), is_write=True, when=has_resource,
+           other="more_capacity"),
     Action("more_capacity", (")",), "plan", "", "Have one more of the resource.",
            lambda screen: screen.panes.side_lists.plan.change_capacity(1, ")"), is_write=True),
     Action("unset_capacity", ("u",), "plan", "unset", "Forget how much there is of the resource: there is one then.",
@@ -371,6 +377,15 @@ ACTIONS: tuple[Action, ...] = (
            lambda screen: screen.panes.go_to_side_list("")),
     # help comes last, so that it stands at the end of the footer
     Action("help", ("?", "f1"), "everywhere", "help", "Show all keys.", lambda screen: screen.show_help()),
+    # the row of a filter or a search
+    Action("keep_text", ("enter",), "typing", "keep", "Keep the filter, or the matches of the search, and go on.",
+           lambda screen: screen.panes.in_row(lambda row: row.keep())),
+    Action("drop_text", ("escape",), "typing", "clear", "Drop the filter or the search.",
+           lambda screen: screen.panes.in_row(lambda row: row.drop())),
+    Action("past_text", ("up",), "typing", "earlier", "Bring back the filter before, also one that was saved by name.",
+           lambda screen: screen.panes.in_row(lambda row: row.go_back()), when=lambda target: target.has_past),
+    Action("next_text", ("down",), "typing", "", "Bring back the filter after.",
+           lambda screen: screen.panes.in_row(lambda row: row.go_on())),
     # confirmation
     Action("confirm_yes", ("y",), "confirm", "yes", "Do it; above 50 jobs, type the count instead.",
            lambda screen: screen.confirm_bar.answer(True)),
@@ -455,7 +470,7 @@ class Keymap:
 
         ``None`` is nothing, and everything while a question or a row of text takes all keys.
         """
-        if context not in self._by_key or context == "confirm":
+        if context not in self._by_key or context in ("confirm", "typing"):
             return None
         actions = self._by_key[context]
         return actions.get(key) or (actions.get(character) if character else None)
@@ -470,6 +485,7 @@ def alive(actions: Iterable[Action], context: str) -> list[Action]:
 #: Which contexts the footer names first.
 _NEAREST = (
     "confirm",
+    "typing",
     "groups",
     "reading",
     "output",

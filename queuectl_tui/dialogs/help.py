@@ -137,10 +137,14 @@ class HelpScreen(Dialog[None]):
 
 
 def contexts_from(context: str) -> list[str]:
-    """Return all contexts in the order of the help: the one that has the keys, those alive with it, the others."""
+    """Return all contexts in the order of the help: the one that has the keys, those alive with it, the others.
+
+    Before the keys of a list come those of its jobs, as in the footer.
+    """
+    first = "jobs" if context == "lists" else context
     together = ALIVE_TOGETHER.get(context, ())
     alive = {name for name in together if name not in GENERAL}
-    return sorted(CONTEXTS, key=lambda name: (name != context, name not in alive, name in alive - {*SHARED}))
+    return sorted(CONTEXTS, key=lambda name: (name != first, name not in alive, name in alive - {*SHARED}))
 
 
 def filter_terms() -> list[tuple[str, str]]:

@@ -172,21 +172,33 @@ class FilterBar(Horizontal):
 
     def on_key(self, event: events.Key) -> None:
         """Take Enter, Esc and the arrows before any binding does; Tab stays in the row."""
-        if event.key in ("up", "down") and self.past:
-            event.stop()
-            event.prevent_default()
-            self._recall(1 if event.key == "up" else -1)
+        if event.key not in ("enter", "escape", "tab", "shift+tab", "up", "down"):
             return
-        if event.key not in ("enter", "escape", "tab", "shift+tab"):
+        if event.key in ("up", "down") and not self.past:
             return
         event.stop()
         event.prevent_default()
-        if event.key == "escape":
-            self.close()
-            self.post_message(self.Closed())
-        elif event.key == "enter" and self._is_readable():
+        if act := {"enter": self.keep, "escape": self.drop, "up": self.go_back, "down": self.go_on}.get(event.key):
+            act()
+
+    def keep(self) -> None:
+        """End with the text as it stands, unless it is wrong."""
+        if self._is_readable():
             self.close()
             self.post_message(self.Submitted(self.text))
+
+    def drop(self) -> None:
+        """End without a text."""
+        self.close()
+        self.post_message(self.Closed())
+
+    def go_back(self) -> None:
+        """Bring back the filter before the one that stands there."""
+        self._recall(1)
+
+    def go_on(self) -> None:
+        """Bring back the filter after the one that stands there; after the newest, what was typed."""
+        self._recall(-1)
 
     def _recall(self, step: int) -> None:
         """Bring back the filter before the one that stands there, or after it; after the newest, what was typed."""

@@ -83,6 +83,9 @@ class Footer(Bar):
                 continue
             rank = 0 if action.id in ("help", "confirm_yes", "confirm_no") else rank + 1
             left.append(Part(f"{key_name(action.keys[0])} ", "key", rank, action.id))
+            if action.other:
+                other = next(each for each in self._actions if each.id == action.other)
+                left.append(Part(f"{key_name(other.keys[0])} ", "key", rank, other.id))
             word = action.word(self._target) if action.word else action.short
             left.append(Part(f"{word}  ", "muted", rank, action.id))
         right = self._toast_parts()

@@ -21,12 +21,13 @@ TAIL_S = 0.1
 class OutputBox(ReadingBox):
     """Shows the output of one attempt of the shown job, and follows it while it runs."""
 
-    def __init__(self, *, is_ascii: bool = False) -> None:
+    def __init__(self, *, is_read_only: bool = False, is_ascii: bool = False) -> None:
         title = Title(5, "Output", is_ascii=is_ascii)
         super().__init__(title, OutputView(id="output"), id="output-box", classes="box side-box")
         self._shown: tuple[JobDetail | None, str] | None = None
         self._tail: tuple[int, int] | None = None
         self._tail_timer: Timer | None = None
+        self._is_read_only = is_read_only
         self._is_ascii = is_ascii
 
     def on_mount(self) -> None:
@@ -39,7 +40,7 @@ class OutputBox(ReadingBox):
                 self._tail_timer.resume()
             else:
                 self._tail_timer.pause()  # ten wake-ups a second for nothing are half of what an idle dashboard costs
-        footer = footer_text(detail, now, is_ascii=self._is_ascii)
+        footer = footer_text(detail, now, is_read_only=self._is_read_only, is_ascii=self._is_ascii)
         if self._shown != (detail, footer):
             self._shown = (detail, footer)
             output = detail.output if detail is not None else None
@@ -116,8 +117,8 @@ def placeholder_text(detail: JobDetail | None) -> str:
     return "No output yet." if attempt.ended_at is None else "No output."
 
 
-def footer_text(detail: JobDetail | None, now: datetime, *, is_ascii: bool = False) -> str:
-    """Return the line behind the output: how the attempt ended and what follows."""
+def footer_text(detail: JobDetail | None, now: datetime, *, is_read_only: bool = False, is_ascii: bool = False) -> str:
+    """Return the line behind the output: how the attempt ended and what follows, or which keys make it go on."""
     attempt = shown_attempt(detail)
     if detail is None or attempt is None or attempt.ended_at is None:
         return ""
@@ -131,6 +132,6 @@ def footer_text(detail: JobDetail | None, now: datetime, *, is_ascii: bool = Fal
     if is_newest and job.state is State.PENDING and job.run_at is not None and job.phase(now) is Phase.RETRYING:
         parts.append(f"next attempt {until(job.run_at, now)} ({job.attempts + 1} of {job.max_attempts})")
     elif is_newest and job.state is State.DEAD:
-        parts.append("dead: r replays, E edits")
+        parts.append("dead" if is_read_only else "dead: r replays, E edits")
     dash = "--" if is_ascii else "—"
     return f"{dash} {(' - ' if is_ascii else ' · ').join(parts)} {dash}"

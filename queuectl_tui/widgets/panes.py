@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from queuectl_tui.toasts import toast
 from queuectl_tui.widgets.dead_box import DeadBox
 from queuectl_tui.widgets.detail import Detail
 from queuectl_tui.widgets.detail_box import DetailBox
+from queuectl_tui.widgets.filter_bar import FilterBar
 from queuectl_tui.widgets.job_table import JobTable
 from queuectl_tui.widgets.measured_view import MeasuredView
 from queuectl_tui.widgets.output_box import OutputBox
@@ -53,7 +55,7 @@ class Panes(Container):
         }
         self.box: PaneBox = self.boxes[Pane.PENDING]
         self.detail_box = DetailBox(is_ascii=is_ascii)
-        self.output_box = OutputBox(is_ascii=is_ascii)
+        self.output_box = OutputBox(is_read_only=gateway.is_read_only, is_ascii=is_ascii)
         self.side_lists = SideLists(gateway, is_ascii=is_ascii)
         self.shown = ShownJob(gateway)
         self.context = "lists"
@@ -87,6 +89,18 @@ class Panes(Container):
     def reading_box(self) -> ReadingBox:
         """What the keys for reading go to: all running outputs while they have the focus, else the output."""
         return self.side_lists.follow if self.context == self.side_lists.follow.NAME else self.output_box
+
+    @property
+    def open_row(self) -> FilterBar | None:
+        """The row for a filter or a search that takes what is typed, if one is open."""
+        reading = (self.output_box, self.side_lists.follow)
+        rows = (*(box.filter_bar for box in self.boxes.values()), *(box.search_bar for box in reading))
+        return next((row for row in rows if row.is_ready and row.is_open), None)
+
+    def in_row(self, act: Callable[[FilterBar], object]) -> None:
+        """Do something with the row that is open, if one is."""
+        if (row := self.open_row) is not None:
+            act(row)
 
     # --- what they show
 
@@ -335,9 +349,11 @@ def key_target_of(panes: Panes, context: str, job: Job | None, snapshot: Snapsho
         has_started=job is not None and job.started_at is not None,
         has_others=len(attempts) > 1,
         has_earlier=bool(attempts) and detail is not None and detail.number != attempts[0].number,
-        has_output=context == panes.side_lists.follow.NAME or panes.output_box.view.line_count > 0,
+        has_output=(context == panes.side_lists.follow.NAME and snapshot.counts.of(State.RUNNING) > 0)
+        or panes.reading_box.view.line_count > 0,
         is_paused=snapshot.is_paused,
         has_dependents=job is not None and job.id in snapshot.panes[Pane.DLQ].notes,
+        has_past=context == "typing" and (row := panes.open_row) is not None and bool(row.past),
         is_in_tree=context == "detail"
         and job is not None
         and panes.shown.job is not None

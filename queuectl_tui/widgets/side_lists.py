@@ -148,10 +148,11 @@ class WorkersBox(SideList):
         return worker_rows(snapshot, now)
 
     def write_title(self, snapshot: Snapshot) -> None:
-        """Write how many workers there are, and how many of their slots are used."""
+        """Write how many workers there are, and of those that live how many slots are used."""
         alive = [worker for worker in snapshot.workers if worker.is_alive]
         slots, running = sum(worker.slots for worker in alive), sum(worker.running for worker in alive)
-        self.title.set_text(count(len(snapshot.workers)), more=f"· {running} of {count(slots, 'slot')} used")
+        used = f"· {running} of {count(slots, 'slot')} used" if alive else ""
+        self.title.set_text(count(len(snapshot.workers)), more=used)
 
     @property
     def current(self) -> WorkerInfo | None:

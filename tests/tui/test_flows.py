@@ -60,13 +60,20 @@ async def test_thirty_marked_jobs_are_retried_with_three_more_keys() -> None:
         assert stage.dashboard.table.marks.count == 0
 
 
-async def test_purge_asks_and_no_leaves_everything_as_it_is() -> None:
+async def test_a_purge_of_several_asks_and_no_leaves_everything_as_it_is() -> None:
     async with staged(busy_snapshot()) as stage:
-        await stage.press("4", "d")
-        assert "Purge dead job?" in stage.dashboard.confirm_bar.text
+        await stage.press("4", "space", "space", "d")
+        assert "Purge 2 dead jobs?" in stage.dashboard.confirm_bar.text
         await stage.press("n")
         assert stage.asked("purge") == []
         await stage.press("d", "y")
+        assert stage.asked("purge") == [([9978, 9981],)]
+
+
+async def test_a_purge_of_one_job_does_not_ask_for_it_can_be_undone() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "d")
+        assert stage.dashboard.context == "lists"
         assert stage.asked("purge") == [([9981],)]
 
 
@@ -429,11 +436,11 @@ async def test_the_mouse_goes_to_a_pane_by_its_title_and_does_what_the_footer_sa
 @pytest.mark.parametrize(("word", "is_done"), [("yes", True), ("no", False)])
 async def test_a_click_on_an_answer_in_the_footer_answers_the_question(word: str, is_done: bool) -> None:
     async with staged(busy_snapshot()) as stage:
-        await stage.press("4", "d")
+        await stage.press("4", "space", "space", "d")
         await stage.pilot.click(stage.dashboard.footer, offset=(stage.dashboard.footer.text.index(f" {word} ") + 1, 0))
         await stage.pilot.pause()
         assert not stage.dashboard.confirm_bar.is_open
-        assert stage.asked("purge") == [([9981],)] * is_done
+        assert stage.asked("purge") == [([9978, 9981],)] * is_done
 
 
 async def test_errors_that_take_turns_are_told_once_until_all_is_well() -> None:
@@ -462,7 +469,7 @@ async def test_a_count_that_must_be_typed_is_asked_for_in_the_footer_and_at_y() 
         await stage.press("y")
         assert any("a key is not enough" in said for said in stage.toasts())
     async with staged(busy_snapshot()) as stage:
-        await stage.press("4", "d")
+        await stage.press("4", "space", "space", "d")
         assert "y yes" in stage.dashboard.footer.text
 
 
@@ -529,7 +536,7 @@ async def test_a_question_does_not_wait_for_its_row(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("queuectl_tui.dashboard.HIDDEN_PARTS_S", 60.0)
     async with staged(busy_snapshot()) as stage:
         assert not stage.dashboard.confirm_bar.is_attached
-        await stage.press("4", "d", "y")
+        await stage.press("4", "space", "space", "d", "y")
         assert not stage.dashboard.table.show_vertical_scrollbar  # it is still early
         assert len(stage.asked("purge")) == 1
         stage.dashboard._add_hidden_parts()
@@ -584,4 +591,5 @@ async def test_trouble_of_the_worker_is_shown_for_as_long_as_it_lasts_and_nothin
 
 async def test_jobs_that_wait_without_a_worker_are_an_alarm() -> None:
     async with staged(busy_snapshot()._replace(workers=())) as stage:
-        assert "no worker for" in stage.dashboard.bars.header.text
+        assert "no worker is alive: jobs wait" in stage.dashboard.bars.trouble.text
+        assert stage.dashboard.bars.header.text.count("no worker") == 1

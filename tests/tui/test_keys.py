@@ -23,6 +23,7 @@ from queuectl_tui.keymap import (
     footer_actions,
     remapped,
 )
+from queuectl_tui.preferences import Preferences
 from queuectl_tui.snapshot import Pane
 from tests.tui.harness import Stage, counted_layouts, screen_text, staged
 from tests.tui.moments import queues_snapshot
@@ -131,7 +132,55 @@ async def test_a_dashboard_that_only_looks_offers_no_enqueue() -> None:
         assert "e: this dashboard only looks (--read-only)" in stage.toasts()
 
 
+async def test_the_footer_of_a_row_of_text_names_its_keys_and_not_the_letters_that_are_text_there() -> None:
+    preferences = Preferences(first_pane="dlq", recent_filters=["rsync"])
+    async with staged(busy_snapshot(), preferences=preferences) as stage:
+        footer, box = stage.dashboard.footer, stage.dashboard.panes.box
+        await stage.press("/")
+        assert footer.text == " ⏎ keep  Esc clear  ↑ earlier  "
+        await stage.press("up")
+        assert box.filter_bar.text == "rsync"
+        await stage.pilot.click(footer, offset=(footer.text.index("keep"), 0))
+        await stage.press()
+        assert box.filter_text == "rsync"
+        assert footer.text.startswith(" r replay  ")
+        await stage.press("5", "/")
+        assert footer.text == " ⏎ keep  Esc clear  "
+        await stage.press("x", "escape")
+        assert footer.text.startswith(" f follow  ")
+
+
+async def test_the_footer_names_both_keys_of_what_goes_two_ways() -> None:
+    async with staged(queues_snapshot()) as stage:
+        await stage.press("4", "6")
+        assert stage.dashboard.footer.text.startswith(" [ ] tab  ")
+        await stage.press("7")
+        assert "  ( ) limit  " in stage.dashboard.footer.text
+
+
+async def test_the_footer_names_no_key_for_what_is_empty() -> None:
+    async with staged(idle_snapshot()) as stage:
+        await stage.press("6")
+        assert "tab" not in stage.dashboard.footer.text
+        stage.gateway.follower.scene = b""
+        await stage.press("F")
+        assert "search" not in stage.dashboard.footer.text
+        await stage.press("8")
+        stage.gateway.show(stage.gateway.scene._replace(workers=()))
+        await stage.press()
+        assert "slots used" not in screen_text(stage.app)
+
+
+async def test_a_dashboard_that_only_looks_tells_of_no_key_behind_an_output() -> None:
+    for is_read_only in (False, True):
+        async with staged(busy_snapshot(), is_read_only=is_read_only) as stage:
+            await stage.press("4")
+            assert ("r replays" in screen_text(stage.app)) is not is_read_only
+            assert "dead" in screen_text(stage.app)
+
+
 def test_the_help_begins_with_the_pane_that_has_the_keys_and_has_all_others() -> None:
+    assert contexts_from("lists")[:2] == ["jobs", "lists"]
     assert contexts_from("output")[:3] == ["output", "reading", "jobs"]
     assert contexts_from("follow")[:2] == ["follow", "reading"]
     assert contexts_from("queues")[:2] == ["queues", "rows"]
