@@ -25,11 +25,13 @@ _LABELS: tuple[tuple[type[QueueError], str], ...] = (
 class Trouble(NamedTuple):
     """One thing that is wrong: a label of a few words, and a sentence with the reason and what to do about it.
 
-    The sentence does not change while the trouble stays the same, so that showing it lays out the dashboard once.
+    ``is_no_worker`` is true of jobs without a living worker: the count of workers says that, too. The sentence does not
+    change while the trouble stays the same, so that showing it lays out the dashboard once.
     """
 
     label: str
     text: str
+    is_no_worker: bool = False
 
 
 def troubles_of(
@@ -56,7 +58,7 @@ def troubles_of(
         found.append(Trouble("worker in trouble", of_worker))
     if not any(worker.is_alive for worker in snapshot.workers):
         found += _without_worker(snapshot)
-    return [Trouble(trouble.label, clean_line(shorten(trouble.text))) for trouble in found]
+    return [trouble._replace(text=clean_line(shorten(trouble.text))) for trouble in found]
 
 
 def _without_worker(snapshot: Snapshot) -> list[Trouble]:
@@ -64,8 +66,9 @@ def _without_worker(snapshot: Snapshot) -> list[Trouble]:
     remedy = "run 'queuectl worker' in a terminal"
     if waiting:
         also = ", and no worker watches the running ones" if running else ""
-        return [Trouble(f"no worker for {count(waiting)} waiting", f"no worker is alive: jobs wait{also}; {remedy}")]
+        text = f"no worker is alive: jobs wait{also}; {remedy}"
+        return [Trouble(f"no worker for {count(waiting)} waiting", text, True)]
     if running:
         text = f"no worker is alive: none watches the running jobs; {remedy}, and it takes them over"
-        return [Trouble(f"no worker for {count(running)} running", text)]
+        return [Trouble(f"no worker for {count(running)} running", text, True)]
     return []

@@ -246,7 +246,7 @@ FIELDS: tuple[JobField, ...] = (
         low=0.001,
         high=MAX_DURATION_S,
         is_clearable=True,
-        form=FormPlace(3, "30s, 5m or 1h30m; 0 is none", "as configured"),
+        form=FormPlace(3, "30s, 5m, 1h30m or none", "as configured"),
         shown=Shown("time limit"),
     ),
     JobField(

@@ -36,6 +36,7 @@ QUESTIONS: tuple[tuple[JobField, FormPlace], ...] = (
 _ONLY_NEW = ("name", "is_held")
 _LINKS = (_AFTER.name, _AFTER_END.name)
 _ASKED = {field.name: field for field, _ in QUESTIONS}
+_NONE = "none"
 _YES, _NO = ("yes", "y", "true", "1"), ("no", "n", "false", "0")
 
 
@@ -98,6 +99,8 @@ def _text(field: JobField, value: object) -> str:
         return ""
     if field.kind == "flag":
         return _YES[0] if value else ""
+    if field.kind == "duration" and not value:
+        return _NONE
     if isinstance(value, tuple):
         return clean_line(",".join(map(str, value)))
     return inert(str(value)) if field.kind == "command" else clean_line(written(field, value))
@@ -130,7 +133,7 @@ def _number(field: JobField, text: str, now: datetime) -> object:
 
 
 def _duration(field: JobField, text: str, now: datetime) -> float:
-    seconds = parse_duration(text, field.key)
+    seconds = 0.0 if text.lower() == _NONE else parse_duration(text, field.key)
     check_field(field, seconds)
     return seconds
 

@@ -30,6 +30,7 @@ _TEXT_CELLS = 20
 _LEAST_TEXT_CELLS = 10
 _MIN_ID = 3
 _BAR_CELLS = 5
+_SHARE_CELLS = 4
 
 
 class Circumstances(NamedTuple):
@@ -59,7 +60,8 @@ class Column(NamedTuple):
 
     ``name`` is its name in the preferences, ``explanation`` a line for the dialog that offers it, ``heading`` stands
     over it where the name does not fit.
-    ``is_text`` columns hold free text, aligned at the left, and share what room the others leave.
+    ``is_text`` columns hold free text, aligned at the left, and share what room the others leave. ``short`` is how many
+    cells at the right end of a text say the same in fewer, where there is no room for all of it; 0 for none.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Column(NamedTuple):
     is_left: bool = False
     is_text: bool = False
     heading: str = ""
+    short: int = 0
 
 
 def last_words(job: Job) -> str:
@@ -167,7 +170,15 @@ def _memory(job: Job, _at: Circumstances) -> Part:
 _WHEN = Column("when", "what it waits for: a time, a retry, jobs, its queue", _when, 9, 20, Drawn.WHEN_SAID)
 _ELAPSED = Column("elapsed", "how long it has been running", _elapsed, 7, 8, Drawn.ALWAYS)
 _PROGRESS = Column(
-    "progress", "how far it says it is", _progress, _BAR_CELLS + 5, _BAR_CELLS + 5, Drawn.WHEN_SAID, is_left=True
+    "progress",
+    "how far it says it is",
+    _progress,
+    _BAR_CELLS + 1 + _SHARE_CELLS,
+    _BAR_CELLS + 1 + _SHARE_CELLS,
+    Drawn.WHEN_SAID,
+    is_left=True,
+    heading="done",
+    short=_SHARE_CELLS,
 )
 _LEFT = Column("left", "an estimate, from its last runs", _left, 9, 9, Drawn.WHEN_SAID)
 _TOOK = Column("took", "how long the last attempt took", _took, 5, 6, Drawn.ALWAYS)
@@ -176,7 +187,7 @@ _AGE = Column(
 )
 _WORDS = Column(
     "last words",
-    "how many wait for it (▸3), and the line that says why it ended",
+    "▸3: so many wait for it; why it ended",
     _words,
     10,
     200,
@@ -285,7 +296,8 @@ class Columns(NamedTuple):
         """Return every heading from left to right: name, cells up to and with its column, and whether right-aligned."""
         fixed = [("id", 2 + self.id, True), ("", 3, False), ("command", self.command, False)]
         for column, cells in self.fields:
-            fixed += [("", 1, False), (column.heading or column.name, cells, not column.is_left)]
+            name = column.name if len(column.name) <= cells else column.heading or column.name
+            fixed += [("", 1, False), (name, cells, not column.is_left)]
         return tuple(fixed)
 
     def heading_at(self, x: int) -> str:
@@ -313,6 +325,8 @@ def columns_for(columns: Sequence[Column], cells: int, needs: Needs) -> Columns:
                 wanted = left - 1
         if not fields and wanted >= left > column.least:
             wanted = left - 1  # what says most is rather cut than left out
+        if wanted + 1 > left >= column.short + 1 > 1:
+            wanted = column.short
         if wanted + 1 > left:
             break
         fields.append(Field(column, wanted))

@@ -42,8 +42,8 @@ ASCII = Glyphs("o", "~", "*", "?", "+", "-", "x", ">", "#", "-", "|", "..", "#",
 
 
 def bar(share: float, cells: int, glyphs: Glyphs) -> str:
-    """Return a bar of so many cells for a share from 0 to 1; it is full only when all is done."""
-    filled = int(share * cells)
+    """Return a bar of so many cells for a share from 0 to 1, to the nearest cell; it is full only when all is done."""
+    filled = min(round(share * cells), cells if share >= 1 else cells - 1)
     return glyphs.bar * filled + glyphs.no_bar * (cells - filled)
 
 

@@ -64,7 +64,7 @@ class Header(Bar):
             self.show(*self._shown)
 
     def show(self, snapshot: Snapshot, now: datetime, troubles: Sequence[Trouble] = ()) -> None:
-        """Say how things are, and the label of the worst trouble. With any, nothing is green."""
+        """Say how things are, and the worst trouble's label unless the workers say it; with any nothing is green."""
         self._shown = snapshot, now, troubles
         is_well = not troubles
         left = [
@@ -106,7 +106,7 @@ class Header(Bar):
         return parts
 
     def _alarms(self, snapshot: Snapshot, troubles: Sequence[Trouble]) -> list[Part]:
-        alarms = [Part(f" {trouble.label} ", "alarm") for trouble in troubles[:1]]
+        alarms = [Part(f" {trouble.label} ", "alarm") for trouble in troubles[:1] if not trouble.is_no_worker]
         if self._is_read_only:
             alarms.append(Part(" read-only ", "warning", 1))
         if snapshot.is_paused:

@@ -71,6 +71,6 @@ def _fit(text: str, cells: int, glyphs: Glyphs) -> str:
 def _field(field: Field, job: Job, at: Circumstances) -> Part:
     column, cells = field
     text, style = column.text(job, at)
-    text = clip(text, cells, at.glyphs.ellipsis)
+    text = text[-cells:] if cells == column.short else clip(text, cells, at.glyphs.ellipsis)
     blanks = " " * (cells - width(text))
     return " " + (text + blanks if column.is_left else blanks + text), style

@@ -34,14 +34,18 @@ def _coloured(line: str) -> Text:
 
 
 def word_rows(plain: str, width: int) -> list[str]:
-    """Return a text cut into rows of at most ``width`` cells, behind a space where one is near the end of a row."""
+    """Return a text cut into rows of at most ``width`` cells, at a space, which goes, or in a word that is longer."""
     rows: list[str] = []
     while points := fold_points(plain[: width * 4 + 1], width):
         cut = points[0]
-        space = plain.rfind(" ", cut // 2, cut)
-        cut = space + 1 if space >= 0 else cut
-        rows.append(plain[:cut])
-        plain = plain[cut:]
+        before, space, _ = plain[: cut + 1].rpartition(" ")
+        word = plain[len(before) + len(space) :].partition(" ")[0]
+        if before.strip() and not fold_points(word, width):
+            rows.append(before)
+            plain = plain[len(before) + 1 :]
+        else:
+            rows.append(plain[:cut])
+            plain = plain[cut:]
     return [*rows, plain]
 
 

@@ -43,7 +43,7 @@ RESOURCE_COLUMNS = (
     Column("", 3),
     Column("waiting", 1),
     Column("held by", 2),
-    Column("of", 4),
+    Column("capacity", 4),
 )
 _BAR_CELLS = 8
 #: A text of a column that is not the first is cut to so many cells.

@@ -53,7 +53,9 @@ class StripBar(Bar):
             alarms.append(Part(" PAUSED ", "alarm", 1))
         if self._is_read_only:
             alarms.append(Part(" read-only ", "warning", 2))
-        if not any(worker.is_alive for worker in snapshot.workers):
+        if not any(worker.is_alive for worker in snapshot.workers) and not any(
+            each.is_no_worker for each in troubles[:1]
+        ):
             alarms += [part._replace(rank=3) for part in (*worker_parts((), self.is_ascii), Part(" "))]
         return alarms
 

@@ -15,6 +15,7 @@ from core.rules.estimates import Progress
 from queuectl_tui.snapshot import RunProgress
 from queuectl_tui.widgets.detail import Detail
 from queuectl_tui.widgets.detail_lines import Facts, Line, attempts, environment, history, overview
+from queuectl_tui.widgets.line_text import word_rows
 from tests.tui.scene import NOW, make_job
 
 HOSTILE = "a\x1b]52;c;AAAA\x07b\x1b[2J[red]\u202e\x00"
@@ -33,6 +34,16 @@ class DetailApp(App[None]):
 
     def on_detail_attempt_chosen(self, message: Detail.AttemptChosen) -> None:
         self.chosen.append(message.number)
+
+
+def test_a_long_text_is_cut_at_spaces_unless_a_word_has_no_room_in_any_row() -> None:
+    command = "ffmpeg -i /srv/photos/holiday-001.mov -map 0:v -i /srv/photos/holiday-002.mov out.mp4"
+    rows = word_rows(command, 30)
+    assert rows == ["ffmpeg -i", "/srv/photos/holiday-001.mov", "-map 0:v -i", "/srv/photos/holiday-002.mov", "out.mp4"]
+    assert word_rows("cp " + "x" * 20, 10) == ["cp xxxxxxx", "x" * 10, "xxx"]
+    assert word_rows("a b", 1) == ["a", "b"]
+    assert word_rows(" " * 12 + "b", 10) == [" " * 10, "  b"]
+    assert word_rows("日本 語語語 x", 5) == ["日本 ", "語語", "語 x"]
 
 
 def attempt(number: int, outcome: Outcome | None = Outcome.FAILED, **fields: object) -> Attempt:
@@ -87,10 +98,10 @@ def test_a_running_job_tells_how_far_it_is_and_what_is_left_by_its_last_runs() -
     job = make_job(9, State.RUNNING, started_at=NOW - timedelta(seconds=60))
     told = facts(job)._replace(progress=RunProgress(Progress(0.25, "3/12"), 180.0, 20))
     lines = words(overview(told, NOW, 80))
-    assert f"Progress   {'█' * 7}{'░' * 23} 25% · 3/12" in lines
+    assert f"Progress   {'█' * 8}{'░' * 22} 25% · 3/12" in lines
     assert "Estimate   ~2m left; 3m00s is the median of 20 runs" in lines
     lines = words(overview(facts(job)._replace(progress=RunProgress(Progress(0.25, "25%"))), NOW, 60, is_ascii=True))
-    assert f"Progress   {'#' * 4}{'.' * 15} 25%" in lines
+    assert f"Progress   {'#' * 5}{'.' * 14} 25%" in lines
     assert not any(line.startswith("Estimate") for line in lines)
 
 

@@ -211,7 +211,7 @@ async def test_editing_keeps_what_was_not_changed_even_what_cannot_be_shown() ->
 
 async def test_editing_a_job_without_a_limit_says_so_and_not_that_the_setting_holds() -> None:
     async with asking(form(make_job(42, cwd="/", timeout_s=None))) as (app, pilot):
-        assert app.screen.query_one("#timeout_s", LineInput).value == "0s"
+        assert app.screen.query_one("#timeout_s", LineInput).value == "none"
         await type_into(pilot, "priority", "3")
         await pilot.press("enter")
         assert isinstance(app.result, NewJob)

@@ -105,10 +105,16 @@ def test_a_running_row_shows_its_progress_as_a_bar_and_what_is_left_as_an_estima
     assert names(columns) == ["elapsed", "progress", "left"]
     behind = "".join(text for text, _ in tail(job, columns, told))
     assert behind.split() == ["01:00", "████░", "99%", "~2m", "left"]
+    narrow = columns_for(RANKED[Pane.RUNNING], 48, needs)
+    assert names(narrow) == ["elapsed", "progress"]
+    assert heading(narrow).split() == ["id", "command", "elapsed", "done"]
+    assert "".join(text for text, _ in tail(job, narrow, told)).split() == ["01:00", "99%"]
+    assert names(columns_for(RANKED[Pane.RUNNING], 40, needs)) == ["elapsed"]
     late = told._replace(progress=RunProgress(None, 50.0, 3), glyphs=ASCII)
     assert "".join(text for text, _ in tail(job, columns, late)).split() == ["01:00", "past", "~50s"]
     assert bar(0.5, 4, ASCII) == "##.."
     assert bar(1.0, 4, UNICODE) == "████"
+    assert bar(0.19, 5, UNICODE) == "█░░░░"
 
 
 def test_a_column_that_says_the_same_in_every_row_is_not_drawn_until_one_differs() -> None:
