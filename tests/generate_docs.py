@@ -14,6 +14,33 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 
 
+#: Of each picture in README behind the first: what it is good for, and what is on it.
+_PICTURES = {
+    "dlq": (
+        "What died says why before you ask: its last words stand in the list, its whole output beside its detail.",
+        "The dead letter queue has the keys: ten dead jobs, each with what it ended with; below them detail and "
+        "output of the chosen one, a Python traceback",
+    ),
+    "groups": (
+        "Seventeen deaths are four faults (`t`): mend each once, and one key replays all that died of it.",
+        "The dead jobs in four groups, 9, 5, 2 and 1 of them, each with its last words and when the last one died",
+    ),
+    "tree": (
+        "One dead job holds up others: see which, and what to mend so that the chain goes on (`6`, then `]` to Tree).",
+        "The tab Tree of a dead job: fetch is done, docs runs, and below the dead job three others, each stuck on it",
+    ),
+    "plan": (
+        "What comes by itself, and what jobs wait for (`9`): run a schedule now, or let one more job onto the GPU.",
+        "Four schedules with their next time and last job, one paused; beside them four resources: how much is in use, "
+        "and who waits",
+    ),
+    "enqueue": (
+        "A job is one line (`e`, the command, Enter); all the rest is optional and says what it is when left empty.",
+        "The form over the dimmed dashboard: a command, and fields from queue and priority to needs and after",
+    ),
+}
+
+
 def commands() -> str:
     """Return the table of commands."""
     rows = [f"| `{name}` | {summary} |" for name, summary in command_table()]
@@ -59,19 +86,15 @@ def settings() -> str:
 
 
 def screenshots() -> str:
-    """Return the pictures other than the first, those that are there, each under a line that says what it shows."""
-    wanted = {
-        "dlq": "The dead letter queue: what died, its last words, and beside it the output that says why.",
-        "groups": "The dead jobs by what they died of (`t`): one key replays, or purges, all of a group.",
-        "tree": "What waits for what around a dead job (the detail's tab Tree), and where it is stuck.",
-        "plan": "Schedules and resources (`9`): what is due and what became of it; what is in use, and who waits.",
-        "enqueue": "The form (`e`).",
-    }
+    """Return the pictures other than the first, those that are there, each under a line that says what it is good for.
+
+    What stands in the place of a picture that cannot be seen says what is on it.
+    """
     lines = []
-    for name, words in wanted.items():
+    for name, (use, shown) in _PICTURES.items():
         path = f"screenshots/{name}-120x40.png"
         if (ROOT / path).exists():
-            lines += [words, f"![{words.replace('`', '')}]({path})"]
+            lines += [use, f"![{shown}]({path})"]
     return "\n\n".join(lines)
 
 

@@ -56,6 +56,15 @@ def progress_snapshot() -> Snapshot:
     return busy_snapshot()._replace(progress={10408 + index: told for index, told in enumerate(known)})
 
 
+def working_snapshot() -> Snapshot:
+    """Return a busy queue, half of whose running jobs say how far they are, one of them as its output does."""
+    known = {
+        10409: RunProgress(Progress(4200 / 14203, "4,200/14,203"), 40.0, 20),
+        10410: RunProgress(Progress(0.62, "62%"), 75.0, 20),
+    }
+    return busy_snapshot()._replace(progress=known)
+
+
 def broken_snapshot() -> Snapshot:
     """Return the last good data of a queue whose file is gone."""
     return busy_snapshot()._replace(error="/home/ada/jobs.db was deleted or moved; nothing is read or run any more")
@@ -104,8 +113,8 @@ MOMENTS: Mapping[str, Moment] = {
 
 #: What the pictures show beside the moments that tests compare.
 PICTURES: Mapping[str, Moment] = {
-    "busy": Moment(busy_snapshot, ("2", "j")),
-    "dlq": Moment(busy_snapshot, ("4", "j")),
+    "busy": Moment(working_snapshot, ("2", "j")),
+    "dlq": Moment(busy_snapshot, ("4",)),
     "groups": Moment(busy_snapshot, ("4", "t")),
     "tree": MOMENTS["tree"],
     "plan": MOMENTS["plan"],

@@ -147,7 +147,7 @@ def dead(index: int) -> Job:
         (Outcome.SPAWN_ERROR, None, None, "working directory /srv/gone does not exist", None),
     )
     outcome, code, signal, error, last_line = causes[index % len(causes)]
-    return make_job(
+    job = make_job(
         9981 - index * 3,
         State.DEAD,
         name="nightly-import" if index % 6 == 1 else None,
@@ -162,6 +162,9 @@ def dead(index: int) -> Job:
         last_error=error,
         last_line=last_line,
     )
+    if last_line is not None and last_line.startswith("ConnectionError"):
+        return job._replace(command=f"python etl.py --day 2026-01-{26 - index:02}", queue="default")
+    return job
 
 
 def dead_groups() -> tuple[DeadGroup, ...]:
@@ -175,8 +178,6 @@ def dead_groups() -> tuple[DeadGroup, ...]:
     groups = []
     for number, (index, jobs, minutes, queues, line) in enumerate(causes):
         job = dead(index)._replace(last_line=line, fingerprint=0x9F86D081884C7D65 + number - (1 << 64))
-        if index == 0:
-            job = job._replace(command="python etl.py --day 2026-01-26", queue="default")
         hours = [0] * 24
         hours[-1], hours[-1 - 3 * number] = 1, jobs - 1 or 1
         first = job.since - timedelta(minutes=minutes)
@@ -302,12 +303,21 @@ def followed_lines() -> bytes:
     return "".join(f"{line}\x1b[0m\n" for line in lines).encode()
 
 
+def _written_by(job: Job) -> bytes:
+    """Return the output of a job's newest attempt: it says what its row says, if that says anything."""
+    if job.command.startswith("python") and job.state is not State.COMPLETED:
+        day = job.command.rpartition(" ")[2].encode()
+        told, _, fault = _TRACEBACK.replace(b"2026-01-26", day).partition(b"Traceback")
+        return told + (b"  uploading, 4,200 of 14,203\n" if job.state is State.RUNNING else b"Traceback" + fault)
+    if job.state is State.DEAD:
+        return f"started in {job.cwd}\n{job.last_line or ''}".rstrip().encode() + b"\n"
+    return _TRACEBACK if job.state is State.PENDING else _PROGRESS
+
+
 def detail_of(job: Job) -> JobDetail:
     """Return what is shown of a job: an attempt for each it spent, and an output."""
     ended = job.state is not State.RUNNING
-    data = _TRACEBACK if job.state in (State.DEAD, State.PENDING) else _PROGRESS
-    if job.state is State.RUNNING and job.command.startswith("python"):
-        data = _TRACEBACK.partition(b"Traceback")[0] + b"  uploading, 4,200 of 14,203\n"
+    data = _written_by(job)
     attempts = tuple(
         Attempt(
             id=job.id * 10 + number,

@@ -91,7 +91,7 @@ async def test_a_dead_job_says_its_last_words_and_its_age_before_other_columns()
     async with staged(busy_snapshot(), size=(80, 24)) as stage:
         await stage.press("4")
         row = lines(stage.dashboard.table)[0].rstrip()
-        assert re.fullmatch(r"▶ 9981 ✗ yt-dlp .* ConnectionError: .*… +5m ago", row)
+        assert re.fullmatch(r"▶ 9981 ✗ python etl.* ConnectionError: .*… +5m ago", row)
 
 
 async def test_the_order_of_the_rows_stays() -> None:

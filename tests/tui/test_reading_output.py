@@ -110,7 +110,7 @@ async def test_what_a_filter_found_in_outputs_is_marked_and_its_first_line_shown
         assert (matches.text, matches.line) == ("rows", 1)
         await stage.be_whole()
         assert "match 1 of 3" in screen_text(stage.app)
-        await stage.press("j")
+        await stage.press(*"jjjjj")  # to the next job whose output has it
         assert (matches.text, matches.line) == ("rows", 1)
         await stage.press("l", "n")
         assert matches.line == 2

@@ -33,7 +33,7 @@ def test_each_job_has_its_place_its_sign_and_what_is_said_of_it() -> None:
     assert words(tree_of(dead(0)), 90, 9981) == [
         "  ✔ 9960 fetch                             31m ago",
         "  ├ ● 9962 docs                            running for 00:47 · 1 waits",
-        "▶ └ ✗ 9981 yt-dlp --no-progress https://…  exit 1, 5m ago · 1 waits",
+        "▶ └ ✗ 9981 python etl.py --day 2026-01-26  exit 1, 5m ago · 1 waits",
         "    └ ○ 9991 test                          stuck: 9981 is dead · 1 waits",
         "      └ ○ 9992 publish                     stuck: 9981 is dead · 1 waits · also after 9962",
         "        └ ○ 9993 rsync -a --delete build…  stuck: 9981 is dead",
