@@ -1,4 +1,4 @@
-"""What the keys do that ask in a dialog about what is shown, or hand an output to a file or another program."""
+"""What the keys do that ask in a dialog or a row about what is shown, or hand an output to a file or a program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from textual.screen import Screen
 from core.model import Job
 from queuectl_tui.application import Program
 from queuectl_tui.toasts import toast
-from queuectl_tui.widgets.panes import Panes
+from queuectl_tui.widgets.filter_bar import FilterBar
+from queuectl_tui.widgets.panes import Panes, open_row
 
 
 class DialogActions:
@@ -26,6 +27,11 @@ class DialogActions:
         self._program = program
         self._panes = panes
         self._target_job = target_job
+
+    def in_row(self, act: Callable[[FilterBar], object]) -> None:
+        """Do something with the row for a filter or a search, if one is open."""
+        if (row := open_row(self._panes)) is not None:
+            act(row)
 
     def copy_job(self) -> None:
         """Ask what to copy of the job that keys act on."""

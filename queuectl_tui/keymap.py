@@ -379,13 +379,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("help", ("?", "f1"), "everywhere", "help", "Show all keys.", lambda screen: screen.show_help()),
     # the row of a filter or a search
     Action("keep_text", ("enter",), "typing", "keep", "Keep the filter, or the matches of the search, and go on.",
-           lambda screen: screen.panes.in_row(lambda row: row.keep())),
+           lambda screen: screen.dialogs.in_row(lambda row: row.keep())),
     Action("drop_text", ("escape",), "typing", "clear", "Drop the filter or the search.",
-           lambda screen: screen.panes.in_row(lambda row: row.drop())),
+           lambda screen: screen.dialogs.in_row(lambda row: row.drop())),
     Action("past_text", ("up",), "typing", "earlier", "Bring back the filter before, also one that was saved by name.",
-           lambda screen: screen.panes.in_row(lambda row: row.go_back()), when=lambda target: target.has_past),
+           lambda screen: screen.dialogs.in_row(lambda row: row.go_back()), when=lambda target: target.has_past),
     Action("next_text", ("down",), "typing", "", "Bring back the filter after.",
-           lambda screen: screen.panes.in_row(lambda row: row.go_on())),
+           lambda screen: screen.dialogs.in_row(lambda row: row.go_on())),
     # confirmation
     Action("confirm_yes", ("y",), "confirm", "yes", "Do it; above 50 jobs, type the count instead.",
            lambda screen: screen.confirm_bar.answer(True)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -89,18 +88,6 @@ class Panes(Container):
     def reading_box(self) -> ReadingBox:
         """What the keys for reading go to: all running outputs while they have the focus, else the output."""
         return self.side_lists.follow if self.context == self.side_lists.follow.NAME else self.output_box
-
-    @property
-    def open_row(self) -> FilterBar | None:
-        """The row for a filter or a search that takes what is typed, if one is open."""
-        reading = (self.output_box, self.side_lists.follow)
-        rows = (*(box.filter_bar for box in self.boxes.values()), *(box.search_bar for box in reading))
-        return next((row for row in rows if row.is_ready and row.is_open), None)
-
-    def in_row(self, act: Callable[[FilterBar], object]) -> None:
-        """Do something with the row that is open, if one is."""
-        if (row := self.open_row) is not None:
-            act(row)
 
     # --- what they show
 
@@ -335,6 +322,13 @@ class Panes(Container):
         self._go_to_digit(message.title.digit)
 
 
+def open_row(panes: Panes) -> FilterBar | None:
+    """Return the row for a filter or a search that takes what is typed, if one is open."""
+    reading = (panes.output_box, panes.side_lists.follow)
+    rows = (*(box.filter_bar for box in panes.boxes.values()), *(box.search_bar for box in reading))
+    return next((row for row in rows if row.is_ready and row.is_open), None)
+
+
 def key_target_of(panes: Panes, context: str, job: Job | None, snapshot: Snapshot) -> KeyTarget:
     """Return what keys act on in a context, where ``job`` is the one job that they act on."""
     box, detail, queues = panes.box, panes.shown.detail, panes.side_lists.queues
@@ -353,7 +347,7 @@ def key_target_of(panes: Panes, context: str, job: Job | None, snapshot: Snapsho
         or panes.reading_box.view.line_count > 0,
         is_paused=snapshot.is_paused,
         has_dependents=job is not None and job.id in snapshot.panes[Pane.DLQ].notes,
-        has_past=context == "typing" and (row := panes.open_row) is not None and bool(row.past),
+        has_past=context == "typing" and (row := open_row(panes)) is not None and bool(row.past),
         is_in_tree=context == "detail"
         and job is not None
         and panes.shown.job is not None
