@@ -111,6 +111,7 @@ def clock() -> FakeClock:
 def queue(tmp_path: Path, clock: FakeClock) -> Iterator[Queue]:
     """Open a new queue in a temporary directory, on the fake clock."""
     from core.queue import Queue
+    from tests.sqlite import new_database
 
-    with Queue(tmp_path / "queue.db", clock=clock) as opened:
+    with Queue(new_database(tmp_path / "queue.db"), clock=clock) as opened:
         yield opened

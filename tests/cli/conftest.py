@@ -22,6 +22,7 @@ from core.execution.worker import StopMode, Worker
 from core.model import State, View
 from core.queue import Queue
 from tests.postgres import Databases
+from tests.sqlite import new_database
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The longest that a test waits for a fact, in seconds.
@@ -193,7 +194,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         assert databases is not None
         made = databases.new()
     else:
-        made = str(tmp_path / "queue.db")
+        made = new_database(tmp_path / "queue.db")
     monkeypatch.setenv("QUEUECTL_DB", made)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -207,6 +208,13 @@ def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 def database(address: str) -> Path:
     """Return the path of the database of this test, which is a file."""
     return Path(address)
+
+
+@pytest.fixture
+def missing(database: Path) -> Path:
+    """Return the path of the database of this test, where there is no file."""
+    database.unlink()
+    return database
 
 
 @pytest.fixture

@@ -289,7 +289,7 @@ def test_what_makes_no_sense_is_refused(cli: Cli, open_queue: Queue, arguments: 
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
 
 
-def test_a_database_that_is_not_there_is_an_empty_export(cli: Cli, database: Path) -> None:
+def test_a_database_that_is_not_there_is_an_empty_export(cli: Cli, missing: Path) -> None:
     """It only reads: no file is made."""
     assert len(cli.ok("export").splitlines()) == 1
-    assert not database.exists()
+    assert not missing.exists()

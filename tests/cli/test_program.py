@@ -250,13 +250,13 @@ def test_each_kind_of_error_has_its_exit_code(error: Exception, code: int) -> No
 
 @pytest.mark.parametrize("arguments", [("retry", "1"), ("cancel", "1"), ("doctor",), ("prune",)])
 def test_a_named_database_that_is_missing_is_refused_by_all_that_would_act_on_it(
-    cli: Cli, database: Path, arguments: tuple[str, ...]
+    cli: Cli, missing: Path, arguments: tuple[str, ...]
 ) -> None:
     """A misspelt path must not become an empty queue."""
     result = cli(*arguments)
     assert result.code == 1
     assert "no database at" in result.err
-    assert not database.exists()
+    assert not missing.exists()
 
 
 @pytest.mark.parametrize(
@@ -277,18 +277,18 @@ def test_a_named_database_that_is_missing_is_refused_by_all_that_would_act_on_it
     ],
 )
 def test_a_database_that_is_missing_reads_as_an_empty_queue(
-    cli: Cli, database: Path, arguments: tuple[str, ...], code: int, json: object
+    cli: Cli, missing: Path, arguments: tuple[str, ...], code: int, json: object
 ) -> None:
     """And is not made; that it is missing is noted on stderr."""
     result = cli(*arguments, "--json")
     assert result.code == code
-    assert f"there is no database at {database}" in result.err
+    assert f"there is no database at {missing}" in result.err
     if code == 0:
         assert result.json == json
     status = cli("status", "--json").json
-    assert (status["pending"], status["database"]) == (0, str(database))
-    assert not database.exists()
-    assert not Path(f"{database}.spool").exists()
+    assert (status["pending"], status["database"]) == (0, str(missing))
+    assert not missing.exists()
+    assert not Path(f"{missing}.spool").exists()
 
 
 @pytest.mark.parametrize(
@@ -308,17 +308,17 @@ def test_a_foreign_file_is_refused_and_not_touched(cli: Cli, database: Path, con
     assert database.read_bytes() == content
 
 
-def test_the_database_of_another_application_is_refused_and_not_touched(cli: Cli, database: Path) -> None:
+def test_the_database_of_another_application_is_refused_and_not_touched(cli: Cli, missing: Path) -> None:
     """One that SQLite could open and write to."""
-    with contextlib.closing(sqlite3.connect(database)) as connection:
+    with contextlib.closing(sqlite3.connect(missing)) as connection:
         connection.execute("CREATE TABLE books (title TEXT)")
         connection.commit()
-    content = database.read_bytes()
+    content = missing.read_bytes()
     for arguments in (("list",), ("enqueue", "true")):
         result = cli(*arguments)
         assert (result.code, result.err.count("\n")) == (1, 1)
         assert "another application" in result.err
-    assert database.read_bytes() == content
+    assert missing.read_bytes() == content
 
 
 def test_an_unsupported_system_is_told_so(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -195,7 +195,7 @@ def _run_with_input(terminal: Terminal, stdin: int, *arguments: str) -> subproce
 
 
 @pytest.mark.parametrize("kind", ["pipe", "file"])
-def test_run_refuses_input_that_it_would_drop(terminal: Terminal, tmp_path: Path, kind: str) -> None:
+def test_run_refuses_input_that_it_would_drop(terminal: Terminal, missing: Path, tmp_path: Path, kind: str) -> None:
     """A command in the queue may run in another process, with nothing to read; so nothing is added."""
     if kind == "pipe":
         reader, writer = os.pipe()
@@ -208,7 +208,7 @@ def test_run_refuses_input_that_it_would_drop(terminal: Terminal, tmp_path: Path
         os.close(descriptor)
     assert out == ""
     assert err.startswith("queuectl: error: run does not pass its input on")
-    assert not Path(terminal.environment["QUEUECTL_DB"]).exists()
+    assert not missing.exists()
 
 
 def test_run_tells_of_input_that_came_too_late_to_be_refused(terminal: Terminal, tmp_path: Path) -> None:

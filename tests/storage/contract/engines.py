@@ -14,6 +14,7 @@ from core.queue import Queue
 from core.storage.postgres.engine import PostgresStorage
 from core.storage.sqlite.engine import SqliteStorage
 from tests.postgres import Databases
+from tests.sqlite import new_database
 from tests.storage.by_hand import dump
 
 #: All that is stored: rows by table.
@@ -36,7 +37,7 @@ class Engine(NamedTuple):
 @contextlib.contextmanager
 def _file(request: pytest.FixtureRequest) -> Iterator[str]:
     directory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
-    yield str(directory.mktemp("database") / "queue.db")  # pytest removes it
+    yield new_database(directory.mktemp("database") / "queue.db")  # pytest removes it
 
 
 @contextlib.contextmanager
