@@ -108,13 +108,38 @@ class Readable(Protocol):
     def read(self, offset: int, length: int) -> bytes: ...
 
 
+class FoundLine(NamedTuple):
+    """A line of an output that shows what a filter looks for: its number, from 1, and what stands around the first hit.
+
+    ``hits`` are where in ``text`` it was found; ``is_cut`` says that the line begins before it.
+    """
+
+    number: int
+    text: str
+    hits: tuple[tuple[int, int], ...]
+    is_cut: bool = False
+
+
+class Found(NamedTuple):
+    """The first lines of an attempt's output that show what a filter looks for, and how many do in ``total``.
+
+    ``is_all`` is false while the rest of the output is still being searched, and where there are too many to count.
+    """
+
+    attempt: int
+    lines: tuple[FoundLine, ...]
+    total: int
+    is_all: bool = True
+
+
 class JobDetail(NamedTuple):
     """The job under the cursor with all that detail and output show; ``number`` is the attempt with this output.
 
     ``compared_with`` is the attempt that ``output`` compares it with, ``None`` when ``output`` is its own.
     ``environment`` has secrets masked, and ``None`` for what was left to the worker. ``tree`` is what waits for what
     around it, ``None`` while that is not shown. ``canary`` is the job whose completion has a dead one replayed.
-    ``edges`` are those by which a pending job waits, ``None`` where they are too many to be edited.
+    ``edges`` are those by which a pending job waits, ``None`` where they are too many to be edited. ``found`` is what
+    a filter found in the newest of its outputs that has it, ``None`` while nothing is looked for, or found.
     """
 
     job: Job
@@ -128,6 +153,7 @@ class JobDetail(NamedTuple):
     tree: Tree | None = None
     canary: int | None = None
     edges: tuple[Dependency, ...] | None = ()
+    found: Found | None = None
 
 
 class Plan(NamedTuple):

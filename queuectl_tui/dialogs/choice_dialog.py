@@ -19,7 +19,7 @@ from textual.widgets import Static
 from core.text import clean_line
 from queuectl_tui.cells import clip, flat, pad
 from queuectl_tui.dialogs.dialog import Dialog, dialog_css
-from queuectl_tui.widgets.line_text import word_rows
+from queuectl_tui.line_text import word_rows
 
 _WIDE = 56
 _KEY_CELLS = 4

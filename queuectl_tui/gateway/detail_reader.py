@@ -10,6 +10,7 @@ from core.model import Attempt, Dependency, Event, Job, State, Waiting
 from core.queue import Queue
 from core.rules.comparison import Comparison
 from core.wording import ending_words
+from queuectl_tui.gateway.found_reader import FoundReader
 from queuectl_tui.snapshot import JobDetail, Readable, Snapshot
 
 #: What a job waits for is told while that is no more than a person would edit.
@@ -20,13 +21,15 @@ class DetailRequest(NamedTuple):
     """Which job's detail and which attempt's output are shown; no number means the newest attempt.
 
     ``is_compared`` shows the output as it differs from that of the attempt before, if there is one. With
-    ``has_tree`` the tree of the jobs that wait for each other is read, too.
+    ``has_tree`` the tree of the jobs that wait for each other is read, too. ``sought`` is the text or ``/regex/`` whose
+    lines in its outputs are read, "" for none.
     """
 
     job_id: int
     number: int | None = None
     is_compared: bool = False
     has_tree: bool = False
+    sought: str = ""
 
 
 class ComparedOutput:
@@ -50,7 +53,8 @@ class ComparedOutput:
 class DetailReader:
     """Reads a ``JobDetail``; what cannot have changed since the last reading is not read again.
 
-    ``is_stale`` says that another job is requested than was read last.
+    ``is_stale`` says that another job is requested than was read last. ``found`` has what a filter found in the job's
+    outputs, of a long one step by step.
     """
 
     def __init__(self, queue: Queue) -> None:
@@ -60,6 +64,7 @@ class DetailReader:
         self._waits: tuple[tuple[object, ...] | None, Waiting | None] = (None, None)
         self._edges: tuple[tuple[object, ...], tuple[Dependency, ...]] = ((), ())
         self._compared: tuple[tuple[object, ...], ComparedOutput] | None = None
+        self.found = FoundReader(queue)
         self.is_stale = False
 
     def show(self, request: DetailRequest | None) -> None:
@@ -75,6 +80,7 @@ class DetailReader:
         self.is_stale = False
         request, queue = self._request, self._queue
         if request is None:
+            self.found.give_up()
             return None
         panes = fresh.panes.values() if fresh is not None else ()
         job = next((row.job for data in panes for row in data.rows if row.job.id == request.job_id), None)
@@ -94,7 +100,7 @@ class DetailReader:
         canary = queue.canaries([job.id]).get(job.id) if job.state is State.DEAD else None
         detail = JobDetail(
             job, tuple(attempts), history, waiting, number, output, environment, compared_with, tree, canary,
-            self._unmet_edges(job, history),
+            self._unmet_edges(job, history), self.found.look(job.id, attempts, request.sought),
         )  # fmt: skip
         is_same = old is not None and detail._replace(output=old.output) == old
         is_same = is_same and (compared_with is None or (old is not None and old.output is output))

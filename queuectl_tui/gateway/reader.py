@@ -147,10 +147,12 @@ class Reader:
     def _has_work(self) -> bool:
         if self._is_in_flight:
             return False
-        return bool(self._requests) or self._source.is_stale or (self._is_woken and self._pacing.is_due)
+        if self._requests or self._source.is_stale or self._source.has_more_to_find:
+            return True
+        return self._is_woken and self._pacing.is_due
 
     def _read(self, is_woken: bool) -> None:
-        """Read and publish a snapshot if anything may have changed, else the requested parts, else the progress."""
+        """Read and publish a snapshot if anything may have changed, else the requested parts, else what outputs say."""
         self._pacing.begin()
         is_full = self._pacing.is_due and self._is_outdated(is_woken)
         if is_full or self._source.is_stale:
@@ -160,8 +162,10 @@ class Reader:
                 else:
                     snapshot = self._source.read_parts(self._snapshot)
             self._publish(snapshot)
-        elif (snapshot := self._source.read_progress(self._snapshot)) is not self._snapshot:
-            self._publish(snapshot)
+        else:
+            snapshot = self._source.read_progress(self._source.read_found(self._snapshot))
+            if snapshot is not self._snapshot:
+                self._publish(snapshot)
         self._pacing.end(is_full=is_full)
 
     def _is_outdated(self, is_woken: bool) -> bool:

@@ -171,6 +171,7 @@ class SnapshotReader:
     def forget_requests(self) -> None:
         """Drop all requests: after an error everything is read again."""
         self._stale_panes.clear()
+        self._detail.found.give_up()
         self._detail.is_stale = self._groups.is_stale = self._plan.is_stale = self._are_rates_stale = False
 
     # --- reading
@@ -221,6 +222,18 @@ class SnapshotReader:
     def _read_rates(self) -> dict[str, float]:
         self._are_rates_stale = False
         return self._queue.queue_rates() if self._has_rates else {}
+
+    @property
+    def has_more_to_find(self) -> bool:
+        """Return whether outputs of the shown job were not yet searched for what a filter looks for."""
+        return self._detail.found.has_more
+
+    def read_found(self, last: Snapshot) -> Snapshot:
+        """Return ``last`` with what one more step found in the outputs of its shown job; itself for nothing new."""
+        found, detail = self._detail.found, last.detail
+        if detail is None or not found.step_if_due() or found.found == detail.found:
+            return last
+        return last._replace(detail=detail._replace(found=found.found))
 
     def read_progress(self, last: Snapshot) -> Snapshot:
         """Return ``last`` with the progress of its running jobs, itself when that is the same or under a second old."""

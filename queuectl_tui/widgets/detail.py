@@ -17,7 +17,7 @@ from textual.widget import Widget
 from core.model import Attempt, Event, Job, Tree, Waiting
 from core.rules.tree import TreeLine, left_out, tree_lines
 from queuectl_tui.cells import clip, width
-from queuectl_tui.snapshot import RunProgress
+from queuectl_tui.snapshot import Found, RunProgress
 from queuectl_tui.widgets import detail_lines
 from queuectl_tui.widgets.detail_lines import Facts, Line
 from queuectl_tui.widgets.glyphs import ASCII, UNICODE
@@ -27,8 +27,10 @@ from queuectl_tui.widgets.tree_lines import lines_of_tree
 _PLACEHOLDER = "No job under the cursor."
 _STYLES = (
     *("tab", "current-tab", "label", "muted", "strong", "pointer", "chosen"),
-    *("pending", "delayed", "running", "completed", "cancelled", "dead"),
+    *("pending", "delayed", "running", "completed", "cancelled", "dead", "hit"),
 )
+#: The styles whose background shows; others leave that of a chosen line.
+_WITH_BACKGROUND = ("chosen", "hit")
 _WHEEL_ROWS = 3
 
 
@@ -64,6 +66,7 @@ class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
     Detail > .detail--completed { color: $success; }
     Detail > .detail--cancelled { color: $text-muted; }
     Detail > .detail--dead { color: $error; }
+    Detail > .detail--hit { background: $warning 40%; }
     """
 
     class AttemptChosen(Message):
@@ -110,13 +113,14 @@ class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
         progress: RunProgress | None = None,
         tree: Tree | None = None,
         canary: int | None = None,
+        found: Found | None = None,
     ) -> None:
         """Show a job as it is ``now``, whose time zone is the one of the times; the same job again keeps the place."""
         old, old_now = self._facts, self._now
         self._now = now
         self._facts = None
         if job is not None:
-            told = (waiting, environment, progress, tree, canary)
+            told = (waiting, environment, progress, tree, canary, found)
             self._facts = Facts(job, tuple(attempts), tuple(history), *told)
         if self._facts == old and old_now is not None and int(old_now.timestamp()) == int(now.timestamp()):
             return  # ages and countdowns are in whole seconds
@@ -380,7 +384,7 @@ class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
         style = self._styles.get(name)
         if style is None:
             style = self.get_component_rich_style(f"detail--{name}")
-            if name != "chosen":  # without a background, so that a chosen line shows through
+            if name not in _WITH_BACKGROUND:
                 style = Style(color=style.color, bold=style.bold, italic=style.italic, underline=style.underline)
             self._styles[name] = style
         return style

@@ -47,5 +47,6 @@ class DetailBox(Container):
             progress=progress.get(job.id),
             tree=shown.tree,
             canary=shown.canary,
+            found=shown.found,
         )
         self.detail.choose_attempt(number)

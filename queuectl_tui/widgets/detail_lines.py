@@ -29,11 +29,11 @@ from core.wording import (
     until,
     used_words,
 )
-from queuectl_tui.cells import clip, flat, pad, pad_left
+from queuectl_tui.cells import ELLIPSIS, clip, flat, pad, pad_left
 from queuectl_tui.cells import width as width_of
-from queuectl_tui.snapshot import RunProgress
+from queuectl_tui.line_text import word_rows
+from queuectl_tui.snapshot import Found, FoundLine, RunProgress
 from queuectl_tui.widgets.glyphs import ASCII, UNICODE, Glyphs, bar, glyph
-from queuectl_tui.widgets.line_text import word_rows
 
 #: A stretch of text and the name of its style; "" is the pane's own.
 Part = tuple[str, str]
@@ -73,6 +73,7 @@ class Facts(NamedTuple):
     progress: RunProgress | None = None
     tree: Tree | None = None
     canary: int | None = None
+    found: Found | None = None
 
 
 def overview(facts: Facts, now: datetime, width: int, *, is_ascii: bool = False) -> list[Line]:
@@ -80,6 +81,8 @@ def overview(facts: Facts, now: datetime, width: int, *, is_ascii: bool = False)
     job = facts.job
     signs = ASCII if is_ascii else UNICODE
     lines = [*_state(job, now, width, signs), *_reason(facts, now, width), *_progress(facts, now, width, signs)]
+    lines += _found(facts, width)
+    lines += _used(job, width)
     lines += _field("Command", clean_lines(job.command), width)
     short: list[tuple[str, str]] = [("Queue", job.queue), ("Priority", str(job.priority))]
     group = fingerprint_text(job.fingerprint) if job.state is State.DEAD and job.fingerprint is not None else ""
@@ -194,9 +197,15 @@ def _reason(facts: Facts, now: datetime, width: int) -> list[Line]:
     lines = _field("Ended with", ending(job), width, "" if job.state is State.COMPLETED else "dead")
     if facts.canary is not None:
         lines += _field("Canary", f"{facts.canary}; once that completes this job is replayed", width, "strong")
-    lines += _last_words(job, width)
+    return lines + _last_words(job, width)
+
+
+def _used(job: Job, width: int) -> list[Line]:
+    """Return what the attempt used that the job ended with."""
+    if job.state is State.PENDING or job.unwatched is not None or job.last_outcome is None:
+        return []
     used = used_words(job.cpu_s, job.max_rss_bytes)
-    return lines + _field("Used", used, width) if used else lines
+    return _field("Used", used, width) if used else []
 
 
 def _progress(facts: Facts, now: datetime, width: int, signs: Glyphs) -> list[Line]:
@@ -216,6 +225,40 @@ def _progress(facts: Facts, now: datetime, width: int, signs: Glyphs) -> list[Li
         left = time_left(told.usual_s, (now - job.started_at).total_seconds())
         lines += _field("Estimate", f"{left}; {duration(told.usual_s)} is the median of {told.runs} runs", width)
     return lines
+
+
+def _found(facts: Facts, width: int) -> list[Line]:
+    """Return how many lines a filter found in the newest output that has any, and the first of them, hits marked."""
+    found = facts.found
+    if found is None:
+        return []
+    number = count(found.total, "line") if found.is_all else f"{found.total:,}+ lines"
+    told = number if found.total == len(found.lines) else f"the first {len(found.lines)} of {number}"
+    where = f" · attempt {found.attempt}" if len(facts.attempts) > 1 else ""
+    lines: list[Line] = _field("Found", f"{told}{where}", width, "strong")
+    for line in found.lines:
+        label: Part = (f"{pad_left(str(line.number), LABEL_CELLS - 1)} ", "label")
+        lines.append((label, *_around_hits(line, max(8, width - LABEL_CELLS))))
+    return lines
+
+
+def _around_hits(line: FoundLine, room: int) -> list[Part]:
+    """Return a found line, cut so that its first hit can be seen, with the hits marked."""
+    start, end = line.hits[0] if line.hits else (0, 0)
+    begin = 0
+    if line.is_cut or width_of(line.text[:end]) >= room:
+        begin = max(0, start - room // 3)
+        while begin < start and width_of(line.text[begin:end]) > room - 2:  # wide characters before the hit
+            begin += 1
+    lead = ELLIPSIS if begin or line.is_cut else ""
+    shown = clip(line.text[begin:], room - len(lead))
+    parts, at = [(lead, "muted")], 0
+    for first, after in line.hits:
+        first, after = max(at, first - begin), min(after - begin, len(shown))
+        if first < after:
+            parts += [(shown[at:first], ""), (shown[first:after], "hit")]
+            at = after
+    return [*parts, (shown[at:], "")]
 
 
 def _last_words(job: Job | Attempt, width: int) -> list[Line]:

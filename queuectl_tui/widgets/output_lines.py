@@ -15,10 +15,10 @@ from textual.strip import Strip
 
 from core.errors import QueueError
 from core.text import clean_line
+from queuectl_tui.line_index import LineIndex
+from queuectl_tui.line_search import pattern_of
+from queuectl_tui.line_text import fold_points, plain_text, shown_text
 from queuectl_tui.snapshot import Readable
-from queuectl_tui.widgets.line_index import LineIndex
-from queuectl_tui.widgets.line_search import pattern_of
-from queuectl_tui.widgets.line_text import fold_points, shown_text
 
 _CACHED_LINES = 512
 
@@ -118,7 +118,7 @@ class OutputLines:
 
     def plain(self, line: int) -> str:
         """Return a line of output as a user reads it."""
-        return shown_text(self.index.line(line), Style.null()).plain
+        return plain_text(self.index.line(line))
 
     def match_column(self, line: int) -> int:
         """Return the cell at which the text that is searched for first stands in a line; 0 when it does not."""

@@ -96,7 +96,9 @@ class Panes(Container):
         for box in self.boxes.values():
             if is_changed or not box.is_showing(snapshot):
                 box.show(snapshot, now)
-        self.output_box.look_for(sought_by(self.box.view))
+        sought = sought_by(self.box.view)
+        self.output_box.look_for(sought)
+        self.shown.look_for(sought)
         for side_box in self.side_lists.boxes:
             side_box.receive(snapshot, now)
 

@@ -25,6 +25,7 @@ class ShownJob:
         self.request: DetailRequest | None = None
         self.is_pinned = False
         self._has_tree = False
+        self._sought = ""
 
     @property
     def detail(self) -> JobDetail | None:
@@ -45,7 +46,7 @@ class ShownJob:
         """
         if self._listed is not None and self._listed.id != job_id:
             self._listed = None
-        request = DetailRequest(job_id, number, is_compared, self._has_tree)
+        request = DetailRequest(job_id, number, is_compared, self._has_tree, self._sought)
         if request != self.request:
             self.request = request
             self._gateway.reader.show_detail(request)
@@ -53,6 +54,15 @@ class ShownJob:
     def show_tree(self, is_shown: bool) -> None:
         """Have the tree of what waits for what read with each job from now on, or no longer."""
         self._has_tree = is_shown
+        self._show_again()
+
+    def look_for(self, sought: str) -> None:
+        """Have the lines read that show a text or a ``/regex/`` in the outputs of each job from now on; "" for none."""
+        if sought != self._sought:
+            self._sought = sought
+            self._show_again()
+
+    def _show_again(self) -> None:
         if self.request is not None:
             self.show(self.request.job_id, self.request.number, is_compared=self.request.is_compared)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from queuectl_tui.widgets.line_search import LineSearch, MatchCount
+from queuectl_tui.line_search import LineSearch, MatchCount
 from queuectl_tui.widgets.output_lines import OutputLines
 
 

@@ -15,7 +15,7 @@ from queuectl_tui.gateway.output_follower import OutputFollower
 from queuectl_tui.gateway.plan_orders import PlanOrders
 from queuectl_tui.messages import ActDone, ActRefused, OutputsFollowed, RangeRead, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, PaneData, Plan, Snapshot
-from tests.tui.scene import MAKERS, NOW, compared, dead_groups, detail_of, followed_lines, rows, tree_of
+from tests.tui.scene import MAKERS, NOW, compared, dead_groups, detail_of, followed_lines, found_by, rows, tree_of
 
 
 class FakeHost:
@@ -166,7 +166,8 @@ class FakeGateway(Gateway):
         if job is not None:
             detail = self.detail_maker(job)
             tree = self.tree_maker(job) if request.has_tree else None
-            detail = detail._replace(number=request.number or detail.number, tree=tree)
+            found = found_by(detail.output, request.sought)
+            detail = detail._replace(number=request.number or detail.number, tree=tree, found=found)
             self.show(self.scene._replace(detail=compared(detail) if request.is_compared else detail))
 
     def _job(self, job_id: int) -> Job | None:

@@ -109,6 +109,7 @@ MOMENTS: Mapping[str, Moment] = {
     "plan": Moment(busy_snapshot, ("9", "j"), plan),
     "resources": Moment(busy_snapshot, ("9", "l", "j"), plan),
     "follow": Moment(busy_snapshot, ("2", "F")),
+    "found": Moment(busy_snapshot, ("4", "/", "'output:ROWS'", "enter", "6")),
 }
 
 #: What the pictures show beside the moments that tests compare.

@@ -31,7 +31,18 @@ from core.model import (
 from core.rules.comparison import Comparison, compare
 from core.rules.schedules import ScheduleInfo
 from queuectl_tui.gateway.detail_reader import ComparedOutput
-from queuectl_tui.snapshot import JobDetail, Pane, PaneData, Plan, Rates, Snapshot, empty_snapshot
+from queuectl_tui.gateway.found_reader import OutputSearch
+from queuectl_tui.snapshot import (
+    Found,
+    JobDetail,
+    Pane,
+    PaneData,
+    Plan,
+    Rates,
+    Readable,
+    Snapshot,
+    empty_snapshot,
+)
 
 NOW = datetime(2026, 1, 2, 10, 30, 0, tzinfo=timezone.utc)
 
@@ -346,6 +357,16 @@ def detail_of(job: Job) -> JobDetail:
         waiting = retrying if job.run_at else Waiting(Phase.READY, "3 jobs of this queue come first", None)
     output = FixedOutput(attempts[-1], data) if attempts else None
     return JobDetail(job, attempts, history, waiting, attempts[-1].number if attempts else None, output)
+
+
+def found_by(output: Readable | None, sought: str) -> Found | None:
+    """Return what the gateway finds in an output."""
+    if output is None or not sought:
+        return None
+    search = OutputSearch(output, sought)
+    while not search.is_done:
+        search.step()
+    return search.found() if search.has_any else None
 
 
 def tree_of(job: Job) -> Tree:

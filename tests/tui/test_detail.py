@@ -12,10 +12,10 @@ from textual.pilot import Pilot
 
 from core.model import Attempt, Event, Job, Outcome, Phase, State, Waiting
 from core.rules.estimates import Progress
+from queuectl_tui.line_text import word_rows
 from queuectl_tui.snapshot import RunProgress
 from queuectl_tui.widgets.detail import Detail
 from queuectl_tui.widgets.detail_lines import Facts, Line, attempts, environment, history, overview
-from queuectl_tui.widgets.line_text import word_rows
 from tests.tui.scene import NOW, make_job
 
 HOSTILE = "a\x1b]52;c;AAAA\x07b\x1b[2J[red]\u202e\x00"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from queuectl_tui.widgets.line_index import BLOCK_BYTES, LINE_LIMIT_BYTES, LineIndex
-from queuectl_tui.widgets.line_search import LineSearch
+from queuectl_tui.line_index import BLOCK_BYTES, LINE_LIMIT_BYTES, LineIndex
+from queuectl_tui.line_search import LineSearch
 from tests.tui.fake_output import FakeOutput
 
 

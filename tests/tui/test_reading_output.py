@@ -8,7 +8,7 @@ import pytest
 
 from core.model import State, View
 from core.rules.filters import parse_filter
-from queuectl_tui.widgets import line_search
+from queuectl_tui import line_search
 from queuectl_tui.widgets.panes import sought_by
 from tests.tui.fake_output import FakeOutput, numbered, showing
 from tests.tui.harness import screen_text, staged

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.long
 
 PICTURED = [
     *((moment, size) for moment in MOMENTS for size in SIZES),
-    *((moment, size) for moment in ("busy", "empty", "follow") for size in OTHER_SIZES),
+    *((moment, size) for moment in ("busy", "empty", "follow", "found") for size in OTHER_SIZES),
 ]
 
 

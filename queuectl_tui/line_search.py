@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from core.rules.output_pattern import is_regex
-from queuectl_tui.widgets.line_index import LineIndex
+from queuectl_tui.line_index import LineIndex
 
 _STEP_BYTES = 1 << 20
 #: So many matches are counted at most.
@@ -156,7 +156,19 @@ class MatchCount:
             line = self._candidates.pop()
             if self._pattern.search(self._shown(line)):
                 self._lines.append(line)
-        return len(self._lines) > MAX_COUNTED or (not self._candidates and self._at >= self._index.line_count)
+        return self.is_full or (not self._candidates and self._at >= self._index.line_count)
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether there are more such lines than are counted."""
+        return len(self._lines) > MAX_COUNTED
+
+    def first(self, most: int) -> list[int]:
+        """Return the first of the lines found so far, from 0, at most so many."""
+        return self._lines[:most]
+
+    def __len__(self) -> int:
+        return len(self._lines)
 
     def _look_further(self) -> None:
         index, first = self._index, self._at

@@ -9,7 +9,7 @@ from rich.text import Text
 from core.text import clean_line, collapse_carriage_returns
 from core.wording import size
 from queuectl_tui.cells import flat
-from queuectl_tui.widgets.line_index import Line
+from queuectl_tui.line_index import Line
 
 #: A job may colour its output, but neither hide a part of it nor make it blink.
 _NEVER = Style(conceal=False, blink=False, blink2=False)
@@ -25,6 +25,11 @@ def shown_text(line: Line, mark: Style) -> Text:
     if line.clipped_bytes:
         text.append(f" … {size(line.clipped_bytes)} more in this line", mark)
     return text
+
+
+def plain_text(line: Line) -> str:
+    """Return a line as a user reads it, without colours."""
+    return shown_text(line, Style.null()).plain
 
 
 def _coloured(line: str) -> Text:
