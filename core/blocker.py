@@ -1,6 +1,6 @@
 """What keeps a job back that waits for others, as a frozen value."""
 
-from __future__ import annotations
+# annotations are evaluated here, as in core.model
 
 from typing import NamedTuple
 

@@ -1,6 +1,6 @@
 """Where a process runs: the boot of the system, and the pid namespace (container) in which its number holds."""
 
-from __future__ import annotations
+# annotations are evaluated here, as in core.model
 
 import contextlib
 import functools

@@ -343,12 +343,12 @@ class Queue(CanaryVerbs, DependencyVerbs, EnqueueVerbs, HookVerbs, ResourceVerbs
 
     def oldest_pending_at(self) -> datetime | None:
         """Return when the oldest job among those to be claimed next became due; ``None`` if no job is due."""
-        found = self.storage.jobs.oldest_pending_at()
+        found = self.storage.queues.oldest_pending_at()
         return None if found is None else to_datetime(found)
 
     def next_due_at(self) -> datetime | None:
         """Return when the next delayed job becomes due; ``None`` without delayed jobs."""
-        found = self.storage.jobs.next_due_at()
+        found = self.storage.queues.next_due_at()
         return None if found is None else to_datetime(found)
 
     def write_error(self, patience_s: float = 0.25) -> QueueError | None:
@@ -358,7 +358,7 @@ class Queue(CanaryVerbs, DependencyVerbs, EnqueueVerbs, HookVerbs, ResourceVerbs
         waits as long.
         """
         check_number(patience_s, "patience_s", 0, MAX_DURATION_S)
-        return self.storage.maintenance.write_error(patience_s)
+        return self.storage.write_error(patience_s)
 
     def check_identity(self) -> None:
         """Raise ``DatabaseReplaced`` when the file at ``path`` was deleted or replaced since it was opened."""

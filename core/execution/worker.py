@@ -139,7 +139,7 @@ class Worker:
         storage = queue.storage
         self._on_event = on_event or (lambda event: None)
         self._slots = _Slots(slots, check_texts(queues, "queues"))
-        has_drained = storage.queues.drain(self._slots.queues).is_over if drain else None
+        has_drained = storage.drain(self._slots.queues).is_over if drain else None
         self._stopping = _Stopping((lambda: True) if once else has_drained)
         self._changes = _Changes()
         self._timers = Timers()
@@ -355,13 +355,13 @@ class Worker:
     def _tick(self) -> None:
         """Add the jobs of the schedules that are due; see when the next one is."""
         self._timers.scheduling(None)
-        schedules = self._queue.storage.schedules
-        next_at = schedules.next_at()
-        if next_at is not None and next_at <= self._queue.storage.now_ms() and self._stopping.mode is None:
-            if schedules.tick():
+        storage = self._queue.storage
+        next_at = storage.queues.next_schedule_at()
+        if next_at is not None and next_at <= storage.now_ms() and self._stopping.mode is None:
+            if storage.schedules.tick():
                 self._slots.may_find_jobs = True
-            next_at = schedules.next_at()
-            if next_at is not None and next_at <= self._queue.storage.now_ms():
+            next_at = storage.queues.next_schedule_at()
+            if next_at is not None and next_at <= storage.now_ms():
                 return  # more than one tick decides about, or a zone that is not known: with the next look
         self._timers.scheduling(next_at)
 

@@ -1,6 +1,6 @@
 """When a failed job is tried again: exponential back-off, its cap and its jitter. Pure."""
 
-from __future__ import annotations
+# annotations are evaluated here, as in core.model
 
 from typing import NamedTuple
 

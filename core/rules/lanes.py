@@ -7,7 +7,7 @@ of its needs the one that most lanes share. It is looked at again when a unit co
 a job that waits for a resource keeps its place: it counts as if it ran.
 """
 
-from __future__ import annotations
+# annotations are evaluated here, as in core.model
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence

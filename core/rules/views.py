@@ -1,6 +1,6 @@
 """Views: which are valid, of which segments one consists, and a job's key in one. Pure."""
 
-from __future__ import annotations
+# annotations are evaluated here, as in core.model
 
 import enum
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ class Segment(NamedTuple):
     is_descending: bool
     is_id_descending: bool
 
-    def flipped(self) -> Segment:
+    def flipped(self) -> "Segment":
         """Return the same rows in the opposite order."""
         return self._replace(is_descending=not self.is_descending, is_id_descending=not self.is_id_descending)
 

@@ -90,6 +90,13 @@ class Roles(Protocol):
         ``jitter`` is called once for each back-off and returns a factor from -1 to 1; without it that is drawn.
         """
 
+    def drain(self, queues: Sequence[str]) -> Drain:
+        """Return what says whether these queues (none: all) are done.
+
+        Jobs that wait for others, those that a user holds or scheduled for later, those of a queue that is paused or
+        has a limit of 0, and those that need more than there is of a resource are not waited for.
+        """
+
     @property
     def queues(self) -> Queues: ...
     @property
@@ -148,6 +155,12 @@ class Storage(Roles, Protocol):
 
     def check_identity(self) -> None:
         """Raise ``DatabaseReplaced`` when what is at the address is not what was opened."""
+
+    def write_error(self, patience_s: float) -> QueueError | None:
+        """Return the error that a write would meet now, ``None`` if none is to be seen; writes nothing.
+
+        A lock counts that is held for ``patience_s`` seconds while nothing is committed; this waits as long.
+        """
 
     def set_busy_timeout(self, seconds: float) -> None:
         """Wait this long for other writers from now on, in all threads."""
@@ -212,15 +225,6 @@ class Jobs(Protocol):
 
     def environment(self, reference: JobRef) -> tuple[dict[str, str], Sequence[str]]:
         """Return the variables stored for a job, its own ones included and unmasked, and the names left to workers."""
-
-    def next_due_at(self) -> int | None:
-        """Return when the next delayed job becomes due; ``None`` if none is delayed."""
-
-    def oldest_pending_at(self) -> int | None:
-        """Return when the pending job that has been due for longest became due; ``None`` if none is due.
-
-        Of many due jobs only the next 1,000 in claim order need be looked at.
-        """
 
 
 class Lists(Protocol):
@@ -316,7 +320,7 @@ class Drain(Protocol):
 
 
 class Queues(Protocol):
-    """The named queues: counts, pause flags, limits. Its writes wake the workers."""
+    """The named queues: counts, what is due next, pause flags, limits. Its writes wake the workers."""
 
     def counts(self) -> Counts:
         """Return the number of jobs by queue and state; as fast for a million jobs as for ten."""
@@ -329,6 +333,18 @@ class Queues(Protocol):
 
         Where more than 500 did, the newest 500 decide. Queues of which none did are left out.
         """
+
+    def next_due_at(self) -> int | None:
+        """Return when the next delayed job becomes due; ``None`` if none is delayed."""
+
+    def oldest_pending_at(self) -> int | None:
+        """Return when the pending job that has been due for longest became due; ``None`` if none is due.
+
+        Of many due jobs only the next 1,000 in claim order need be looked at.
+        """
+
+    def next_schedule_at(self) -> int | None:
+        """Return when the next schedule is due; ``None`` if none is, ever."""
 
     def is_paused(self) -> bool:
         """Return whether all queues are paused at once."""
@@ -344,13 +360,6 @@ class Queues(Protocol):
 
     def set_on_lost_host(self, name: str, choice: str | None) -> None:
         """Say what becomes of a queue's running jobs whose host is given up: ``"hold"``, or ``None`` to run again."""
-
-    def drain(self, queues: Sequence[str]) -> Drain:
-        """Return what says whether these queues (none: all) are done.
-
-        Jobs that wait for others, those that a user holds or scheduled for later, those of a queue that is paused or
-        has a limit of 0, and those that need more than there is of a resource are not waited for.
-        """
 
 
 class Resources(Protocol):
@@ -532,12 +541,6 @@ class Maintenance(Protocol):
 
     def check_surroundings(self) -> list[Finding]:
         """Return what there is to say about who may read and write it, and about room; changes nothing."""
-
-    def write_error(self, patience_s: float) -> QueueError | None:
-        """Return the error that a write would meet now, ``None`` if none is to be seen; writes nothing.
-
-        A lock counts that is held for ``patience_s`` seconds while nothing is committed; this waits as long.
-        """
 
     def make_roles(self) -> Sequence[str]:
         """Make the roles by which other users of a server use the queue, with their rights; return their names.

@@ -103,9 +103,6 @@ class Schedules(Protocol):
     def run_now(self, name: str) -> int:
         """Add the job of a schedule besides its plan; return its id. It counts as the last one."""
 
-    def next_at(self) -> int | None:
-        """Return when the next schedule is due; ``None`` if none is, ever."""
-
     def tick(self) -> int:
         """Decide about what is due now, by the policies of the schedules; return how many jobs were added.
 

@@ -455,3 +455,53 @@ def test_lists_load_nothing_that_looks_at_processes(terminal: Terminal, open_que
             }
             == set()
         )
+
+
+#: What commands that only look have no use for: it adds jobs, decides about schedules, prunes, moves or runs.
+_FOR_WRITES = {
+    "core.records",
+    "core.rules.occurrences",
+    "core.rules.schedules",
+    "core.rules.pruning",
+    "core.storage.findings",
+    "core.storage.leftovers",
+    "core.storage.minutes",
+    "core.storage.transfer",
+    "core.storage.sqlite.checks",
+    "core.storage.sqlite.draining",
+    "core.storage.sqlite.enqueue",
+    "core.storage.sqlite.maintenance",
+    "core.storage.sqlite.outputs",
+    "core.storage.sqlite.schedules",
+    "core.storage.sqlite.totals",
+    "core.storage.sqlite.transfer",
+}
+
+
+def test_commands_that_only_look_load_nothing_that_changes_the_queue(terminal: Terminal, open_queue: Queue) -> None:
+    """Status bars and scripts call them again and again."""
+    open_queue.add("true")
+    for arguments in (("status", "--json"), ("list", "--json"), ("show", "1", "--json")):
+        assert _loaded_after(terminal, *arguments) & _FOR_WRITES == set(), arguments
+    status = _loaded_after(terminal, "status", "--json")
+    assert (
+        status & {"core.storage.sqlite.queries", "core.storage.sqlite.lanes", "core.storage.sqlite.blockers"} == set()
+    )
+
+
+def test_no_named_tuple_that_a_short_command_loads_puts_its_annotations_off(
+    terminal: Terminal, open_queue: Queue
+) -> None:
+    """Typing compiles the text of each field of one that does, at every start: milliseconds."""
+    open_queue.add("true")
+    commands = (("enqueue", "true"), ("status", "--json"), ("list", "--json"), ("show", "1", "--json"))
+    loaded = set[str]().union(*(_loaded_after(terminal, *arguments) for arguments in commands))
+    paths = (ROOT / f"{name.replace('.', '/')}.py" for name in sorted(loaded) if name.startswith("core."))
+    sources = {path: path.read_text() for path in paths if path.exists()}
+    assert len(sources) > 50
+    late = [
+        str(path.relative_to(ROOT))
+        for path, source in sources.items()
+        if "(NamedTuple):" in source and "from __future__ import annotations" in source
+    ]
+    assert late == []

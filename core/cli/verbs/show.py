@@ -1,6 +1,6 @@
 """``queuectl show``: everything about one job."""
 
-from __future__ import annotations
+# annotations are evaluated here, as in core.model
 
 from argparse import Namespace
 from collections.abc import Sequence

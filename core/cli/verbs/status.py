@@ -1,6 +1,6 @@
 """``queuectl status``: counts by state, workers, queues, and what keeps jobs from running."""
 
-from __future__ import annotations
+# annotations are evaluated here, as in core.model
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -133,7 +133,7 @@ def _pairs(session: Session, queue: Queue, standing: _Standing) -> list[tuple[st
 
 
 def _next_schedule_at(queue: Queue) -> datetime | None:
-    next_at = queue.storage.schedules.next_at()
+    next_at = queue.storage.queues.next_schedule_at()
     return None if next_at is None else to_datetime(next_at)
 
 

@@ -9,8 +9,9 @@ from core.storage.postgres.connection import Connections
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from core.errors import QueueError
     from core.storage import contract, operations_contract, transfer, work_contract
 
 
@@ -51,6 +52,12 @@ class PostgresStorage(Connections):
 
     def limit_cache(self, kib: int) -> None:
         """Do nothing: what of the database is kept in memory is the server's to decide."""
+
+    def write_error(self, patience_s: float) -> QueueError | None:
+        """Return the error that a write would meet now, ``None`` if none is to be seen; writes nothing."""
+        from core.storage.postgres.write_check import write_error
+
+        return write_error(self, patience_s)
 
     @loaded_once
     def new_jobs(self) -> contract.NewJobs:
@@ -128,6 +135,12 @@ class PostgresStorage(Connections):
         from core.storage.postgres.settings import StoredSettings
 
         return StoredSettings(self)
+
+    def drain(self, queues: Sequence[str]) -> contract.Drain:
+        """Return what says whether these queues (none: all) are done."""
+        from core.storage.postgres.draining import Drain
+
+        return Drain(self, queues)
 
     @loaded_once
     def queues(self) -> contract.Queues:

@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 
-from core.errors import QueueError, Refused
+from core.errors import Refused
 from core.locks import is_locked
 from core.model import Finding
 from core.rules.arguments import check_kind
@@ -15,7 +15,7 @@ from core.rules.pruning import EVER, KEEP_MINUTES, too_old
 from core.rules.settings import Settings
 from core.spool import Spool
 from core.storage.leftovers import AttemptFacts, files_in, leftovers, numbers_in
-from core.storage.postgres import checks, write_check
+from core.storage.postgres import checks
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.counting import CountChanges
 from core.storage.postgres.roles import make_roles
@@ -124,10 +124,6 @@ class Maintenance:
     def check_surroundings(self) -> list[Finding]:
         """Return what there is to say about rights, safety and what else uses the server."""
         return checks.of_surroundings(self._db, self._spool)
-
-    def write_error(self, patience_s: float) -> QueueError | None:
-        """Return the error that a write would meet now, ``None`` if none is to be seen; writes nothing."""
-        return write_check.write_error(self._db, patience_s)
 
     def network_filesystem(self) -> str | None:
         """Return ``None``: no lock on a file decides anything between hosts."""

@@ -135,24 +135,6 @@ class Jobs:
             return {}, ()
         return {**variables_of(row[0]), **variables_of(row[1])}, names_of(row[2]) or ()
 
-    def next_due_at(self) -> int | None:
-        """Return when the next delayed job becomes due, in unix milliseconds; ``None`` if none is delayed."""
-        found = self._db.query("SELECT min(run_at) FROM delayed WHERE run_at > %s", (self._db.now_ms(),))
-        return None if found[0][0] is None else int(found[0][0])
-
-    def oldest_pending_at(self) -> int | None:
-        """Return when the pending job that has been due for longest became due, in unix milliseconds.
-
-        Of the jobs that are marked as due only the next 1,000 in claim order are looked at: a bounded read, no scan.
-        ``None`` when no job is due.
-        """
-        found = self._db.query(
-            "SELECT least((SELECT min(due_at) FROM (SELECT due_at FROM ready ORDER BY -priority, job_id LIMIT 1000)"
-            " AS next), (SELECT min(run_at) FROM delayed WHERE run_at <= %s))",
-            (self._db.now_ms(),),
-        )
-        return None if found[0][0] is None else int(found[0][0])
-
 
 def job_in(connection: Connection, reference: int | str) -> Job:
     """Return a job given by id or name, read in a transaction that is open."""

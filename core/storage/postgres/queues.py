@@ -1,13 +1,10 @@
-"""Queues: how many jobs of each stand where, their pause flags and their limits."""
+"""Queues: how many jobs of each stand where, what is due next, their pause flags and their limits."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from core.errors import QueueNotFound
 from core.model import Counts, QueueInfo, State
 from core.storage.postgres.connection import Connection, Connections
-from core.storage.postgres.draining import Drain
 from core.storage.queue_rates import RATE_JOBS, RATE_WINDOW_MS, rates_of
 
 # shards may be negative by themselves; what is due is due by the clock, also before a worker has found it so
@@ -69,9 +66,28 @@ class Queues:
         found = self._db.query(_ENDED, {"start": now_ms - RATE_WINDOW_MS, "limit": RATE_JOBS})
         return rates_of([(since, queue) for since, queue in found], now_ms)
 
-    def drain(self, queues: Sequence[str]) -> Drain:
-        """Return what says whether these queues (none: all) are done."""
-        return Drain(self._db, queues)
+    def next_due_at(self) -> int | None:
+        """Return when the next delayed job becomes due, in unix milliseconds; ``None`` if none is delayed."""
+        found = self._db.query("SELECT min(run_at) FROM delayed WHERE run_at > %s", (self._db.now_ms(),))
+        return None if found[0][0] is None else int(found[0][0])
+
+    def oldest_pending_at(self) -> int | None:
+        """Return when the pending job that has been due for longest became due, in unix milliseconds.
+
+        Of the jobs that are marked as due only the next 1,000 in claim order are looked at: a bounded read, no scan.
+        ``None`` when no job is due.
+        """
+        found = self._db.query(
+            "SELECT least((SELECT min(due_at) FROM (SELECT due_at FROM ready ORDER BY -priority, job_id LIMIT 1000)"
+            " AS next), (SELECT min(run_at) FROM delayed WHERE run_at <= %s))",
+            (self._db.now_ms(),),
+        )
+        return None if found[0][0] is None else int(found[0][0])
+
+    def next_schedule_at(self) -> int | None:
+        """Return when the next schedule is due, in unix milliseconds; ``None`` if none is, ever."""
+        found: int | None = self._db.query("SELECT min(next_at) FROM schedules")[0][0]
+        return found
 
     def is_paused(self) -> bool:
         """Return whether everything is paused."""

@@ -166,11 +166,6 @@ class Schedules:
 
         return self._db.transact(work, wakes_workers=True)
 
-    def next_at(self) -> int | None:
-        """Return when the next schedule is due."""
-        found: int | None = self._db.query("SELECT min(next_at) FROM schedules")[0][0]
-        return found
-
     def tick(self) -> int:
         """Decide about what is due now, each schedule in a transaction of its own; return how many jobs were added.
 

@@ -17,6 +17,7 @@ from core.storage.postgres.capacities import add_resources, bump_lanes
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.errors import MOVED_STATE
 from core.storage.postgres.host_spool import host_token, make
+from core.storage.postgres.move_marks import marks_in
 from core.storage.transfer import (
     ATTEMPTS,
     FACTS,
@@ -146,7 +147,7 @@ class Transfer:
     def state(self) -> TransferState:
         """Return which part in a move this queue has."""
         with self._db.read() as connection:
-            marks = dict(_marks(connection))
+            marks = dict(marks_in(connection))
             found = connection.execute(_FIND).fetchone()
         assert found is not None
         return TransferState(marks.get("to"), marks.get("from"), *found)
@@ -240,23 +241,10 @@ class Transfer:
         self._db.transact(work)
 
 
-def refusal_of(db: Connections) -> DatabaseMoved | None:
-    """Return the error that others meet who write to a queue; ``None`` while it is no part of a move."""
-    with db.read() as connection:
-        marks = _marks(connection)
-    return refusal(*marks[0], db.address) if marks else None
-
-
-def _marks(connection: Connection) -> list[tuple[str, str]]:
-    if connection.execute("SELECT to_regclass('queuectl.moves') IS NULL").fetchone() == (True,):
-        return []
-    return connection.execute("SELECT role, address FROM moves").fetchall()
-
-
 def _refuse_again(connection: Connection, own: str) -> None:
     """Raise ``Refused`` if another process was faster to move this queue."""
-    if _marks(connection):
-        raise Refused(str(refusal(*_marks(connection)[0], own)))
+    if marks_in(connection):
+        raise Refused(str(refusal(*marks_in(connection)[0], own)))
 
 
 def _mark(connection: Connection, role: str, address: str, error: DatabaseMoved, now: int) -> None:

@@ -10,7 +10,7 @@ from psycopg import errors, pq
 from core.errors import DatabaseBusy, DatabaseReadOnly, QueueError
 from core.storage.postgres.connection import Connections
 from core.storage.postgres.errors import translating_errors
-from core.storage.postgres.transfer import refusal_of
+from core.storage.postgres.move_marks import refusal_of
 
 #: For how long a lock that another session holds is waited for before it counts, in seconds.
 LOCK_PATIENCE_S = 0.25

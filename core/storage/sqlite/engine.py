@@ -7,8 +7,9 @@ from core.storage.sqlite.file import Database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from core.errors import QueueError
     from core.storage import contract, operations_contract, transfer, work_contract
 
 
@@ -23,6 +24,12 @@ class SqliteStorage(Database):
     def address(self) -> str:
         """The absolute path of the file, with all links followed."""
         return self.path
+
+    def write_error(self, patience_s: float) -> QueueError | None:
+        """Return the error that a write would meet now, ``None`` if none is to be seen; writes nothing."""
+        from core.storage.sqlite.write_check import write_error
+
+        return write_error(self, patience_s)
 
     @loaded_once
     def new_jobs(self) -> contract.NewJobs:
@@ -64,6 +71,12 @@ class SqliteStorage(Database):
         from core.storage.sqlite.attempts import Attempts, drawn_jitter
 
         return Attempts(self, jitter or drawn_jitter)
+
+    def drain(self, queues: Sequence[str]) -> contract.Drain:
+        """Return what says whether these queues (none: all) are done."""
+        from core.storage.sqlite.draining import Drain
+
+        return Drain(self, queues)
 
     @loaded_once
     def queues(self) -> contract.Queues:

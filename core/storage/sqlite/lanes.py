@@ -3,7 +3,7 @@
 A lane is the ready jobs of one queue with the same needs. While no job has any needs, none of this is read.
 """
 
-from __future__ import annotations
+# annotations are evaluated here, as in core.model
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -87,7 +87,7 @@ class LaneMemory:
         self._epoch = None
         return look.choose_at_once() or self._choose_of_all(look)
 
-    def _choose_of_all(self, look: _Look) -> Started:
+    def _choose_of_all(self, look: "_Look") -> Started:
         found = lanes(look.connection)
         stock = look.stock([lane.needs for lane in found])
         candidates = list(look.plain)

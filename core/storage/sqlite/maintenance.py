@@ -8,13 +8,13 @@ import os
 import sqlite3
 from collections.abc import Sequence
 
-from core.errors import DatabaseError, QueueError, Refused
+from core.errors import DatabaseError, Refused
 from core.locks import create_private, sync_directory
 from core.model import Finding
 from core.rules.pruning import EVER, KEEP_MINUTES, too_old
 from core.rules.settings import Settings
 from core.storage.leftovers import AttemptFacts, files_in, leftovers, numbers_in
-from core.storage.sqlite import checks, write_check
+from core.storage.sqlite import checks
 from core.storage.sqlite.file import Database, retry_on_full_disk
 from core.storage.sqlite.outputs import kept_in_files
 from core.storage.sqlite.totals import sum_up_some, summed_until
@@ -138,10 +138,6 @@ class Maintenance:
     def check_surroundings(self) -> list[Finding]:
         """Return what there is to say about permissions, locks, room and the filesystem."""
         return checks.of_surroundings(self._db)
-
-    def write_error(self, patience_s: float) -> QueueError | None:
-        """Return the error that a write would meet now, ``None`` if none is to be seen; writes nothing."""
-        return write_check.write_error(self._db, patience_s)
 
     def network_filesystem(self) -> str | None:
         """Return the kind of network filesystem that the file is on; ``None`` if it is local."""

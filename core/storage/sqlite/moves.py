@@ -1,6 +1,6 @@
 """The moves of ``rules.states.VERBS`` as SQL: what keeps jobs in the history, what changes them, what undoes that."""
 
-from __future__ import annotations
+# annotations are evaluated here, as in core.model
 
 import sqlite3
 from collections.abc import Mapping, Sequence

@@ -129,35 +129,6 @@ class Jobs:
             ).fetchone()
         return {**variables_of(row[0]), **variables_of(row[1])}, names_of(row[2]) or ()
 
-    def next_due_at(self) -> int | None:
-        """Return when the next delayed job becomes due, in unix milliseconds; ``None`` if none is delayed."""
-        with self._db.read() as connection:
-            row = connection.execute(
-                "SELECT run_at FROM jobs INDEXED BY jobs_delayed"
-                " WHERE run_at IS NOT NULL AND blocks = 0 AND run_at > ? ORDER BY run_at LIMIT 1",
-                (self._db.now_ms(),),
-            ).fetchone()
-        return None if row is None else int(row[0])
-
-    def oldest_pending_at(self) -> int | None:
-        """Return when the pending job that has been due for longest became due, in unix milliseconds.
-
-        Of the jobs that are marked as due only the next 1,000 in claim order are looked at: a bounded read, no scan.
-        ``None`` when no job is due.
-        """
-        with self._db.read() as connection:
-            row = connection.execute(
-                "SELECT min(due_at) FROM (SELECT due_at FROM jobs INDEXED BY jobs_ready"
-                " WHERE state = 'pending' AND run_at IS NULL AND blocks = 0 ORDER BY priority DESC, id LIMIT 1000)"
-            ).fetchone()
-            overdue = connection.execute(
-                "SELECT run_at FROM jobs INDEXED BY jobs_delayed"
-                " WHERE run_at IS NOT NULL AND blocks = 0 AND run_at <= ? ORDER BY run_at LIMIT 1",
-                (self._db.now_ms(),),
-            ).fetchone()
-            found = [int(one[0]) for one in (row, overdue) if one is not None and one[0] is not None]
-            return min(found, default=None)
-
 
 def job_in(connection: sqlite3.Connection, reference: int | str) -> Job:
     """Return a job given by id or name, read in a transaction that is open."""

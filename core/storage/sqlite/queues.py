@@ -1,14 +1,12 @@
-"""Queues: how many jobs of each stand where, their pause flags and their limits."""
+"""Queues: how many jobs of each stand where, what is due next, their pause flags and their limits."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 
 from core.errors import DatabaseCorrupt, QueueNotFound
 from core.model import Counts, QueueInfo, State
 from core.storage.queue_rates import RATE_JOBS, RATE_WINDOW_MS, rates_of
-from core.storage.sqlite.draining import Drain
 from core.storage.sqlite.file import Database
 
 #: What a queue without a row of its own has: no pause flag, no limit, no word on lost hosts.
@@ -69,9 +67,40 @@ class Queues:
             ]
         return rates_of(ended, now_ms)
 
-    def drain(self, queues: Sequence[str]) -> Drain:
-        """Return what says whether these queues (none: all) are done."""
-        return Drain(self._db, queues)
+    def next_due_at(self) -> int | None:
+        """Return when the next delayed job becomes due, in unix milliseconds; ``None`` if none is delayed."""
+        with self._db.read() as connection:
+            row = connection.execute(
+                "SELECT run_at FROM jobs INDEXED BY jobs_delayed"
+                " WHERE run_at IS NOT NULL AND blocks = 0 AND run_at > ? ORDER BY run_at LIMIT 1",
+                (self._db.now_ms(),),
+            ).fetchone()
+        return None if row is None else int(row[0])
+
+    def oldest_pending_at(self) -> int | None:
+        """Return when the pending job that has been due for longest became due, in unix milliseconds.
+
+        Of the jobs that are marked as due only the next 1,000 in claim order are looked at: a bounded read, no scan.
+        ``None`` when no job is due.
+        """
+        with self._db.read() as connection:
+            row = connection.execute(
+                "SELECT min(due_at) FROM (SELECT due_at FROM jobs INDEXED BY jobs_ready"
+                " WHERE state = 'pending' AND run_at IS NULL AND blocks = 0 ORDER BY priority DESC, id LIMIT 1000)"
+            ).fetchone()
+            overdue = connection.execute(
+                "SELECT run_at FROM jobs INDEXED BY jobs_delayed"
+                " WHERE run_at IS NOT NULL AND blocks = 0 AND run_at <= ? ORDER BY run_at LIMIT 1",
+                (self._db.now_ms(),),
+            ).fetchone()
+            found = [int(one[0]) for one in (row, overdue) if one is not None and one[0] is not None]
+            return min(found, default=None)
+
+    def next_schedule_at(self) -> int | None:
+        """Return when the next schedule is due, in unix milliseconds; ``None`` if none is, ever."""
+        with self._db.read() as connection:
+            found: int | None = connection.execute("SELECT min(next_at) FROM schedules WHERE next_at > 0").fetchone()[0]
+            return found
 
     def is_paused(self) -> bool:
         """Return whether everything is paused."""

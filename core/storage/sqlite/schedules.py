@@ -135,12 +135,6 @@ class Schedules:
             connection.execute("UPDATE schedules SET last_job_id = ?, note = NULL WHERE id = ?", (job_id, schedule.id))
             return job_id
 
-    def next_at(self) -> int | None:
-        """Return when the next schedule is due."""
-        with self._db.read() as connection:
-            found: int | None = connection.execute("SELECT min(next_at) FROM schedules WHERE next_at > 0").fetchone()[0]
-            return found
-
     def tick(self) -> int:
         """Decide about what is due now; return how many jobs were added."""
         with self._db.write(wakes_workers=True) as connection:

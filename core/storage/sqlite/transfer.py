@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from core.errors import DatabaseMoved, Refused
 from core.storage.sqlite.file import Database
+from core.storage.sqlite.move_marks import marks_in
 from core.storage.transfer import DEPENDENCIES, FACTS, JOBS, SEQUENCES, Part, Record, TransferState
 from core.storage.transfer_words import refusal
 
@@ -53,7 +54,7 @@ class Transfer:
     def state(self) -> TransferState:
         """Return which part in a move this queue has."""
         with self._db.read() as connection:
-            marks = dict(_marks(connection))
+            marks = dict(marks_in(connection))
             is_used, open_attempts = connection.execute(_STATE).fetchone()
         return TransferState(marks.get("to"), marks.get("from"), bool(is_used), open_attempts)
 
@@ -115,23 +116,10 @@ class Transfer:
             _mark(connection, "to", target, error, self._db.now_ms())
 
 
-def refusal_of(db: Database) -> DatabaseMoved | None:
-    """Return the error that others meet who write to a queue; ``None`` while it is no part of a move."""
-    with db.read() as connection:
-        marks = _marks(connection)
-    return refusal(*marks[0], db.path) if marks else None
-
-
-def _marks(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'moves'").fetchone() is None:
-        return []
-    return connection.execute("SELECT role, address FROM moves").fetchall()
-
-
 def _refuse_again(connection: sqlite3.Connection, own: str) -> None:
     """Raise ``Refused`` if another process was faster to move this queue."""
-    if _marks(connection):
-        raise Refused(str(refusal(*_marks(connection)[0], own)))
+    if marks_in(connection):
+        raise Refused(str(refusal(*marks_in(connection)[0], own)))
 
 
 def _mark(connection: sqlite3.Connection, role: str, address: str, error: DatabaseMoved, now: int) -> None:

@@ -3,7 +3,7 @@
 What is due is due by the clock: delayed jobs whose time has come stand among the ready ones, where they are claimed.
 """
 
-from __future__ import annotations
+# annotations are evaluated here, as in core.model
 
 from collections.abc import Sequence
 from typing import NamedTuple

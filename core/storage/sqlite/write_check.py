@@ -8,7 +8,7 @@ import os
 from core.errors import DatabaseBusy, DatabaseReadOnly, DiskFull, QueueError
 from core.storage.sqlite.errors import FULL, is_disk_full
 from core.storage.sqlite.file import Database
-from core.storage.sqlite.transfer import refusal_of
+from core.storage.sqlite.move_marks import refusal_of
 
 #: For how long a lock that another program holds is waited for before it counts, in seconds.
 LOCK_PATIENCE_S = 0.25

@@ -346,7 +346,7 @@ def test_five_hundred_edges_are_met_in_a_step_and_the_rest_in_the_next(queue: Qu
         met.append(1200 - queue.waiting_for([first]).get(first, 0))
         if met[-1] == 1200:
             break
-        assert not queue.storage.queues.drain(()).is_over()
+        assert not queue.storage.drain(()).is_over()
         result = hand.step()
     assert met[-1] == 1200
     assert all(more - fewer <= 500 for fewer, more in zip([0, *met], met, strict=False))
@@ -365,9 +365,9 @@ def test_a_cancel_settles_all_by_itself(queue: Queue) -> None:
 def test_a_drain_does_not_wait_for_blocked_jobs(queue: Queue, hand: Hand) -> None:
     """While anything that they hang on can run, something is due or runs."""
     ids = queue.enqueue_many([NewJob("true", max_attempts=1), NewJob("true")], chain=True)
-    assert not queue.storage.queues.drain(()).is_over()
+    assert not queue.storage.drain(()).is_over()
     end(queue, hand, ids[0], State.DEAD)
-    assert queue.storage.queues.drain(()).is_over()
+    assert queue.storage.drain(()).is_over()
 
 
 def test_an_end_that_is_past_does_not_meet_an_edge_that_is_new(queue: Queue, hand: Hand) -> None:

@@ -126,6 +126,6 @@ def test_a_cancelled_job_comes_back_held(queue: Queue, hand: Hand) -> None:
 def test_a_drain_does_not_wait_for_held_jobs(queue: Queue) -> None:
     """They would keep a worker for ever."""
     job_id = queue.enqueue(NewJob("true", is_held=True)).id
-    assert queue.storage.queues.drain(()).is_over()
+    assert queue.storage.drain(()).is_over()
     queue.release(job_id)
-    assert not queue.storage.queues.drain(()).is_over()
+    assert not queue.storage.drain(()).is_over()

@@ -392,7 +392,7 @@ def test_a_drain_does_not_wait_for_what_is_out_of_reach(queue: Queue, hand: Hand
     """A user may set more; until then such a job would keep a worker for ever."""
     queue.set_resource("gpu", 2)
     first = queue.add("true", needs={"gpu": 2, "lock": 1})
-    drain, of_others = queue.storage.queues.drain(()), queue.storage.queues.drain(["other"])
+    drain, of_others = queue.storage.drain(()), queue.storage.drain(["other"])
     queue.set_resource("gpu", capacity)
     assert hand.claim(9) == []
     assert drain.is_over()

@@ -163,11 +163,11 @@ def test_several_schedules_are_due_together(queue: Queue, clock: FakeClock) -> N
     queue.add_schedule("b", "echo b", every_s=60)
     queue.add_schedule("a", "echo a", every_s=59)
     queue.add_schedule("c", "echo c", every_s=3600)
-    assert queue.storage.schedules.next_at() == clock.now_ms() + 59_000
+    assert queue.storage.queues.next_schedule_at() == clock.now_ms() + 59_000
     clock.advance(60)
     assert tick(queue) == 2
     assert [queue.job(job_id).command for job_id in (1, 2)] == ["echo a", "echo b"]
-    assert queue.storage.schedules.next_at() == clock.now_ms() + 58_000
+    assert queue.storage.queues.next_schedule_at() == clock.now_ms() + 58_000
 
 
 def test_what_a_job_needs_is_looked_at_when_it_is_planned(queue: Queue, clock: FakeClock) -> None:
@@ -476,7 +476,7 @@ def test_a_paused_schedule_is_not_due(queue: Queue, clock: FakeClock) -> None:
     hourly(queue, missed="all")
     queue.pause_schedule("sync")
     info = queue.schedule("sync")
-    assert (info.is_paused, info.next_at, queue.storage.schedules.next_at()) == (True, None, None)
+    assert (info.is_paused, info.next_at, queue.storage.queues.next_schedule_at()) == (True, None, None)
     clock.advance(2.5 * HOUR_S)
     assert tick(queue) == 0
     queue.storage.schedules.renew()
@@ -565,7 +565,7 @@ def test_a_removed_schedule_leaves_its_jobs(queue: Queue, clock: FakeClock) -> N
     clock.advance(HOUR_S)
     tick(queue)
     queue.remove_schedule("sync")
-    assert (queue.schedules(), queue.storage.schedules.next_at()) == ([], None)
+    assert (queue.schedules(), queue.storage.queues.next_schedule_at()) == ([], None)
     hourly(queue)
     assert (due(queue), queue.job(1).state) == ([], State.PENDING)
 

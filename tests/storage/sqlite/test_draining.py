@@ -17,7 +17,7 @@ def test_a_back_off_from_before_it_was_kept_is_waited_for(queue: Queue, hand: Ha
     hand.do_next(Outcome.FAILED)
     with sqlite_of(queue).write() as connection:
         connection.execute("UPDATE jobs SET backoff_ms = NULL")
-    drain = queue.storage.queues.drain(())
+    drain = queue.storage.drain(())
     assert not drain.is_over()
     queue.edit(job_id, run_at=to_datetime(queue.storage.now_ms()) + timedelta(hours=1))
     assert drain.is_over()
