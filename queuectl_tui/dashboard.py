@@ -278,14 +278,14 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         from queuectl_tui.dialogs.command_palette import Command
 
         context = "lists" if self.context == "typing" else self.context
-        for action in palette_actions(self.keymap.actions, context):
+        for action in palette_actions(self._actions(), context):
             keys = " ".join(key_name(key) for key in action.keys)
             yield Command(action.name, action.help, keys, partial(action.handler, self))
-        for queue in self.snapshot.queues:
+        for queue in () if self.gateway.is_read_only else self.snapshot.queues:
             verb = "Resume" if queue.is_paused else "Pause"
             pause = partial(self.gateway.pause, queue.name, not queue.is_paused)
             yield Command(f"{verb} queue {clean_line(queue.name)}", f"{verb} only this queue.", "", pause)
-        for worker in self.snapshot.workers:
+        for worker in () if self.gateway.is_read_only else self.snapshot.workers:
             if worker.is_alive:
                 what = f"Once its running jobs have ended ({clean_line(worker.host)}, pid {worker.pid})."
                 yield Command(f"Stop worker {worker.id}", what, "", partial(self.gateway.stop_worker, worker.id))
@@ -360,7 +360,11 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         """Show all keys."""
         from queuectl_tui.dialogs.help import HelpScreen
 
-        self.app.push_screen(HelpScreen(self.keymap.actions, self.context))
+        self.app.push_screen(HelpScreen(self._actions(), self.context))
+
+    def _actions(self) -> list[Action]:
+        """Return the actions that this dashboard can do at all: one that only looks changes nothing."""
+        return [action for action in self.keymap.actions if not (action.is_write and self.gateway.is_read_only)]
 
     def _show_keys(self) -> None:
         """Have the footer name the keys that can act now; what has not changed since costs nothing."""

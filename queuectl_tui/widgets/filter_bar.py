@@ -41,7 +41,7 @@ class FilterBar(Horizontal):
         & > .filter-bar--sign { width: auto; padding: 0 0 0 1; color: $text-accent; text-style: bold; }
         & > Input, & > Input:focus { width: 1fr; background: $surface; background-tint: $foreground 0%; }
         & > .filter-bar--note {
-            width: auto; max-width: 60%; padding: 0 1; color: $foreground 60%;
+            width: auto; max-width: 60%; padding: 0 1; color: $text-muted;
             text-wrap: nowrap; text-overflow: ellipsis;
         }
         &.-error > .filter-bar--note { color: $text-error; max-width: 75%; }

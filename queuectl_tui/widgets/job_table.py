@@ -21,6 +21,7 @@ from queuectl_tui.toasts import toast
 from queuectl_tui.widgets.columns import Column
 from queuectl_tui.widgets.line_painter import BLANK, LinePainter, Look, RowStyles
 from queuectl_tui.widgets.line_table import LineTable
+from queuectl_tui.widgets.line_text import word_rows
 from queuectl_tui.widgets.list_cursor import ListCursor
 from queuectl_tui.widgets.marks import ListMarks
 
@@ -317,7 +318,8 @@ class JobTable(LineTable, inherit_bindings=False):
             looks.extend(self._look(line, self._now) for line in range(top, top + height))
         else:
             lines = [BLANK] * height
-            texts = self._empty_text.split("\n")[:height]
+            lines_said = self._empty_text.split("\n")
+            texts = [row for line in lines_said for row in word_rows(line, max(1, self.size.width))][:height]
             first = (height - len(texts)) // 2
             lines[first : first + len(texts)] = [Look("empty", head=((text, ""),)) for text in texts]
             looks.extend(lines)

@@ -147,6 +147,8 @@ class PaneBox(Vertical):
         else:
             is_plain = self.view.sort is Sort.DEFAULT and not self.view.is_reversed
             right = order_words(self.pane, self.view.sort, self.view.is_reversed) + arrow
+            if is_plain and self.is_empty:
+                right = ""  # nothing stands in any order
             self.title.set_text(text, more=more, right=right, right_style="muted" if is_plain else "accent")
 
     @property

@@ -12,7 +12,8 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from queuectl_tui.cells import clip, pad, pad_left, width
+from queuectl_tui.cells import pad, pad_left, width
+from queuectl_tui.widgets.line_text import word_rows
 from queuectl_tui.widgets.theme_styles import styles_of
 
 _GAP = "  "
@@ -161,7 +162,9 @@ class RowList(Widget, can_focus=True, inherit_bindings=False):
         cells, base = self.size.width, self.rich_style
         row = self._top + y - 1
         if not self._rows:
-            text = clip(self._empty_text, cells) if y == self.size.height // 2 else ""
+            said = word_rows(self._empty_text, max(1, cells))
+            line = y - max(0, self.size.height // 2 - len(said) // 2)
+            text = said[line] if 0 <= line < len(said) else ""
             segments = [Segment(" " * ((cells - width(text)) // 2) + text, base + styles_of(self.app)["muted"])]
         elif y == 0:
             base = base + self._style("heading")

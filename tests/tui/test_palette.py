@@ -80,6 +80,20 @@ async def test_each_command_has_one_line_with_its_key() -> None:
         assert stage.app.screen is stage.dashboard
 
 
+async def test_a_dashboard_that_only_looks_offers_nothing_that_changes_the_queue() -> None:
+    """Neither in the palette nor in the help."""
+    async with staged(busy_snapshot(), is_read_only=True) as stage:
+        await stage.press("4")
+        for text in ("purge a finished", "pause queue", "stop worker"):
+            await stage.press(":")
+            await stage.type(text)
+            assert "no command found" in screen_text(stage.app)
+            await stage.press("escape")
+        await stage.press("?")
+        assert "Filter the pane" in screen_text(stage.app)
+        assert "Purge a finished job" not in screen_text(stage.app)
+
+
 async def test_the_arrows_choose_and_the_choice_is_done_where_the_focus_was() -> None:
     async with staged(busy_snapshot()) as stage:
         await stage.press("4", ":")

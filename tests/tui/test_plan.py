@@ -110,7 +110,10 @@ async def test_keys_in_an_empty_plan_say_that_there_is_nothing() -> None:
         await _open(stage, "n", "p", "E", "l", ")", "u", "enter", planned=Plan())
         assert "n: there is no schedule under the cursor" in stage.toasts()
         assert "): there is no resource under the cursor" in stage.toasts()
-        assert "No schedules. Add one:" in screen_text(stage.app)
+        shown = " ".join(screen_text(stage.app).split())
+        assert "No schedules. Add one:" in shown
+        assert "./backup" in shown  # the end of it, in a second row
+        assert "set gpu 4" in shown
         assert stage.asked("run_schedule") == stage.asked("change_capacity") == []
 
 
