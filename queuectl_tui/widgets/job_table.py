@@ -16,12 +16,12 @@ from textual.message import Message
 from textual.strip import Strip
 
 from core.model import Job, View
+from queuectl_tui.line_text import word_rows
 from queuectl_tui.snapshot import Pane, PaneData, RunProgress
 from queuectl_tui.toasts import toast
 from queuectl_tui.widgets.columns import Column
 from queuectl_tui.widgets.line_painter import BLANK, LinePainter, Look, RowStyles
 from queuectl_tui.widgets.line_table import LineTable
-from queuectl_tui.widgets.line_text import word_rows
 from queuectl_tui.widgets.list_cursor import ListCursor
 from queuectl_tui.widgets.marks import ListMarks
 

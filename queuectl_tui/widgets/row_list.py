@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from queuectl_tui.cells import pad, pad_left, width
-from queuectl_tui.widgets.line_text import word_rows
+from queuectl_tui.line_text import word_rows
 from queuectl_tui.widgets.theme_styles import styles_of
 
 _GAP = "  "
