@@ -308,11 +308,12 @@ class JobActions:
         view = View((State.DEAD,), (Term("group", fingerprint_text(group.fingerprint)),))
         jobs = "1 dead job" if group.number == 1 else f"{count(group.number)} dead jobs"
         question = f"{verb} {jobs} of {clip(words_of(group), _WORDS_CELLS)}?"
+        sample = clean_line(group.sample.command) if group.sample.last_line else ""  # else the words have it
 
         def act() -> None:
             order(view)
 
-        self._ask(question, clean_line(group.sample.command), group.number, act)
+        self._ask(question, sample, group.number, act)
 
     def _ask_about(self, verb: str, targets: Targets, order: Callable[[Selected], int], also: str = "") -> None:
         number = targets.number

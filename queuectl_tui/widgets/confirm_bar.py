@@ -90,7 +90,7 @@ class ConfirmBar(Widget, can_focus=True):
         return "".join(part.text for part in self._parts())
 
     def ask(self, question: str, sample: str, count: int, on_yes: Callable[[], None]) -> None:
-        """Show a question about ``count`` jobs, of which ``sample`` is one, with No chosen."""
+        """Show a question about ``count`` jobs, of which ``sample`` is one or "", with No chosen."""
         if not self.is_open:
             self._back_to = self.screen.focused
         self._question, self._sample = clean_line(question), clean_line(sample[:500])
@@ -199,7 +199,7 @@ class ConfirmBar(Widget, can_focus=True):
         room -= width(question)
         more = f" +{count(self._count - 1)}" if self._count > 1 else ""
         sample = f" {clip(self._sample, max(0, room - width(more) - 1))}{more}"
-        if room < width(more) + 9:
+        if room < width(more) + 9 or not self._sample:
             sample = ""
         gap = max(0, room - width(sample))
         return [_Part(question, "question"), _Part(sample, "sample"), _Part(" " * gap, ""), *answers]

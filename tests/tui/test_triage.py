@@ -169,6 +169,15 @@ async def test_a_group_is_replayed_after_its_count_was_read(key: str, verb: str,
         assert stage.dashboard.context == "groups"
 
 
+async def test_a_question_about_jobs_without_last_words_names_their_command_once() -> None:
+    async with staged(busy_snapshot()) as stage:
+        await stage.press("4", "t", "j", "j", "r")
+        said = stage.dashboard.confirm_bar.text
+        assert said.startswith(" Replay 2 dead jobs of timed out · ffmpeg -i in-8.mov")
+        assert said.count("ffmpeg") == 1
+        assert "+1" not in said
+
+
 @pytest.mark.parametrize("key", ["d", "D"])
 async def test_a_group_is_purged_after_its_count_was_read(key: str) -> None:
     async with staged(busy_snapshot()) as stage:
