@@ -64,7 +64,7 @@ CONTRAST = Theme(
     accent="#00ffff",
     success="#00ff5f",
     warning="#ffd700",
-    error="#ff6666",
+    error="#ff8080",
     foreground="#ffffff",
     background="#000000",
     surface="#000000",
@@ -75,7 +75,7 @@ CONTRAST = Theme(
     variables={
         "muted": "#d0d0d0",
         "text-muted": "#d0d0d0",
-        "cursor": "#004fb8",
+        "cursor": "#003090",
         "cursor-blurred": "#2c2c2c",
         "border": "#ffffff",
         "footer-key-foreground": "#ffff00",

@@ -6,6 +6,7 @@ import pytest
 from textual.app import App
 from textual.color import Color
 from textual.css.stylesheet import Stylesheet
+from textual.theme import Theme
 
 from core.errors import UsageError
 from queuectl_tui.themes import OWN_THEMES, check_name, has_terminal_colours, own_variables
@@ -94,3 +95,14 @@ def test_a_theme_that_is_none_is_refused_by_name() -> None:
     check_name("nord")
     with pytest.raises(UsageError, match=r"no theme 'nrod'; one of .*nord"):
         check_name("nrod")
+
+
+@pytest.mark.parametrize("theme", OWN_THEMES, ids=lambda theme: theme.name)
+def test_all_that_is_said_in_a_list_reads_on_each_of_its_rows(theme: Theme) -> None:
+    """Also under the cursor, in a list with the focus and without; 4.5 is what WCAG 2 asks of text."""
+    said = {name: getattr(theme, name) for name in ("foreground", "error", "warning", "success", "accent", "primary")}
+    said["muted"] = theme.variables["muted"]
+    rows = {name: theme.variables[name] for name in ("cursor", "cursor-blurred")}
+    rows |= {name: getattr(theme, name) for name in ("background", "surface", "panel")}
+    pairs = {(text, row): _contrast(Color.parse(said[text]), Color.parse(rows[row])) for text in said for row in rows}
+    assert {pair: round(ratio, 2) for pair, ratio in pairs.items() if ratio < 4.5} == {}
