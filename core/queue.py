@@ -72,6 +72,8 @@ class Queue(CanaryVerbs, DependencyVerbs, EnqueueVerbs, HookVerbs, ResourceVerbs
     Every method may be called from any thread and is one transaction (bulk verbs: one a thousand jobs). Reads see the
     newest commit; writes are on disk when they return. ``path`` is that of an SQLite file, or the URL of a database on
     a PostgreSQL server. With ``create`` a file is made, private to the user, and in a database the tables.
+    A server that is still starting is waited for, 5 s; with ``on_wait`` for as long as it is not ready, and that is
+    called once with a line that says so.
 
     Raises ``DatabaseError`` of some kind when the database cannot be used, and leaves it unchanged.
     """
@@ -84,12 +86,18 @@ class Queue(CanaryVerbs, DependencyVerbs, EnqueueVerbs, HookVerbs, ResourceVerbs
         is_read_only: bool = False,
         clock: Clock | None = None,
         busy_timeout_s: float | None = None,
+        on_wait: Callable[[str], object] | None = None,
     ) -> None:
         check_kind(path, "path", (str, os.PathLike), "a path")
         if busy_timeout_s is not None:
             check_number(busy_timeout_s, "busy_timeout_s", 0, MAX_DURATION_S)
         self.storage = open_storage(
-            os.fspath(path), create=create, is_read_only=is_read_only, clock=clock, busy_timeout_s=busy_timeout_s
+            os.fspath(path),
+            create=create,
+            is_read_only=is_read_only,
+            clock=clock,
+            busy_timeout_s=busy_timeout_s,
+            on_wait=on_wait,
         )
         if busy_timeout_s is None:
             try:

@@ -48,7 +48,7 @@ def launch(options: Options) -> int:
             watch.catch_signals()  # an exception out of a handler may be lost in the imports to come
             demo.make()
         path = demo.database if demo is not None else options.database or default_database()
-        with Queue(path, is_read_only=options.is_read_only) as queue:
+        with Queue(path, is_read_only=options.is_read_only, on_wait=_note) as queue:
             if demo is not None:
                 demo.start(queue)
             return _run(queue, options, preferences, actions, watch)
@@ -93,6 +93,10 @@ def _run(
         gateway.close()
     # without a code the terminal had gone before Textual could be asked to end
     return 128 + signal.SIGHUP if app.return_code is None and watch.is_lost else app.return_code or 0
+
+
+def _note(line: str) -> None:
+    print(f"queuectl-tui: {line}", file=sys.stderr, flush=True)  # the dashboard is not on the terminal yet
 
 
 def _new_demo() -> Demo:

@@ -113,7 +113,23 @@ class PostgresServer:
         """Start the server and wait until it answers."""
         import psycopg
 
-        settings = [term for setting in self._settings for term in ("-c", setting)]
+        self.launch()
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                psycopg.connect(self.url()).close()
+                return
+            except psycopg.OperationalError as error:
+                if not self._is_alive() or time.monotonic() > deadline:
+                    raise RuntimeError((self.directory / "log").read_text()) from error
+            time.sleep(0.02)
+
+    def _is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def launch(self, *more: str) -> None:
+        """Start the server, with more settings, and wait for nothing."""
+        settings = [term for setting in (*self._settings, *more) for term in ("-c", setting)]
         places = ["-D", str(self.directory / "data"), "-k", str(self.directory)]
         command, as_user = [str(self.programs / "postgres"), *places, *settings], self._as_user
         if self._namespace:  # only root may enter it
@@ -123,15 +139,6 @@ class PostgresServer:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, **as_user
             )
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while True:
-            try:
-                psycopg.connect(self.url()).close()
-                return
-            except psycopg.OperationalError as error:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError((self.directory / "log").read_text()) from error
-            time.sleep(0.02)
 
     def promote(self) -> None:
         """Make a standby the primary of a new timeline."""

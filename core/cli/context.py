@@ -68,10 +68,11 @@ class Session:
 
     # --- the database
 
-    def queue(self, *, create: bool = False) -> Queue:
+    def queue(self, *, create: bool = False, waits_for_server: bool = False) -> Queue:
         """Return the queue, opened once. Without ``create`` a database that was named must exist.
 
-        To a command that only reads, a file that does not exist is an empty queue, which is noted if it was named.
+        To a command that only reads, a file that does not exist is an empty queue, which is noted if it was named. A
+        server that is still starting is waited for a moment; with ``waits_for_server`` until it is ready, noted.
         """
         if self._queue is None:
             from core.interrupt import has_started
@@ -84,7 +85,8 @@ class Session:
                 if is_named:
                     self.note(f"queuectl: note: there is no database at {address}; it reads as an empty queue")
                 address, is_named = self._empty_database(), False
-            self._queue = Queue(address, create=create or not is_named)
+            on_wait = (lambda line: self.note(f"queuectl: {line}")) if waits_for_server else None
+            self._queue = Queue(address, create=create or not is_named, on_wait=on_wait)
         return self._queue
 
     def _empty_database(self) -> str:

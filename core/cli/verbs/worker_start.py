@@ -118,7 +118,7 @@ def add_capacity_options(parser: Parser) -> None:
 
 def run(session: Session, options: Namespace) -> int:
     """Run a worker in this thread; return when it has stopped."""
-    queue = session.queue(create=True)
+    queue = session.queue(create=True, waits_for_server=True)
     if kind := queue.network_filesystem():
         session.note(f"queuectl: warning: {kind} is a network filesystem; locks may not hold there: use a local disk")
     has_output = options.show_output or (session.is_terminal and not options.no_output)

@@ -14,6 +14,7 @@ from psycopg import pq
 from core.addresses import is_unclear, without_password
 from core.clock import Clock, SystemClock
 from core.errors import DatabaseClosed, DatabaseError, DatabaseReadOnly, DatabaseReplaced, Interrupted, UsageError
+from core.storage.postgres import starting
 from core.storage.postgres.errors import REPEATABLE, translated, translating_errors
 
 _T = TypeVar("_T")
@@ -77,7 +78,15 @@ class _Local(threading.local):
 class Connections:
     """The connections to the database at ``address``; a forked child opens its own and closes none of the parent's."""
 
-    def __init__(self, address: str, *, is_read_only: bool, clock: Clock | None, busy_timeout_s: float) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        is_read_only: bool,
+        clock: Clock | None,
+        busy_timeout_s: float,
+        on_wait: Callable[[str], object] | None = None,
+    ) -> None:
         if is_unclear(address):
             raise UsageError(
                 f"{without_password(address)}: write special characters of a password as %40 (@), %2F (/), %3A (:),"
@@ -89,6 +98,7 @@ class Connections:
         self.clock: Clock = clock or SystemClock()
         self._has_own_time = clock is not None
         self.busy_timeout_s = busy_timeout_s
+        self._on_wait = on_wait
         self.database_id: int | None = None
         self.is_closed = False
         self._local = _Local()
@@ -114,7 +124,7 @@ class Connections:
         if self.is_closed:
             raise DatabaseClosed(self.address)
         with translating_errors(self.address):
-            opened = self.connect()
+            opened = self._first() if self.database_id is None else self.connect()
         self._local.connection, self._local.pid = opened, os.getpid()
         self._local.busy_timeout_s = self.busy_timeout_s
         with self._guard:
@@ -122,6 +132,11 @@ class Connections:
                 self._close_ended()
             self._all.append((threading.current_thread(), opened))
         return opened
+
+    def _first(self) -> Connection:
+        """Return a connection of a program that begins, perhaps beside its server; later ones do not wait."""
+        on_wait, text = self._on_wait, f"the server of {self.address} takes no connections yet; waiting for it"
+        return starting.connected(self.connect, self.conninfo, on_wait and (lambda: on_wait(text)))
 
     def connect(self, **more: Any) -> Connection:
         """Return a new connection in autocommit mode, for the caller to close; raises psycopg's errors."""

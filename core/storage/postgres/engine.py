@@ -26,12 +26,14 @@ class PostgresStorage(Connections):
         is_read_only: bool = False,
         clock: Clock | None = None,
         busy_timeout_s: float | None = None,
+        on_wait: Callable[[str], object] | None = None,
     ) -> None:
         super().__init__(
             address,
             is_read_only=is_read_only,
             clock=clock,
             busy_timeout_s=5.0 if busy_timeout_s is None else busy_timeout_s,
+            on_wait=on_wait,
         )
         try:
             self.database_id = migrations.prepare(self, create=create)

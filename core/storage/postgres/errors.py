@@ -47,6 +47,9 @@ _MESSAGES: tuple[tuple[type[psycopg.Error], type[QueueError], str], ...] = (
     ),
 )
 
+# What a server says that lets no one in at the moment, but will: it starts, recovers, or ends to start again.
+_STARTING = "the database system is (starting up|shutting down|in recovery mode|not (yet )?accepting connections)"
+
 # Why a server let no user in: psycopg has no code of that, only the server's words.
 _REFUSED_CONNECTIONS: tuple[tuple[str, type[QueueError], str], ...] = (
     (
@@ -70,6 +73,7 @@ _REFUSED_CONNECTIONS: tuple[tuple[str, type[QueueError], str], ...] = (
         DatabaseBusy,
         "{address}: the server takes no more connections now; try again",
     ),
+    (_STARTING, DatabaseBusy, "{address}: the server takes no connections yet, it starts or recovers; try again"),
 )
 
 
@@ -84,6 +88,16 @@ class translating_errors(AbstractContextManager[None]):  # noqa: N801  (it reads
     ) -> None:
         if isinstance(error, psycopg.Error):
             raise translated(self._address, error) from error
+
+
+def is_starting_in_words(error: psycopg.Error) -> bool:
+    """Return whether a connection failed as the server starts, recovers or ends, by its words if they are English."""
+    return re.search(_STARTING, str(error)) is not None
+
+
+def is_refused_in_words(error: psycopg.Error) -> bool:
+    """Return whether a connection failed for a reason with an error of its own, by its words if they are English."""
+    return any(re.search(pattern, str(error)) for pattern, _, _ in _REFUSED_CONNECTIONS)
 
 
 def translated(address: str, error: psycopg.Error) -> QueueError:
