@@ -77,7 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--write", action="store_true", help="put the table into bench/RESULTS.md")
     parser.add_argument("--merge", action="store_true", help="put these rows into the table that is there")
     parser.add_argument("--dir", help="where the databases are put (default: the system's temporary directory)")
-    parser.add_argument("--peers-venv", metavar="DIR", help="an environment with huey, litequeue, persist-queue, kyoo")
+    parser.add_argument(
+        "--peers-venv", metavar="DIR", help="an environment that has other queues (see bench.install_peers)"
+    )
     return parser
 
 
@@ -97,10 +99,12 @@ def _measured(scale: Scale, wanted: Iterable[str], venv: str | None) -> Iterator
     if "peers" in names:
         yield from peers.run(scale, venv)
         yield from peer_calls.run(scale, venv)
-    last = {"dashboard": dashboard, "triage": triage, "waiting": waiting, "postgres": postgres}
+    last = {"dashboard": dashboard, "triage": triage, "waiting": waiting}
     for name, one in last.items():
         if name in names:
             yield from one.run(scale)
+    if "postgres" in names:
+        yield from postgres.run(scale, venv)
 
 
 def _say(text: str) -> None:

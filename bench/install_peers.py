@@ -10,7 +10,7 @@ import subprocess
 import sys
 import venv
 
-_PACKAGES = ("huey", "litequeue", "persist-queue", "kyoo")
+_PACKAGES = ("huey", "litequeue", "persist-queue", "kyoo", "pgqueuer", "asyncpg", "procrastinate")
 
 
 def main(arguments: list[str]) -> int:
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     python = os.path.join(directory, "bin", "python")
     subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *_PACKAGES], check=True)
     print("for the other peers:  sudo apt-get install task-spooler nq parallel")
-    print(f"then:                 python -m bench --only peers --peers-venv {arguments[0]}")
+    print(f"then:                 python -m bench --only peers --only postgres --peers-venv {arguments[0]}")
     return 0
 
 

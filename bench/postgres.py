@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -16,10 +14,10 @@ from statistics import median
 
 import psycopg
 
-from bench import latency
+from bench import latency, postgres_turns
 from bench.filled import fill
 from bench.lines import Line, Scale, Target, middle_ratio, percentile
-from bench.place import ROOT, python, queuectl, scratch
+from bench.place import queuectl, scratch
 from bench.place import run as run_program
 from core.execution.worker import Worker
 from core.model import NewJob, State, View
@@ -30,18 +28,15 @@ from tests.postgres import Databases, postgres_of
 from tests.postgres_server import PostgresServer
 
 _SETTINGS = ("shared_buffers=256MB", "max_wal_size=2GB")
-#: Clients, and jobs a turn; the least ratio of jobs recorded to the commits of pgbench.
-_TURNS = ((1, 1, 0.6), (4, 10, 1.0), (16, 50, None))
-_UPDATE = "\\set key random(1, 1000)\nUPDATE trivial SET n = n + 1 WHERE key = :key;\n"
 _WARM_UP = 20
 #: A line of a log, so that a server compresses it as it does what people write.
 _LOG_LINE = b"2026-11-28 12:%02d:%02d INFO worker: encoded frame %d of film-%d.mov at %d fps, quality %d\n"
 
 
-def run(scale: Scale) -> Iterable[Line]:
-    """Yield turns, whole jobs, claims among many, latency, enqueueing, pages, outputs and the start of a program."""
+def run(scale: Scale, venv: str | None = None) -> Iterable[Line]:
+    """Yield turns (beside other queues that ``venv`` has), jobs, claims among many, pages, outputs and so on."""
     with _server() as (server, databases):
-        yield from _turns(scale, server, databases)
+        yield from postgres_turns.run(scale, server, databases, venv)
         yield _whole_jobs(scale, databases)
         yield from _latency(scale, databases)
         yield from _enqueues(scale, databases)
@@ -67,75 +62,6 @@ def _server() -> Iterator[tuple[PostgresServer, Databases]]:
             os.environ.pop("XDG_STATE_HOME")
             if before is not None:
                 os.environ["XDG_STATE_HOME"] = before
-
-
-# --- turns
-
-
-def _turns(scale: Scale, server: PostgresServer, databases: Databases) -> Iterator[Line]:
-    """Measure turns that record and claim, and no commands, in turn with pgbench."""
-    seconds = scale.busy_s / 5
-    for clients, batch, bound in _TURNS:
-        ours: list[float] = []
-        theirs: list[float] = []
-        for _ in range(scale.rounds):
-            theirs.append(_pgbench(server, clients, seconds))
-            ours.append(_turn_rate(databases, clients, batch, seconds))
-        yield Line(
-            "postgres",
-            f"jobs recorded and claimed, {clients} {'client' if clients == 1 else 'clients'}, {batch} a turn",
-            median(ours),
-            "jobs/s",
-            f"pgbench, one trivial update a commit, {clients} {'client' if clients == 1 else 'clients'}",
-            median(theirs),
-            middle_ratio(ours, theirs),
-            None if bound is None else Target(True, bound),
-        )
-
-
-def _pgbench(server: PostgresServer, clients: int, seconds: float) -> float:
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute("CREATE TABLE IF NOT EXISTS trivial (key integer PRIMARY KEY, n bigint NOT NULL)")
-        connection.execute(
-            "INSERT INTO trivial SELECT key, 0 FROM generate_series(1, 1000) AS key ON CONFLICT DO NOTHING"
-        )
-    script = server.directory / "trivial.sql"
-    script.write_text(_UPDATE)
-    words = ["-n", "-f", str(script), "-c", str(clients), "-j", "2", "-T", str(max(1, round(seconds)))]
-    told = server.run("pgbench", *words, "-h", str(server.directory), "-U", "postgres", "postgres")
-    found = re.search(r"tps = ([\d.]+)", told)
-    assert found is not None, told
-    return float(found[1])
-
-
-def _turn_rate(databases: Databases, clients: int, batch: int, seconds: float) -> float:
-    address = databases.new()
-    with Queue(address) as queue:
-        fill(queue, round(seconds * 3000 * min(clients, 8)))
-    arguments = ("turns", address, str(batch), str(seconds))
-    with contextlib.ExitStack() as stack:
-        helpers = [
-            stack.enter_context(
-                subprocess.Popen(
-                    python("bench.helper", *arguments),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                    cwd=ROOT,
-                )
-            )
-            for _ in range(clients)
-        ]
-        for helper in helpers:
-            assert helper.stdout is not None
-            helper.stdout.readline()
-        for helper in helpers:
-            assert helper.stdin is not None
-            helper.stdin.write("go\n")
-            helper.stdin.flush()
-        recorded = sum(int(helper.communicate()[0]) for helper in helpers)
-    databases.drop(address)
-    return recorded / seconds
 
 
 # --- whole jobs, and how soon one starts
