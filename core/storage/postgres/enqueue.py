@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 
 from psycopg import errors
 
@@ -19,9 +20,8 @@ from core.storage.postgres.counting import CountChanges
 from core.storage.postgres.edges import edges_of_batch, insert, unmet
 from core.storage.postgres.environments import environment_id
 
-_COLUMNS = ", ".join(column for column in JobRow._fields if column != "run_at")
-_ALL = f"id, {_COLUMNS}, environment_id, enqueued_at, due_at, since"
-_RUN_AT = JobRow._fields.index("run_at")
+# the fields that are columns of a job's row, by their places; the time of a delayed job is in its token
+_IN_ROW = [index for index, column in enumerate(JobRow._fields) if column != "run_at"]
 # the tables of the tokens, which are also the kinds that they count as
 _TOKENS = {
     "ready": "job_id, queue, priority, due_at, needs",
@@ -117,6 +117,10 @@ def _insert(
     """Store jobs and their tokens; return by how much the counts change."""
     tokens: dict[str, list[tuple[object, ...]]] = {table: [] for table in _TOKENS}
     ready = tokens["ready"]
+    # most columns are empty in all of many jobs: what is left out is neither sent nor read
+    given = [index for index in _IN_ROW if any(row[index] is not None for row in rows)]
+    columns = ", ".join(JobRow._fields[index] for index in given)
+    of_given = itemgetter(*given)
 
     def jobs() -> Iterator[tuple[object, ...]]:
         for job_id, row in zip(ids, rows, strict=True):
@@ -129,10 +133,10 @@ def _insert(
             else:
                 of_kind = tokens["delayed"] if is_delayed else ready
                 of_kind.append((job_id, row.queue, row.priority, due_at, row.needs))
-            yield (job_id, *row[:_RUN_AT], *row[_RUN_AT + 1 :], environment, now, due_at, now)
+            yield (job_id, *of_given(row), environment, now, due_at, now)
 
     # made while the server is at work on those before
-    _write(connection, "jobs", _ALL, jobs(), len(rows))
+    _write(connection, "jobs", f"id, {columns}, environment_id, enqueued_at, due_at, since", jobs(), len(rows))
     changes = CountChanges()
     for table, values in tokens.items():
         _write(connection, table, _TOKENS[table], values, len(values))
