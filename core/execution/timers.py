@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-#: How often a worker looks whether another process has committed, in seconds. Whoever commits something for workers
-#: wakes them; this is for what wakes none (a result that frees a place in a limited queue) and for other programs.
-LOOK_S = 0.05
 #: How often dead workers are looked for, in seconds.
 RECOVER_S = 1.0
 #: How often a worker looks for jobs to prune, in seconds; while there are more of them, as often as for dead workers.
@@ -87,9 +84,9 @@ class Timers:
 
     # --- what has begun: the next time is set first, so that what fails is not tried again at once
 
-    def looking(self, now_s: float) -> None:
-        """Set the next look at the database."""
-        self._look_at_s = now_s + LOOK_S
+    def looking(self, now_s: float, look_s: float) -> None:
+        """Set the next look at the database, in ``look_s`` seconds."""
+        self._look_at_s = now_s + look_s
 
     def recovering(self, now_s: float) -> None:
         """Set the next look at dead workers."""

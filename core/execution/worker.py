@@ -312,7 +312,7 @@ class Worker:
 
     def _look_for_changes(self, now_s: float) -> None:
         storage, slots = self._queue.storage, self._slots
-        self._timers.looking(now_s)  # a busy worker makes a thousand steps a second
+        self._timers.looking(now_s, storage.changes.look_s)  # a busy worker makes a thousand steps a second
         if self._changes.calendar.look(storage.clock):
             self._attempts.shorten_backoffs()
             self._queue.storage.schedules.renew()

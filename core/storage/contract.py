@@ -462,6 +462,10 @@ class Wakeup(Protocol):
 class Changes(Protocol):
     """How a reader or a worker learns that something was committed."""
 
+    @property
+    def look_s(self) -> float:
+        """How often a worker asks for the version, in seconds, for what wakes it not: a place that became free."""
+
     def version(self) -> int:
         """Return a number that changes whenever another connection has committed; cheap enough to ask often."""
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from core.execution import timers
 from core.execution.worker import Worker
 from core.model import State
 from core.queue import Queue
+from core.storage.postgres.changes import Changes as ChangesOnServer
+from core.storage.sqlite.changes import Changes as ChangesInFile
 from core.storage.sqlite.wakeup import Wakeup, wake_all
 from tests.processes import ROOT
 
@@ -26,7 +27,8 @@ WITHIN_S = 60.0
 @pytest.fixture
 def asleep_until_woken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let workers look by themselves only once, when they start."""
-    monkeypatch.setattr(timers, "LOOK_S", 3600.0)
+    for changes in (ChangesInFile, ChangesOnServer):
+        monkeypatch.setattr(changes, "look_s", 3600.0)
 
 
 def completed(queue: Queue, job_id: int) -> bool:

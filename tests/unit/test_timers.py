@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from core.execution.timers import IDLE_SYNC_S, LOOK_S, PRUNE_S, RECOVER_S, ROLL_UP_S, SYNC_S, Due, Timers
+from core.execution.timers import IDLE_SYNC_S, PRUNE_S, RECOVER_S, ROLL_UP_S, SYNC_S, Due, Timers
 
 NOW_S, NOW_MS = 5000.0, 1_893_499_200_000
 FAR_S = 9999.0
+LOOK_S = 0.05
 
 
 def rested() -> Timers:
     """Return the timers of a worker that has just done all that was due."""
     timers = Timers()
-    timers.looking(NOW_S)
+    timers.looking(NOW_S, LOOK_S)
     timers.recovering(NOW_S)
     timers.pruning(NOW_S, has_more=False)
     stepped(timers)
@@ -72,7 +73,7 @@ def test_the_sleep_ends_with_the_first_that_is_due() -> None:
     timers = rested()
     assert sleep_s(timers) == pytest.approx(LOOK_S)
     assert sleep_s(timers, command_s=0.01) == pytest.approx(0.01)
-    timers.looking(NOW_S + FAR_S)
+    timers.looking(NOW_S, FAR_S)
     assert sleep_s(timers) == pytest.approx(RECOVER_S)
     timers.recovering(NOW_S + FAR_S)
     assert sleep_s(timers) == pytest.approx(PRUNE_S)
@@ -121,7 +122,7 @@ def test_results_are_synced_in_time_and_sooner_when_the_worker_is_idle() -> None
     assert "sync" in due(timers, SYNC_S + 0.001)
     assert not timers.is_sync_due(NOW_S + IDLE_SYNC_S - 0.001, is_idle=True)
     assert timers.is_sync_due(NOW_S + IDLE_SYNC_S + 0.001, is_idle=True)
-    timers.looking(NOW_S + FAR_S)
+    timers.looking(NOW_S, FAR_S)
     assert sleep_s(timers) == pytest.approx(SYNC_S)
     assert sleep_s(timers, is_idle=True) == pytest.approx(IDLE_SYNC_S)
 

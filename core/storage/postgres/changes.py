@@ -10,6 +10,9 @@ from core.storage.postgres.connection import Connection, Connections
 class Changes:
     """The commits to one database, as they are noticed; see ``core.storage.contract.Changes``."""
 
+    # one look is a round trip here, and many workers on many hosts share the server
+    look_s = 1.0
+
     def __init__(self, db: Connections) -> None:
         self._db = db
 

@@ -9,6 +9,8 @@ from core.storage.sqlite.wakeup import Wakeup
 class Changes:
     """The commits to one database, as they are noticed; see ``core.storage.contract.Changes``."""
 
+    look_s = 0.05
+
     def __init__(self, db: Database) -> None:
         self._db = db
 
