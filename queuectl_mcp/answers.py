@@ -13,7 +13,7 @@ from core.wording import ago, count, ending_words, phase_word, size, span
 
 #: How much of a command a list shows, in characters.
 COMMAND_SHOWN = 200
-#: How many attempts of a job are told, the newest ones.
+#: How many attempts of a job an answer has, the newest ones.
 ATTEMPTS_SHOWN = 20
 
 
@@ -102,6 +102,6 @@ def output_text(number: int, start: int, data: bytes, total: int) -> str:
 
 
 def without_worker(workers: Sequence[WorkerInfo], queue: str) -> str:
-    """Return a line that no worker takes jobs of a queue, ended by a line feed; nothing if one does."""
+    """Return a line that no worker runs jobs of a queue, ended by a line feed; nothing if one does."""
     reason = why_none(workers, queue)
     return "" if reason is None else f"{clean_line(reason)}\n"

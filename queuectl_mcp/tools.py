@@ -1,7 +1,7 @@
 """What each tool does, in the calling thread: arguments of an agent in, text out, ``QueueError`` for a refusal.
 
 By no tool can an agent purge, prune, edit or undo anything, change settings, or act on all jobs of a kind: what acts on
-jobs takes their numbers or names.
+jobs needs their numbers or names.
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
         """Give keys to the dashboard before they travel.
 
         Textual sends a key to the focused widget and lets it bubble up, so a key typed ahead could still reach the
-        widget that had the focus before; and each step on that way takes a millisecond.
+        widget that had the focus before; and each step on that way costs a millisecond.
         """
         if self.return_code is not None and isinstance(event, events.InputEvent):
             return  # what is typed while the program ends finds no screen to work on
@@ -235,7 +235,7 @@ class QueuectlApp(App[int], inherit_bindings=False):
     ) -> None:
         """Show a toast for so many seconds, on the screen in front, and log it; may be called on any thread.
 
-        Textual 8.2.8 shows its own over the lists and the output, one above the other, and takes none back.
+        Textual 8.2.8 shows its own over the lists and the output, one above the other, and removes none.
         """
         self._message_log.add(LoggedMessage(self.gateway.now(), message, severity))
         shown_s = self.NOTIFICATION_TIMEOUT if timeout is None else timeout

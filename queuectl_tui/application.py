@@ -54,4 +54,4 @@ class Program(Protocol):
         """The filters that were kept before."""
 
     def show_unseen(self, count: int) -> None:
-        """Show in the title of the terminal's window how many jobs died unseen; 0 takes it back."""
+        """Show in the title of the terminal's window how many jobs died unseen; 0 removes it."""

@@ -11,12 +11,12 @@ _JOINING = re.compile("[\u200c\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]")
 
 
 def width(text: str) -> int:
-    """Return how many terminal cells a text takes."""
+    """Return how many terminal cells a text is wide."""
     return cell_len(text)
 
 
 def clip(text: str, cells: int, ellipsis: str = ELLIPSIS) -> str:
-    """Return a text that takes at most so many cells; what is left out at the end shows as an ellipsis."""
+    """Return a text at most so many cells wide; what is left out at the end shows as an ellipsis."""
     if cell_len(text) <= cells:
         return text
     room = cells - cell_len(ellipsis)
@@ -24,7 +24,7 @@ def clip(text: str, cells: int, ellipsis: str = ELLIPSIS) -> str:
 
 
 def clip_middle(text: str, cells: int, ellipsis: str = ELLIPSIS) -> str:
-    """Return a text that takes at most so many cells, with an ellipsis in its middle: for paths."""
+    """Return a text at most so many cells wide, with an ellipsis in its middle: for paths."""
     if cell_len(text) <= cells:
         return text
     room = cells - cell_len(ellipsis)
@@ -52,7 +52,7 @@ def pad_left(text: str, cells: int) -> str:
 
 
 def _head(text: str, cells: int) -> str:
-    """Return the longest start that takes at most so many cells, cut between graphemes."""
+    """Return the longest start at most so many cells wide, cut between graphemes."""
     if text.isascii():
         return text[: max(0, cells)]
     end = used = 0
@@ -67,7 +67,7 @@ def _head(text: str, cells: int) -> str:
 
 
 def _tail(text: str, cells: int) -> str:
-    """Return the longest end that takes at most so many cells, cut between graphemes."""
+    """Return the longest end at most so many cells wide, cut between graphemes."""
     if text.isascii():
         return text[len(text) - max(0, cells) :]
     bounded = text[-(cells * 8 + 8) :]

@@ -144,7 +144,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         if not self.panes.is_attached:
-            return  # the program was told to end before the screen was composed
+            return  # the program was asked to end before the screen was composed
         first = self.gateway.take()
         if is_read := first.panes[Pane.PENDING].is_counted:
             self.panes.box = self.panes.boxes[self._first_pane(first)]
@@ -568,7 +568,7 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
         self._lay_out()
 
     def on_resize(self) -> None:
-        """Lay out for the new size, unless the program was told to end before the screen was composed."""
+        """Lay out for the new size, unless the program was asked to end before the screen was composed."""
         if self.panes.is_attached:
             self._lay_out()
 

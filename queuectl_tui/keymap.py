@@ -468,7 +468,7 @@ class Keymap:
     def find(self, context: str, key: str, character: str | None) -> Action | None:
         """Return what a key press means in a context; ``key`` is Textual's name, ``character`` what it prints.
 
-        ``None`` is nothing, and everything while a question or a row of text takes all keys.
+        ``None`` is nothing, and everything while a question or a row of text has all keys.
         """
         if context not in self._by_key or context in ("confirm", "typing"):
             return None

@@ -127,7 +127,7 @@ class FilterMemory:
         self._write(preferences._replace(recent_filters=recent[:MAX_FILTERS]))
 
     def save(self, text: str, name: str) -> None:
-        """Save a filter by a name, in the place of the one that had it; no name takes the filter's names back."""
+        """Save a filter by a name, in the place of the one that had it; no name removes the filter's names."""
         preferences = self._read()
         saved = preferences.saved_filters
         kept = {**saved, name: text} if name else {other: said for other, said in saved.items() if said != text}

@@ -1,6 +1,6 @@
 """One frozen picture of everything the dashboard shows. Pure.
 
-Here and in the rest of the dashboard values are named tuples: to make a dataclass takes a start four times as long.
+Here and in the rest of the dashboard values are named tuples: to make a dataclass costs a start four times as much.
 """
 
 from __future__ import annotations

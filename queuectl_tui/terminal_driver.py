@@ -59,7 +59,7 @@ class PatientDriver(LinuxDriver):
         self._title = title
 
     def run_input_thread(self) -> None:
-        """Read until the driver is told to end; a byte that is not UTF-8 becomes U+FFFD."""
+        """Read until the driver is asked to end; a byte that is not UTF-8 becomes U+FFFD."""
         linux_driver.getincrementaldecoder = _getincrementaldecoder  # type: ignore[assignment, attr-defined]
         while not self.exit_event.is_set():
             try:

@@ -99,7 +99,7 @@ _OURS = frozenset(_ANSI_DARK)
 
 
 def has_terminal_colours(theme: Theme) -> bool:
-    """Return whether a theme takes the terminal's sixteen colours; ``Theme.ansi`` came with Textual 8.2.5 only."""
+    """Return whether a theme has the terminal's sixteen colours; ``Theme.ansi`` came with Textual 8.2.5 only."""
     return theme.primary.startswith("ansi_")
 
 

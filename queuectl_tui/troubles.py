@@ -39,7 +39,7 @@ def troubles_of(
 ) -> list[Trouble]:
     """Return what is wrong in a picture, the worst first; ``of_worker`` is what ails the worker of this process.
 
-    ``shorten`` takes what is long and says little out of a sentence.
+    ``shorten`` removes from a sentence what is long and says little.
     """
     found = []
     if snapshot.error is not None:

@@ -34,7 +34,7 @@ _TOOL_TIMEOUT_S = 3.0
 
 
 def native_tool() -> Sequence[str] | None:
-    """Return the command that takes a clipboard's text on stdin here, if there is one."""
+    """Return the command that reads a clipboard's text from stdin here, if there is one."""
     for variable, command in _TOOLS:
         if (variable is None or os.environ.get(variable)) and shutil.which(command[0]):
             return command
@@ -71,7 +71,7 @@ def _copy(app: App[Any], job: Job, what: str, output: Readable | None) -> None:
 
 
 def tail_text(output: Readable) -> str:
-    """Return the end of an output as text, as much as a clipboard takes."""
+    """Return the end of an output as text, as much as a clipboard has room for."""
     total = output.size()
     start = max(0, total - MAX_COPIED_BYTES)
     return output.read(start, total - start).decode("utf-8", "replace")

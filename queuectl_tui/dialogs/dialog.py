@@ -51,7 +51,7 @@ class Dialog(ModalScreen[ScreenResultType], PastRemovedWidgets[ScreenResultType]
     """A screen in front of the dashboard that gives one result.
 
     Keys typed in one burst must act in their order. A binding with priority overtakes the text typed before it; one
-    without comes after the text typed behind it. So a widget that takes text offers each key to its dialog first.
+    without comes after the text typed behind it. So a widget for text offers each key to its dialog first.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [QUIT]
@@ -74,7 +74,7 @@ class Dialog(ModalScreen[ScreenResultType], PastRemovedWidgets[ScreenResultType]
         """Close with a result, unless the dialog has closed already or has another screen above it.
 
         Keys that arrive in one burst all reach the dialog before the first of them has closed it, and Textual 8.2.8
-        takes the top screen off its stack at each ``dismiss``, whichever that is by then: the dashboard, too.
+        removes the top screen of its stack at each ``dismiss``, whichever that is by then: the dashboard, too.
         """
         return super().dismiss(result) if self.is_active else AwaitComplete()
 

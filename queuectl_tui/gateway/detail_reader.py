@@ -13,7 +13,7 @@ from core.wording import ending_words
 from queuectl_tui.gateway.found_reader import FoundReader
 from queuectl_tui.snapshot import JobDetail, Readable, Snapshot
 
-#: What a job waits for is told while that is no more than a person would edit.
+#: What a job waits for is read while that is no more than a user would edit.
 _MOST_EDGES = 100
 
 
@@ -129,7 +129,7 @@ class DetailReader:
     def _unmet_edges(self, job: Job, history: tuple[Event, ...]) -> tuple[Dependency, ...] | None:
         """Return by what a pending job waits, ``None`` for too much to edit.
 
-        Read again when the job or its history moved on: an edit of its edges alone leaves the job as it was.
+        Read again when the job or its history moved on: an edit of its edges alone changes no field of the job.
         """
         if job.state is not State.PENDING or job.blocks <= job.is_held:
             return ()

@@ -61,7 +61,7 @@ class OutputTail:
         self._progress: Progress | None = None
 
     def progress(self) -> Progress | None:
-        """Return the last progress that was told; one that has scrolled out of the end still counts."""
+        """Return the last progress that was printed; one that has scrolled out of the end still counts."""
         size = self._output.size()
         if size != self._seen_bytes:
             self._seen_bytes = size

@@ -2,7 +2,7 @@
 
 Each pane has its columns by rank. They are drawn in that order, as many as leave the command half of the row; a
 narrower row has the first of those that a wider one has. A column that says the same in every row is not drawn.
-What a column takes depends on the rows that were seen and never shrinks, so that lines do not jitter.
+The width of a column depends on the rows that were seen and never shrinks, so that lines do not jitter.
 """
 
 from __future__ import annotations
@@ -145,10 +145,6 @@ def _queue(job: Job, _at: Circumstances) -> Part:
 
 def _label(job: Job, _at: Circumstances) -> Part:
     return flat(clean_line((job.label or "")[:MAX_TEXT])), "muted"
-
-
-def _age(job: Job, at: Circumstances) -> Part:
-    return ago(job.since, at.now), "muted"
 
 
 def _attempts(job: Job, _at: Circumstances) -> Part:

@@ -34,7 +34,7 @@ class _Part(NamedTuple):
 class ConfirmBar(Widget, can_focus=True):
     """A row that is hidden until it asks.
 
-    ``y`` does it; ``n``, Esc and a click elsewhere do not; Enter takes the choice.
+    ``y`` does it; ``n``, Esc and a click elsewhere do not; Enter does what is chosen.
     ``on_yes`` is called after the row is hidden and the focus is back where it came from; then ``Closed`` is posted.
     """
 

@@ -148,7 +148,7 @@ class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
             self.refresh(*regions)
 
     def choose_attempt(self, number: int | None) -> None:
-        """Point at an attempt without telling anybody: the one whose output is shown; ``None`` is the newest."""
+        """Point at an attempt and post no message: the one whose output is shown; ``None`` is the newest."""
         if number != self._chosen:
             self._chosen = number
             self._rebuild()
@@ -342,7 +342,7 @@ class Detail(MeasuredView, can_focus=True, inherit_bindings=False):
         self._sync_size()
 
     def _sync_size(self) -> None:
-        """Tell the scroll bar how much there is, without the layout that setting ``virtual_size`` would cost."""
+        """Set how much the scroll bar covers, without the layout that setting ``virtual_size`` would cost."""
         rows = max(self._height, len(self._lines) + 1)
         self.set_reactive(Widget.virtual_size, Size(self._width, rows))
         if self.show_vertical_scrollbar:

@@ -63,7 +63,7 @@ class FilterBar(Horizontal):
             self.text = text
 
     class Opened(Message):
-        """The row is shown and takes what is typed; to be posted by the box that opens it."""
+        """The row is shown and receives what is typed; to be posted by the box that opens it."""
 
     class Closed(Message):
         """The filter is to go; the bar is hidden."""
@@ -95,7 +95,7 @@ class FilterBar(Horizontal):
 
     @property
     def is_ready(self) -> bool:
-        """Whether the row is there and takes what is typed."""
+        """Whether the row is there and receives what is typed."""
         return self._input.is_mounted
 
     @property
@@ -212,7 +212,7 @@ class FilterBar(Horizontal):
 
     @property
     def _past_name(self) -> str:
-        """The name of the filter that was brought back, while it stands as it was."""
+        """The name of the filter that was brought back, while it is unchanged."""
         past = self.past[self._recalled] if self._recalled >= 0 else PastFilter("")
         return clean_line(past.name) if past.text == self.text else ""
 

@@ -22,7 +22,7 @@ KEPT_BYTES = 1 << 20
 
 
 class FollowedLines:
-    """Lines in memory, as the output of an attempt that does not exist: ``number`` tells it from others of its kind."""
+    """Lines in memory, as the output of an attempt that does not exist: no other of them has its ``number``."""
 
     path: str | None = None
 

@@ -33,7 +33,7 @@ class Footer(Bar):
         self.is_ascii = is_ascii
         self._actions = tuple(actions)
         self._is_read_only = is_read_only
-        #: Whether the question that stands takes a typed count for a yes; set it before the context changes.
+        #: Whether a typed count is a yes to the question that stands; set it before the context changes.
         self.asks_for_count = False
         self._shown_context = "lists"
         self._target = KeyTarget()

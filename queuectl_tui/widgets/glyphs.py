@@ -14,7 +14,7 @@ Parts = tuple[Part, ...]
 
 
 class Glyphs(NamedTuple):
-    """The signs that stand for states, marks and the cursor; each takes one cell, ``ellipsis`` may take more.
+    """The signs that stand for states, marks and the cursor; each is one cell wide, ``ellipsis`` may be wider.
 
     ``name_end`` stands between a job's name and its command, ``bar`` and ``no_bar`` for what is done and what is not,
     ``dependents`` before the number of jobs that wait for one.

@@ -79,7 +79,7 @@ class Header(Bar):
         )
         left += self._rate_parts(snapshot)
         left += self._waiting_parts(snapshot, now)
-        if not is_well:  # what is wrong takes the room that it needs: half a name or number tells nothing
+        if not is_well:  # what is wrong has the room that it needs: half a name or number says nothing
             left = [part._replace(rank=max(part.rank, 1)) for part in left]
         self.show_parts(left, self._alarms(snapshot, troubles))
 

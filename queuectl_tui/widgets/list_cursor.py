@@ -71,7 +71,7 @@ def _is_replaced(position: CursorPosition, new: PaneData, lines: Mapping[int, in
 
 
 def _heir(position: CursorPosition, old: PaneData, lines: Mapping[int, int]) -> int:
-    """Return the line that takes over from a job that left: where the next one that stayed is now."""
+    """Return the line that is selected in place of a job that left: where the next one that stayed is now."""
     index = next((index for index, row in enumerate(old.rows) if row.job.id == position.job_id), None)
     if index is None:
         return position.line
@@ -105,7 +105,7 @@ def _follow_screen(
 class ListCursor:
     """The cursor of one list: the window of loaded rows, the lines on screen, and the job under the cursor.
 
-    ``job`` is the job as it was last loaded and ``key`` where it stands in the list's order; ``None`` while its row was
+    ``job`` is the job as last loaded and ``key`` where it stands in the list's order; ``None`` while its row was
     never loaded, or when there is no job.
     """
 

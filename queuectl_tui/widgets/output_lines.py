@@ -127,7 +127,7 @@ class OutputLines:
         return cell_len(plain[: match.start()]) if match is not None else 0
 
     def rows(self, line: int, styles: OutputStyles, console: Console) -> list[Row]:
-        """Return the rows that a line takes; one while lines are not folded."""
+        """Return the rows that a line fills; one while lines are not folded."""
         rows = self._rows.get(line)
         if rows is None:
             text, style = self._text(line, styles)

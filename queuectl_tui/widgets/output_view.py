@@ -306,7 +306,7 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
         return line, max(0, rows - height)
 
     def _sync_size(self) -> None:
-        """Tell the scroll bar how much there is, without the layout that setting ``virtual_size`` would cost."""
+        """Set how much the scroll bar covers, without the layout that setting ``virtual_size`` would cost."""
         line, row = self._end_place()
         rows = self._height + line + (row > 0)
         self.set_reactive(Widget.virtual_size, Size(self._width, rows))

@@ -325,7 +325,7 @@ class Panes(Container):
 
 
 def open_row(panes: Panes) -> FilterBar | None:
-    """Return the row for a filter or a search that takes what is typed, if one is open."""
+    """Return the row for a filter or a search that receives what is typed, if one is open."""
     reading = (panes.output_box, panes.side_lists.follow)
     rows = (*(box.filter_bar for box in panes.boxes.values()), *(box.search_bar for box in reading))
     return next((row for row in rows if row.is_ready and row.is_open), None)

@@ -19,7 +19,7 @@ def toast_part(toast: Toast) -> Part:
 
 
 class ToastLine(Bar):
-    """A row at the bottom of a dialog's screen, which takes its room from the screen and not from the dialog."""
+    """A row at the bottom of a dialog's screen, whose room comes from the screen and not from the dialog."""
 
     DEFAULT_CSS = "ToastLine { dock: bottom; height: 1; background: $panel; }"
 
