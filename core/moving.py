@@ -80,7 +80,7 @@ def move(source: str, target: str, *, skip_missing_outputs: bool = False, progre
 
 def _check_source(source: Storage, target: str) -> None:
     """Raise ``Refused`` for a source that cannot be moved to an address, before anything is made there."""
-    state, target = source.maintenance.transfer.state(), without_password(target)
+    state, target = source.transfer.state(), without_password(target)
     if state.filled_from is not None:
         raise Refused(
             f"{source.address} is not whole: finish {move_command(state.filled_from, source.address)!r} first"
@@ -98,7 +98,7 @@ def _check_idle(storage: Storage) -> None:
             f"{count(len(workers), 'worker')} of {storage.address} run, the first is {workers[0].id} on"
             f" {workers[0].host}; stop them with 'queuectl worker stop' first"
         )
-    open_attempts = storage.maintenance.transfer.state().open_attempts
+    open_attempts = storage.transfer.state().open_attempts
     if open_attempts:
         raise Refused(
             f"{count(open_attempts, 'attempt')} of {storage.address} are open though no worker runs; let a worker adopt"
@@ -116,8 +116,8 @@ class _Move:
     def __init__(self, source: Storage, target: Storage, skip_missing: bool, progress: Progress) -> None:
         self._source = source
         self._target = target
-        self._from = source.maintenance.transfer
-        self._to = target.maintenance.transfer
+        self._from = source.transfer
+        self._to = target.transfer
         self._skip_missing = skip_missing
         self._progress = progress
         self._parts: dict[str, MovedPart] = {}
@@ -223,7 +223,7 @@ class _Move:
                 self._copy(part)
         source, target = self._source, self._target
         totals = source.statistics.totals()
-        self._to.settle(totals.enqueued)
+        self._to.derive(totals.enqueued)
         found = target.statistics.totals()
         # an engine may count these by the last number, of which some were never used
         is_equal = found._replace(enqueued=totals.enqueued, attempts_started=totals.attempts_started) == totals

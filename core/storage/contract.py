@@ -116,6 +116,8 @@ class Roles(Protocol):
     @property
     def records(self) -> Records: ...
     @property
+    def transfer(self) -> Transfer: ...
+    @property
     def hooks(self) -> Hooks: ...
     @property
     def schedules(self) -> Schedules: ...
@@ -517,10 +519,6 @@ class Outputs(Protocol):
 
 class Maintenance(Protocol):
     """Upkeep."""
-
-    @property
-    def transfer(self) -> Transfer:
-        """The whole queue, for a move to another database."""
 
     def prune(self, settings: Settings) -> int:
         """Remove for good what ``keep-completed`` and ``keep-purged`` say is too old; return how many jobs."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from datetime import datetime
 
+from core.clock import to_ms
 from core.model import Key, Page, Row, RowCache, View
+from core.rules.arguments import check_kind
 from core.rules.views import Segment, check_view, segment_of_key, segments_of
 from core.storage.rows import SqlRow, job_of
 
@@ -26,6 +30,42 @@ def flipped(view: View) -> View:
     """Return a view in the opposite order."""
     check_view(view)
     return View(view.states, view.terms, view.sort, not view.is_reversed)
+
+
+class PagedLists(ABC):
+    """Pages in both directions from an engine's pages in one: a page before a key is one of the view turned round."""
+
+    def rows(
+        self,
+        view: View,
+        *,
+        after: Key | None,
+        before: Key | None,
+        limit: int,
+        known: RowCache | None = None,
+        now: datetime | None = None,
+    ) -> list[Row]:
+        """Return up to ``limit`` rows in view order: the first ones, those after a key, or the last ones before a key.
+
+        A row that is in ``known`` and did not change is returned as the same object; new ones are added to ``known``.
+        Jobs are due by ``now``, by default the clock's.
+        """
+        if now is not None:
+            check_kind(now, "now", datetime, "a datetime")
+        now_ms = None if now is None else to_ms(now)
+        if before is not None:
+            return list(reversed(self._page(flipped(view), before, limit, known, now_ms)))
+        return self._page(view, after, limit, known, now_ms)
+
+    def last_rows(self, view: View, *, limit: int, known: RowCache | None = None) -> list[Row]:
+        """Return the last ``limit`` rows of a view, in view order."""
+        return list(reversed(self._page(flipped(view), None, limit, known)))
+
+    @abstractmethod
+    def _page(
+        self, view: View, after: Key | None, limit: int, known: RowCache | None, now_ms: int | None = None
+    ) -> list[Row]:
+        """Return up to ``limit`` rows in view order behind a key, the first ones without; due by ``now_ms``."""
 
 
 def row_of(number: int, row: SqlRow) -> Row:

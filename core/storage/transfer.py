@@ -159,7 +159,7 @@ class Transfer(Protocol):
         For a queue that ``begin`` has marked.
         """
 
-    def settle(self, enqueued: int) -> None:
+    def derive(self, enqueued: int) -> None:
         """Derive what is in no part once all of them are written; ``enqueued`` is how many jobs there ever were."""
 
     def begin(self, source: str) -> None:

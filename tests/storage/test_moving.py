@@ -89,7 +89,7 @@ def server(databases: Databases) -> Iterator[str]:
 def rows(address: str) -> dict[str, list[Record]]:
     """Return all of a queue by part, as its engine reads it for a move."""
     with Queue(address, create=False) as queue:
-        return {part.name: queue.storage.maintenance.transfer.read(part, None, None, 1 << 30) for part in PARTS}
+        return {part.name: queue.storage.transfer.read(part, None, None, 1 << 30) for part in PARTS}
 
 
 def outputs(address: str) -> dict[int, bytes]:
@@ -255,7 +255,7 @@ def test_only_a_new_database_is_a_target(file: str, server: str, tmp_path: Path)
         move(file, file)
     half = str(tmp_path / "half.db")
     with Queue(half) as queue:
-        queue.storage.maintenance.transfer.begin("/another/queue.db")
+        queue.storage.transfer.begin("/another/queue.db")
         with pytest.raises(DatabaseMoved, match=r"not whole yet; finish that with: queuectl move /another/queue.db"):
             queue.enqueue("true")
     with pytest.raises(Refused, match="is being filled by"):
@@ -289,7 +289,7 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 source, target, where = sys.argv[1:]
-if where in ("settle", "finish"):
+if where in ("derive", "finish"):
     setattr(on_server.Transfer, where, die)
     setattr(in_file.Transfer, where, die)
 name, _, number = where.partition(" ")
@@ -306,7 +306,7 @@ move(source, target, progress=progress)
 
 
 @pytest.mark.parametrize("is_back", [False, True], ids=["to a server", "to a file"])
-@pytest.mark.parametrize("where", ["settings 1", "jobs 2", "attempts 1", "sequences 1", "jobs 5", "settle", "finish"])
+@pytest.mark.parametrize("where", ["settings 1", "jobs 2", "attempts 1", "sequences 1", "jobs 5", "derive", "finish"])
 def test_a_move_that_was_killed_goes_on_when_it_is_started_again(
     where: str, is_back: bool, file: str, server: str, tmp_path: Path
 ) -> None:
@@ -322,7 +322,7 @@ def test_a_move_that_was_killed_goes_on_when_it_is_started_again(
     for address, is_open in ((source, where != "finish"), (target, False)):
         with Queue(address) as queue:
             if is_open:
-                assert queue.storage.maintenance.transfer.state().moved_to is None
+                assert queue.storage.transfer.state().moved_to is None
             else:
                 with pytest.raises(DatabaseMoved):
                     queue.enqueue("true")
@@ -395,7 +395,7 @@ def test_a_target_that_loses_what_is_written_to_it_is_found_out(
 ) -> None:
     """Each row is read back; the source stays in use."""
     with Queue(server) as queue:
-        kind = type(queue.storage.maintenance.transfer)
+        kind = type(queue.storage.transfer)
         write = kind.write
 
     def lossy(self: object, part: Part, records: list[Record], gone: list[Record]) -> None:
@@ -425,10 +425,10 @@ def test_digests_speak_of_what_was_written(file: str, server: str, tmp_path: Pat
     with Queue(tmp_path / "copy.db") as queue:
         for path in copied.glob("*.out"):
             Path(queue.storage.spool.attempts, path.name).write_bytes(path.read_bytes())
-        queue.storage.maintenance.transfer.begin("x")
-        (first, *_) = queue.storage.maintenance.transfer.read(ATTEMPTS, None, None, 10)
-        queue.storage.maintenance.transfer.write(ATTEMPTS, [(*first[:-1], b"other")], [])
-        queue.storage.maintenance.transfer.finish()
+        queue.storage.transfer.begin("x")
+        (first, *_) = queue.storage.transfer.read(ATTEMPTS, None, None, 10)
+        queue.storage.transfer.write(ATTEMPTS, [(*first[:-1], b"other")], [])
+        queue.storage.transfer.finish()
     one = move(file, server)
     two = move(str(tmp_path / "copy.db"), str(tmp_path / "third.db"))
     assert {name for name in one.parts if one.parts[name] != two.parts[name]} == {"attempts"}

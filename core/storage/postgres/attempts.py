@@ -15,7 +15,7 @@ from core.process_place import Place
 from core.rules.needs import units_of
 from core.spool import Spool
 from core.storage.decided_ending import decided_ending
-from core.storage.postgres import claiming, rollups
+from core.storage.postgres import claim_mark, rollups
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.lanes import LaneMemory, parameters_of
 from core.storage.postgres.settling import settle_some
@@ -188,7 +188,7 @@ class Attempts:
     ) -> tuple[StepResult, bool]:
         """Do the one transaction of a step; return also whether consequences of ends are left to be drawn."""
         self._look_at_connection()
-        earlier = self._settle(capacity.worker_id) if self._unsure is not None else []
+        earlier = self._resolve_unsure(capacity.worker_id) if self._unsure is not None else []
         now = self._db.now_ms()
         # in the order in which others lock them, too
         handed = sorted((*endings, *self._to_record.values()), key=lambda ended: ended[0].job.id)
@@ -196,7 +196,7 @@ class Attempts:
         is_claiming, no_mark = False, None
         try:
             if capacity.slots > 0:
-                claiming.begin(self._spool, capacity.worker_id, now)
+                claim_mark.begin(self._spool, capacity.worker_id, now)
                 is_claiming = True
         except OSError as error:
             capacity, no_mark = capacity._replace(slots=0), error
@@ -218,7 +218,7 @@ class Attempts:
             self._note_unsure(recorded)
             raise
         if is_claiming:
-            claiming.end(self._spool, capacity.worker_id)
+            claim_mark.end(self._spool, capacity.worker_id)
         waits_ms = [max(0, now - row[3]) for row in rows[: len(claimed)]]
         self._rollups.count([(done.ending, done.decision) for done in recorded], waits_ms, now)
         if terms.is_rolled_up:
@@ -272,7 +272,7 @@ class Attempts:
         known.update((done.claim.attempt_id, done) for done in recorded)
         self._unsure = _Unsure(self._db.clock.monotonic_s(), known)
 
-    def _settle(self, worker_id: int) -> list[Recorded]:
+    def _resolve_unsure(self, worker_id: int) -> list[Recorded]:
         """Find out what a step did whose answer was lost: give back what it claimed, return what it recorded.
 
         Nothing of what it claimed was started. The server may do it late, so it is looked for again for a while. What
@@ -444,7 +444,7 @@ class Attempts:
 
     def _claiming_at(self, worker_id: int, known: dict[int, int | None]) -> int | None:
         if worker_id not in known:
-            known[worker_id] = claiming.claiming_at(self._spool, worker_id)
+            known[worker_id] = claim_mark.claiming_at(self._spool, worker_id)
         return known[worker_id]
 
     def stop_requests(self, worker_id: int) -> dict[int, str]:

@@ -173,6 +173,13 @@ class PostgresStorage(Connections):
         return Changes(self)
 
     @loaded_once
+    def transfer(self) -> transfer.Transfer:
+        """The whole queue, for a move to another database."""
+        from core.storage.postgres.transfer import Transfer
+
+        return Transfer(self, self.spool)
+
+    @loaded_once
     def hooks(self) -> work_contract.Hooks:
         """The hooks."""
         from core.storage.postgres.hooks import Hooks

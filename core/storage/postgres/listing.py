@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 
-from core.clock import to_ms
 from core.model import Key, Page, Row, RowCache, State, View
-from core.rules.arguments import check_kind, check_whole
+from core.rules.arguments import check_whole
 from core.rules.output_pattern import is_regex
 from core.rules.views import segment_of_key, segments_of
-from core.storage.paging import flipped, known_row, numbered_segments, page_of
+from core.storage.paging import PagedLists, flipped, known_row, numbered_segments, page_of
 from core.storage.postgres.connection import Connections
 from core.storage.postgres.output_search import OutputSearch
 from core.storage.postgres.views import in_sql, parameters_of, without_outputs
@@ -29,38 +27,12 @@ _KINDS = {State.PENDING: ("ready", "delayed", "blocked")}
 _ALL_BUT_PURGED = tuple(state for state in State if state is not State.PURGED)
 
 
-class Lists:
+class Lists(PagedLists):
     """The lists of one database; see ``core.storage.contract.Lists``."""
 
     def __init__(self, db: Connections, search: OutputSearch) -> None:
         self._db = db
         self._search = search
-
-    def rows(
-        self,
-        view: View,
-        *,
-        after: Key | None,
-        before: Key | None,
-        limit: int,
-        known: RowCache | None = None,
-        now: datetime | None = None,
-    ) -> list[Row]:
-        """Return up to ``limit`` rows in view order: the first ones, those after a key, or the last ones before a key.
-
-        A row that is in ``known`` and did not change is returned as the same object; new ones are added to ``known``.
-        Jobs are due by ``now``, by default the clock's.
-        """
-        if now is not None:
-            check_kind(now, "now", datetime, "a datetime")
-        now_ms = None if now is None else to_ms(now)
-        if before is not None:
-            return list(reversed(self._page(flipped(view), before, limit, known, now_ms)))
-        return self._page(view, after, limit, known, now_ms)
-
-    def last_rows(self, view: View, *, limit: int, known: RowCache | None = None) -> list[Row]:
-        """Return the last ``limit`` rows of a view, in view order."""
-        return list(reversed(self._page(flipped(view), None, limit, known)))
 
     def _page(
         self, view: View, after: Key | None, limit: int, known: RowCache | None, now_ms: int | None = None

@@ -20,7 +20,6 @@ from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.counting import CountChanges
 from core.storage.postgres.roles import make_roles
 from core.storage.postgres.totals import sum_up_some, summed_until
-from core.storage.postgres.transfer import Transfer
 
 #: Jobs removed for good per transaction.
 CHUNK = 500
@@ -54,7 +53,6 @@ class Maintenance:
     def __init__(self, db: Connections, spool: Spool) -> None:
         self._db = db
         self._spool = spool
-        self.transfer = Transfer(db, spool)
 
     def prune(self, settings: Settings) -> int:
         """Remove for good the jobs older than ``keep-completed`` and ``keep-purged`` say; return how many."""

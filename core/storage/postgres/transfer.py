@@ -196,7 +196,7 @@ class Transfer:
         assert row is not None
         return int(row[0])
 
-    def settle(self, enqueued: int) -> None:
+    def derive(self, enqueued: int) -> None:
         """Find which jobs are kept back, count them all, and note how many were ever enqueued."""
 
         def work(connection: Connection) -> None:

@@ -142,6 +142,13 @@ class SqliteStorage(Database):
         return Records(self)
 
     @loaded_once
+    def transfer(self) -> transfer.Transfer:
+        """The whole queue, for a move to another database."""
+        from core.storage.sqlite.transfer import Transfer
+
+        return Transfer(self)
+
+    @loaded_once
     def hooks(self) -> work_contract.Hooks:
         """The hooks."""
         from core.storage.sqlite.hooks import Hooks

@@ -4,50 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from functools import lru_cache
 
-from core.clock import to_ms
 from core.model import Key, Page, Row, RowCache, State, View
-from core.rules.arguments import check_kind, check_whole
+from core.rules.arguments import check_whole
 from core.rules.views import Segment, check_view, segment_of_key, segments_of
-from core.storage.paging import flipped, known_row, numbered_segments, page_of
+from core.storage.paging import PagedLists, known_row, numbered_segments, page_of
 from core.storage.rows import JOB_COLUMNS, SqlRow
 from core.storage.sqlite.file import Database
 from core.storage.sqlite.views import SqlSegment, filter_sql, in_sql
 
 
-class Lists:
+class Lists(PagedLists):
     """The lists of one database; see ``core.storage.contract.Lists``."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
-
-    def rows(
-        self,
-        view: View,
-        *,
-        after: Key | None,
-        before: Key | None,
-        limit: int,
-        known: RowCache | None = None,
-        now: datetime | None = None,
-    ) -> list[Row]:
-        """Return up to ``limit`` rows in view order: the first ones, those after a key, or the last ones before a key.
-
-        A row that is in ``known`` and did not change is returned as the same object; new ones are added to ``known``.
-        Jobs are due by ``now``, by default the clock's.
-        """
-        if now is not None:
-            check_kind(now, "now", datetime, "a datetime")
-        now_ms = None if now is None else to_ms(now)
-        if before is not None:
-            return list(reversed(self._page(flipped(view), before, limit, known, now_ms)))
-        return self._page(view, after, limit, known, now_ms)
-
-    def last_rows(self, view: View, *, limit: int, known: RowCache | None = None) -> list[Row]:
-        """Return the last ``limit`` rows of a view, in view order."""
-        return list(reversed(self._page(flipped(view), None, limit, known)))
 
     def _page(
         self, view: View, after: Key | None, limit: int, known: RowCache | None, now_ms: int | None = None

@@ -18,7 +18,6 @@ from core.storage.sqlite import checks
 from core.storage.sqlite.file import Database, retry_on_full_disk
 from core.storage.sqlite.outputs import kept_in_files
 from core.storage.sqlite.totals import sum_up_some, summed_until
-from core.storage.sqlite.transfer import Transfer
 
 #: Jobs removed for good per transaction.
 CHUNK = 500
@@ -29,7 +28,6 @@ class Maintenance:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self.transfer = Transfer(db)
 
     def prune(self, settings: Settings) -> int:
         """Remove for good the jobs older than ``keep-completed`` and ``keep-purged`` say; return how many."""

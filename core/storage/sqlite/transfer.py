@@ -91,7 +91,7 @@ class Transfer:
                     connection.executemany(_COUNT_BLOCKS, [(job_id,) for job_id in ids])
             connection.execute("DELETE FROM facts WHERE key = 'is_mover'")
 
-    def settle(self, enqueued: int) -> None:
+    def derive(self, enqueued: int) -> None:
         """Do nothing: counts follow each row, and how many were ever enqueued is their last number."""
 
     def begin(self, source: str) -> None:

@@ -347,7 +347,7 @@ def test_a_worker_that_cannot_mark_its_claim_records_and_claims_nothing(
     def full(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, "no room")
 
-    monkeypatch.setattr("core.storage.postgres.claiming.begin", full)
+    monkeypatch.setattr("core.storage.postgres.claim_mark.begin", full)
     step = _step(hand.attempts, hand, 1, [claim])
     assert ([done.claim for done in step.recorded], step.claimed) == ([claim], [])
     assert step.refusal is not None

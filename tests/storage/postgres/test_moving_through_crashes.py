@@ -18,7 +18,7 @@ pytestmark = pytest.mark.long
 
 def _rows(address: str) -> dict[str, list[Record]]:
     with Queue(address, create=False) as queue:
-        return {part.name: queue.storage.maintenance.transfer.read(part, None, None, 1 << 30) for part in PARTS}
+        return {part.name: queue.storage.transfer.read(part, None, None, 1 << 30) for part in PARTS}
 
 
 @pytest.mark.parametrize("nth", [2, 5], ids=["while jobs are copied", "in the last look, with all writers kept out"])
@@ -48,7 +48,7 @@ def test_a_server_crashes_and_comes_back(nth: int, is_source: bool, reachable_di
             with pytest.raises(DatabaseError, match="no answer"):
                 move(source, target, progress=progress)
             with Queue(source) as queue:
-                assert queue.storage.maintenance.transfer.state().moved_to is None
+                assert queue.storage.transfer.state().moved_to is None
             move(source, target)
         else:
             move(source, target, progress=progress)
