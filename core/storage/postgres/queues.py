@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.errors import QueueNotFound
 from core.model import Counts, QueueInfo, State
 from core.storage.postgres.connection import Connection, Connections
-from core.storage.queue_rates import RATE_JOBS, RATE_WINDOW_MS, rates_of
+from core.storage.queue_facts import RATE_JOBS, RATE_WINDOW_MS, queues_of, rates_of
 
 # shards may be negative by themselves; what is due is due by the clock, also before a worker has found it so
 _COUNTS = "SELECT queue, kind, sum(n)::bigint FROM counts GROUP BY queue, kind HAVING sum(n) > 0"
@@ -17,8 +17,6 @@ _ENDED = (
     " ORDER BY since DESC LIMIT %(limit)s)"
 )
 
-#: What a queue without a row of its own has: no pause flag, no limit, no word on lost hosts.
-_PLAIN = (False, None, None)
 _FORGET = "DELETE FROM queues WHERE name = %s AND is_paused = 0 AND running_limit IS NULL AND on_lost_host IS NULL"
 
 # of the advisory lock that the function ``turn`` shares while it claims: "QFLG"
@@ -48,17 +46,7 @@ class Queues:
                     "SELECT name, is_paused, running_limit, on_lost_host FROM queues"
                 ).fetchall()
             }
-        return [
-            QueueInfo(
-                name,
-                *stored.get(name, _PLAIN)[:2],
-                numbers.by_queue.get(name, {}),
-                numbers.delayed_by_queue.get(name, 0),
-                numbers.blocked_by_queue.get(name, 0),
-                on_lost_host=stored.get(name, _PLAIN)[2],
-            )
-            for name in sorted({*numbers.by_queue, *stored})
-        ]
+        return queues_of(stored, numbers)
 
     def rates(self) -> dict[str, float]:
         """Return how many jobs a second of each queue completed or died, of the last minute or the newest 500."""

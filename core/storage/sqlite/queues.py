@@ -6,11 +6,9 @@ import sqlite3
 
 from core.errors import DatabaseCorrupt, QueueNotFound
 from core.model import Counts, QueueInfo, State
-from core.storage.queue_rates import RATE_JOBS, RATE_WINDOW_MS, rates_of
+from core.storage.queue_facts import RATE_JOBS, RATE_WINDOW_MS, queues_of, rates_of
 from core.storage.sqlite.file import Database
 
-#: What a queue without a row of its own has: no pause flag, no limit, no word on lost hosts.
-_PLAIN = (False, None, None)
 _FORGET = "DELETE FROM queues WHERE name = ? AND is_paused = 0 AND running_limit IS NULL AND on_lost_host IS NULL"
 _STATES = frozenset(state.value for state in State)
 
@@ -36,20 +34,9 @@ class Queues:
                     "SELECT name, is_paused, running_limit, on_lost_host FROM queues"
                 ).fetchall()
             }
-        names = {*numbers.by_queue, *stored}
-        if not all(isinstance(name, str) for name in names):
+        if not all(isinstance(name, str) for name in (*numbers.by_queue, *stored)):
             raise DatabaseCorrupt("the names of queues are damaged; run 'queuectl doctor', restore a backup")
-        return [
-            QueueInfo(
-                name,
-                *stored.get(name, _PLAIN)[:2],
-                numbers.by_queue.get(name, {}),
-                numbers.delayed_by_queue.get(name, 0),
-                numbers.blocked_by_queue.get(name, 0),
-                on_lost_host=stored.get(name, _PLAIN)[2],
-            )
-            for name in sorted(names)
-        ]
+        return queues_of(stored, numbers)
 
     def rates(self) -> dict[str, float]:
         """Return how many jobs a second of each queue completed or died, of the last minute or the newest 500."""
