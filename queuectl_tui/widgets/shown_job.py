@@ -92,7 +92,9 @@ class ShownJob:
         if detail is None or not detail.attempts:
             return "This job has no attempt yet."
         numbers = [attempt.number for attempt in detail.attempts]
-        index = numbers.index(detail.number) if detail.number in numbers else len(numbers) - 1
+        # from the one that was asked for: while it is still being read, a key typed ahead counts
+        asked = None if self.request is None else self.request.number
+        index = numbers.index(asked) if asked in numbers else len(numbers) - 1
         if not 0 <= index + step < len(numbers):
             return f"There is no {'later' if step > 0 else 'earlier'} attempt."
         number = numbers[index + step]

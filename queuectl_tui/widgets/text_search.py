@@ -34,6 +34,7 @@ class TextSearch:
         self._on_end = on_end
         self._on_count = on_count
         self._search: LineSearch | None = None
+        self._further = 0  # how many lines on from where the search under way ends; negative is back
         self._count: MatchCount | None = None
         self._is_counted = False
 
@@ -66,6 +67,7 @@ class TextSearch:
     def restart(self) -> None:
         """Give up the search under way and count anew: the text is another, or the output."""
         self._search = None
+        self._further = 0
         self._is_counted = False
         self._count = MatchCount(self._lines.index, self.text, shown=self._lines.plain) if self.text else None
         if self._count is not None:
@@ -73,11 +75,22 @@ class TextSearch:
 
     def find_next(self, top: int) -> None:
         """Look for the next line, going on at the start after the end; from ``top`` on while none was found."""
-        self._look_from(top if self.line is None else self.line + 1, is_upwards=False)
+        self._find(1, top)
 
     def find_previous(self, top: int) -> None:
         """Look for the line before, going on at the end after the start; from ``top`` up while none was found."""
-        self._look_from(top if self.line is None else self.line, is_upwards=True)
+        self._find(-1, top)
+
+    def _find(self, direction: int, top: int) -> None:
+        """Look for the line after, or before; once the search under way has ended, so that each key counts."""
+        if self._search is not None:
+            self._further += direction
+        else:
+            self._look_on(direction, top)
+
+    def _look_on(self, direction: int, top: int) -> None:
+        start = top if self.line is None else self.line + (direction > 0)
+        self._look_from(start, is_upwards=direction < 0)
 
     def _look_from(self, start: int, *, is_upwards: bool) -> None:
         if not self.text:
@@ -96,7 +109,12 @@ class TextSearch:
         if search.found is not None:
             self._lines.match_line = search.found
             self._lines.clear()
+        further, self._further = self._further, 0
         self._on_end(search.found, search.has_wrapped)
+        if further and search.found is not None:
+            direction = 1 if further > 0 else -1
+            self._further = further - direction
+            self._look_on(direction, search.found)
 
     # --- counting
 

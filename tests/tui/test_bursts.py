@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 from textual import events
 
-from core.model import NewJob
+from core.model import Job, NewJob
 from queuectl_tui.dashboard import DashboardScreen
 from queuectl_tui.dialogs.command_palette import Palette
 from queuectl_tui.dialogs.dialog import Dialog
 from queuectl_tui.dialogs.enqueue import EnqueueScreen
 from queuectl_tui.removed_widgets import PastRemovedWidgets
+from queuectl_tui.snapshot import JobDetail
 from tests.tui.harness import Stage, staged
-from tests.tui.scene import busy_snapshot, idle_snapshot
+from tests.tui.scene import FixedOutput, busy_snapshot, detail_of, idle_snapshot
 
 pytestmark = pytest.mark.long
 
@@ -78,6 +79,34 @@ async def test_the_palette_bears_keys_before_it_has_looked(key: str, size: tuple
         await stage.press(":", "p", "a", key)
         await stage.press(":", "escape", ":", "a", key, key)
         assert isinstance(stage.app.screen, (DashboardScreen, Palette))
+
+
+@pytest.mark.parametrize("is_wrapped", [False, True])
+async def test_each_key_of_a_burst_counts_in_the_output(is_wrapped: bool) -> None:
+    """Two in one burst go as far as one after the other: matches, lines, pages and attempts."""
+    for key in ("n", "N", "j", "k", "pagedown", "pageup", "ctrl+d", "ctrl+u", "[", "]"):
+        places = []
+        for presses in ([(key, key)], [(key,), (key,)]):
+            async with staged(busy_snapshot(), size=(100, 24)) as stage:
+                stage.gateway.detail_maker = _with_long_output
+                await stage.press("4", "l")
+                await stage.press("g")
+                await stage.press("/", *"row", "enter")
+                await stage.press(*("w" if is_wrapped else ""), *["pagedown"] * 6)
+                for before in ["["] * (2 * (key == "]")):
+                    await stage.press(before)
+                for keys in presses:
+                    await stage.press(*keys)
+                view, request = stage.dashboard.panes.output_box.view, stage.dashboard.panes.shown.request
+                assert request is not None
+                places.append((view.matches.line, view.top_line, round(view.scroll_y, 3), request.number))
+        assert places[0] == places[1], key
+
+
+def _with_long_output(job: Job) -> JobDetail:
+    detail = detail_of(job)
+    lines = b"".join(b"row %d " % number + b"of many words " * 12 + b"\n" for number in range(400))
+    return detail._replace(output=FixedOutput(detail.attempts[-1], lines))
 
 
 async def test_two_enters_in_the_palette_do_the_command_once() -> None:

@@ -60,6 +60,26 @@ def test_a_newer_search_takes_the_place_of_one_under_way() -> None:
     assert searched.search.words == "1 of 1"
 
 
+def test_keys_that_come_before_a_search_has_ended_count_each() -> None:
+    """Also behind the text itself, in either direction, and round the end; two that undo each other go nowhere."""
+    searched = Searched(numbered(30))
+    searched.search.begin("line 1", 0)
+    searched.search.find_next(0)
+    searched.work()
+    assert searched.search.line == 10
+    for keys, line in (("nn", 12), ("nnn", 15), ("NN", 13), ("nNn", 14), ("NnN", 13), ("nN", 13), ("n" * 11, 13)):
+        for key in keys:
+            (searched.search.find_next if key == "n" else searched.search.find_previous)(0)
+        searched.work()
+        assert searched.search.line == line, keys
+    ends = len(searched.ends)
+    searched.search.find_next(0)
+    searched.search.find_next(0)
+    searched.search.begin("nowhere", 0)
+    searched.work()
+    assert searched.ends[ends:] == [(None, True)]
+
+
 def test_what_is_in_no_line_ends_without_one() -> None:
     searched = Searched(numbered(3))
     searched.search.begin("no such thing", 0)
