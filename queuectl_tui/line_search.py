@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from functools import lru_cache
 
-from core.rules.output_pattern import is_regex
+from core.rules.output_pattern import is_regex, read_regex
 from queuectl_tui.line_index import LineIndex
 
 _STEP_BYTES = 1 << 20
@@ -49,9 +49,9 @@ def _regex_of(text: str) -> tuple[re.Pattern[str], re.Pattern[bytes]] | None:
     if not is_regex(text):
         return None
     try:
-        shown = re.compile(text[1:-1], re.ASCII)
-        return shown, re.compile(text[1:-1].encode("utf-8", "replace"), re.MULTILINE)
-    except (re.error, ValueError, OverflowError, RecursionError):
+        shown = read_regex(text[1:-1], re.ASCII)
+        return shown, read_regex(text[1:-1].encode("utf-8", "replace"), re.MULTILINE)
+    except ValueError:
         return None
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
+import warnings
 from collections.abc import Callable
 from functools import lru_cache
+from typing import AnyStr
 
 from core.errors import UsageError
 
@@ -17,6 +20,23 @@ def is_regex(pattern: str) -> bool:
     return len(pattern) > 2 and pattern[0] == pattern[-1] == "/"
 
 
+#: Held while a regex is compiled: what Python warns of is set for the whole process.
+_compiling = threading.Lock()
+
+
+def read_regex(regex: AnyStr, flags: re.RegexFlag) -> re.Pattern[AnyStr]:
+    """Return a user's regex, compiled; raise ``ValueError`` with the reason for one that cannot be read.
+
+    What Python warns of it takes: in ``[[a]`` the second bracket is a character of the set.
+    """
+    try:
+        with _compiling, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return re.compile(regex, flags)
+    except (re.error, ValueError, OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+
+
 @lru_cache(maxsize=64)
 def matcher_of(pattern: str) -> Matcher:
     """Return what matches the bytes that a pattern is in; raise ``UsageError`` for a regex that cannot be read.
@@ -25,8 +45,8 @@ def matcher_of(pattern: str) -> Matcher:
     """
     if is_regex(pattern):
         try:
-            search = re.compile(_encoded(pattern[1:-1]), re.MULTILINE).search
-        except (re.error, OverflowError, RecursionError) as error:
+            search = read_regex(_encoded(pattern[1:-1]), re.MULTILINE).search
+        except ValueError as error:
             raise UsageError(f"output:{pattern} is no regular expression: {error}") from None
         return lambda data: search(data) is not None
     needle = _encoded(pattern).lower()

@@ -8,7 +8,7 @@ import pytest
 
 from core.cli import job_selection
 from core.queue import Queue
-from tests.cli.conftest import Cli, drain
+from tests.cli.conftest import Cli, Terminal, drain
 
 
 def watch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,3 +77,15 @@ def test_ctrl_c_ends_a_search_and_prints_nothing_that_was_found(cli: Cli, monkey
     result = cli("list", "--grep", "output:needle")
     assert (result.code, result.out) == (130, "")
     assert "Traceback" not in result.err
+
+
+def test_what_python_warns_of_in_a_regex_reaches_no_terminal(terminal: Terminal) -> None:
+    """It is taken; another that Python cannot read is refused in one line."""
+    terminal.run("enqueue", "true", check=True)
+    for arguments in (("list",), ("cancel", "--all"), ("export",)):
+        result = terminal.run(*arguments, "--grep", "output:/[[a]/")
+        assert "Warning" not in result.err
+    refused = terminal.run("list", "--grep", "output:/(?u)a/")
+    assert refused.code == 2
+    assert refused.err.startswith("queuectl: error: output:/(?u)a/ is no regular expression: ")
+    assert refused.err.count("\n") == 1

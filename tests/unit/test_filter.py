@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +12,8 @@ from hypothesis import strategies as st
 from core.errors import UsageError
 from core.model import Outcome, State, Term
 from core.rules.filters import FIELDS, parse_filter, parse_state
+from core.rules.output_pattern import matcher_of
+from queuectl_tui.line_search import pattern_of
 
 MINUTE = 60_000
 DAY = 86_400_000
@@ -153,6 +158,29 @@ def test_a_term_that_cannot_be_read_is_named(text: str, message: str) -> None:
     with pytest.raises(UsageError) as refusal:
         parse_filter(text)
     assert str(refusal.value).startswith(message)
+
+
+@pytest.mark.parametrize("regex", ["[[a]", "[&--a]", "[a&&b]", "[a||b]", "[a~~b]"])
+def test_a_regex_that_python_warns_of_is_taken_as_it_stands(regex: str) -> None:
+    """No warning reaches the terminal, neither from the filter nor from what marks its hits; here one is an error."""
+    assert matcher_of(f"/{regex}/")(b"an a")
+    assert pattern_of(f"/{regex}/").search("an a")
+    re.purge()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        matcher_of.__wrapped__(f"/{regex}/")
+        pattern_of.__wrapped__(f"/{regex}/")
+    assert warned == []
+
+
+@pytest.mark.parametrize(
+    "regex", ["(?u)a", "(?L)a(?u:b)", "a{5,2}", "(?P<1>a)", "[z-a]", "a**", "(" * 5000, "a{99999999999}"]
+)
+def test_a_regex_that_cannot_be_read_is_refused_in_one_line(regex: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        parse_filter(f"output:/{regex}/")
+    assert str(refusal.value).startswith(f"output:/{regex}/ is no regular expression: ")
+    assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("field", FIELDS)
