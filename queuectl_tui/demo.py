@@ -1,4 +1,4 @@
-"""A throw-away queue with an honest mix of jobs that really run: quick, slow, noisy, failing, flaky, scheduled."""
+"""A throw-away queue with an honest mix of jobs that really run: quick, slow, failing, flaky, scheduled, waiting."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: How often the feeder looks whether the queue needs more jobs, in seconds; and how many waiting jobs it keeps up.
 FEED_EVERY_S = 1.5
 KEEP_WAITING = 24
+#: In each so manyth round of it jobs come that wait for each other.
+CHAIN_EVERY = 30
 #: How long `remove` waits for files that are still being made, and tries again for those that come late, in seconds.
 REMOVE_S = 0.5
 
@@ -54,6 +56,10 @@ echo "in sync"
 """,
     "render": "echo 'allocating ...'; sleep 0.3; kill -SEGV $$",
     "reindex": "echo 'waiting for a lock that never comes'; sleep 60",
+    "train": """
+echo "training $1 on unit ${QUEUECTL_RESOURCE_GPU}"
+i=0; while [ $i -lt $2 ]; do i=$((i + 1)); echo "epoch $i/$2, loss 0.$((900 / (i + 1)))"; sleep 1; done
+""",
     "report": 'echo "report of $(date)"; sleep 1; echo sent',
 }
 
@@ -95,6 +101,12 @@ def _reindex(dice: random.Random, now: datetime) -> NewJob:
     return NewJob(f"./reindex shard-{dice.randrange(1, 9)}", queue="etl", timeout_s=4.0, max_attempts=2)
 
 
+def _train(dice: random.Random, now: datetime) -> NewJob:
+    units = dice.choice((1, 1, 2))
+    command = f"./train model-{dice.randrange(1, 40)} {dice.randrange(12, 30)}"
+    return NewJob(command, queue="ml", needs={"gpu": units}, priority=dice.choice((0, 3)))
+
+
 def _report(dice: random.Random, now: datetime) -> NewJob:
     in_s = dice.choice((15, 40, 90, 300, 3600, 7200))
     return NewJob("./report", label="nightly", run_at=now + timedelta(seconds=in_s))
@@ -110,6 +122,7 @@ _MIX: tuple[tuple[_Maker, int], ...] = (
     (_render, 1),
     (_reindex, 1),
     (_report, 2),
+    (_train, 1),
 )
 
 
@@ -122,8 +135,23 @@ def make_jobs(count: int, seed: int, directory: str, now: datetime) -> list[NewJ
     makers = [maker for maker, _ in _MIX]
     weights = [weight for _, weight in _MIX]
     first: list[_Maker] = [_thumbs, _encode, _thumbs, _sync, _thumbs, _import, _load, _thumbs, _fetch, _report, _render]
+    first += [_train, _train, _train]
     chosen = first[:count] + dice.choices(makers, weights, k=max(0, count - len(first)))
     return [maker(dice, now)._replace(cwd=directory) for maker in chosen]
+
+
+def make_chain(number: int, directory: str) -> list[NewJob]:
+    """Return jobs that wait for each other, to run in ``directory``: of a release, and one whose needed job dies."""
+    film, day = f"release-{number}", f"2026-02-{number % 28 + 1:02}"
+    chain = [
+        NewJob(f"./fetch https://example.test/{film}", queue="media", ref="fetch", priority=5),
+        NewJob(f"./import {film}.csv", queue="etl", after=["fetch"], ref="import"),
+        NewJob(f"./encode {film}.mov 12", queue="media", after=["fetch"], ref="encode", priority=5),
+        NewJob("./report", label=film, after=["import", "encode"], after_end=["load"]),
+        NewJob(f"./load {day}", queue="etl", max_attempts=1, ref="load", priority=5),
+        NewJob(f"./import prices-{day}.csv", queue="etl", after=["load"]),
+    ]
+    return [job._replace(cwd=directory) for job in chain]
 
 
 class Demo:
@@ -153,8 +181,14 @@ class Demo:
 
     def start(self, queue: Queue) -> None:
         """Fill the queue and keep feeding it."""
-        queue.enqueue_many(make_jobs(60, 1, self.directory, queue.now()))
         queue.limit("media", 2)
+        queue.set_resource("gpu", 2)
+        backup = NewJob("./sync nas.example.test 1", cwd=self.directory, needs="nas")
+        queue.add_schedule("backup", backup, every_s=120.0)
+        queue.add_schedule("digest", NewJob("./report", cwd=self.directory), cron="30 6 * * 1-5", zone="UTC")
+        queue.enqueue_many(make_chain(1, self.directory))
+        queue.add(NewJob("./sync mirror.example.test 2", name="publish", cwd=self.directory, needs="nas", is_held=True))
+        queue.enqueue_many(make_jobs(60, 1, self.directory, queue.now()))
         self._thread = threading.Thread(target=self._feed, args=(queue,), name="queuectl-demo", daemon=True)
         self._thread.start()
 
@@ -187,5 +221,7 @@ class Demo:
                 counts = queue.counts()
                 if counts.of(State.PENDING) - counts.delayed - counts.blocked < KEEP_WAITING:
                     queue.enqueue_many(make_jobs(9 + round_ % 5, round_, self.directory, queue.now()))
+                if round_ % CHAIN_EVERY == 0:
+                    queue.enqueue_many(make_chain(round_ // CHAIN_EVERY + 1, self.directory))
             except QueueError:
                 continue
