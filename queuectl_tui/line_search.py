@@ -7,7 +7,8 @@ from bisect import bisect_left
 from collections.abc import Callable
 from functools import lru_cache
 
-from core.rules.output_pattern import is_regex, read_regex
+from core.regexes import read_regex
+from core.rules.output_pattern import is_regex
 from queuectl_tui.line_index import LineIndex
 
 _STEP_BYTES = 1 << 20

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import threading
-import warnings
 from collections.abc import Callable
 from functools import lru_cache
-from typing import AnyStr
 
 from core.errors import UsageError
+from core.regexes import read_regex
 
 #: Returns whether some bytes of an output match.
 Matcher = Callable[[bytes], bool]
@@ -18,23 +16,6 @@ Matcher = Callable[[bytes], bool]
 def is_regex(pattern: str) -> bool:
     """Return whether a pattern stands between slashes, as in ``/ENO(SPC|ENT)/``."""
     return len(pattern) > 2 and pattern[0] == pattern[-1] == "/"
-
-
-#: Held while a regex is compiled: what Python warns of is set for the whole process.
-_compiling = threading.Lock()
-
-
-def read_regex(regex: AnyStr, flags: re.RegexFlag) -> re.Pattern[AnyStr]:
-    """Return a user's regex, compiled; raise ``ValueError`` with the reason for one that cannot be read.
-
-    What Python warns of it takes: in ``[[a]`` the second bracket is a character of the set.
-    """
-    try:
-        with _compiling, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return re.compile(regex, flags)
-    except (re.error, ValueError, OverflowError, RecursionError) as error:
-        raise ValueError(str(error)) from None
 
 
 @lru_cache(maxsize=64)

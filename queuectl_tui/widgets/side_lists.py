@@ -37,6 +37,7 @@ QUEUE_COLUMNS = (
     Column("rate", 4, is_right=True),
     Column("delayed", 6, is_right=True),
     *(Column(state.value, rank, is_right=True) for state, rank in zip(_COUNTED, (5, 7, 8), strict=True)),
+    Column("lost host", 9),
 )
 WORKER_COLUMNS = (
     Column("worker", is_right=True),
@@ -243,6 +244,7 @@ def queue_rows(snapshot: Snapshot) -> list[RowOfCells]:
             Cell(rate(per_s), "" if per_s else "muted"),
             _number(queue.delayed),
             *counted,
+            Cell("hold", "warning") if queue.on_lost_host == "hold" else Cell("rerun", "muted"),
         )
         rows.append(RowOfCells(queue.name, cells))
     return rows

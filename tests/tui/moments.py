@@ -77,7 +77,7 @@ def queues_snapshot() -> Snapshot:
     queues = (
         full._replace(limit=full.counts.get(State.RUNNING, 0)),
         *others,
-        QueueInfo("nightly", True, 2, {State.PENDING: 1204, State.DEAD: 3}, 1000),
+        QueueInfo("nightly", True, 2, {State.PENDING: 1204, State.DEAD: 3}, 1000, on_lost_host="hold"),
     )
     first = busy.workers[0]
     workers = (

@@ -110,6 +110,14 @@ async def test_the_cursor_stays_with_its_queue_when_others_come() -> None:
         assert current.name == "nightly"
 
 
+async def test_a_queue_says_what_becomes_of_its_jobs_on_a_lost_host() -> None:
+    async with staged(queues_snapshot(), size=(120, 40)) as stage:
+        await stage.press("7")
+        row = next(line for line in screen_text(stage.app).splitlines() if "nightly" in line and "paused" in line)
+    assert "hold" in row.split()
+    assert "rerun" not in row.split()
+
+
 async def test_a_worker_is_asked_to_stop_after_a_question() -> None:
     async with staged(queues_snapshot()) as stage:
         await stage.press("8", "s")
