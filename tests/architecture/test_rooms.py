@@ -47,10 +47,11 @@ CLOCK_READINGS = {
     ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"),
 }  # fmt: skip
 
-#: Names of modules that are not pure which are: conversions, and paths as texts.
+#: Names of modules that are not pure which are: conversions, paths as texts, and a regex that is compiled under a lock.
 PURE_PARTS = {
     "core/rules/hook_events.py": {"core.clock": {"to_datetime"}},
     "core/rules/job_input.py": {"core.clock": {"to_ms"}, "os": {"path", "PathLike"}},
+    "core/rules/output_pattern.py": {"core.regexes": {"read_regex"}},
     "core/rules/schedules.py": {"core.clock": {"to_datetime"}},
 }
 
