@@ -150,7 +150,7 @@ def is_locked(path: str) -> bool:
 def file_name(descriptor: int, path: str) -> str:
     """Return what identifies a file among its copies: ``DEVICE INODE PATH``, the first two as decimal numbers."""
     status = os.fstat(descriptor)
-    return f"{status.st_dev} {status.st_ino} {path}"
+    return f"{status.st_dev} {status.st_ino} {path}".encode("utf-8", "backslashreplace").decode()
 
 
 def is_same_file(one: str, other: str) -> bool:

@@ -58,7 +58,7 @@ def mark(tmp_path: Path) -> Path:
 def complete(terminal: Terminal, script: Path, *words: str) -> list[str]:
     """Return what bash would offer after some words, the last of which is being typed."""
     program = (
-        f'queuectl() {{ {sys.executable} -m core "$@"; }}\nsource {script}\n'
+        f'queuectl() {{ {shlex.quote(sys.executable)} -m core "$@"; }}\nsource {shlex.quote(str(script))}\n'
         f"COMP_WORDS=({shlex.join(('queuectl', *words))})\n"
         f'COMP_CWORD={len(words)}\n_queuectl\nprintf "%s\\n" "${{COMPREPLY[@]}}"'
     )

@@ -67,12 +67,22 @@ def test_a_job_waits_for_those_that_it_names(cli: Cli, open_queue: Queue) -> Non
 def test_jobs_run_in_the_order_that_they_need(cli: Cli, open_queue: Queue, tmp_path: Path) -> None:
     """Whatever their priorities are, and the last one comes after the end of one that died."""
     log = tmp_path / "log"
-    cli.ok("enqueue", "--name", "a", f"echo a >> {log}")
+    to_it = f">> {shlex.quote(str(log))}"
+    cli.ok("enqueue", "--name", "a", f"echo a {to_it}")
     cli.ok(
-        "enqueue", "--name", "b", "--after", "a", "--priority", "5", "--max-attempts", "1", f"echo b >> {log}; exit 1"
+        "enqueue",
+        "--name",
+        "b",
+        "--after",
+        "a",
+        "--priority",
+        "5",
+        "--max-attempts",
+        "1",
+        f"echo b {to_it}; exit 1",
     )
-    cli.ok("enqueue", "--name", "c", "--after", "b", f"echo c >> {log}")
-    cli.ok("enqueue", "--name", "d", "--after-end", "b", "--priority", "9", f"echo d >> {log}")
+    cli.ok("enqueue", "--name", "c", "--after", "b", f"echo c {to_it}")
+    cli.ok("enqueue", "--name", "d", "--after-end", "b", "--priority", "9", f"echo d {to_it}")
     drain(open_queue)
     assert log.read_text() == "a\nb\nd\n"
     assert states(open_queue) == {1: "completed", 2: "dead", 3: "pending", 4: "completed"}

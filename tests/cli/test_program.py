@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -344,7 +345,7 @@ def test_an_interrupt_is_exit_130_without_a_word(cli: Cli, monkeypatch: pytest.M
 def test_a_reader_that_leaves_early_is_no_error(terminal: Terminal) -> None:
     """``queuectl list | head`` ends quietly."""
     terminal.run("enqueue", "--stdin", stdin=b"echo some words to fill the pipe with\n" * 3000, check=True)
-    command = f"{sys.executable} -m core list --json | head -n 2; exit ${{PIPESTATUS[0]}}"
+    command = f"{shlex.quote(sys.executable)} -m core list --json | head -n 2; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", command], capture_output=True, cwd=ROOT, env=terminal.environment, timeout=60, check=False
     )

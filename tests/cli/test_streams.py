@@ -110,7 +110,7 @@ def test_what_was_done_is_said_though_it_cannot_be_printed(
     cli.ok("purge", "4", "--yes")
     cli.ok("schedule", "add", "nightly", "@daily", "true")
     line, said = _CHANGES[what]
-    result = _shell(terminal, f"queuectl {line.format(copy=f'{tmp_path}/copy.db')} >/dev/full")
+    result = _shell(terminal, f"queuectl {line.format(copy=shlex.quote(f'{tmp_path}/copy.db'))} >/dev/full")
     assert result.code == 1, result
     assert said in result.err, result
     assert "No space left on device" in result.err

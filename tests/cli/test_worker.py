@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -268,7 +269,7 @@ def test_a_worker_refuses_a_queue_that_no_job_can_be_in(cli: Cli, open_queue: Qu
 def test_a_worker_whose_lines_nobody_reads_finishes_and_stops(terminal: Terminal, open_queue: Queue) -> None:
     """``queuectl worker | head``: what runs is not killed, nothing is printed about the pipe, the rest waits."""
     open_queue.enqueue_many(NewJob(f"echo {number}; sleep 0.3") for number in range(5))
-    program = f"{sys.executable} -m core worker | head -n 2; exit ${{PIPESTATUS[0]}}"
+    program = f"{shlex.quote(sys.executable)} -m core worker | head -n 2; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", program], capture_output=True, text=True, cwd=ROOT, env=terminal.environment, timeout=60
     )

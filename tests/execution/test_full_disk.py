@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def test_results_that_cannot_be_recorded_are_a_lasting_trouble(
     """The worker says so whenever it is asked, until there is room; then it records them."""
     with Queue(small_disk / "queue.db") as queue, working(queue, slots=2) as (worker, told):
         assert (worker.trouble, worker.unrecorded_count) == (None, 0)
-        ids = [queue.add(f"cd {tmp_path}; {UNTIL_GO}") for _ in range(2)]
+        ids = [queue.add(f"cd {shlex.quote(str(tmp_path))}; {UNTIL_GO}") for _ in range(2)]
         wait_for(lambda: worker.running_count == 2, "both run")
         filler = fill(small_disk)
         enqueue_until_full(queue)

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import resource
+import shlex
 import sys
 from pathlib import Path
 
@@ -22,14 +23,14 @@ pytestmark = pytest.mark.long
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="as Linux counts")
 
-_BURN = f"{sys.executable} -c 'import time\nwhile time.process_time() < 0.3: pass'"
+_BURN = f"{shlex.quote(sys.executable)} -c 'import time\nwhile time.process_time() < 0.3: pass'"
 
 
 def _bloat(more_bytes: int) -> tuple[str, int]:
     """Return a command that takes so much more memory than this process ever had, and how much it takes."""
     unit = 1 if sys.platform == "darwin" else 1024
     taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit + more_bytes
-    return f"{sys.executable} -c 'len(b\"x\" * {taken})'", taken
+    return f"{shlex.quote(sys.executable)} -c 'len(b\"x\" * {taken})'", taken
 
 
 def test_processor_time_and_peak_memory_are_those_of_the_command(queue: Queue) -> None:

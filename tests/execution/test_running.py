@@ -74,7 +74,7 @@ def test_back_off_is_exact(tmp_path: Path, clock: FakeClock) -> None:
 def test_a_retry_comes_by_itself_when_its_time_has_come(queue: Queue, tmp_path: Path) -> None:
     """A worker that waits for nothing else wakes up for it."""
     queue.set("backoff-cap", "200ms")
-    flag = tmp_path / "flag"
+    flag = shlex.quote(str(tmp_path / "flag"))
     job_id = queue.enqueue(f"test -e {flag} || {{ touch {flag}; exit 1; }}").id
     from tests.execution.at_work import wait_for_state, working
 
@@ -112,7 +112,8 @@ def test_a_signal_is_recorded(queue: Queue, tmp_path: Path, style: str, number: 
         "import os, signal, sys; n = int(sys.argv[1]); print('dying', flush=True);"
         " n == 9 or signal.signal(n, signal.SIG_DFL); os.kill(os.getpid(), n)"
     )
-    job = run(queue, f"{sys.executable} {script} {number}" if style == "plain" else f"echo dying; kill -{number} $$")
+    plain = f"{sys.executable} {script.name} {number}"  # a path that needs quotes would be the shell's to run
+    job = run(queue, plain if style == "plain" else f"echo dying; kill -{number} $$", cwd=str(tmp_path))
     assert output(queue, job) == b"dying\n"
     assert (job.last_outcome, job.last_signal, job.last_exit_code, job.last_error) == (
         Outcome.SIGNALLED, number, 128 + number, f"signal {number}"
@@ -180,7 +181,7 @@ def test_nothing_of_ours_leaks_into_a_job(queue: Queue, tmp_path: Path, style: s
     """Its descriptors are 0, 1, 2 and the lock; stdin is empty; signals are as the system has them; a session alone."""
     script = tmp_path / "look.py"
     script.write_text(_LOOK)
-    command = f"{sys.executable} {script}" + (" ; exit $?" if style == "shell" else "")
+    command = f"{sys.executable} {script.name}" + (" ; exit $?" if style == "shell" else "")
     extra = os.open(os.devnull, os.O_RDONLY)
     os.set_inheritable(extra, True)
     before = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
@@ -320,7 +321,7 @@ def test_bytes_are_kept_as_they_are(queue: Queue) -> None:
     data = bytes(range(256)) + b"\r50%\r100%\x1b[31m\x00\xff\xfe end"
     script = Path("data").resolve()
     script.write_bytes(data)
-    assert output(queue, run(queue, f"cat {script}")) == data
+    assert output(queue, run(queue, f"cat {shlex.quote(str(script))}")) == data
 
 
 def test_output_can_be_followed_while_it_grows(queue: Queue, tmp_path: Path) -> None:
@@ -328,7 +329,9 @@ def test_output_can_be_followed_while_it_grows(queue: Queue, tmp_path: Path) -> 
     from tests.execution.at_work import wait_for_state, working
     from tests.processes import wait_for
 
-    job_id = queue.enqueue(f"echo one; while ! test -e {tmp_path}/go; do sleep 0.02; done; echo two").id
+    job_id = queue.enqueue(
+        f"echo one; while ! test -e {shlex.quote(f'{tmp_path}/go')}; do sleep 0.02; done; echo two"
+    ).id
     with working(queue):
         wait_for_state(queue, job_id, State.RUNNING)
         found = queue.output(job_id)
@@ -436,7 +439,7 @@ def test_a_long_command_line_is_run(queue: Queue) -> None:
 def test_many_short_jobs_each_run_once(queue: Queue, tmp_path: Path) -> None:
     """Two hundred through four slots: each wrote its line once."""
     ledger = tmp_path / "ledger"
-    queue.enqueue_many(NewJob(f"echo $QUEUECTL_JOB_ID >> {ledger}") for _ in range(200))
+    queue.enqueue_many(NewJob(f"echo $QUEUECTL_JOB_ID >> {shlex.quote(str(ledger))}") for _ in range(200))
     told = drain(queue, slots=4)
     assert sorted(map(int, ledger.read_text().split())) == list(range(1, 201))
     assert len(told.of(AttemptStarted)) == len(told.of(AttemptEnded)) == 200

@@ -6,6 +6,7 @@ What time it is says a calendar that the test shares with the workers; nothing d
 from __future__ import annotations
 
 import random
+import shlex
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -177,7 +178,7 @@ def test_a_dead_run_does_not_hold_up_the_next(calendar: Calendar) -> None:
 def test_an_unfinished_run_skips_instants_until_it_ends(calendar: Calendar, tmp_path: Path) -> None:
     """Also while its worker is dead and another has adopted it."""
     queue = calendar.queue
-    queue.add_schedule("slow", f"while ! test -e {tmp_path}/go; do sleep 0.02; done", every_s=60)
+    queue.add_schedule("slow", f"while ! test -e {shlex.quote(f'{tmp_path}/go')}; do sleep 0.02; done", every_s=60)
     calendar.start_worker()
     calendar.advance(60)
     wait_for(lambda: queue.job(1).state is State.RUNNING, "it runs")

@@ -25,7 +25,7 @@ from tests.sqlite import sqlite_of
 proc = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc")
 
 #: A program that tells its session and its group: both have the number of the shim.
-_WHO = f"{sys.executable} -c 'import os; print(os.getsid(0), os.getpgid(0))'"
+_WHO = f"{shlex.quote(sys.executable)} -c 'import os; print(os.getsid(0), os.getpgid(0))'"
 
 
 def _shims(queue: Queue, *jobs: int) -> list[int]:
@@ -222,7 +222,8 @@ def test_a_shim_that_can_start_no_process_costs_the_job_nothing(
 ) -> None:
     """It ends and has recorded nothing: the job is pending again, no attempt is spent, and the worker pauses."""
     shell = tmp_path / "sh"
-    shell.write_text(f'#!/bin/sh\nmkdir {tmp_path}/1 || mkdir {tmp_path}/2 || exec /bin/sh "$@"\nexit 2\n')
+    one, two = (shlex.quote(str(tmp_path / name)) for name in "12")
+    shell.write_text(f'#!/bin/sh\nmkdir {one} || mkdir {two} || exec /bin/sh "$@"\nexit 2\n')
     shell.chmod(0o700)
     monkeypatch.setattr(shim, "_SHELL", str(shell))
     job_id = queue.enqueue("echo hello", max_attempts=1).id
@@ -342,7 +343,11 @@ def test_an_end_is_heard_without_pidfds(queue: Queue, monkeypatch: pytest.Monkey
     monkeypatch.setattr(shim, "_HAS_PIDFD", False)
     monkeypatch.setattr("core.execution.command._HAS_PIDFD", False)
     monkeypatch.setattr("core.execution.running_attempts._POLL_S", 60.0)
-    jobs = ["exit 3", "sleep 60 & echo $!", f"{sys.executable} -c 'import os; print(os.path.exists(\"/dev/fd/8\"))'"]
+    jobs = [
+        "exit 3",
+        "sleep 60 & echo $!",
+        f"{shlex.quote(sys.executable)} -c 'import os; print(os.path.exists(\"/dev/fd/8\"))'",
+    ]
     ids = list(queue.enqueue_many(NewJob(command, max_attempts=1) for command in jobs))
     with working(queue, slots=3) as (worker, told):
         wait_for(lambda: len(told.of(AttemptEnded)) == 3, "all have ended", timeout_s=20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import time
@@ -84,7 +85,8 @@ def test_a_result_that_was_there_before_the_timeout_was_noticed_counts(queue: Qu
 def test_a_daemon_that_left_the_group_does_not_hold_up_a_stop(queue: Queue) -> None:
     """A process in a session of its own is beyond the group's KILL; the attempt ends all the same."""
     daemon = (
-        f"{sys.executable} -c 'import os, time; os.setsid(); print(os.getpid(), flush=True); time.sleep(600)' &"
+        f"{shlex.quote(sys.executable)}"
+        " -c 'import os, time; os.setsid(); print(os.getpid(), flush=True); time.sleep(600)' &"
         " trap '' TERM; sleep 60"
     )
     job = run(queue, daemon, timeout_s=3)

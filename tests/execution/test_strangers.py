@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -111,7 +112,7 @@ while not os.path.exists("go"):
 def closed(queue: Queue, tmp_path: Path) -> Iterator[int]:
     """Add a job that closes all its descriptors, as sudo and daemons do, and succeeds when it is started again."""
     (tmp_path / "closes.py").write_text(CLOSES_ALL)
-    yield queue.enqueue(f"test -e closed && exit 0; exec {sys.executable} closes.py").id
+    yield queue.enqueue(f"test -e closed && exit 0; exec {shlex.quote(sys.executable)} closes.py").id
     (tmp_path / "go").touch()
 
 
@@ -172,7 +173,7 @@ def test_it_can_be_cancelled_by_its_own_worker(queue: Queue, closed: int) -> Non
 @pytest.fixture
 def container(queue: Queue) -> Iterator[subprocess.Popen[bytes]]:
     """Run a worker in another pid namespace, which goes on when the worker is killed."""
-    script = f'{sys.executable} -c "$1" "$2" 1 & wait; sleep 600'
+    script = f'{shlex.quote(sys.executable)} -c "$1" "$2" 1 & wait; sleep 600'
     command = ["unshare", "--kill-child", "-pf", "--mount-proc", "sh", "-c", script, "sh", WORKER, queue.path]
     with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL) as container:
         yield container

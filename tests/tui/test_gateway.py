@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 import threading
 import time
@@ -223,7 +224,9 @@ def test_detail_and_output_follow_a_job_through_its_life(queue: Queue, tmp_path:
     gateway = Gateway(queue, slots=1)
     listener = Listener(gateway)
     try:
-        job_id = queue.add(NewJob(f"echo one; while ! test -e {tmp_path}/go; do sleep 0.02; done; echo two"))
+        job_id = queue.add(
+            NewJob(f"echo one; while ! test -e {shlex.quote(f'{tmp_path}/go')}; do sleep 0.02; done; echo two")
+        )
         gateway.reader.show_detail(DetailRequest(job_id))
         listener.until(lambda: bool(listener.snapshots))
         listener.until(lambda: listener.last.detail is not None and listener.last.detail.job.state is State.RUNNING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import sqlite3
 import sys
@@ -177,7 +178,7 @@ def test_it_ends_whatever_it_is_at(way: signal.Signals | None, moment: str, tmp_
     """By a signal it gives the terminal back; the job runs on."""
     path = tmp_path / "queue.db"
     with Queue(path) as queue:
-        queue.add(NewJob(f"while ! test -e {tmp_path}/go; do sleep 0.02; done; echo done"))
+        queue.add(NewJob(f"while ! test -e {shlex.quote(f'{tmp_path}/go')}; do sleep 0.02; done; echo done"))
     terminal = Terminal(path, is_deaf=False)
     with terminal, contextlib.closing(sqlite3.connect(path)) as other, contextlib.ExitStack() as last:
         last.callback((tmp_path / "go").touch)  # the job ends, also if this fails

@@ -6,6 +6,7 @@ import os
 import queue
 import re
 import select
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -168,7 +169,9 @@ def test_a_signal_restores_the_screen_and_leaves_the_job_running(tmp_path: Path,
     """Whoever comes next takes the job over; this one does not kill it."""
     path = tmp_path / "queue.db"
     with Queue(path) as queue:
-        job_id = queue.add(NewJob(f"echo started; while ! test -e {tmp_path}/go; do sleep 0.02; done; echo done"))
+        job_id = queue.add(
+            NewJob(f"echo started; while ! test -e {shlex.quote(f'{tmp_path}/go')}; do sleep 0.02; done; echo done")
+        )
         with start(path, "-c", "1") as program:
             until(lambda: queue.job(job_id).state is State.RUNNING)
             program.wait_for(b"started")
@@ -190,7 +193,9 @@ def test_a_job_outlives_a_killed_dashboard_and_the_next_one_takes_it_over(tmp_pa
     """kill -9 costs nothing: the same attempt goes on, and its whole output is there."""
     path = tmp_path / "queue.db"
     with Queue(path) as queue:
-        job_id = queue.add(NewJob(f"echo tick; while ! test -e {tmp_path}/go; do sleep 0.02; done; echo tock"))
+        job_id = queue.add(
+            NewJob(f"echo tick; while ! test -e {shlex.quote(f'{tmp_path}/go')}; do sleep 0.02; done; echo tock")
+        )
         with start(path, "-c", "1") as program:
             until(lambda: queue.job(job_id).state is State.RUNNING)
             until(lambda: queue.output(job_id).size() > 0)
