@@ -12,6 +12,8 @@ import pytest
 
 from tests.cli.conftest import ROOT
 
+pytestmark = pytest.mark.long
+
 #: What a shell, SQLite's URIs, systemd, a terminal, printf or an option's parser takes for something else.
 NAMES = [
     "a b",
@@ -36,6 +38,8 @@ NAMES = [
     "{x}",
     "=x",
 ]
+#: Those that could be taken for something else where they stand first.
+FIRST = [" at both ends ", "file:x", "postgresql:", "-q", "--db", "~", "=x"]
 #: Those in which no job can work, since a working directory is kept as a line of text; a database may be there.
 NO_PLACE_TO_WORK = ["new\nline", "tab\t", "\x1b[31m", os.fsdecode(b"\xff")]
 
@@ -69,8 +73,9 @@ def make_directory(tmp_path: Path, name: str, *, is_relative: bool) -> Directory
     return Directory(path, file if is_relative else str(path / file))
 
 
-@pytest.mark.parametrize("is_relative", [False, True], ids=["absolute", "relative"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "is_relative"), [*((name, False) for name in NAMES), *((name, True) for name in FIRST)]
+)
 def test_a_path_means_itself_from_the_first_job_to_the_last_copy(tmp_path: Path, name: str, is_relative: bool) -> None:
     """In the name of the directory that jobs work in, of the database, its spool, its copies, and of the target."""
     there = make_directory(tmp_path, name, is_relative=is_relative)
