@@ -237,7 +237,7 @@ def test_bash_offers_no_options_of_ours_behind_the_program(
     directory = tmp_path / "files"
     directory.mkdir()
     (directory / "file.txt").touch()
-    program = script.read_text() + f"\ncd {directory}\n"
+    program = script.read_text() + f"\ncd {shlex.quote(str(directory))}\n"
     script.write_text(program)
     assert complete(terminal, script, *words) == offered
 

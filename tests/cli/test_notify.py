@@ -14,7 +14,7 @@ from tests.tui.pty_program import PtyProgram
 
 def on_terminal(terminal: Terminal, *arguments: str, term: str = "xterm-256color") -> tuple[bytes, int | None]:
     """Run a command on a terminal whose stdout and stderr are files; return what the terminal got and the exit code."""
-    script = f'exec "$0" -m core "$@" >{terminal.environment["QUEUECTL_DB"]}.out 2>&1'
+    script = 'exec "$0" -m core "$@" >"$QUEUECTL_DB.out" 2>&1'
     environment = {**terminal.environment, "PYTHONPATH": str(ROOT), "TERM": term}
     with PtyProgram(["sh", "-c", script, sys.executable, *arguments], env=environment) as program:
         code = program.wait(60)
