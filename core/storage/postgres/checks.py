@@ -54,7 +54,7 @@ _WITHOUT_OWNER = (
 _LONG = (
     "SELECT pid, COALESCE(application_name, ''), extract(epoch FROM now() - xact_start)::bigint FROM pg_stat_activity"
     " WHERE xact_start < now() - %s * interval '1 second' AND backend_xmin IS NOT NULL AND pid <> pg_backend_pid()"
-    " ORDER BY xact_start LIMIT 1"
+    " AND datname = current_database() AND backend_type = 'client backend' ORDER BY xact_start LIMIT 1"
 )
 
 

@@ -13,7 +13,7 @@ from core.errors import DatabaseBusy, DatabaseReadOnly, Refused
 from core.model import Ending, Finding, Outcome, State
 from core.queue import Queue
 from tests.fakes import FakeClock
-from tests.postgres import dump, postgres_of
+from tests.postgres import Databases, dump, postgres_of
 from tests.processes import wait_for
 from tests.storage.by_hand import Hand, job_in
 
@@ -76,13 +76,21 @@ def test_the_doctor_sees_rows_that_refer_to_nothing(queue: Queue, hand: Hand) ->
     assert (found.level, found.message) == ("error", "2 rows refer to rows that are not there")
 
 
-def test_the_doctor_names_the_session_that_holds_back_vacuum(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not its age is what the test waits for: any transaction counts as a long one."""
+def test_the_doctor_names_the_session_that_holds_back_vacuum(
+    queue: Queue, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of this database: an older one elsewhere holds back nothing here. Any transaction counts as a long one."""
     monkeypatch.setattr("core.storage.postgres.checks.LONG_TRANSACTION_S", -1)
-    with psycopg.connect(queue.path, application_name="left-open") as other:
-        other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-        other.execute("SELECT 1")
+    elsewhere = databases.new_empty()
+    with (
+        psycopg.connect(elsewhere, application_name="elsewhere") as older,
+        psycopg.connect(queue.path, application_name="left-open") as other,
+    ):
+        for session in (older, other):
+            session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            session.execute("SELECT 1")
         found = _findings(queue)["vacuum"]
+    databases.drop(elsewhere)
     assert found.level == "warning"
     assert "left-open" in found.message
 
