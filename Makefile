@@ -51,7 +51,7 @@ test-textual: $(READY) ## run the dashboard's tests on the lowest and the newest
 		"$$python" -m pip install --quiet --editable . --group dev || exit 1; \
 		"$$python" -m pip install --quiet --upgrade "$$wanted" || exit 1; \
 		if [ "$$(version "$$python")" = "$$(version $(BIN)/python)" ]; then \
-			echo "Textual $$(version "$$python") is the pinned one: make test has run its tests"; \
+			echo "Textual $$(version "$$python") is the pinned one: make test and make test-long run its tests"; \
 			continue; \
 		fi; \
 		echo "Testing the dashboard on Textual $$(version "$$python")"; \

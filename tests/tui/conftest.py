@@ -1,12 +1,17 @@
-"""What keeps the tests of the dashboard from growing their process."""
+"""What the tests of the dashboard share: a queue on the calendar, and what keeps them from growing their process."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
+
+from core.queue import Queue
+from tests.sqlite import new_database
+from tests.storage.by_hand import Hand
 
 #: After how many tests what they left is collected: some 100 dashboards of 6 MB each.
 _BATCH = 100
@@ -26,3 +31,17 @@ def _dashboards_are_collected() -> Iterator[None]:
         gc.unfreeze()
         gc.collect()
         gc.freeze()
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[Queue]:
+    """Open a new queue on the real clock: the dashboard shows how long ago things were."""
+    with Queue(new_database(tmp_path / "queue.db")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def hand(queue: Queue) -> Iterator[Hand]:
+    """Return a registered worker that does only what the test tells it."""
+    with Hand(queue) as registered:
+        yield registered

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,18 +20,6 @@ from tests.tui.harness import screen_text, staged
 from tests.tui.scene import busy_snapshot, idle_snapshot
 
 pytestmark = pytest.mark.long
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    with Queue(tmp_path / "queue.db") as opened:
-        yield opened
-
-
-@pytest.fixture
-def hand(queue: Queue) -> Iterator[Hand]:
-    with Hand(queue) as worker:
-        yield worker
 
 
 @pytest.fixture

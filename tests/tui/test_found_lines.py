@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,18 +23,6 @@ from tests.tui.fake_output import FakeOutput
 from tests.tui.harness import screen_text, staged
 from tests.tui.scene import NOW, busy_snapshot
 from tests.tui.test_detail import attempt, facts, words
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    with Queue(tmp_path / "queue.db") as opened:
-        yield opened
-
-
-@pytest.fixture
-def hand(queue: Queue) -> Iterator[Hand]:
-    with Hand(queue) as worker:
-        yield worker
 
 
 def _fail(hand: Hand, claim: Claim, output: bytes) -> None:

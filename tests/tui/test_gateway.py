@@ -83,12 +83,6 @@ class Listener:
 
 
 @pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    with Queue(tmp_path / "queue.db") as opened:
-        yield opened
-
-
-@pytest.fixture
 def idle(queue: Queue) -> Iterator[Listener]:
     """Return a listener to a gateway that runs no jobs."""
     gateway = Gateway(queue, slots=0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,18 +21,6 @@ from tests.tui.scene import busy_snapshot
 pytestmark = pytest.mark.long
 
 NEEDLE = View((State.DEAD,), parse_filter("output:needle"))
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    with Queue(tmp_path / "queue.db") as opened:
-        yield opened
-
-
-@pytest.fixture
-def hand(queue: Queue) -> Iterator[Hand]:
-    with Hand(queue) as worker:
-        yield worker
 
 
 @pytest.fixture
