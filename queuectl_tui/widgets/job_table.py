@@ -318,8 +318,8 @@ class JobTable(LineTable, inherit_bindings=False):
             looks.extend(self._look(line, self._now) for line in range(top, top + height))
         else:
             lines = [BLANK] * height
-            lines_said = self._empty_text.split("\n")
-            texts = [row for line in lines_said for row in word_rows(line, max(1, self.size.width))][:height]
+            cells = max(1, self._painter.columns.cells)
+            texts = [row for line in self._empty_text.split("\n") for row in word_rows(line, cells)][:height]
             first = (height - len(texts)) // 2
             lines[first : first + len(texts)] = [Look("empty", head=((text, ""),)) for text in texts]
             looks.extend(lines)

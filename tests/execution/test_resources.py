@@ -16,6 +16,7 @@ from core.cli import program
 from core.execution.events import SpawningPaused
 from core.model import Outcome, Sort, State, View
 from core.queue import Queue
+from core.wording import used_words
 from tests.execution.at_work import drain, output, run, wait_for_state, working
 from tests.processes import WorkerProcess, wait_for
 
@@ -139,8 +140,7 @@ def test_show_and_json_tell_what_was_used(queue: Queue, capsys: pytest.CaptureFi
     assert json.loads(capsys.readouterr().out)[0]["cpu_s"] == shown["cpu_s"]
     program.run(["--db", queue.path, "show", str(job.id)])
     text = capsys.readouterr().out
-    assert " of processor time, " in text
-    assert " MB of memory at its peak" in text
+    assert f"{used_words(shown['cpu_s'], shown['max_rss_bytes'])}\n" in text
     headings = text[text.index("ATTEMPT") :].split()
     assert headings[:6] == ["ATTEMPT", "STARTED", "TOOK", "CPU", "MEMORY", "OUTCOME"]
 

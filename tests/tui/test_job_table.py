@@ -313,6 +313,14 @@ async def test_an_empty_list_says_what_to_do() -> None:
         table.move(1)
 
 
+async def test_an_empty_list_folds_its_text_beside_the_scrollbar() -> None:
+    async with running() as (_, table, _):
+        table.empty_text = "x" * (table.size.width - 2) + " e"
+        table.show(of_jobs([]), NOW)
+        assert table.scrollable_content_region.width < table.size.width
+        assert [line.strip() for line in lines(table) if line.strip()] == table.empty_text.split()
+
+
 async def test_hostile_and_wide_commands_neither_break_the_line_nor_reach_the_terminal() -> None:
     async with running(Pane.DLQ) as (_, table, pilot):
         jobs = [a_job(job_id, State.DEAD, text, queue=text, last_error=text) for job_id, text in enumerate(HOSTILE)]
