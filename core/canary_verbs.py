@@ -9,7 +9,7 @@ from core.selection import selected
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from core.model import Act
-    from core.selection import Selection
+    from core.selection import Selectable
     from core.storage.contract import Storage
 
 
@@ -18,7 +18,7 @@ class CanaryVerbs:
 
     storage: Storage
 
-    def canary(self, jobs: Selection) -> Act:
+    def canary(self, jobs: Selectable) -> Act:
         """Replay the first of these dead jobs; the others follow once it completes, and stay dead if it does not.
 
         All of that is one operation, whose ``undo`` is for all of them; until the canary has ended it counts one job.

@@ -14,8 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from core.rules.operations import Progress
     from core.storage.contract import Storage
-    from core.storage.operations_contract import Progress
 
 
 class EnqueueVerbs:

@@ -26,6 +26,10 @@ class State(str, Enum):
     PURGED = "purged"
 
 
+#: The states of jobs that wait or run, and those of jobs that have come to an end; a purged job is out of sight.
+OPEN_STATES, ENDED_STATES = (State.PENDING, State.RUNNING), (State.COMPLETED, State.DEAD, State.CANCELLED)
+
+
 class Verb(str, Enum):
     """An operation of a user (or a program) on a job that exists."""
 
@@ -241,9 +245,8 @@ class Attempt(NamedTuple):
 class Event(NamedTuple):
     """One act of a user on one job; ``before`` holds the fields that changed, with their values before the act.
 
-    Times in it are instants, durations are in seconds.
-
-    ``undone_at`` is when the act was undone, for all of its jobs that had not moved on since.
+    Times in it are instants, durations are in seconds. ``undone_at`` is when the act was undone, for all of its jobs
+    that had not moved on since.
     """
 
     act_id: int
@@ -257,8 +260,7 @@ class Event(NamedTuple):
 class Act(NamedTuple):
     """What one verb did to one or many jobs; ``id`` (0 when nothing changed) undoes it.
 
-    ``skipped`` counts jobs of a bulk act whose state did not allow it, ``unnamed`` restored ones whose name another job
-    has by now.
+    ``skipped`` are jobs whose state did not allow it, ``unnamed`` restored ones whose name another job has by now.
     """
 
     id: int
@@ -532,8 +534,7 @@ class Totals(NamedTuple):
     """What happened since the database was made; no prune lowers a number.
 
     ``enqueued`` and ``attempts_started`` are exact; of the others a worker that is killed loses its last moment.
-    ``run_s`` and ``wait_s`` are sums. The histograms are pairs of a bucket, as ``rollups.bucket_of`` numbers them, and
-    how many attempts are in it.
+    ``run_s`` and ``wait_s`` are sums; histograms pair a bucket of ``core.rules.histogram`` with its number of attempts.
     """
 
     enqueued: int
@@ -559,9 +560,8 @@ class Finding(NamedTuple):
 class DeadGroup(NamedTuple):
     """The dead jobs that share a ``fingerprint``; ``None`` is the group of those whose output was not looked at yet.
 
-    ``number`` is how many they are, ``first_at`` and ``last_at`` when the first and the last of them died, ``queues``
-    the names of their queues, by name; ``hours`` how many died in each of the last 24 hours, the current one last;
-    ``sample`` is the newest job.
+    ``number`` is how many they are, ``first_at`` and ``last_at`` when the first and last died, ``queues`` their queues
+    by name, ``hours`` how many died in each of the last 24 hours, the current one last; ``sample`` is the newest job.
     """
 
     fingerprint: int | None

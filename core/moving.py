@@ -26,7 +26,7 @@ from core.storage.transfer_words import move_command
 from core.wording import count
 
 #: Called with what is done, how many rows of it are, and of how many; 0 of an unknown number.
-Progress = Callable[[str, int, int], None]
+MoveProgress = Callable[[str, int, int], None]
 
 _BLOCK = 1 << 20
 _ID, _OUTPUT_BYTES, _OUTPUT = (ATTEMPTS.columns.index(name) for name in ("id", "output_bytes", "output"))
@@ -61,7 +61,9 @@ class Moved(NamedTuple):
     missing: tuple[int, ...]
 
 
-def move(source: str, target: str, *, skip_missing_outputs: bool = False, progress: Progress | None = None) -> Moved:
+def move(
+    source: str, target: str, *, skip_missing_outputs: bool = False, progress: MoveProgress | None = None
+) -> Moved:
     """Move the queue at one address to another, where there is none yet; return what was moved.
 
     Raises ``Refused`` while workers run or attempts are open, for a target that has jobs, and for outputs that cannot
@@ -113,7 +115,7 @@ def _resolved(address: str) -> str:
 class _Move:
     """One move between two open databases."""
 
-    def __init__(self, source: Storage, target: Storage, skip_missing: bool, progress: Progress) -> None:
+    def __init__(self, source: Storage, target: Storage, skip_missing: bool, progress: MoveProgress) -> None:
         self._source = source
         self._target = target
         self._from = source.transfer

@@ -50,7 +50,7 @@ from core.rules.output_pattern import matcher_of
 from core.rules.settings import Settings, find_setting
 from core.rules.units import MAX_DURATION_S
 from core.schedule_verbs import ScheduleVerbs
-from core.selection import Selection, selected
+from core.selection import Selectable, selected
 from core.storage.open import open_storage
 
 TYPE_CHECKING = False
@@ -61,9 +61,7 @@ if TYPE_CHECKING:
 
     from core.records import JobRecord, StoredEnvironment
     from core.rules.comparison import Comparison
-
-#: Called with the number of jobs done and the total.
-Progress = Callable[[int, int], None]
+    from core.rules.operations import Progress
 
 
 class Queue(CanaryVerbs, DependencyVerbs, EnqueueVerbs, HookVerbs, ResourceVerbs, ScheduleVerbs):
@@ -382,11 +380,11 @@ class Queue(CanaryVerbs, DependencyVerbs, EnqueueVerbs, HookVerbs, ResourceVerbs
 
     # --- acts on jobs
 
-    def replay(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
+    def replay(self, jobs: Selectable, *, progress: Progress | None = None) -> Act:
         """Send dead, completed or cancelled jobs back to pending with a fresh attempt budget; history is kept."""
         return self.storage.operations.apply(Verb.REPLAY, selected(self.storage, jobs), progress=progress)
 
-    def retry(self, jobs: Selection, *, with_dependents: bool = False, progress: Progress | None = None) -> Act:
+    def retry(self, jobs: Selectable, *, with_dependents: bool = False, progress: Progress | None = None) -> Act:
         """Try jobs again now: replay finished ones, make delayed ones due.
 
         ``with_dependents`` does so to all jobs that wait or waited for them, directly or not, too, and these wait for
@@ -397,7 +395,7 @@ class Queue(CanaryVerbs, DependencyVerbs, EnqueueVerbs, HookVerbs, ResourceVerbs
 
     def cancel(
         self,
-        jobs: Selection,
+        jobs: Selectable,
         *,
         kill: bool = False,
         with_dependents: bool = False,
@@ -412,11 +410,11 @@ class Queue(CanaryVerbs, DependencyVerbs, EnqueueVerbs, HookVerbs, ResourceVerbs
             Verb.CANCEL, chosen, is_kill=kill, with_dependents=with_dependents, progress=progress
         )
 
-    def hold(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
+    def hold(self, jobs: Selectable, *, progress: Progress | None = None) -> Act:
         """Keep waiting jobs from being claimed until they are released."""
         return self.storage.operations.apply(Verb.HOLD, selected(self.storage, jobs), progress=progress)
 
-    def release(self, jobs: Selection, *, progress: Progress | None = None) -> Act:
+    def release(self, jobs: Selectable, *, progress: Progress | None = None) -> Act:
         """Let held jobs be claimed again, once nothing else keeps them back."""
         return self.storage.operations.apply(Verb.RELEASE, selected(self.storage, jobs), progress=progress)
 
@@ -431,7 +429,7 @@ class Queue(CanaryVerbs, DependencyVerbs, EnqueueVerbs, HookVerbs, ResourceVerbs
         row, given = submission.edited_row(job, fields, self.settings())
         return self.storage.operations.edit(job.id, row, given=given, then_retry=then_retry, edges=edges)
 
-    def purge(self, jobs: Selection, *, older_than_s: float | None = None, progress: Progress | None = None) -> Act:
+    def purge(self, jobs: Selectable, *, older_than_s: float | None = None, progress: Progress | None = None) -> Act:
         """Move finished jobs to the trash; ``restore`` and ``undo`` bring them back until the trash is emptied."""
         if older_than_s is not None:
             check_number(older_than_s, "older_than_s", 0, MAX_DURATION_S)
@@ -440,7 +438,7 @@ class Queue(CanaryVerbs, DependencyVerbs, EnqueueVerbs, HookVerbs, ResourceVerbs
             Verb.PURGE, selected(self.storage, jobs), before_ms=before, progress=progress
         )
 
-    def restore(self, jobs: Selection | None = None, *, progress: Progress | None = None) -> Act:
+    def restore(self, jobs: Selectable | None = None, *, progress: Progress | None = None) -> Act:
         """Bring purged jobs back to the state they came from; without a selection those of the last purge."""
         if jobs is not None:
             return self.storage.operations.apply(Verb.RESTORE, selected(self.storage, jobs), progress=progress)

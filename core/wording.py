@@ -41,12 +41,19 @@ def ending_words(ended: Ending | Attempt | Job) -> str:
         return ""
     if error and outcome is not Outcome.SUCCEEDED:
         return error
-    words = outcome_words(outcome)
-    if outcome is Outcome.SIGNALLED and signal is not None:
-        words = f"signal {signal}"
-    elif outcome in (Outcome.SUCCEEDED, Outcome.FAILED) and exit_code is not None:
-        words = f"exit {exit_code}"
+    said_code = exit_code if outcome in (Outcome.SUCCEEDED, Outcome.FAILED) else None
+    words = code_words(outcome, said_code, signal) or outcome_words(outcome)
     return f"{words}; {error}" if error else words
+
+
+def code_words(outcome: Outcome | None, exit_code: int | None, signal: int | None = None) -> str:
+    """Return the code that an attempt left: ``signal 9`` of one that a signal ended, else ``exit 7``, "" without one.
+
+    A command that was stopped has one, too: ``exit 143`` of one that timed out.
+    """
+    if outcome is Outcome.SIGNALLED and signal is not None:
+        return f"signal {signal}"
+    return "" if exit_code is None else f"exit {exit_code}"
 
 
 def outcome_words(outcome: Outcome) -> str:

@@ -9,7 +9,7 @@ from core.model import Attempt, Counts, Job, QueueInfo, State, Waiting, WorkerIn
 from core.output import text_of
 from core.rules.serving_workers import why_none
 from core.text import clean_line, clean_lines
-from core.wording import ago, count, ending_words, phase_word, size, span
+from core.wording import ago, code_words, count, ending_words, outcome_words, phase_word, size, span
 
 #: How much of a command a list shows, in characters.
 COMMAND_SHOWN = 200
@@ -88,8 +88,8 @@ def job_text(
 def _attempt(attempt: Attempt) -> str:
     if attempt.outcome is None:
         return f"attempt {attempt.number}: running"
-    parts = [attempt.outcome.value.replace("_", " ")]
-    parts += [] if attempt.exit_code is None else [f"exit {attempt.exit_code}"]
+    parts = [outcome_words(attempt.outcome)]
+    parts += [] if attempt.exit_code is None else [code_words(attempt.outcome, attempt.exit_code)]
     parts += [] if attempt.error is None else [clean_line(attempt.error)]
     parts += [] if attempt.run_s is None else [f"{attempt.run_s:.1f} s"]
     parts += [] if attempt.output_bytes is None else [f"output {size(attempt.output_bytes)}"]

@@ -14,7 +14,7 @@ from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from core.errors import QueueError
-from core.model import NewJob
+from core.model import JobRef, NewJob
 from core.queue import Queue
 from core.version import __version__
 from queuectl_mcp.tools import (
@@ -27,7 +27,6 @@ from queuectl_mcp.tools import (
     MAX_JOBS,
     WAIT_DEFAULT_S,
     WAIT_MAX_S,
-    JobRef,
     Tools,
 )  # fmt: skip
 

@@ -11,13 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from core.errors import NameTaken, QueueError, Refused, UsageError
-from core.model import Job, NewJob, Sort, State, Term, View
+from core.model import OPEN_STATES, Job, JobRef, NewJob, Sort, State, Term, View
 from core.queue import Queue
 from core.rules.filters import parse_filter, parse_state
 from core.rules.units import parse_duration
 from queuectl_mcp import answers
-
-JobRef = int | str
 
 MAX_JOBS = 50
 LIST_DEFAULT, LIST_MAX = 20, 100
@@ -25,10 +23,9 @@ LINES_DEFAULT, LINES_MAX = 50, 1000
 BYTES_DEFAULT, BYTES_MAX = 8 * 1024, 32 * 1024
 WAIT_DEFAULT_S, WAIT_MAX_S = 45.0, 50.0
 LABEL = "mcp"
-_OPEN = (State.PENDING, State.RUNNING)
 
 
-class Progress(NamedTuple):
+class Awaited(NamedTuple):
     """How a wait stands: its answer so far, and how many jobs are still to finish."""
 
     text: str
@@ -90,13 +87,13 @@ class Tools:
         start = begin + last - len(data)
         return answers.output_text(output.attempt.number, start, data, total)
 
-    def look(self, jobs: Sequence[JobRef]) -> Progress:
+    def look(self, jobs: Sequence[JobRef]) -> Awaited:
         """Return how jobs that are waited for stand, a line each."""
         _check_jobs(jobs)
         queue = self._queue
         found = [queue.job(reference) for reference in dict.fromkeys(jobs)]
         workers = queue.workers()
-        is_open = {job.id: job.state in _OPEN for job in found}
+        is_open = {job.id: job.state in OPEN_STATES for job in found}
         notes = {
             answers.without_worker(workers, job.queue)
             for job in found
@@ -104,7 +101,7 @@ class Tools:
         }
         now = self._queue.now()
         lines = [answers.LIST_TITLE, *(answers.job_line(job, now) for job in found)]
-        return Progress("".join(sorted(notes)) + "\n".join(lines), sum(is_open.values()))
+        return Awaited("".join(sorted(notes)) + "\n".join(lines), sum(is_open.values()))
 
     # --- acting
 

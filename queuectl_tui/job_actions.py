@@ -22,6 +22,7 @@ from queuectl_tui.messages import ActDone, ActRefused
 from queuectl_tui.snapshot import JobDetail, Pane
 from queuectl_tui.toasts import refuse_in_read_only, toast
 from queuectl_tui.type_ahead import TypeAhead
+from queuectl_tui.widgets.confirm_bar import Ask
 from queuectl_tui.widgets.group_line import words_of
 from queuectl_tui.widgets.pane_box import PaneBox
 
@@ -33,9 +34,6 @@ _NOUNS = {Pane.PENDING: "waiting", Pane.RUNNING: "running", Pane.COMPLETED: "fin
 
 #: How much of what a group died of stands in a question, in cells.
 _WORDS_CELLS = 40
-
-#: Asks a question about so many jobs, of which one is a sample, and calls back for a yes.
-Ask = Callable[[str, str, int, Callable[[], None]], None]
 
 
 class Targets(NamedTuple):

@@ -44,7 +44,7 @@ class KeyTarget(NamedTuple):
 
 
 #: Whether an action can act on a target.
-Condition = Callable[[KeyTarget], bool]
+TargetCondition = Callable[[KeyTarget], bool]
 
 
 def always(target: KeyTarget) -> bool:
@@ -52,7 +52,7 @@ def always(target: KeyTarget) -> bool:
     return True
 
 
-def can(verb: Verb) -> Condition:
+def can(verb: Verb) -> TargetCondition:
     """Return the condition that a verb works on the marked jobs, else on the one job; a retry of one makes it due."""
 
     def works(target: KeyTarget) -> bool:

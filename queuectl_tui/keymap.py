@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from core.model import Verb
 from queuectl_tui.key_target import (
-    Condition,
     KeyTarget,
+    TargetCondition,
     always,
     can,
     can_edit,
@@ -54,7 +54,7 @@ class Action(NamedTuple):
     help: str
     handler: Handler
     is_write: bool = False
-    when: Condition = always
+    when: TargetCondition = always
     word: Callable[[KeyTarget], str] | None = None
     other: str = ""
 

@@ -28,11 +28,12 @@ from core.model import (
     Waiting,
     WorkerInfo,
 )
+from core.rules.views import DONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from core.model import ResourceInfo
-    from core.rules.estimates import Progress
+    from core.rules.estimates import ReportedProgress
     from core.rules.schedules import ScheduleInfo
 
 
@@ -58,7 +59,7 @@ class Pane(Enum):
 _STATES: Mapping[Pane, tuple[State, ...]] = {
     Pane.PENDING: (State.PENDING,),
     Pane.RUNNING: (State.RUNNING,),
-    Pane.COMPLETED: (State.COMPLETED, State.CANCELLED),
+    Pane.COMPLETED: DONE,
     Pane.DLQ: (State.DEAD,),
 }
 
@@ -92,7 +93,7 @@ class Rates(NamedTuple):
 class RunProgress(NamedTuple):
     """How far a running job says it has come, and how long runs of its command usually take, from so many ``runs``."""
 
-    progress: Progress | None = None
+    progress: ReportedProgress | None = None
     usual_s: float | None = None
     runs: int = 0
 

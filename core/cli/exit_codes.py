@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.errors import JobNotFound, QueueError, Refused, UsageError
+from core.interrupt import INTERRUPTED
 
 __all__ = [
     "DONE",
@@ -23,7 +24,6 @@ WRONG_USAGE = 2
 NOT_COMPLETED = 3
 NO_SUCH_JOB = 4
 TIMED_OUT = 124
-INTERRUPTED = 130
 
 MEANINGS = {
     DONE: "done",

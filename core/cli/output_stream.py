@@ -8,7 +8,7 @@ from typing import Protocol
 
 from core.cli.context import Session
 from core.errors import OutputUnavailable
-from core.model import State
+from core.model import OPEN_STATES
 from core.output import Output, text_of
 from core.queue import Queue
 from core.text import clean_lines
@@ -141,4 +141,4 @@ class Follower:
         return True
 
     def _has_job_ended(self) -> bool:
-        return self._queue.job(self._job_id).state not in (State.PENDING, State.RUNNING)
+        return self._queue.job(self._job_id).state not in OPEN_STATES

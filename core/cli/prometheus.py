@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from core.model import QueueInfo, State, Totals
+from core.model import ENDED_STATES, OPEN_STATES, QueueInfo, Totals
 
 #: Queues with a name of their own in the labels; what the others have is added up without a label.
 MAX_QUEUES = 100
-_STATES = (State.PENDING, State.RUNNING, State.COMPLETED, State.DEAD, State.CANCELLED)
+_STATES = (*OPEN_STATES, *ENDED_STATES)
 #: Borders of the histograms: 6 ms, 14 ms, … 18.6 hours. An attempt of ``b`` ms is in bucket ``floor(4 * log2(b + 1))``,
 #: so every fourth bucket begins at a whole number of milliseconds, and the last one below it is the border.
 _BORDERS = tuple((4 * power, (2**power - 2) / 1000) for power in range(3, 27))

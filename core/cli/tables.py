@@ -50,10 +50,9 @@ class Column:
         self.is_wide = is_wide
 
 
-Row = Sequence[object]
-
-
-def show_table(session: Session, columns: Sequence[Column], rows: Sequence[Row], *, has_header: bool = True) -> None:
+def show_table(
+    session: Session, columns: Sequence[Column], rows: Sequence[Sequence[object]], *, has_header: bool = True
+) -> None:
     """Print a table; every text in it is made inert first."""
     cells = [[_cell(value) for value in row] for row in rows]
     if session.is_terminal:

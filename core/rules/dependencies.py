@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from core.errors import BatchRefused, Refused, UsageError
-from core.model import EdgeKind, JobRef, NewEdge, NewJob, State
+from core.model import ENDED_STATES, EdgeKind, JobRef, NewEdge, NewJob, State
 from core.rules.arguments import check_kind
 
 #: The edges of one job: by the id of a needed job the kind of the edge to it, and whether it is met.
@@ -195,7 +195,7 @@ def is_met_by(kind: EdgeKind, state: State) -> bool:
     """Return whether an edge is met by a needed job that is in a state as the edge is made, or comes into it."""
     if kind is EdgeKind.COMPLETE:
         return state is State.COMPLETED
-    return state in (State.COMPLETED, State.DEAD, State.CANCELLED)
+    return state in ENDED_STATES
 
 
 def check_needed(kind: EdgeKind, on_id: int, state: State) -> None:

@@ -23,7 +23,7 @@ MOST_RUNS = 20
 LEAST_RUNS = 3
 
 
-class Progress(NamedTuple):
+class ReportedProgress(NamedTuple):
     """How far a command says it has come: ``share`` from 0 to 1, and its own ``words``, as ``45%`` or ``3/17``."""
 
     share: float
@@ -44,7 +44,7 @@ _PROGRESS = re.compile(
 )
 
 
-def last_progress(tail: bytes) -> Progress | None:
+def last_progress(tail: bytes) -> ReportedProgress | None:
     """Return the last progress in the end of an output, ``None`` if there is none.
 
     ``tail`` is the last ``TAIL_BYTES`` of the output or less; the word that a full one begins within is left out.
@@ -59,14 +59,18 @@ def last_progress(tail: bytes) -> Progress | None:
     return None
 
 
-def _progress_of(match: re.Match[str]) -> Progress | None:
+def _progress_of(match: re.Match[str]) -> ReportedProgress | None:
     """Return what a match says, ``None`` for one that says more than all, or parts of nothing."""
     if (percent := match["percent"]) is not None:
         share = float(percent) / 100
-        return Progress(share, f"{percent}%") if share <= 1 else None
+        return ReportedProgress(share, f"{percent}%") if share <= 1 else None
     done, total = float(match["done"].replace(",", "")), float(match["total"].replace(",", ""))
     unit = f" {match['unit']}" if match["unit"] else ""
-    return Progress(done / total, f"{match['done']}/{match['total']}{unit}") if done <= total and total > 0 else None
+    return (
+        ReportedProgress(done / total, f"{match['done']}/{match['total']}{unit}")
+        if done <= total and total > 0
+        else None
+    )
 
 
 _SEPARATOR = re.compile(r"(\s+|&&|\|\||[;|&])")

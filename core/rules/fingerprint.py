@@ -161,6 +161,7 @@ def fingerprint(outcome: str, exit_code: int | None, signal: int | None, words: 
 
     ``signal`` counts before ``exit_code``, which is 128 + signal then. A code in the words does not matter twice.
     """
+    # not the words of core.wording: these stay for as long as fingerprints are stored
     code = f"signal {signal}" if signal is not None else f"exit {exit_code}"
     said = "" if words is None else masked(words)
     digest = blake2b("\n".join((outcome, code, said)).encode("utf-8", "surrogatepass"), digest_size=8).digest()

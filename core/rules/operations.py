@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from core.blocker import Blocker
@@ -12,6 +12,8 @@ from core.rules.holds import retry_refusal
 from core.rules.job_fields import JobRow, check_together
 from core.rules.states import VERBS, Move, check, undoable_moves
 
+#: Called with how many jobs are done, and of how many; 0 of an unknown total.
+Progress = Callable[[int, int], None]
 #: The fields that an edit compares. ``run_at`` is another matter: only a pending job has it, and a retry writes it too;
 #: ``is_held`` has verbs of its own.
 EDITABLE = tuple(column for column in JobRow._fields if column not in ("run_at", "is_held"))

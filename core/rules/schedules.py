@@ -112,7 +112,7 @@ class Unfinished(NamedTuple):
     is_followed: bool
 
 
-class Decision(NamedTuple):
+class OccurrenceDecision(NamedTuple):
     """What becomes of an instant of a schedule: whether its job is added, and after the ends of which others.
 
     ``is_chained``: after the end of the job that the decision before this one adds.
@@ -138,35 +138,43 @@ def occurrence_of(row: Sequence[Any]) -> Occurrence:
     return Occurrence(to_datetime(due_at), to_datetime(decided_at), job_id, why)
 
 
-def decisions(overlap: str, instants: Sequence[int], unfinished: Sequence[Unfinished]) -> list[Decision]:
+def decisions(overlap: str, instants: Sequence[int], unfinished: Sequence[Unfinished]) -> list[OccurrenceDecision]:
     """Return what becomes of instants that are due together, given the unfinished jobs of their schedule by number.
 
     ``replace`` has these cancelled if an instant runs. A job that has ended is no obstacle, however it ended.
     """
     if overlap == "allow":
-        return [Decision(due_at, True) for due_at in instants]
+        return [OccurrenceDecision(due_at, True) for due_at in instants]
     if overlap == "queue":
         return [_queued(due_at, unfinished) if at == 0 else _chained(due_at) for at, due_at in enumerate(instants)]
     if overlap == "replace":
         why = f"instead of {_numbers(unfinished)}" if unfinished else ""
         running = tuple(job.job_id for job in unfinished if job.is_running)
-        replaced = [Decision(due_at, False, "skipped: the next one replaces it") for due_at in instants[:-1]]
-        return [*replaced, *(Decision(due_at, True, why, running) for due_at in instants[-1:])]
+        replaced = [OccurrenceDecision(due_at, False, "skipped: the next one replaces it") for due_at in instants[:-1]]
+        return [*replaced, *(OccurrenceDecision(due_at, True, why, running) for due_at in instants[-1:])]
     if unfinished:
         is_are = "is" if len(unfinished) == 1 else "are"
-        return [Decision(due_at, False, f"skipped: {_numbers(unfinished)} {is_are} unfinished") for due_at in instants]
-    first = [Decision(due_at, True) for due_at in instants[:1]]
-    return [*first, *(Decision(due_at, False, "skipped: the one before is unfinished") for due_at in instants[1:])]
+        return [
+            OccurrenceDecision(due_at, False, f"skipped: {_numbers(unfinished)} {is_are} unfinished")
+            for due_at in instants
+        ]
+    first = [OccurrenceDecision(due_at, True) for due_at in instants[:1]]
+    return [
+        *first,
+        *(OccurrenceDecision(due_at, False, "skipped: the one before is unfinished") for due_at in instants[1:]),
+    ]
 
 
-def _queued(due_at: int, unfinished: Sequence[Unfinished]) -> Decision:
+def _queued(due_at: int, unfinished: Sequence[Unfinished]) -> OccurrenceDecision:
     """Return the decision to run after all that is unfinished; what is followed ends before what follows it."""
     last = [job for job in unfinished if not job.is_followed]
-    return Decision(due_at, True, f"after {_numbers(last)}" if last else "", tuple(job.job_id for job in last))
+    return OccurrenceDecision(
+        due_at, True, f"after {_numbers(last)}" if last else "", tuple(job.job_id for job in last)
+    )
 
 
-def _chained(due_at: int) -> Decision:
-    return Decision(due_at, True, "after the one before", is_chained=True)
+def _chained(due_at: int) -> OccurrenceDecision:
+    return OccurrenceDecision(due_at, True, "after the one before", is_chained=True)
 
 
 def _numbers(unfinished: Sequence[Unfinished]) -> str:

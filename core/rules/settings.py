@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from core.rules.backoff import Backoff
 
-Value = int | float | str
+SettingValue = int | float | str
 
 #: The shortest lease of a host, in seconds, with which no two commands run at once: see ``core.rules.lease_terms``.
 SHORTEST_LEASE_S = 6.0
@@ -29,7 +29,7 @@ class Setting:
         self,
         key: str,
         kind: str,
-        default: Value,
+        default: SettingValue,
         help: str,
         low: float = 0,
         high: float = float("inf"),
@@ -43,7 +43,7 @@ class Setting:
         self.high = high
         self.choices = choices
 
-    def parse(self, text: str) -> Value:
+    def parse(self, text: str) -> SettingValue:
         """Return the value that a text means; raise ``UsageError`` when it means none or one out of bounds."""
         if self.kind == "choice":
             if text not in self.choices:
@@ -79,7 +79,7 @@ class Setting:
             return f"{noun} of at least {self.format(self.low)}"
         return f"{noun} from {self.format(self.low)} to {self.format(self.high)}"
 
-    def format(self, value: Value) -> str:
+    def format(self, value: SettingValue) -> str:
         """Return the text that ``parse`` reads back as this value."""
         if self.kind == "duration":
             return format_duration(float(value))
@@ -157,14 +157,14 @@ class Settings:
 
     def __init__(self, stored: Mapping[str, str] | None = None) -> None:
         self._curves: dict[float, Backoff] = {}
-        self._values: dict[str, Value] = {key: setting.default for key, setting in SETTINGS.items()}
+        self._values: dict[str, SettingValue] = {key: setting.default for key, setting in SETTINGS.items()}
         for key, text in (stored or {}).items():
             # a key of a newer version, or a value that another tool spoilt, leaves the default (doctor reports it)
             if key in SETTINGS:
                 with contextlib.suppress(UsageError):
                     self._values[key] = SETTINGS[key].parse(text)
 
-    def __getitem__(self, key: str) -> Value:
+    def __getitem__(self, key: str) -> SettingValue:
         return self._values[key]
 
     def number(self, key: str) -> float:

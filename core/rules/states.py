@@ -29,7 +29,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from core.errors import InvalidTransition
-from core.model import Decision, Ending, Outcome, State, Verb
+from core.model import ENDED_STATES, Decision, Ending, Outcome, State, Verb
 from core.rules.backoff import Backoff, delay_ms
 from core.rules.units import exit_code_matches
 from core.wording import ending_words
@@ -89,10 +89,9 @@ class VerbRule(NamedTuple):
     hints: Mapping[State, str]
 
 
-_FINISHED = (State.COMPLETED, State.DEAD, State.CANCELLED)
 _PROGRESS = ("state", "attempts", "interrupts", "since", "run_at", "due_at", "backoff_ms", "starts")
 _START_AFRESH = Move(
-    from_states=_FINISHED,
+    from_states=ENDED_STATES,
     to_state=State.PENDING,
     sets={"run_at": None, "attempts": 0, "interrupts": 0, "since": Value.NOW, "due_at": Value.NOW},
     keeps=_PROGRESS,
@@ -108,7 +107,7 @@ _MAKE_DUE = Move(
 
 _ONLY_PENDING = {
     State.RUNNING: "only a job that waits can be held",
-    **dict.fromkeys((*_FINISHED, State.PURGED), "only a job that waits can be held"),
+    **dict.fromkeys((*ENDED_STATES, State.PURGED), "only a job that waits can be held"),
 }
 
 VERBS: Mapping[Verb, VerbRule] = {
@@ -151,7 +150,7 @@ VERBS: Mapping[Verb, VerbRule] = {
     Verb.PURGE: VerbRule(
         moves=(
             Move(
-                from_states=_FINISHED,
+                from_states=ENDED_STATES,
                 to_state=State.PURGED,
                 sets={"purged_from": Value.STATE, "since": Value.NOW},
                 keeps=("state", "since"),

@@ -13,11 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from core.blocker import STUCK_ON
 from core.model import Dependency, EdgeKind, Job, Phase, State, Tree
 from core.wording import ago, clock, due, ending_words, until
 
-#: The states in which a needed job does not complete by itself.
-ENDED_BADLY = (State.DEAD, State.CANCELLED, State.PURGED)
 #: How many jobs a note names.
 _NAMED = 3
 #: More levels are not drawn: what stands deeper hangs below a sign that says so.
@@ -176,7 +175,7 @@ def _stuck(
         for edge in needed.get(job_id, ()):
             if not edge.is_met:
                 on = jobs[edge.on_id]
-                ended = (on,) if on.state in ENDED_BADLY and edge.kind is EdgeKind.COMPLETE else ()
+                ended = (on,) if on.state in STUCK_ON and edge.kind is EdgeKind.COMPLETE else ()
                 causes.update((job.id, job) for job in (*ended, *stuck.get(on.id, ())))
         if causes:
             stuck[job_id] = tuple(causes.values())

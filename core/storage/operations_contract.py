@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from core.model import Act, LastAct, NewEdge, Verb
 from core.rules.job_fields import JobRow
+from core.rules.operations import Progress
 from core.storage.values import Selection
-
-#: Called with how many jobs are done, and of how many.
-Progress = Callable[[int, int], None]
 
 
 class Operations(Protocol):

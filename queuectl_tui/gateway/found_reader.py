@@ -24,7 +24,7 @@ STEP_BYTES = 1 << 20
 LOOK_S = 1.0
 
 
-class OutputSearch:
+class OutputLineSearch:
     """Finds the lines of one output that show a text or a ``/regex/``: those that the output's view marks."""
 
     def __init__(self, output: Readable, sought: str) -> None:
@@ -88,8 +88,8 @@ class FoundReader:
         self._queue = queue
         self._wanted: tuple[object, ...] = ()
         self._ahead: list[Attempt] = []  # those to search yet, the newest last
-        self._search: OutputSearch | None = None
-        self._running: OutputSearch | None = None  # that of an attempt which goes on: more may come
+        self._search: OutputLineSearch | None = None
+        self._open_search: OutputLineSearch | None = None  # that of an attempt which goes on: more may come
         self._interval = Interval(LOOK_S)
         self.found: Found | None = None
 
@@ -104,25 +104,25 @@ class FoundReader:
                 self.found = None
             self._wanted = wanted
             self._ahead = list(attempts) if sought else []
-            self._search = self._running = None
+            self._search = self._open_search = None
             self.step()
         return self.found
 
     def give_up(self) -> None:
         """Search no further."""
         self._wanted = ()
-        self._ahead, self._search, self._running = [], None, None
+        self._ahead, self._search, self._open_search = [], None, None
 
     @property
     def has_more(self) -> bool:
         """Return whether there is something that was not looked at."""
-        if any(search is not None and not search.is_done for search in (self._search, self._running)):
+        if any(search is not None and not search.is_done for search in (self._search, self._open_search)):
             return True
         return bool(self._ahead) and (self._search is None or not self._search.has_any)
 
     def step_if_due(self) -> bool:
         """Take a step if there is something that was not looked at, or there may be; return whether one was taken."""
-        is_due = self.has_more or (self._running is not None and self._interval.is_due())
+        is_due = self.has_more or (self._open_search is not None and self._interval.is_due())
         if is_due:
             self.step()
         return is_due
@@ -137,24 +137,24 @@ class FoundReader:
         except Interrupted:
             raise
         except (QueueError, OSError):  # gone, or of another user: nothing is found in it
-            self._search = self._running = self.found = None
+            self._search = self._open_search = self.found = None
 
-    def _next(self) -> OutputSearch | None:
+    def _next(self) -> OutputLineSearch | None:
         """Return the search to go on with; an older output is searched once a newer one has nothing."""
         search = self._search
         if search is not None and not search.is_done:
             return search
         if not self._ahead or (search is not None and search.has_any):
-            return self._running
+            return self._open_search
         attempt = self._ahead[-1]
-        search = OutputSearch(self._queue.output(attempt.job_id, attempt.number), str(self._wanted[1]))
+        search = OutputLineSearch(self._queue.output(attempt.job_id, attempt.number), str(self._wanted[1]))
         self._ahead.pop()
         self._search = search
         if attempt.ended_at is None:
-            self._running = search
+            self._open_search = search
         return search
 
-    def _note(self, search: OutputSearch) -> None:
+    def _note(self, search: OutputLineSearch) -> None:
         if search.has_any:
             self._search = search
             self.found = search.found()

@@ -9,8 +9,9 @@ from typing import Any
 from textual.message import Message
 
 from core.model import Act, NewJob, State
-from core.queue import Progress, Queue
+from core.queue import Queue
 from core.rules.job_input import MAX_LIMIT
+from core.rules.operations import Progress
 from core.wording import count
 from queuectl_tui.gateway.detail_reader import DetailRequest
 from queuectl_tui.gateway.host import WorkerHost

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from core.model import ResourceInfo
-from core.queue import Progress, Queue
+from core.queue import Queue
 from core.rules.needs import MAX_UNITS
+from core.rules.operations import Progress
 from queuectl_tui.gateway.writer import Write, Writer
 
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from core.errors import QueueError
 from core.model import Job, State
 from core.queue import Queue
-from core.rules.estimates import MOST_RUNS, TAIL_BYTES, Progress, last_progress, masked_command, usual_s
+from core.rules.estimates import MOST_RUNS, TAIL_BYTES, ReportedProgress, last_progress, masked_command, usual_s
 from queuectl_tui.gateway.change_watch import Interval
 from queuectl_tui.snapshot import Pane, Readable, RunProgress, Snapshot
 
@@ -58,9 +58,9 @@ class OutputTail:
     def __init__(self, output: Readable) -> None:
         self._output = output
         self._seen_bytes = 0
-        self._progress: Progress | None = None
+        self._progress: ReportedProgress | None = None
 
-    def progress(self) -> Progress | None:
+    def progress(self) -> ReportedProgress | None:
         """Return the last progress that was printed; one that has scrolled out of the end still counts."""
         size = self._output.size()
         if size != self._seen_bytes:
@@ -101,7 +101,7 @@ class ProgressReader:
                 found[job.id] = told
         return found
 
-    def _progress(self, job: Job, tail: OutputTail | None) -> Progress | None:
+    def _progress(self, job: Job, tail: OutputTail | None) -> ReportedProgress | None:
         try:
             tail = tail or OutputTail(self._queue.output(job.id))
             self._tails[job.id, job.started_at] = tail

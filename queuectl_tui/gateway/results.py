@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.model import Act, Job, State, Verb, View
 from core.queue import Queue
 from core.rules.states import undoable_moves
+from core.wording import count
 
 #: What a verb acts on: job ids, or all jobs of a view.
 Selected = list[int] | View
@@ -31,18 +32,18 @@ def result_of(verb: str, act: Act) -> str:
         return f"Nothing to {verb}: {act.skipped:,} skipped." if act.skipped else f"Nothing to {verb}."
     skipped = f", {act.skipped:,} skipped" if act.skipped else ""
     undo = " z undoes it." if verb in _WITH_UNDO and act.id else ""
-    return f"{_PAST.get(verb, verb.capitalize())} {_jobs(act.count)}{skipped}.{undo}"
+    return f"{_PAST.get(verb, verb.capitalize())} {count(act.count, 'job')}{skipped}.{undo}"
 
 
 def result_of_undo(act: Act) -> str:
     """Return which verb was undone for how many jobs."""
     skipped = f", {act.skipped:,} had moved on" if act.skipped else ""
-    return f"Undone: {act.verb.removeprefix('undo ')} of {_jobs(act.count)}{skipped}."
+    return f"Undone: {act.verb.removeprefix('undo ')} of {count(act.count, 'job')}{skipped}."
 
 
 def result_of_canary(act: Act) -> str:
     """Return what comes after the replay of a canary."""
-    return f"Replayed {_jobs(act.count)} first; the others follow once it completes. z undoes it."
+    return f"Replayed {count(act.count, 'job')} first; the others follow once it completes. z undoes it."
 
 
 def result_of_cancel(queue: Queue, verb: str, act: Act, jobs: Selected) -> str:
@@ -59,9 +60,9 @@ def result_of_cancel(queue: Queue, verb: str, act: Act, jobs: Selected) -> str:
     coming = "will be cancelled when a worker comes: no living one watches"
     over = "ended already; a worker records how, once one is alive."
     if late >= act.count:
-        return f"{_jobs(late)} {coming} {'it' if late == 1 else 'them'}."
+        return f"{count(late, 'job')} {coming} {'it' if late == 1 else 'them'}."
     if ended >= act.count:
-        return f"{_jobs(ended)} {over}"
+        return f"{count(ended, 'job')} {over}"
     lines = [result_of(verb, act)]
     lines += [f"{late:,} of them {coming} them."] if late else []
     lines += [f"{ended:,} of them {over}"] if ended else []
@@ -77,7 +78,3 @@ def _still_running(queue: Queue, jobs: Selected) -> list[Job]:
     if jobs.states and State.RUNNING not in jobs.states:
         return []
     return queue.watched(queue.jobs(View(states=running, terms=jobs.terms), limit=_MANY))
-
-
-def _jobs(number: int) -> str:
-    return f"{number:,} {'job' if number == 1 else 'jobs'}"

@@ -13,7 +13,7 @@ from textual.message import Message
 
 from core.errors import NameTaken, QueueError
 from core.model import Act
-from core.queue import Progress
+from core.rules.operations import Progress
 from queuectl_tui.messages import ActDone, ActProgressed, ActRefused
 
 #: How far apart two reports of progress are at least.

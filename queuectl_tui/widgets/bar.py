@@ -13,7 +13,7 @@ from queuectl_tui.cells import clip, width
 from queuectl_tui.widgets.theme_styles import styles_of
 
 
-class Part(NamedTuple):
+class BarPart(NamedTuple):
     """A piece of text in a style of the palette ("" is the row's own); the highest ``rank`` is left out first.
 
     ``action`` is what a click on it does: the id of an action.
@@ -25,7 +25,7 @@ class Part(NamedTuple):
     action: str = ""
 
 
-def fitted(left: Sequence[Part], right: Sequence[Part], cells: int) -> tuple[list[Part], list[Part]]:
+def fitted(left: Sequence[BarPart], right: Sequence[BarPart], cells: int) -> tuple[list[BarPart], list[BarPart]]:
     """Return the parts that fit into so many cells: those of the highest rank go first, together; rank 0 stays.
 
     One that is too long for the row by itself, at the right, is cut.
@@ -46,7 +46,7 @@ _PLAIN = str.maketrans(
 )
 
 
-def _in_ascii(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+def _in_ascii(parts: tuple[BarPart, ...]) -> tuple[BarPart, ...]:
     return tuple(part._replace(text=part.text.translate(_PLAIN)) for part in parts)
 
 
@@ -58,10 +58,10 @@ class Bar(Widget):
         #: What stands between the left and the right.
         self.fill_character, self.fill_style = " ", "fill"
         self.is_ascii = False
-        self._left: tuple[Part, ...] = ()
-        self._right: tuple[Part, ...] = ()
+        self._left: tuple[BarPart, ...] = ()
+        self._right: tuple[BarPart, ...] = ()
 
-    def show_parts(self, left: Iterable[Part], right: Iterable[Part] = ()) -> None:
+    def show_parts(self, left: Iterable[BarPart], right: Iterable[BarPart] = ()) -> None:
         """Say something else; nothing is repainted when it is what stands there already."""
         new = tuple(left), tuple(right)
         if self.is_ascii:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from core.model import Job, Phase, State
 from core.rules.needs import format_needs
 from core.text import clean_line
-from core.wording import ago, clock, due, duration, ending_words, size, span_up, time_left
+from core.wording import ago, clock, code_words, due, duration, ending_words, size, span_up, time_left
 from queuectl_tui.cells import flat, width
 from queuectl_tui.snapshot import Pane, RunProgress
 from queuectl_tui.widgets.glyphs import Glyphs, Part, bar
@@ -136,7 +136,7 @@ def _took(job: Job, at: Circumstances) -> Part:
 def _exit(job: Job, _at: Circumstances) -> Part:
     if job.state is State.CANCELLED:
         return "cancelled", "cancelled"
-    return f"exit {job.last_exit_code}" if job.last_exit_code else "", "delayed"
+    return code_words(job.last_outcome, job.last_exit_code or None), "delayed"
 
 
 def _queue(job: Job, _at: Circumstances) -> Part:

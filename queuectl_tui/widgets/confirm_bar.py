@@ -22,6 +22,8 @@ from queuectl_tui.cells import clip, width
 
 #: Above so many jobs a key is not enough: the count must be typed.
 MAX_BY_KEY = 50
+#: Asks a question about so many jobs, of which one is a sample, and calls back for a yes.
+Ask = Callable[[str, str, int, Callable[[], None]], None]
 _NO, _YES = " No ", " Yes "
 
 

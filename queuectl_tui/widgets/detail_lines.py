@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from core.model import Attempt, Event, Job, Outcome, Phase, State, Tree, Waiting
+from core.model import ENDED_STATES, Attempt, Event, Job, Outcome, Phase, State, Tree, Waiting
 from core.rules.job_fields import FIELDS, JobField
 from core.rules.needs import format_needs
 from core.rules.units import fingerprint_text, format_duration
@@ -19,6 +19,7 @@ from core.text import clean_line, clean_lines
 from core.wording import (
     ago,
     clock,
+    code_words,
     count,
     duration,
     ending_words,
@@ -33,10 +34,8 @@ from queuectl_tui.cells import ELLIPSIS, clip, flat, pad, pad_left
 from queuectl_tui.cells import width as width_of
 from queuectl_tui.line_text import word_rows
 from queuectl_tui.snapshot import Found, FoundLine, RunProgress
-from queuectl_tui.widgets.glyphs import ASCII, UNICODE, Glyphs, bar, glyph
+from queuectl_tui.widgets.glyphs import ASCII, UNICODE, Glyphs, Part, bar, glyph
 
-#: A stretch of text and the name of its style; "" is the pane's own.
-Part = tuple[str, str]
 Line = tuple[Part, ...]
 
 LABEL_CELLS = 11
@@ -49,7 +48,7 @@ ATTEMPTS_MAX = 500
 _VALUE_LINES_MAX = 500
 _VALUE_MAX = 4000
 #: The states, as acts note them, from which a job is replayed.
-_ENDED = frozenset(state.value for state in (State.DEAD, State.COMPLETED, State.CANCELLED))
+_ENDED = frozenset(state.value for state in ENDED_STATES)
 _OUTCOME_STYLES: Mapping[Outcome, str] = {
     Outcome.SUCCEEDED: "completed",
     Outcome.CANCELLED: "cancelled",
@@ -403,11 +402,9 @@ def _attempt_cells(attempt: Attempt, job: Job, now: datetime, signs: Glyphs) -> 
         took = took if job.unwatched.phase is Phase.UNWATCHED else ""
     if attempt.run_s is not None:
         took = duration(attempt.run_s)
-    code = signs.nothing if attempt.exit_code is None else f"exit {attempt.exit_code}"
+    code = code_words(attempt.outcome, attempt.exit_code, attempt.signal) or signs.nothing
     if attempt.stop_requested and is_running:
         code = f"{attempt.stop_requested} asked"
-    elif attempt.outcome is Outcome.SIGNALLED and attempt.signal is not None:
-        code = f"signal {attempt.signal}"
     return {
         "outcome": (f"{sign} {word}", style),
         "exit": (code, ""),

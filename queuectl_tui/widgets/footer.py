@@ -12,7 +12,7 @@ from queuectl_tui.cells import clip, width
 from queuectl_tui.key_target import KeyTarget
 from queuectl_tui.keymap import Action, footer_actions, key_name
 from queuectl_tui.toasts import Toast
-from queuectl_tui.widgets.bar import Bar, Part
+from queuectl_tui.widgets.bar import Bar, BarPart
 from queuectl_tui.widgets.toast_line import toast_part
 
 
@@ -68,26 +68,26 @@ class Footer(Bar):
         self._write()
 
     def _write(self) -> None:
-        left = [Part(" ")]
+        left = [BarPart(" ")]
         if self._progress is not None:
             verb, done, total = self._progress
             share = min(1.0, done / total) if total else 0.0
-            left.append(Part(f"{verb} {count(done)}/{count(total)} {share:.0%}", "accent"))
-            left.append(Part(" │ ", "muted"))
+            left.append(BarPart(f"{verb} {count(done)}/{count(total)} {share:.0%}", "accent"))
+            left.append(BarPart(" │ ", "muted"))
         elif self._marked:
-            left.append(Part(f"{count(self._marked)} marked", "accent"))
-            left.append(Part(" │ ", "muted"))
+            left.append(BarPart(f"{count(self._marked)} marked", "accent"))
+            left.append(BarPart(" │ ", "muted"))
         for rank, action in enumerate(self._named()):
             if action.id == "confirm_yes" and self.asks_for_count:
-                left.append(Part("type the count, then ⏎  ", "muted"))
+                left.append(BarPart("type the count, then ⏎  ", "muted"))
                 continue
             rank = 0 if action.id in ("help", "confirm_yes", "confirm_no") else rank + 1
-            left.append(Part(f"{key_name(action.keys[0])} ", "key", rank, action.id))
+            left.append(BarPart(f"{key_name(action.keys[0])} ", "key", rank, action.id))
             if action.other:
                 other = next(each for each in self._actions if each.id == action.other)
-                left.append(Part(f"{key_name(other.keys[0])} ", "key", rank, other.id))
+                left.append(BarPart(f"{key_name(other.keys[0])} ", "key", rank, other.id))
             word = action.word(self._target) if action.word else action.short
-            left.append(Part(f"{word}  ", "muted", rank, action.id))
+            left.append(BarPart(f"{word}  ", "muted", rank, action.id))
         right = self._toast_parts()
         taken = sum(width(part.text) for part in (*left, *right) if part.rank == 0)
         if right and taken > self.size.width and self._shown_context != "confirm":
@@ -97,7 +97,7 @@ class Footer(Bar):
     def _named(self) -> list[Action]:
         return footer_actions(self._actions, self._shown_context, self._target, is_read_only=self._is_read_only)
 
-    def _toast_parts(self) -> list[Part]:
+    def _toast_parts(self) -> list[BarPart]:
         """Return the toast; where it is too long for the row, its start and the key that shows all of it."""
         if self._toast is None:
             return []
@@ -107,7 +107,7 @@ class Footer(Bar):
         log = next((action for action in self._actions if action.id == "messages"), None)
         if log is None or self._shown_context == "confirm":
             return [part]
-        more = [Part(f" {key_name(log.keys[0])} ", "key", 0, log.id), Part("more ", "muted", 0, log.id)]
+        more = [BarPart(f" {key_name(log.keys[0])} ", "key", 0, log.id), BarPart("more ", "muted", 0, log.id)]
         room = self.size.width - sum(width(each.text) for each in more)
         return [part._replace(text=clip(part.text, max(0, room))), *more]
 

@@ -15,9 +15,7 @@ from core.model import DeadGroup
 from core.text import clean_line
 from core.wording import ago, compact, ending_words
 from queuectl_tui.cells import clip, flat, pad, pad_left, width
-
-#: A stretch of text and the component class (without its prefix) that colours it; "" is the table's own colour.
-Part = tuple[str, str]
+from queuectl_tui.widgets.glyphs import Part
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _ASCII_BARS = " .:-=+*##"

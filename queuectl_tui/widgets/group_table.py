@@ -15,7 +15,8 @@ from textual.strip import Strip
 from core.model import DeadGroup
 from queuectl_tui.cells import clip, width
 from queuectl_tui.snapshot import Pane
-from queuectl_tui.widgets.group_line import Columns, Part, columns_for, heading, line
+from queuectl_tui.widgets.glyphs import Part
+from queuectl_tui.widgets.group_line import Columns, columns_for, heading, line
 from queuectl_tui.widgets.line_painter import RowStyles
 from queuectl_tui.widgets.line_table import LineTable
 

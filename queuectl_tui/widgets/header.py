@@ -11,7 +11,7 @@ from core.wording import span, span_up
 from queuectl_tui.cells import clip_middle
 from queuectl_tui.snapshot import Snapshot
 from queuectl_tui.troubles import Trouble
-from queuectl_tui.widgets.bar import Bar, Part
+from queuectl_tui.widgets.bar import Bar, BarPart
 from queuectl_tui.widgets.throughput import Throughput, failure_style
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -29,20 +29,20 @@ def sparkline(values: Sequence[float], *, is_ascii: bool = False) -> str:
     return "".join(blocks[1 + round(value / top * (len(blocks) - 2))] for value in values)
 
 
-def worker_parts(workers: Sequence[WorkerInfo], is_ascii: bool) -> list[Part]:
+def worker_parts(workers: Sequence[WorkerInfo], is_ascii: bool) -> list[BarPart]:
     """Return how many slots of the living workers are used: green, amber when one drains, red when none lives."""
     alive = [worker for worker in workers if worker.is_alive]
     if not alive:
-        return [Part("! no worker" if is_ascii else "○ no worker", "bad")]
+        return [BarPart("! no worker" if is_ascii else "○ no worker", "bad")]
     used, slots = sum(worker.running for worker in alive), sum(worker.slots for worker in alive)
     draining = [worker for worker in alive if worker.stop_requested]
     dot = "*" if is_ascii else ("◐" if draining else "●")
     style = "warning" if draining or slots == 0 else "good"
-    parts = [Part(f"{dot} ", style), Part(f"{used}/{slots}", style), Part(" slots", "muted", 3)]
+    parts = [BarPart(f"{dot} ", style), BarPart(f"{used}/{slots}", style), BarPart(" slots", "muted", 3)]
     if draining:
-        parts.append(Part(f" {len(draining)} draining", "warning", 1))
+        parts.append(BarPart(f" {len(draining)} draining", "warning", 1))
     if len(alive) > 1:
-        parts.append(Part(f" {len(alive)} workers", "muted", 5))
+        parts.append(BarPart(f" {len(alive)} workers", "muted", 5))
     return parts
 
 
@@ -68,10 +68,10 @@ class Header(Bar):
         self._shown = snapshot, now, troubles
         is_well = not troubles
         left = [
-            Part(" queuectl", "strong"),
-            Part("  "),
-            Part(clip_middle(self._database_name, 24), "muted", 6),
-            Part("   ", "", 6),
+            BarPart(" queuectl", "strong"),
+            BarPart("  "),
+            BarPart(clip_middle(self._database_name, 24), "muted", 6),
+            BarPart("   ", "", 6),
         ]
         workers = worker_parts(snapshot.workers, self.is_ascii)
         left += (
@@ -83,36 +83,36 @@ class Header(Bar):
             left = [part._replace(rank=max(part.rank, 1)) for part in left]
         self.show_parts(left, self._alarms(snapshot, troubles))
 
-    def _rate_parts(self, snapshot: Snapshot) -> list[Part]:
+    def _rate_parts(self, snapshot: Snapshot) -> list[BarPart]:
         rates = snapshot.rates
         ended = [float(minute.succeeded + minute.failed) for minute in snapshot.minutes[-SPARK_MINUTES:]]
-        parts = [Part(f"   {rates.per_s:.1f}/s", "strong" if rates.per_s else "muted", 2)]
+        parts = [BarPart(f"   {rates.per_s:.1f}/s", "strong" if rates.per_s else "muted", 2)]
         if any(ended) and not self._has_chart_below:
-            parts.append(Part(f" {sparkline(ended, is_ascii=self.is_ascii)}", "accent", 4))
+            parts.append(BarPart(f" {sparkline(ended, is_ascii=self.is_ascii)}", "accent", 4))
         share = rates.failure_share
         if share is not None:
             told = f"   fail {share:.1%}" if share < 0.995 else "   fail 100%"
-            parts.append(Part(told, failure_style(share, "muted"), 3))
+            parts.append(BarPart(told, failure_style(share, "muted"), 3))
         return parts
 
-    def _waiting_parts(self, snapshot: Snapshot, now: datetime) -> list[Part]:
+    def _waiting_parts(self, snapshot: Snapshot, now: datetime) -> list[BarPart]:
         parts = []
         waits = snapshot.counts.of(State.PENDING)
         if waits and snapshot.oldest_pending_at is not None:
             oldest = span((now - snapshot.oldest_pending_at).total_seconds())
-            parts.append(Part(f"   oldest {oldest}", "muted", 7))
+            parts.append(BarPart(f"   oldest {oldest}", "muted", 7))
         if snapshot.rates.eta_s is not None:
-            parts.append(Part(f"   ETA {span_up(snapshot.rates.eta_s)}", "muted", 4))
+            parts.append(BarPart(f"   ETA {span_up(snapshot.rates.eta_s)}", "muted", 4))
         return parts
 
-    def _alarms(self, snapshot: Snapshot, troubles: Sequence[Trouble]) -> list[Part]:
-        alarms = [Part(f" {trouble.label} ", "alarm") for trouble in troubles[:1] if not trouble.is_no_worker]
+    def _alarms(self, snapshot: Snapshot, troubles: Sequence[Trouble]) -> list[BarPart]:
+        alarms = [BarPart(f" {trouble.label} ", "alarm") for trouble in troubles[:1] if not trouble.is_no_worker]
         if self._is_read_only:
-            alarms.append(Part(" read-only ", "warning", 1))
+            alarms.append(BarPart(" read-only ", "warning", 1))
         if snapshot.is_paused:
-            alarms.append(Part(" PAUSED ", "alarm"))
+            alarms.append(BarPart(" PAUSED ", "alarm"))
         else:
             paused = sum(queue.is_paused for queue in snapshot.queues)
             if paused:
-                alarms.append(Part(f" {paused} queue{'s' if paused > 1 else ''} paused ", "warning", 1))
+                alarms.append(BarPart(f" {paused} queue{'s' if paused > 1 else ''} paused ", "warning", 1))
         return alarms

@@ -46,7 +46,7 @@ class GuardedSource:
             return b""
 
 
-class Row(NamedTuple):
+class ScreenRow(NamedTuple):
     """One row of the screen: a piece of a line, and the index in the line at which it begins."""
 
     strip: Strip
@@ -81,7 +81,7 @@ class OutputLines:
         self.match_line: int | None = None
         self.selection: Selection | None = None
         self._source = GuardedSource(None)
-        self._rows: OrderedDict[int, list[Row]] = OrderedDict()
+        self._rows: OrderedDict[int, list[ScreenRow]] = OrderedDict()
 
     def open(self, output: Readable | None, *, is_same: bool) -> None:
         """Read from an output; ``is_same`` says that it holds what the one before held, so that the index stays."""
@@ -126,7 +126,7 @@ class OutputLines:
         match = pattern_of(self.query_text).search(plain)
         return cell_len(plain[: match.start()]) if match is not None else 0
 
-    def rows(self, line: int, styles: OutputStyles, console: Console) -> list[Row]:
+    def rows(self, line: int, styles: OutputStyles, console: Console) -> list[ScreenRow]:
         """Return the rows that a line fills; one while lines are not folded."""
         rows = self._rows.get(line)
         if rows is None:
@@ -134,7 +134,7 @@ class OutputLines:
             points = fold_points(text.plain, self.fold_width) if self.fold_width else []
             pieces = text.divide(points) if points else [text]
             rows = [
-                Row(Strip(Segment.apply_style(piece.render(console, end=""), style)), start)
+                ScreenRow(Strip(Segment.apply_style(piece.render(console, end=""), style)), start)
                 for piece, start in zip(pieces, [0, *points], strict=True)
             ]
             self._rows[line] = rows

@@ -16,7 +16,7 @@ from textual.widget import Widget
 from core.text import clean_line
 from queuectl_tui.snapshot import Readable
 from queuectl_tui.widgets.measured_view import MeasuredView
-from queuectl_tui.widgets.output_lines import OutputLines, OutputStyles, Row
+from queuectl_tui.widgets.output_lines import OutputLines, OutputStyles, ScreenRow
 from queuectl_tui.widgets.text_search import TextSearch
 
 #: How much of a new output is indexed before the first paint; the rest follows in slices between key presses.
@@ -398,7 +398,7 @@ class OutputView(MeasuredView, can_focus=True, inherit_bindings=False):
     def _row_count(self, line: int) -> int:
         return len(self._rows(line)) if self.is_wrapped else 1
 
-    def _rows(self, line: int) -> list[Row]:
+    def _rows(self, line: int) -> list[ScreenRow]:
         return self._lines.rows(line, self._current_styles(), self.app.console)
 
     def _current_styles(self) -> OutputStyles:

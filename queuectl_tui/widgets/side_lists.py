@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from core.text import clean_line
 from core.wording import ago, count, rate
 from queuectl_tui.snapshot import Snapshot
 from queuectl_tui.toasts import refuse_in_read_only, toast
+from queuectl_tui.widgets.confirm_bar import Ask
 from queuectl_tui.widgets.follow_box import FollowBox
 from queuectl_tui.widgets.plan_box import PlanBox
 from queuectl_tui.widgets.row_list import Cell, Column, RowList, RowOfCells
@@ -23,9 +23,6 @@ from queuectl_tui.widgets.side_list import SideList
 
 if TYPE_CHECKING:
     from queuectl_tui.gateway.gateway import Gateway
-
-#: Asks a question about so many jobs, of which one is a sample, and calls back for a yes.
-Ask = Callable[[str, str, int, Callable[[], None]], None]
 
 _COUNTED = (State.DEAD, State.COMPLETED, State.CANCELLED)
 QUEUE_COLUMNS = (

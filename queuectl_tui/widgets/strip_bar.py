@@ -11,7 +11,7 @@ from core.model import Counts
 from core.wording import compact
 from queuectl_tui.snapshot import Pane, Snapshot
 from queuectl_tui.troubles import Trouble
-from queuectl_tui.widgets.bar import Bar, Part
+from queuectl_tui.widgets.bar import Bar, BarPart
 from queuectl_tui.widgets.header import worker_parts
 
 
@@ -29,7 +29,7 @@ class StripBar(Bar):
         super().__init__(id=id)
         self.is_ascii = is_ascii
         self._is_read_only = is_read_only
-        self._shown: tuple[Counts, list[Part], Pane] | None = None
+        self._shown: tuple[Counts, list[BarPart], Pane] | None = None
 
     def show(self, snapshot: Snapshot, current: Pane, troubles: Sequence[Trouble] = ()) -> None:
         """Say how many there are, and the label of the worst trouble: there is no header beside it."""
@@ -38,25 +38,25 @@ class StripBar(Bar):
         if shown == self._shown:
             return  # most terminals have room for the panes: this must not cost them anything
         self._shown = shown
-        parts = [Part(" ")]
+        parts = [BarPart(" ")]
         for pane in Pane:
             number = sum(snapshot.counts.of(state) for state in pane.states)
             style = "key" if pane is current else "muted"
             alarm = "!" if pane is Pane.DLQ and number else ""
-            parts.append(Part(f"{pane.value}{pane.title[0]} ", style, action=pane.name))
-            parts.append(Part(f"{compact(number)}{alarm}  ", "bad" if alarm else "", action=pane.name))
+            parts.append(BarPart(f"{pane.value}{pane.title[0]} ", style, action=pane.name))
+            parts.append(BarPart(f"{compact(number)}{alarm}  ", "bad" if alarm else "", action=pane.name))
         self.show_parts(parts, alarms)
 
-    def _alarms(self, snapshot: Snapshot, troubles: Sequence[Trouble]) -> list[Part]:
-        alarms = [Part(f" {trouble.label} ", "alarm", 1) for trouble in troubles[:1]]
+    def _alarms(self, snapshot: Snapshot, troubles: Sequence[Trouble]) -> list[BarPart]:
+        alarms = [BarPart(f" {trouble.label} ", "alarm", 1) for trouble in troubles[:1]]
         if snapshot.is_paused and not alarms:
-            alarms.append(Part(" PAUSED ", "alarm", 1))
+            alarms.append(BarPart(" PAUSED ", "alarm", 1))
         if self._is_read_only:
-            alarms.append(Part(" read-only ", "warning", 2))
+            alarms.append(BarPart(" read-only ", "warning", 2))
         if not any(worker.is_alive for worker in snapshot.workers) and not any(
             each.is_no_worker for each in troubles[:1]
         ):
-            alarms += [part._replace(rank=3) for part in (*worker_parts((), self.is_ascii), Part(" "))]
+            alarms += [part._replace(rank=3) for part in (*worker_parts((), self.is_ascii), BarPart(" "))]
         return alarms
 
     def on_click(self, event: events.Click) -> None:

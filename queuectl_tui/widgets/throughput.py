@@ -13,13 +13,11 @@ from textual.widget import Widget
 from core.model import Minute
 from core.wording import compact, count
 from queuectl_tui.snapshot import Snapshot
+from queuectl_tui.widgets.glyphs import Part
 from queuectl_tui.widgets.theme_styles import styles_of
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _ASCII_BLOCKS = " .:-=+*##"
-
-#: A stretch of text and the name of its style.
-Part = tuple[str, str]
 
 
 def failure_style(share: float, calm: str) -> str:

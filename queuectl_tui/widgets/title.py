@@ -8,7 +8,7 @@ from textual.message import Message
 from core.model import Counts, Sort
 from core.wording import count
 from queuectl_tui.snapshot import Pane, PaneData
-from queuectl_tui.widgets.bar import Bar, Part
+from queuectl_tui.widgets.bar import Bar, BarPart
 
 
 class Title(Bar):
@@ -50,15 +50,15 @@ class Title(Bar):
         self.fill_style = "bright" if self._is_here else "fill"
         name_style = "key" if self._is_here else "strong" if self._is_current else "dim"
         left = [
-            Part(fill * 2, self.fill_style),
-            Part(f" {self.digit}", "key" if self._is_here else "dim"),
-            Part(f" {self._word} ", name_style),
+            BarPart(fill * 2, self.fill_style),
+            BarPart(f" {self.digit}", "key" if self._is_here else "dim"),
+            BarPart(f" {self._word} ", name_style),
         ]
         if text:
-            left.append(Part(f"{text} ", "told"))
+            left.append(BarPart(f"{text} ", "told"))
         if more:
-            left.append(Part(f"{more} ", "muted"))
-        ends = [Part(f" {right} ", right_style, 1), Part(fill * 2, self.fill_style, 1)] if right else []
+            left.append(BarPart(f"{more} ", "muted"))
+        ends = [BarPart(f" {right} ", right_style, 1), BarPart(fill * 2, self.fill_style, 1)] if right else []
         self.show_parts(left, ends)
 
     def on_click(self, event: events.Click) -> None:

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from textual.notifications import SeverityLevel
 
 from queuectl_tui.toasts import SIGNS, Toast
-from queuectl_tui.widgets.bar import Bar, Part
+from queuectl_tui.widgets.bar import Bar, BarPart
 
 #: Severity -> the style of the text.
 _STYLES: Mapping[SeverityLevel, str] = {"information": "strong", "warning": "warning", "error": "bad"}
 
 
-def toast_part(toast: Toast) -> Part:
+def toast_part(toast: Toast) -> BarPart:
     """Return the text of a toast behind its sign, in the style of its severity."""
-    return Part(f"{SIGNS[toast.severity]}{toast.text} ", _STYLES[toast.severity])
+    return BarPart(f"{SIGNS[toast.severity]}{toast.text} ", _STYLES[toast.severity])
 
 
 class ToastLine(Bar):
@@ -25,5 +25,5 @@ class ToastLine(Bar):
 
     def show(self, toast: Toast | None) -> None:
         """Show a toast, or hide the row."""
-        self.show_parts((Part(" "),), (toast_part(toast),) if toast is not None else ())
+        self.show_parts((BarPart(" "),), (toast_part(toast),) if toast is not None else ())
         self.display = toast is not None

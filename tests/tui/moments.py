@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from core.model import Presence, QueueInfo, State
-from core.rules.estimates import Progress
+from core.rules.estimates import ReportedProgress
 from queuectl_tui.preferences import Preferences
 from queuectl_tui.snapshot import Plan, RunProgress, Snapshot
 from tests.tui.harness import Stage
@@ -49,8 +49,8 @@ def paused_snapshot() -> Snapshot:
 def progress_snapshot() -> Snapshot:
     """Return a queue whose running jobs say how far they are; the last runs of most of them are known."""
     known = (
-        RunProgress(Progress(0.62, "62%"), 180.0, 20),
-        RunProgress(Progress(3 / 17, "3/17")),
+        RunProgress(ReportedProgress(0.62, "62%"), 180.0, 20),
+        RunProgress(ReportedProgress(3 / 17, "3/17")),
         RunProgress(None, 40.0, 3),
     )
     return busy_snapshot()._replace(progress={10408 + index: told for index, told in enumerate(known)})
@@ -59,8 +59,8 @@ def progress_snapshot() -> Snapshot:
 def working_snapshot() -> Snapshot:
     """Return a busy queue, half of whose running jobs say how far they are, one of them as its output does."""
     known = {
-        10409: RunProgress(Progress(4200 / 14203, "4,200/14,203"), 40.0, 20),
-        10410: RunProgress(Progress(0.62, "62%"), 75.0, 20),
+        10409: RunProgress(ReportedProgress(4200 / 14203, "4,200/14,203"), 40.0, 20),
+        10410: RunProgress(ReportedProgress(0.62, "62%"), 75.0, 20),
     }
     return busy_snapshot()._replace(progress=known)
 

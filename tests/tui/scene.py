@@ -31,7 +31,7 @@ from core.model import (
 from core.rules.comparison import Comparison, compare
 from core.rules.schedules import ScheduleInfo
 from queuectl_tui.gateway.detail_reader import ComparedOutput
-from queuectl_tui.gateway.found_reader import OutputSearch
+from queuectl_tui.gateway.found_reader import OutputLineSearch
 from queuectl_tui.snapshot import (
     Found,
     JobDetail,
@@ -363,7 +363,7 @@ def found_by(output: Readable | None, sought: str) -> Found | None:
     """Return what the gateway finds in an output."""
     if output is None or not sought:
         return None
-    search = OutputSearch(output, sought)
+    search = OutputLineSearch(output, sought)
     while not search.is_done:
         search.step()
     return search.found() if search.has_any else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Input
 
-from queuectl_tui.widgets.bar import Part, fitted
+from queuectl_tui.widgets.bar import BarPart, fitted
 from queuectl_tui.widgets.confirm_bar import ConfirmBar
 from queuectl_tui.widgets.filter_bar import FilterBar
 from tests.tui.harness import staged
@@ -51,7 +51,7 @@ async def test_a_note_that_is_too_long_for_the_row_ends_in_dots() -> None:
 
 
 def test_what_is_too_long_for_a_row_by_itself_is_cut_with_dots() -> None:
-    left, right = fitted([Part("left", rank=1)], [Part("what is wrong here")], 10)
+    left, right = fitted([BarPart("left", rank=1)], [BarPart("what is wrong here")], 10)
     assert (left, [part.text for part in right]) == ([], ["what is w…"])
 
 

@@ -11,7 +11,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from core.model import Attempt, Event, Job, Outcome, Phase, State, Waiting
-from core.rules.estimates import Progress
+from core.rules.estimates import ReportedProgress
 from queuectl_tui.line_text import word_rows
 from queuectl_tui.snapshot import RunProgress
 from queuectl_tui.widgets.detail import Detail
@@ -96,11 +96,13 @@ def screen_of(detail: Detail) -> list[str]:
 
 def test_a_running_job_tells_how_far_it_is_and_what_is_left_by_its_last_runs() -> None:
     job = make_job(9, State.RUNNING, started_at=NOW - timedelta(seconds=60))
-    told = facts(job)._replace(progress=RunProgress(Progress(0.25, "3/12"), 180.0, 20))
+    told = facts(job)._replace(progress=RunProgress(ReportedProgress(0.25, "3/12"), 180.0, 20))
     lines = words(overview(told, NOW, 80))
     assert f"Progress   {'█' * 8}{'░' * 22} 25% · 3/12" in lines
     assert "Estimate   ~2m left; 3m00s is the median of 20 runs" in lines
-    lines = words(overview(facts(job)._replace(progress=RunProgress(Progress(0.25, "25%"))), NOW, 60, is_ascii=True))
+    lines = words(
+        overview(facts(job)._replace(progress=RunProgress(ReportedProgress(0.25, "25%"))), NOW, 60, is_ascii=True)
+    )
     assert f"Progress   {'#' * 5}{'.' * 14} 25%" in lines
     assert not any(line.startswith("Estimate") for line in lines)
 

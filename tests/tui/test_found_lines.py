@@ -13,7 +13,7 @@ from core.model import Attempt, Ending, NewJob, Outcome, State
 from core.queue import Queue
 from core.storage.values import Claim
 from queuectl_tui.gateway import found_reader
-from queuectl_tui.gateway.found_reader import STEP_BYTES, FoundReader, OutputSearch, found_line
+from queuectl_tui.gateway.found_reader import STEP_BYTES, FoundReader, OutputLineSearch, found_line
 from queuectl_tui.gateway.gateway import DetailRequest
 from queuectl_tui.gateway.reader import Reader
 from queuectl_tui.snapshot import Found, FoundLine
@@ -40,7 +40,7 @@ def _attempts(hand: Hand, *outputs: bytes) -> list[Attempt]:
     return list(hand.queue.attempts(job_id))
 
 
-def _all_of(search: OutputSearch) -> Found:
+def _all_of(search: OutputLineSearch) -> Found:
     while not search.is_done:
         search.step()
     return search.found()
@@ -50,7 +50,7 @@ def _all_of(search: OutputSearch) -> Found:
 
 
 def test_lines_have_their_number_and_their_hits_whatever_the_case() -> None:
-    search = OutputSearch(FakeOutput(b"ok\nENOSPC, then enospc\n\x1b[31mENO\x1b[0mSPC\n"), "enospc")
+    search = OutputLineSearch(FakeOutput(b"ok\nENOSPC, then enospc\n\x1b[31mENO\x1b[0mSPC\n"), "enospc")
     lines = (FoundLine(2, "ENOSPC, then enospc", ((0, 6), (13, 19))), FoundLine(3, "ENOSPC", ((0, 6),)))
     assert _all_of(search) == Found(1, lines, 2)
 
@@ -64,7 +64,7 @@ def test_a_hit_far_into_a_long_line_is_cut_out_of_it() -> None:
 
 
 def test_the_first_lines_are_kept_and_the_others_counted() -> None:
-    found = _all_of(OutputSearch(FakeOutput(b"hay\nneedle\n" * 3000), "needle"))
+    found = _all_of(OutputLineSearch(FakeOutput(b"hay\nneedle\n" * 3000), "needle"))
     assert [line.number for line in found.lines] == [2, 4, 6, 8, 10]
     assert (found.total, found.is_all) == (3000, True)
 
@@ -73,7 +73,7 @@ def test_a_step_reads_a_bounded_part_of_an_output_and_all_steps_each_byte_twice(
     """Once for where lines begin and once for what is in them, whatever its length; hits are read from what is kept."""
     size = 40 * STEP_BYTES
     output = FakeOutput(b"needle\n" + b"a line of hay\n" * (size // 14) + b"needle\n")
-    search = OutputSearch(output, "needle")
+    search = OutputLineSearch(output, "needle")
     steps = 0
     while not search.is_done:
         before = output.bytes_read
@@ -90,7 +90,7 @@ def test_a_step_reads_a_bounded_part_of_an_output_and_all_steps_each_byte_twice(
 
 def test_an_output_without_line_ends_is_read_in_steps_too() -> None:
     output = FakeOutput(b"needle" + b"x" * (20 * STEP_BYTES))
-    search = OutputSearch(output, "needle")
+    search = OutputLineSearch(output, "needle")
     assert _all_of(search).total == 1
     assert output.bytes_read <= 4 * 20 * STEP_BYTES
 
@@ -99,7 +99,7 @@ def test_beyond_what_is_counted_nothing_is_read(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("queuectl_tui.line_search.MAX_COUNTED", 150)
     monkeypatch.setattr(found_reader, "MAX_COUNTED", 150)
     output = FakeOutput(b"needle\n" * 100 + b"needle\n" * (4 * STEP_BYTES // 7))
-    search = OutputSearch(output, "needle")
+    search = OutputLineSearch(output, "needle")
     found = _all_of(search)
     assert (found.total, found.is_all) == (150, False)
     assert output.bytes_read < 3 * STEP_BYTES

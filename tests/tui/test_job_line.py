@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from core.model import Job, Outcome, State
-from core.rules.estimates import Progress
+from core.rules.estimates import ReportedProgress
 from queuectl_tui.snapshot import Pane, RunProgress
 from queuectl_tui.widgets.columns import RANKED, Circumstances, Columns, Needs, chosen, columns_for, offered
 from queuectl_tui.widgets.glyphs import ASCII, UNICODE, Glyphs, bar
@@ -99,7 +99,7 @@ def test_a_running_row_shows_its_progress_as_a_bar_and_what_is_left_as_an_estima
     needs, plain = Needs(RANKED[Pane.RUNNING]), Circumstances(NOW, UNICODE)
     needs.see(job, plain)
     assert names(columns_for(RANKED[Pane.RUNNING], 120, needs)) == ["elapsed"]
-    told = plain._replace(progress=RunProgress(Progress(0.999, "999/1000"), 180.0, 20))
+    told = plain._replace(progress=RunProgress(ReportedProgress(0.999, "999/1000"), 180.0, 20))
     assert needs.see(job, told)
     columns = columns_for(RANKED[Pane.RUNNING], 120, needs)
     assert names(columns) == ["elapsed", "progress", "left"]

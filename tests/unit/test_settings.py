@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.errors import UsageError
 from core.rules.backoff import Backoff
-from core.rules.settings import ALIASES, SETTINGS, Setting, Settings, Value, find_setting
+from core.rules.settings import ALIASES, SETTINGS, Setting, Settings, SettingValue, find_setting
 from core.rules.units import MAX_DURATION_S
 
 ALL = sorted(SETTINGS)
@@ -19,7 +19,7 @@ BOUNDED = [key for key in ALL if SETTINGS[key].kind not in ("text", "choice")]
 KINDS = {"integer", "number", "duration", "size", "text", "choice"}
 
 #: The settings of the manual with their defaults: a change here is a change that users notice.
-DEFAULTS: dict[str, Value] = {
+DEFAULTS: dict[str, SettingValue] = {
     "max-attempts": 3,
     "backoff-base": 2.0,
     "backoff-cap": 3600.0,
@@ -38,7 +38,7 @@ DEFAULTS: dict[str, Value] = {
 }
 
 
-def values_of(setting: Setting) -> st.SearchStrategy[Value]:
+def values_of(setting: Setting) -> st.SearchStrategy[SettingValue]:
     """Return a strategy of all values that a setting may have."""
     if setting.kind == "choice":
         return st.sampled_from(setting.choices)
@@ -118,7 +118,7 @@ def test_both_bounds_can_be_set_and_nothing_beyond(key: str) -> None:
         ("durability", "full", "full"),
     ],
 )
-def test_a_value_is_read_in_the_words_of_its_kind(key: str, text: str, value: Value) -> None:
+def test_a_value_is_read_in_the_words_of_its_kind(key: str, text: str, value: SettingValue) -> None:
     """Durations and sizes take units, choices their words."""
     assert SETTINGS[key].parse(text) == value
 

@@ -13,7 +13,7 @@ from core.cli.number_options import whole_number
 from core.cli.output_stream import LOOK_S, CleanSink, Follower, RawSink, pump
 from core.cli.parser import Parser
 from core.errors import UsageError
-from core.model import State
+from core.model import OPEN_STATES, State
 from core.output import Output
 from core.queue import Queue
 from core.wording import count, ending_words
@@ -60,7 +60,7 @@ def run(session: Session, options: Namespace) -> int:
     if not options.follow and (len(options.words) != 1 or is_selecting(options)):
         raise UsageError("logs which job? give its number or name; with -f several can be followed")
     queue = session.queue()
-    ids = selected_ids(session, queue, options, "follow", (State.PENDING, State.RUNNING))
+    ids = selected_ids(session, queue, options, "follow", OPEN_STATES)
     if options.follow:
         return _follow(session, queue, ids[0], options) if len(ids) == 1 else _follow_all(session, queue, ids, options)
     output = queue.output(ids[0], options.attempt)

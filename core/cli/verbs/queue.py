@@ -11,14 +11,14 @@ from core.cli.number_options import whole_number
 from core.cli.parser import Parser
 from core.cli.tables import Cell, Column, show_table
 from core.errors import QueueNotFound
-from core.model import QueueInfo, State
+from core.model import ENDED_STATES, OPEN_STATES, QueueInfo, State
 from core.queue import Queue
 from core.rules.job_fields import LOST_HOST_CHOICES
 from core.rules.job_input import MAX_LIMIT
 from core.text import clean_line
 from core.wording import rate
 
-_SHOWN = (State.PENDING, State.RUNNING, State.COMPLETED, State.DEAD, State.CANCELLED)
+_SHOWN = (*OPEN_STATES, *ENDED_STATES)
 
 
 def configure(parser: Parser, name: str) -> None:

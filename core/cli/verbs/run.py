@@ -22,7 +22,7 @@ from core.cli.standard_streams import has_unread_input
 from core.cli.verbs.enqueue import new_job_of_options, note_missing_directories
 from core.cli.verbs.wait import exit_code_of_job
 from core.errors import InvalidTransition
-from core.model import Job, State
+from core.model import OPEN_STATES, Job
 from core.queue import Queue
 
 _INPUT_ADVICE = "put it into the command, as in: queuectl run 'cat file | …', or add </dev/null"
@@ -171,7 +171,7 @@ def _follow(
 def _replace_worker(session: Session, queue: Queue, job_id: int, embedded: EmbeddedWorker) -> None:
     """Start the embedded worker once no living one serves the job's queue: that which was to run the job has gone."""
     job = queue.job(job_id)
-    if job.state in (State.PENDING, State.RUNNING) and not has_living_worker(queue, job.queue):
+    if job.state in OPEN_STATES and not has_living_worker(queue, job.queue):
         session.note(f"queuectl: job {job_id}: {_without_worker(queue, job.queue)} any more, so it goes on here")
         embedded.start()
 

@@ -14,13 +14,12 @@ from core.cli.notification import NOTIFY_HELP, notify
 from core.cli.parser import Parser
 from core.cli.progress import ProgressBar
 from core.errors import JobNotFound, UsageError
-from core.model import Job, Outcome, State, View
+from core.model import OPEN_STATES, Job, Outcome, State, View
 from core.queue import Queue
 from core.rules.holds import blocked_reason
 from core.rules.units import parse_duration
 from core.wording import count, ending_words, title
 
-_OPEN = (State.PENDING, State.RUNNING)
 #: Jobs read in one turn of the loop, and the pause after a turn in which none had finished, in seconds.
 _LOOKED_AT = 500
 _REST_S = 0.05
@@ -79,7 +78,7 @@ class AwaitedJobs:
                 self.failed.append(job_id)
                 found = True
                 continue
-            if job.state in _OPEN:
+            if job.state in OPEN_STATES:
                 self.open.append(job_id)
                 still.append(job)
                 continue
@@ -118,7 +117,9 @@ def run(session: Session, options: Namespace) -> int:
         raise UsageError("--exit-code is that of one job; give its number or name")
     limit_s = None if options.timeout is None else parse_duration(options.timeout, "timeout")
     queue = session.queue()
-    ids = queue.ids(View(_OPEN)) if options.all else selected_ids(session, queue, options, "wait for", _OPEN)
+    ids = (
+        queue.ids(View(OPEN_STATES)) if options.all else selected_ids(session, queue, options, "wait for", OPEN_STATES)
+    )
     waited = AwaitedJobs(ids, is_patient=options.patient)
     is_in_time = _wait(session, queue, waited, limit_s)
     _report(session, waited)

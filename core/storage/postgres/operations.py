@@ -15,12 +15,13 @@ from psycopg import errors
 
 from core.clock import to_datetime
 from core.errors import JobNotFound, NameTaken, QueueError, Refused
-from core.model import Act, LastAct, NewEdge, State, Verb
+from core.model import ENDED_STATES, Act, LastAct, NewEdge, State, Verb
 from core.rules.arguments import check_whole
 from core.rules.dependencies import Edges, edges_to_json
 from core.rules.job_fields import JobRow
 from core.rules.operations import (
     EDITABLE,
+    Progress,
     changes_of_edit,
     check_attempts,
     columns_of_undo,
@@ -31,7 +32,6 @@ from core.rules.operations import (
 )
 from core.rules.pruning import EVER
 from core.rules.states import VERBS, Condition, Move, Value, check, due_at
-from core.storage.operations_contract import Progress
 from core.storage.postgres import canary_moves, job_names, with_dependents
 from core.storage.postgres import edges as edge_rows
 from core.storage.postgres.blockers import blockers_in
@@ -187,7 +187,7 @@ class Operations:
 
 # --- one chunk
 
-_ENDED = frozenset({State.COMPLETED.value, State.DEAD.value, State.CANCELLED.value, State.PURGED.value})
+_ENDED = frozenset(state.value for state in (*ENDED_STATES, State.PURGED))
 
 
 def _chunk(order: _Order, act: Act, chunk: Sequence[int], is_last: bool) -> Callable[[Connection], Act]:

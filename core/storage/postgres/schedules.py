@@ -16,8 +16,8 @@ from core.rules.schedules import (
     COLUMNS,
     KEPT,
     TICK,
-    Decision,
     Occurrence,
+    OccurrenceDecision,
     Schedule,
     ScheduleRow,
     Unfinished,
@@ -156,7 +156,7 @@ class Schedules:
             due_at = now
             while not _occur(connection, schedule, [due_at], now, "run by hand"):
                 due_at += 1  # a second one in the same millisecond
-            decision = Decision(due_at, True, "run by hand")
+            decision = OccurrenceDecision(due_at, True, "run by hand")
             job_id = _decided(connection, schedule, [decision], now)
             assert job_id is not None
             connection.execute(
@@ -270,7 +270,7 @@ def _unfinished(connection: Connection, schedule: Schedule) -> list[Unfinished]:
     return [Unfinished(*row) for row in connection.execute(_UNFINISHED, (schedule.id,)).fetchall()]
 
 
-def _decided(connection: Connection, schedule: Schedule, decided: Sequence[Decision], now: int) -> int | None:
+def _decided(connection: Connection, schedule: Schedule, decided: Sequence[OccurrenceDecision], now: int) -> int | None:
     """Add the jobs that are decided on, and store what was decided; return the id of the schedule's last job."""
     running = [decision for decision in decided if decision.runs]
     if not decided:

@@ -22,6 +22,7 @@ from core.rules.job_fields import JobRow
 from core.rules.operations import (
     EDITABLE,
     UNDOABLE,
+    Progress,
     changes_of_edit,
     check_attempts,
     columns_of_undo,
@@ -31,7 +32,6 @@ from core.rules.operations import (
 )
 from core.rules.pruning import EVER
 from core.rules.states import VERBS, check, due_at
-from core.storage.operations_contract import Progress
 from core.storage.sqlite import canary_moves, edges, job_names, with_dependents
 from core.storage.sqlite.blockers import blockers_in
 from core.storage.sqlite.capacities import check_needs_in

@@ -14,8 +14,8 @@ from core.rules.schedules import (
     COLUMNS,
     KEPT,
     TICK,
-    Decision,
     Occurrence,
+    OccurrenceDecision,
     Schedule,
     ScheduleRow,
     Unfinished,
@@ -222,7 +222,7 @@ def _unfinished(connection: sqlite3.Connection, schedule: Schedule) -> list[Unfi
 
 
 def _add(
-    connection: sqlite3.Connection, schedule: Schedule, decision: Decision, now: int, last_job_id: int | None
+    connection: sqlite3.Connection, schedule: Schedule, decision: OccurrenceDecision, now: int, last_job_id: int | None
 ) -> int:
     """Add the job of an instant, after the ends of others; return its id."""
     if schedule.overlap == "replace":
