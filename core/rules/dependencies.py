@@ -16,8 +16,6 @@ from core.rules.arguments import check_kind
 
 #: The edges of one job: by the id of a needed job the kind of the edge to it, and whether it is met.
 Edges = Mapping[int, tuple[EdgeKind, bool]]
-#: Edges met in one transaction; more follow in the next.
-SETTLE_BATCH = 500
 #: How many jobs are looked at for the one that is in the way of a blocked job.
 BLOCKER_WALK = 1000
 #: The most edges of a tree that is read.
@@ -196,6 +194,11 @@ def is_met_by(kind: EdgeKind, state: State) -> bool:
     if kind is EdgeKind.COMPLETE:
         return state is State.COMPLETED
     return state in ENDED_STATES
+
+
+def kinds_met_by(state: State) -> tuple[EdgeKind, ...]:
+    """Return the kinds of the edges that are met when the needed job comes into a state."""
+    return tuple(kind for kind in EdgeKind if is_met_by(kind, state))
 
 
 def check_needed(kind: EdgeKind, on_id: int, state: State) -> None:

@@ -1,59 +1,79 @@
-"""What follows from the end of a job for those that wait for it: edges are met, some hundred a transaction.
+"""The steps of ``core.rules.settling``: edges to an ended job are met, what waits for a canary is replayed, hooks run.
 
-A trigger (``jobs_settle``) notes in the table ``settling`` each job that ends while unmet edges lead to it, so that no
-way to end a job can forget them. The notes are worked off in their order, by one transaction at a time: it locks the
-first. Jobs whose edges are met are locked as for any other change, so of two last edges one is met after the other.
+The trigger ``jobs_settle`` writes the notes, in the table ``settling``. They are worked off by one transaction at a
+time: it locks the first. Jobs whose edges are met are locked as for any other change, so of two last edges one is met
+after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.model import EdgeKind, State
-from core.rules.dependencies import SETTLE_BATCH
+from core.model import ENDED_STATES, EdgeKind, State
+from core.rules.dependencies import kinds_met_by
+from core.rules.settling import Note, settle_notes
 from core.rules.states import due_at
 from core.storage.postgres import canary_moves, hook_jobs
 from core.storage.postgres.connection import Connection, Connections
 from core.storage.postgres.tokens import JobChanges, lock
 
-_NEXT = "SELECT id, job_id, event, has_edges, attempt_id, is_end FROM settling ORDER BY id LIMIT 1 FOR UPDATE"
-_NOTED = (
-    "SELECT id, job_id, event, has_edges, attempt_id, is_end FROM settling"
-    " WHERE job_id = ANY (%s) AND has_edges = 1 ORDER BY id FOR UPDATE"
-)
-_UNMET = "SELECT job_id FROM dependencies WHERE on_id = %s AND is_met = 0{kind} ORDER BY kind, job_id LIMIT %s"
+_COLUMNS = ", ".join(Note._fields)
+_FIRST = f"SELECT {_COLUMNS} FROM settling ORDER BY id LIMIT 1 FOR UPDATE"
+_NOTED = f"SELECT {_COLUMNS} FROM settling WHERE job_id = ANY (%s) AND has_edges = 1 ORDER BY id FOR UPDATE"
 _MEET = "UPDATE dependencies SET is_met = 1 WHERE on_id = %s AND job_id = ANY (%s) AND is_met = 0 RETURNING job_id"
 _ALL = 1 << 40
-
-#: A row of the table: id, job_id, event, has_edges, attempt_id, is_end.
-_Note = tuple[int, int, str, int, int | None, int]
 # of the advisory lock of those who settle, one after the other: "QSTL"
 _LOCK = "SELECT pg_advisory_xact_lock(1364415564)"
 
 
-def settle(connection: Connection, now: int, limit: int = SETTLE_BATCH) -> bool:
-    """Draw consequences of ended jobs, the first ones first, up to ``limit`` edges; return whether more are left."""
+def _unmet_by(kinds: Sequence[EdgeKind]) -> str:
+    """Return the statement that reads which jobs have unmet edges of these kinds to a job."""
+    named = ", ".join(f"'{kind.value}'" for kind in kinds)
+    of_kinds = "" if len(kinds) == len(EdgeKind) else f" AND kind IN ({named})"
+    return f"SELECT job_id FROM dependencies WHERE on_id = %s AND is_met = 0{of_kinds} ORDER BY kind, job_id LIMIT %s"
+
+
+#: By the state that a job has ended in.
+_UNMET = {state.value: _unmet_by(kinds_met_by(state)) for state in ENDED_STATES}
+
+
+def settle(connection: Connection, now: int) -> bool:
+    """Draw consequences of ended jobs, as many as fit into one transaction; return whether more are left."""
     connection.execute(_LOCK)
-    while (note := connection.execute(_NEXT).fetchone()) is not None:
-        if limit <= 0:
-            return True
-        met = _meet(connection, note, now, limit)
-        if met >= limit:
-            return True  # there may be more edges to this job
-        limit -= max(1, met)
-        note_id, job_id, state, _, attempt_id, is_end = note
-        if is_end:
-            act_id, waiting = canary_moves.waiting(connection, job_id, state, limit)
-            if waiting:
-                finish_edges(connection, waiting, now)
-                canary_moves.replay(connection, act_id, waiting, now)
-            if len(waiting) >= limit:
-                return True
-            limit -= len(waiting)
-        connection.execute("DELETE FROM settling WHERE id = %s", (note_id,))
-        if is_end:
-            hook_jobs.follow(connection, job_id, attempt_id, state, now)
-    return False
+    return settle_notes(_Settler(connection, now))
+
+
+class _Settler:
+    """The steps, see ``core.rules.settling.Settler``."""
+
+    def __init__(self, connection: Connection, now: int) -> None:
+        self._connection = connection
+        self._now = now
+
+    def first_note(self) -> Note | None:
+        """Return the oldest note, locked."""
+        row = self._connection.execute(_FIRST).fetchone()
+        return None if row is None else Note(*row)
+
+    def meet_edges(self, note: Note, limit: int) -> int:
+        """Meet edges to an ended job; return how many."""
+        return _meet(self._connection, note, self._now, limit)
+
+    def replay_rest(self, note: Note, limit: int) -> int:
+        """Replay what waits for a canary; return how many jobs waited."""
+        act_id, waiting = canary_moves.waiting(self._connection, note.job_id, note.event, limit)
+        if waiting:
+            finish_edges(self._connection, waiting, self._now)
+            canary_moves.replay(self._connection, act_id, waiting, self._now)
+        return len(waiting)
+
+    def remove(self, note: Note) -> None:
+        """Delete a note."""
+        self._connection.execute("DELETE FROM settling WHERE id = %s", (note.id,))
+
+    def run_hooks(self, note: Note) -> None:
+        """Add the jobs of hooks."""
+        hook_jobs.follow(self._connection, note.job_id, note.attempt_id, note.event, self._now)
 
 
 def settle_some(db: Connections) -> bool:
@@ -79,26 +99,24 @@ def finish_edges(connection: Connection, on_ids: Sequence[int], now: int) -> boo
     To be called before an ended job becomes pending: an end that is past must not meet edges that are added then. Jobs
     that were locked before are to be read again.
     """
-    notes = connection.execute(_NOTED, (list(on_ids),)).fetchall()
+    notes = [Note(*row) for row in connection.execute(_NOTED, (list(on_ids),)).fetchall()]
     for note in notes:
         _meet(connection, note, now, _ALL)
-        connection.execute("UPDATE settling SET has_edges = 0 WHERE id = %s", (note[0],))
+        connection.execute("UPDATE settling SET has_edges = 0 WHERE id = %s", (note.id,))
     return bool(notes)
 
 
-def _meet(connection: Connection, note: _Note, now: int, limit: int) -> int:
-    """Meet edges to one ended job; return how many."""
-    _, on_id, event, has_edges, *_ = note
-    if not has_edges:
+def _meet(connection: Connection, note: Note, now: int, limit: int) -> int:
+    """Meet up to ``limit`` edges to one ended job; return how many."""
+    if not note.has_edges:
         return 0
-    kind = "" if event == State.COMPLETED.value else f" AND kind = '{EdgeKind.END.value}'"
-    ids = [row[0] for row in connection.execute(_UNMET.format(kind=kind), (on_id, limit)).fetchall()]
+    ids = [row[0] for row in connection.execute(_UNMET[note.event], (note.job_id, limit)).fetchall()]
     if not ids:
         return 0
     jobs = lock(connection, ids)
     changes = JobChanges()
     # a statement of its own, which sees what others met before these were locked
-    for (job_id,) in connection.execute(_MEET, (on_id, ids)).fetchall():
+    for (job_id,) in connection.execute(_MEET, (note.job_id, ids)).fetchall():
         job = jobs[job_id]
         if job["state"] != State.PENDING.value:
             continue  # its blocks are counted when it is pending again

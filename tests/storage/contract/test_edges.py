@@ -7,7 +7,7 @@ import pytest
 from core.errors import InvalidTransition, JobNotFound, Refused
 from core.model import Dependency, EdgeKind, NewJob, Outcome, Phase, State, View
 from core.queue import Queue
-from core.rules.dependencies import SETTLE_BATCH
+from core.rules.settling import SETTLE_BATCH
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand
 from tests.storage.contract.engines import contents
