@@ -48,20 +48,20 @@ class _Watched:
         self.server_since_s = 0.0
         self._known: dict[int, _Counter] = {}
 
-    def look(self, look: HostLook, now_s: float) -> list[tuple[HostSeen, _Counter]]:
-        """Return the other hosts of a look, each with what is known of its counter.
+    def look(self, look: HostLook, answered_s: float) -> list[tuple[HostSeen, _Counter]]:
+        """Return the other hosts of a look that was answered at ``answered_s``, each with what is known of its counter.
 
         All waits begin anew with a new life of the server: while it was away no host could renew.
         """
         if look.server_life != self._server_life:
             self._server_life = look.server_life
-            self.server_since_s = now_s
+            self.server_since_s = answered_s
             self._known.clear()
         before, self._known = self._known, {}
         for host in look.others:
-            known = before.get(host.id, _Counter(host.renewals, now_s, False))
+            known = before.get(host.id, _Counter(host.renewals, answered_s, False))
             if known.renewals != host.renewals:
-                known = _Counter(host.renewals, now_s, True)
+                known = _Counter(host.renewals, answered_s, True)
             self._known[host.id] = known
         return [(host, self._known[host.id]) for host in look.others]
 
@@ -150,7 +150,7 @@ class HostKeeping:
         if now_s < self._look_at_s:
             return []
         self._look_at_s = now_s + self._terms.renew_s
-        return self._look(settings, now_s)
+        return self._look(settings)
 
     def _renew_unless_renewed(self, now_s: float) -> bool:
         """Renew the lease, unless another process of this host just has; return whether the life goes on."""
@@ -169,14 +169,20 @@ class HostKeeping:
         self._lease.renewed(Renewal(sent_s, self.life_id, self._terms))
         return True
 
-    def _look(self, settings: Settings, now_s: float) -> list[tuple[Claim, Ending]]:
+    def _look(self, settings: Settings) -> list[tuple[Claim, Ending]]:
+        """Look at the other hosts, and give up those whose counters stand still for their lease.
+
+        A counter stands still from the answer in which it was first seen to the question whose answer has it again:
+        what lies between a question and its answer, seconds on a network that was cut, says nothing of it.
+        """
         assert self._hosts is not None
+        asked_s = self._storage.clock.monotonic_s()
         look = self._hosts.look(self.life_id)
-        others = self._watched.look(look, now_s)
+        others = self._watched.look(look, self._storage.clock.monotonic_s())
         if not look.is_known:
-            self._await_lost_claims(look, settings, now_s)
+            self._await_lost_claims(look, settings, asked_s)
         for host, counter in others:
-            still_s = now_s - counter.since_s
+            still_s = asked_s - counter.since_s
             if not host.is_own_spool:
                 if still_s >= host.lease_s and self._hosts.give_up(host.id, host.renewals):
                     self._emit(events.OtherHostGivenUp(host.name, host.id))
@@ -187,7 +193,7 @@ class HostKeeping:
                 self._hosts.replace_own(host.id, host.renewals)
         return [(claim, _LOST) for claim in self._hosts.abandoned(ABANDONED_AT_ONCE)]
 
-    def _await_lost_claims(self, look: HostLook, settings: Settings, now_s: float) -> None:
+    def _await_lost_claims(self, look: HostLook, settings: Settings, asked_s: float) -> None:
         """After a failover let no worker claim for the length of the longest lease, counted on this host's stopwatch.
 
         The server may lack the last claims, whose commands run. By then each is ended: by its host's fence, or by its
@@ -197,10 +203,10 @@ class HostKeeping:
         self._hosts.join(LeaseTerms(settings.number("host-lease")), self._worker_id)
         self._fence.end_unless_open(self._hosts.open_attempts)
         lease_s = max(settings.number("host-lease"), self._terms.lease_s, *(host.lease_s for host in look.others))
-        waited_s = now_s - self._watched.server_since_s
+        waited_s = asked_s - self._watched.server_since_s
         if look.is_synchronous or waited_s >= lease_s:
             self._hosts.accept_server(look.server_life)
-        elif waited_s == 0:
+        elif waited_s <= 0:  # the first look at it
             self._emit(events.ServerReplaced(lease_s))
 
     # --- starts

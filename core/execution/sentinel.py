@@ -3,8 +3,8 @@
 It reads a named pipe that each of them holds open for writing. At the end of that file none is left; it then compares
 the fence in the lease file with the system's uptime once a second, until no command runs any more or one of them holds
 the pipe again. One that came back and renews the lease, but holds nothing since it starts nothing, moves the fence, and
-may be killed again. It kills a group only after seeing that its leader has the run file open, so never a stranger's. It
-needs /proc.
+may be killed again. It kills a group only after seeing that its leader has the run file open, so never a stranger's. A
+run file without a pid counts as one of a command that runs: its shim may not have come to write it. It needs /proc.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ _SCRIPT = r"""
 each() {
     found=
     for run in "$2"/*.run; do
-        pid= status=
+        heading= pid= status=
         { read -r heading; read -r pid; read -r status; } <"$run"
-        if [ -n "$pid" ] && [ -z "$status" ] && [ "/proc/$pid/fd/9" -ef "$run" ]; then
+        if [ -n "$heading" ] && [ -z "$pid" ]; then
+            found=yes
+        elif [ -n "$pid" ] && [ -z "$status" ] && [ "/proc/$pid/fd/9" -ef "$run" ]; then
             found=yes
             [ "$3" = look ] || kill -s KILL -- "-$pid"
         fi

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,15 @@ from core.execution.events import HostGivenUp, WorkerEvent
 from core.execution.host_keeping import HostKeeping
 from core.execution.lease import Fence, Lease, Renewal
 from core.execution.recovery import strike_dead_workers
+from core.execution.run_file import HEADING
+from core.execution.sentinel import SentinelPipe
 from core.model import Outcome, State
 from core.queue import Queue
 from core.rules.lease_terms import LeaseTerms
 from core.storage.postgres.hosts import Hosts
+from core.storage.values import HostLook, HostSeen
 from tests.execution.at_work import UNTIL_GO, drain, output, wait_for_state, working
+from tests.fakes import FakeClock
 from tests.postgres import postgres_of
 from tests.processes import group_of, is_alive, python, start_python, wait_for
 
@@ -245,6 +251,62 @@ def test_a_process_that_is_stopped_in_a_start_is_killed_at_the_fence(queue: Queu
         lease.renewed(Renewal(since_boot_s() - 100, 1, LeaseTerms(6.0)))
         Fence(spool, lease, lambda: 1.0, set()).look()
         assert stopped.wait(60) == -signal.SIGKILL
+
+
+class _SlowLooks:
+    """Looks at one other host, whose answers come ``answer_s`` late and say ``renewals``; what is given up for them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, clock: FakeClock, other: HostSeen) -> None:
+        self.answer_s = 0.0
+        self.renewals = other.renewals
+        self.given_up: list[int] = []
+
+        def look(hosts: Hosts, life_id: int) -> HostLook:
+            clock.advance(self.answer_s)
+            return HostLook([other._replace(renewals=self.renewals)], "a server")
+
+        monkeypatch.setattr(Hosts, "look", look)
+        monkeypatch.setattr(Hosts, "renew", lambda hosts, life_id: True)
+        monkeypatch.setattr(Hosts, "give_up", lambda hosts, host_id, renewals: self.given_up.append(renewals))
+
+
+def test_a_host_is_not_given_up_for_an_answer_that_came_late(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its counter may have moved just before the answer: its lease runs from there, not from the question."""
+    clock = FakeClock()
+    with Queue(queue.path, clock=clock) as watching:
+        keeping = HostKeeping(watching.storage, lambda: 0.3, _ignore)
+        keeping.join(watching.settings())
+        slow = _SlowLooks(monkeypatch, clock, HostSeen(4711, "elsewhere", 1, 6.0, False))
+
+        def keep_after(seconds: float) -> None:
+            clock.advance(seconds)
+            keeping.keep(watching.settings())
+
+        keep_after(0.5)
+        for number in range(2, 5):  # the network is cut for 4 s, and the counter moves while it is
+            slow.answer_s, slow.renewals = 4.0, number
+            keep_after(1.0)
+        slow.answer_s = 0.0
+        for _ in range(11):
+            keep_after(0.5)
+        assert slow.given_up == []
+        keep_after(0.5)
+        assert slow.given_up == [4]
+        keeping.leave()
+
+
+def test_the_sentinel_waits_for_a_shim_that_has_not_said_its_pid(queue: Queue, tmp_path: Path) -> None:
+    """The worker that started it was killed at once, with all others: nobody else would end its command."""
+    spool = queue.storage.spool
+    Lease(spool).renewed(Renewal(since_boot_s(), 1, LeaseTerms(6.0)))
+    run_file = Path(spool.run_file(1))
+    run_file.write_text(f"{HEADING}1\n")
+    pipe = SentinelPipe(spool)
+    pipe.hold()
+    pipe.close()
+    late = f"exec 9>>{shlex.quote(str(run_file))}; sleep 1; echo $$ >&9; exec sleep 60"
+    with subprocess.Popen(["/bin/sh", "-c", late], start_new_session=True) as shim:
+        assert shim.wait() == -signal.SIGKILL
 
 
 def test_the_sentinel_is_never_late(queue: Queue) -> None:
