@@ -1,4 +1,9 @@
-"""Turns that record and claim, and run nothing, beside pgbench, without the counts, and beside other queues."""
+"""Turns that record and claim, and run nothing, beside pgbench, without the counts, and beside other queues.
+
+pgbench spends next to no processor time on a commit, so how we compare with it is a question of how long a commit waits
+for its disk. It is asked twice: with the disk there is, and with a wait as long as that of the disk for which the
+targets were set, where pgbench made 659 commits a second with one client.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 import psycopg
+from psycopg import sql
 
 from bench.filled import fill
 from bench.lines import Line, Scale, Target, middle_ratio
@@ -26,6 +32,8 @@ _TURNS = ((1, 1, 0.6), (4, 10, 1.0), (16, 50, None))
 _PEERS = (("pgqueuer", 4, 50, 16, 50, 1.5), ("procrastinate", 4, 10, 4, 10, None))
 #: What is more than any peer does in a second: a queue that runs empty would slow it down.
 _PEERS_JOBS = 15_000
+#: By how many microseconds a commit waits longer, and beside how many others that are in a transaction.
+_SLOW_COMMITS = {"commit_delay": "1200", "commit_siblings": "0"}
 _UPDATE = "\\set key random(1, 1000)\nUPDATE trivial SET n = n + 1 WHERE key = :key;\n"
 _NO_COUNTS = (
     "CREATE OR REPLACE FUNCTION queuectl.add_counts(p_shard bigint, p_queues text[], p_kinds text[],"
@@ -36,6 +44,17 @@ _NO_COUNTS = (
 def run(scale: Scale, server: PostgresServer, databases: Databases, venv: str | None) -> Iterator[Line]:
     """Yield a line for each number of clients, one for the counts, and one for each queue that ``venv`` has."""
     seconds = scale.busy_s / 5
+    yield from _turn_lines(scale, server, databases, seconds)
+    with _slow_commits(server):
+        yield from _turn_lines(scale, server, databases, seconds, ", commits 1.2 ms slower")
+    yield _counts_line(scale, databases, seconds)
+    if venv is not None:
+        yield from _peer_lines(scale, databases, os.path.join(venv, "bin", "python"), seconds)
+
+
+def _turn_lines(
+    scale: Scale, server: PostgresServer, databases: Databases, seconds: float, disk: str = ""
+) -> Iterator[Line]:
     for clients, batch, bound in _TURNS:
         ours: list[float] = []
         theirs: list[float] = []
@@ -43,12 +62,24 @@ def run(scale: Scale, server: PostgresServer, databases: Databases, venv: str | 
             theirs.append(_pgbench(server, clients, seconds))
             ours.append(_turn_rate(databases, clients, batch, seconds))
         who = _clients(clients)
-        what = f"jobs recorded and claimed, {who}, {batch} a turn"
+        what = f"jobs recorded and claimed, {who}, {batch} a turn{disk}"
         against = f"pgbench, one trivial update a commit, {who}"
         yield _line(what, ours, against, theirs, bound)
-    yield _counts_line(scale, databases, seconds)
-    if venv is not None:
-        yield from _peer_lines(scale, databases, os.path.join(venv, "bin", "python"), seconds)
+
+
+@contextlib.contextmanager
+def _slow_commits(server: PostgresServer) -> Iterator[None]:
+    """Have each commit of the server wait as long as a slower disk would have it wait."""
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        for name, value in _SLOW_COMMITS.items():
+            connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), value))
+        connection.execute("SELECT pg_reload_conf()")
+        try:
+            yield
+        finally:
+            for name in _SLOW_COMMITS:
+                connection.execute(sql.SQL("ALTER SYSTEM RESET {}").format(sql.Identifier(name)))
+            connection.execute("SELECT pg_reload_conf()")
 
 
 def _clients(count: int) -> str:
