@@ -1,4 +1,4 @@
-"""What a worker does for its host on a database that several hosts share: renew its lease, and watch the others.
+"""What a worker does for its host where several share a database: renew its lease, give up hosts that stay silent.
 
 Where a file is the database nothing is to be done: locks say there who lives.
 """
@@ -6,6 +6,8 @@ Where a file is the database nothing is to be done: locks say there who lives.
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -14,9 +16,10 @@ from typing import NamedTuple
 from core.clock import since_boot_s
 from core.errors import QueueError
 from core.execution import events
-from core.execution.keeper_process import start_keeper
+from core.execution.detached import start_detached
 from core.execution.lease import GATE_WAIT_S, Fence, Gate, Lease, Renewal, is_any_running
 from core.execution.sentinel import SentinelPipe
+from core.locks import is_locked
 from core.model import Ending, Outcome
 from core.rules.lease_terms import LeaseTerms
 from core.rules.settings import Settings
@@ -232,9 +235,14 @@ class HostKeeping:
             yield may_start
 
     def need_keeper(self) -> None:
-        """Have a keeper on this host: a command has run for a while, and this worker may be killed."""
-        if self._hosts is not None:
-            start_keeper(self._storage.spool, self._hosts.own_address())
+        """Start this host's keeper unless one is alive: a command has run for a while, and this worker may be killed.
+
+        The keeper, ``core.execution.keeper``, is a process of its own. It finds the address of the database, with its
+        password, in its environment, where other users cannot read it.
+        """
+        if self._hosts is not None and not is_locked(self._storage.spool.keeper_lock):
+            words = [sys.executable, "-m", "queuectl_entry", "host", "keep"]
+            start_detached(words, {**os.environ, "QUEUECTL_DB": self._hosts.own_address()})
 
     def leave(self) -> None:
         """End the fence and, if nothing of this host is open any more, its life."""

@@ -1,4 +1,4 @@
-"""Copy of a job its id, command, output, last words or command line by OSC 52 and, if found, a native tool."""
+"""Copy of a job its id, command, output, last words or command line: the menu, OSC 52 and, if found, a native tool."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.model import Job
 from core.rules.command_line import command_line
 from core.text import clean_line
 from core.wording import size
-from queuectl_tui.dialogs.copy_menu import CopyMenu
+from queuectl_tui.dialogs.choice_dialog import Choice, ChoiceScreen
 from queuectl_tui.snapshot import Readable
 from queuectl_tui.toasts import toast
 
@@ -31,6 +31,28 @@ _TOOLS: tuple[tuple[str | None, Sequence[str]], ...] = (
     ("WSL_DISTRO_NAME", ("clip.exe",)),
 )
 _TOOL_TIMEOUT_S = 3.0
+#: How much of a text the menu shows, in characters.
+_PREVIEW_MAX = 200
+
+
+class CopyMenu(ChoiceScreen):
+    """The menu; its result is ``id``, ``command``, ``output``, ``words`` or ``line``, ``None`` for nothing."""
+
+    def __init__(self, job: Job, *, has_output: bool = True) -> None:
+        choices = [
+            Choice("id", "i", "Id", str(job.id)),
+            Choice("command", "c", "Command", _preview(job.command)),
+        ]
+        if has_output:
+            choices.append(Choice("output", "o", "Output", "what the attempt wrote"))
+        if job.last_line:
+            choices.append(Choice("words", "w", "Last words", _preview(job.last_line)))
+        choices.append(Choice("line", "l", "Command line", _preview(command_line(job))))
+        super().__init__(f"Copy from job {job.id}", "", choices)
+
+
+def _preview(text: str) -> str:
+    return clean_line(text[:_PREVIEW_MAX])
 
 
 def native_tool() -> Sequence[str] | None:

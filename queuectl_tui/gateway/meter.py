@@ -14,12 +14,11 @@ from queuectl_tui.snapshot import Rates
 RATE_WINDOW_S = 10
 
 
-class Pulse(NamedTuple):
-    """How many attempts ended well and badly within one second, ``second`` counted from the unix epoch."""
+class _Pulse(NamedTuple):
+    """How many attempts ended within one second, ``second`` counted from the unix epoch."""
 
     second: int
-    succeeded: int
-    failed: int
+    ended: int
 
 
 def may_estimate(queues: Iterable[QueueInfo], is_paused: bool, workers: Iterable[WorkerInfo]) -> bool:
@@ -38,34 +37,25 @@ class Meter:
     """Counts endings by the second: what the newest minutes hold more than at the last reading has happened since."""
 
     def __init__(self) -> None:
-        self._seen: dict[datetime, tuple[int, int]] = {}
-        self._pulses: deque[Pulse] = deque()
+        self._seen: dict[datetime, int] = {}
+        self._pulses: deque[_Pulse] = deque()
         self._started: int | None = None
         self._summed: tuple[tuple[Minute, ...], int, int] = ((), 0, 0)
 
     def feed(self, minutes: Iterable[Minute], second: int) -> None:
         """Count the endings that are new in ``minutes`` for this second; the first call only sets the mark."""
-        newest = {minute.at: (minute.succeeded, minute.failed) for minute in list(minutes)[-3:]}
-        succeeded = failed = 0
-        for at, (good, bad) in newest.items():
-            seen_good, seen_bad = self._seen.get(at, (0, 0))
-            succeeded += max(0, good - seen_good)
-            failed += max(0, bad - seen_bad)
+        newest = {minute.at: minute.succeeded + minute.failed for minute in list(minutes)[-3:]}
+        ended = sum(max(0, number - self._seen.get(at, 0)) for at, number in newest.items())
         self._seen = newest
         if self._started is None:
             self._started = second
             return
-        if succeeded or failed:
+        if ended:
             if self._pulses and self._pulses[-1].second == second:
-                last = self._pulses.pop()
-                succeeded, failed = succeeded + last.succeeded, failed + last.failed
-            self._pulses.append(Pulse(second, succeeded, failed))
+                ended += self._pulses.pop().ended
+            self._pulses.append(_Pulse(second, ended))
         while self._pulses and self._pulses[0].second < second - RATE_WINDOW_S:
             self._pulses.popleft()
-
-    def pulses(self) -> tuple[Pulse, ...]:
-        """Return the seconds in which something ended, oldest first."""
-        return tuple(self._pulses)
 
     def rates(self, minutes: Iterable[Minute], waiting: int, second: int) -> Rates:
         """Return how fast jobs end now, how many failed in the last hour, and when nothing waits any more."""
@@ -75,7 +65,7 @@ class Meter:
             self._summed = listed, failed + sum(minute.succeeded for minute in listed), failed
         _, ended, failed = self._summed
         span = min(RATE_WINDOW_S, max(1, second - (self._started if self._started is not None else second)))
-        recent = sum(pulse.succeeded + pulse.failed for pulse in self._pulses if pulse.second > second - RATE_WINDOW_S)
+        recent = sum(pulse.ended for pulse in self._pulses if pulse.second > second - RATE_WINDOW_S)
         per_s = recent / span
         share = failed / ended if ended else None
         return Rates(per_s, share, waiting / per_s if per_s > 0 and waiting else None)

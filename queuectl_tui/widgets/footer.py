@@ -17,7 +17,10 @@ from queuectl_tui.widgets.toast_line import toast_part
 
 
 class Footer(Bar):
-    """Shows the keys of one context; a click on one does what it does. A toast stands at the right in place of some."""
+    """Shows the keys of one context; a click on one does what it does. A toast stands at the right in place of some.
+
+    Which keys act on what is shown, and in which order they are named, is for ``keymap.footer_actions``.
+    """
 
     class Clicked(Message):
         """The key of an action was clicked."""

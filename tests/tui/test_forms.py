@@ -18,7 +18,7 @@ from textual.widgets import Static
 
 from core.errors import UsageError
 from core.model import Dependency, EdgeKind, Job, NewJob, State
-from queuectl_tui.dialogs.copy_menu import CopyMenu
+from queuectl_tui.dialogs.copy_job import CopyMenu
 from queuectl_tui.dialogs.enqueue import EnqueueScreen
 from queuectl_tui.dialogs.form_widgets import CommandArea, DirectorySuggester, FieldBox, LineInput
 from queuectl_tui.dialogs.help import HelpScreen

@@ -1,4 +1,4 @@
-"""Rates and pulses from minutes that grow."""
+"""Rates from minutes that grow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from core.model import Minute, QueueInfo, State, WorkerInfo
 from core.queue import Queue
-from queuectl_tui.gateway.meter import Meter, Pulse, may_estimate
+from queuectl_tui.gateway.meter import Meter, may_estimate
 from queuectl_tui.gateway.output_finder import OutputFinder
 from queuectl_tui.gateway.snapshot_reader import SnapshotReader
 from queuectl_tui.snapshot import empty_snapshot
@@ -28,17 +28,17 @@ def test_what_was_there_at_the_start_is_no_news() -> None:
     """The first look sets the mark: it would be a lie to show an hour's work as one second's."""
     meter = Meter()
     meter.feed([minute(0, 500)], 1000)
-    assert meter.pulses() == ()
+    assert meter.rates([], 0, 1001).per_s == 0.0
 
 
 def test_what_is_new_is_booked_on_its_second() -> None:
-    """Two looks within a second add up; the next second has its own pulse."""
+    """Two looks within a second add up; each second leaves the window ten seconds later."""
     meter = Meter()
     meter.feed([minute(0, 5)], 1000)
     meter.feed([minute(0, 7, 1)], 1001)
     meter.feed([minute(0, 8, 1)], 1001)
     meter.feed([minute(0, 8, 1), minute(1, 2)], 1002)
-    assert meter.pulses() == (Pulse(1001, 3, 1), Pulse(1002, 2, 0))
+    assert [meter.rates([], 0, second).per_s for second in (1002, 1010, 1011, 1012)] == [3.0, 0.6, 0.2, 0.0]
 
 
 def test_the_rate_looks_back_ten_seconds() -> None:
