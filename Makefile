@@ -91,7 +91,8 @@ torture-mutants: $(READY) ## show that the torture notices each safeguard that i
 
 torture-hosts: $(READY) ## cut, kill and crash hosts that share a server, and show that each safeguard is needed
 	$(BIN)/python -m tests.torture --only hosts $(ARGS)
-	$(BIN)/python -m tests.torture --mutants --only no-fence --only no-wait --only no-gate --only no-failover-wait
+	$(BIN)/python -m tests.torture --mutants --only no-fence --only no-wait --only no-gate --only no-failover-wait \
+		--only from-the-question --only sentinel-first
 
 screenshots: $(READY) ## draw the pictures in screenshots/ again
 	$(BIN)/python -m tests.tui.make_screenshots

@@ -223,6 +223,20 @@ MUTANTS = (
         (("if look.is_synchronous or waited_s >= lease_s:", "if True:"),),
         "tests/execution/test_failover.py",
     ),
+    Mutant(
+        "from-the-question",
+        "a lease is waited for from the question whose answer showed the counter, however late that came",
+        "core.execution.host_keeping",
+        (("self._watched.look(look, self._storage.clock.monotonic_s())", "self._watched.look(look, asked_s)"),),
+        "tests/execution/test_host_keeping.py::test_a_host_is_not_given_up_for_an_answer_that_came_late",
+    ),
+    Mutant(
+        "sentinel-first",
+        "a sentinel ends while a shim has not said its pid",
+        "core.execution.sentinel",
+        (('if [ -n "$heading" ] && [ -z "$pid" ]; then', "if false; then"),),
+        "tests/execution/test_host_keeping.py::test_the_sentinel_waits_for_a_shim_that_has_not_said_its_pid",
+    ),
 )
 
 
