@@ -9,11 +9,11 @@ from core.addresses import is_on_server, without_password
 from core.cli.exit_codes import Refused
 from core.cli.standard_streams import forget
 from core.clock import SystemClock, to_datetime
-from core.errors import QueueError
+from core.errors import DatabaseReadOnly, QueueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from tempfile import TemporaryDirectory
     from types import TracebackType
@@ -76,7 +76,6 @@ class Session:
         """
         if self._queue is None:
             from core.interrupt import has_started
-            from core.queue import Queue
 
             has_started()
             is_named = self._database is not None or bool(os.environ.get("QUEUECTL_DB"))
@@ -86,8 +85,21 @@ class Session:
                     self.note(f"queuectl: note: there is no database at {address}; it reads as an empty queue")
                 address, is_named = self._empty_database(), False
             on_wait = (lambda line: self.note(f"queuectl: {line}")) if waits_for_server else None
-            self._queue = Queue(address, create=create or not is_named, on_wait=on_wait)
+            self._queue = self._opened(address, create=create or not is_named, on_wait=on_wait)
         return self._queue
+
+    def _opened(self, address: str, *, create: bool, on_wait: Callable[[str], object] | None) -> Queue:
+        """Open a queue; where a server only lets itself be read, a command that only reads is content, and notes it."""
+        from core.queue import Queue
+
+        try:
+            return Queue(address, create=create, on_wait=on_wait)
+        except DatabaseReadOnly as error:
+            if not self._is_reading:
+                raise
+            queue = Queue(address, create=False, is_read_only=True)
+            self.note(f"queuectl: note: {error}")
+            return queue
 
     def _empty_database(self) -> str:
         from tempfile import TemporaryDirectory
@@ -115,9 +127,18 @@ class Session:
 
         return default_database()
 
-    def now(self) -> datetime:
-        """Return the time by the clock, in UTC."""
-        return to_datetime(self._clock.now_ms())
+    def now(self, *, create: bool = False) -> datetime:
+        """Return the time by the database's clock, in UTC: of a server its own, by which its jobs are due.
+
+        A queue on a server is opened for that, as by ``queue(create=create)``; a file goes by this machine's clock.
+        """
+        if self._queue is None and not is_on_server(self.named_address()):
+            return to_datetime(self._clock.now_ms())
+        return self.queue(create=create).now()
+
+    def now_for_new(self) -> datetime:
+        """Return the time as ``now`` does, for a job that is about to be added: the tables on a server are made."""
+        return self.now(create=True)
 
     def monotonic_s(self) -> float:
         """Return the reading of a stopwatch, in seconds."""

@@ -32,10 +32,10 @@ def add_lines(session: Session, options: Namespace) -> int:
         raise UsageError("--stdin and --file exclude each other; give one of them")
     if options.name is not None:
         raise UsageError("--name is for one job; in a batch give names in JSON lines")
-    defaults = fields_of_new(options, session.now)
+    defaults = fields_of_new(options, session.now_for_new)
     then = _then(options, defaults, session)
     with _opened(options.file) as stream:
-        lines = JobLines(stream, b"\0" if options.null else b"\n", defaults, session.now, then=then)
+        lines = JobLines(stream, b"\0" if options.null else b"\n", defaults, session.now_for_new, then=then)
         queue = session.queue(create=True)
         with ProgressBar(session, "adding jobs") as progress:
             try:
@@ -51,7 +51,7 @@ def _then(options: Namespace, defaults: Mapping[str, Any], session: Session) -> 
         return None
     fields = {name: value for name, value in defaults.items() if name not in _WHEN}
     try:
-        return new_job_of_text(options.then, fields, session.now)
+        return new_job_of_text(options.then, fields, session.now_for_new)
     except UsageError as error:
         raise UsageError(f"--then: {error}") from None
 
@@ -60,12 +60,12 @@ def add_array(session: Session, options: Namespace) -> int:
     """Add the jobs of a JSON array, all or none; the options hold for the objects that do not say otherwise."""
     if options.name is not None:
         raise UsageError("--name is for one job; in an array give each object its name")
-    defaults = fields_of_new(options, session.now)
+    defaults = fields_of_new(options, session.now_for_new)
     then = _then(options, defaults, session)
     jobs: list[NewJob] = []
     for number, value in enumerate(json_of(options.words[0]), start=1):
         try:
-            jobs.append(NewJob(**{**defaults, **fields_of_object(value, session.now)}))
+            jobs.append(NewJob(**{**defaults, **fields_of_object(value, session.now_for_new)}))
         except UsageError as error:
             raise UsageError(f"job {number}: {error}; nothing was added") from None
     names = [job.name for job in (*jobs, then) if job is not None and job.name is not None]

@@ -6,7 +6,9 @@ import contextlib
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,6 +16,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from core.clock import SystemClock
 from core.storage.postgres import migrations
 from tests import postgres_server
 from tests.cli.conftest import Cli, Terminal
@@ -221,7 +224,7 @@ def test_the_password_is_handed_to_no_job_and_no_command_line(terminal: Terminal
     [
         (
             "queuectl_enqueue",
-            ["enqueue true", "enqueue --name one --delay 1h true", "enqueue --stdin", "status"],
+            ["enqueue true", "enqueue --name one --delay 1h true", "enqueue --stdin", "status", "list", "dlq"],
             ["cancel 1", "worker --drain", "logs 1", "init --roles"],
         ),
         ("queuectl_work", ["enqueue --name one true", "worker --drain", "prune", "export", "undo"], ["init --roles"]),
@@ -235,6 +238,8 @@ def test_users_do_what_their_role_may(
     assert made["roles"] == ["queuectl_work", "queuectl_enqueue"]
     terminal.run("enqueue", "--db", empty, "true", check=True)
     terminal.run("cancel", "--db", empty, "1", check=True)
+    terminal.run("enqueue", "--db", empty, "--max-attempts", "1", "exit 1", check=True)
+    assert terminal.run("worker", "--db", empty, "--drain").code == 3
     with psycopg.connect(empty, autocommit=True) as connection:
         connection.execute(f"GRANT {role} TO {user}")
     terminal.environment["QUEUECTL_DB"] = as_user(empty, user)
@@ -245,6 +250,55 @@ def test_users_do_what_their_role_may(
         result = terminal.run(*line.split())
         assert (line, result.code, result.err.count("\n")) == (line, 1, 1), result.err
         assert "permission denied" in result.err
+
+
+def test_a_user_whose_transactions_only_read_is_told_so_and_may_look(terminal: Terminal, empty: str, user: str) -> None:
+    """The owner of the tables, as it happens: what is set for the user is meant."""
+    may_create(empty, user)
+    terminal.environment["QUEUECTL_DB"] = as_user(empty, user)
+    terminal.run("enqueue", "echo words", check=True)
+    terminal.run("worker", "--drain", check=True)
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute(sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(sql.Identifier(user)))
+    said = "can only be read: it is a replica, or default_transaction_read_only is set for this user"
+    for words in (["list"], ["show", "1"], ["logs", "1"], ["status"], ["wait", "1"]):
+        result = terminal.run(*words)
+        assert (words, result.code, result.err.count("\n")) == (words, 0, 1), result.err
+        assert result.err.startswith("queuectl: note: ")
+        assert said in result.err
+    for words in (["enqueue", "true"], ["cancel", "1"], ["worker", "--drain"], ["init"]):
+        result = terminal.run(*words)
+        assert (words, result.code, result.out, result.err.count("\n")) == (words, 1, "", 1), result.err
+        assert said in result.err
+
+
+class _DayAhead(SystemClock):
+    def now_ms(self) -> int:
+        return super().now_ms() + 86_400_000
+
+
+@ON_SERVER
+def test_a_host_whose_clock_is_a_day_ahead_goes_by_the_servers(
+    cli: Cli, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an hour is in an hour, and what is to come has not come: a job is due by the server's clock."""
+    cli.ok("enqueue", "true")
+    cli.ok("cancel", "1")
+    cli.ok("schedule", "add", "hourly", "--every", "1h", "--", "true")
+    monkeypatch.setattr("core.cli.context.SystemClock", _DayAhead)
+    now = time.time()
+    job = cli("enqueue", "--json", "--delay", "1h", "true").json
+    many = cli("enqueue", "--json", '[{"command": "true", "delay": "1h"}, {"command": "true", "at": "+1h"}]')
+    assert many.code == 0, many.err
+    cli.ok("edit", "4", "--delay", "1h", "--priority", "1")
+    for one in [job, *cli("list", "--after", "1", "--json").json]:
+        due_at = datetime.fromisoformat(one["run_at"].replace("Z", "+00:00")).timestamp()
+        assert (one["id"], one["phase"], 0 <= due_at - now - 3600 < 600) == (one["id"], "delayed", True)
+    assert "in 59m" in cli.ok("list", "pending") or "in 1h" in cli.ok("list", "pending")
+    assert cli("status", "--json").json["oldest_pending_s"] is None
+    assert cli("purge", "--older-than", "1h", "--dry-run", "--json").code == 1
+    coming = cli("schedule", "show", "hourly", "--json").json["coming"][0]
+    assert datetime.fromisoformat(coming.replace("Z", "+00:00")).timestamp() - now < 3700
 
 
 def test_a_service_knows_no_password(cli: Cli, empty: str) -> None:

@@ -101,7 +101,7 @@ def _is_array(words: list[str]) -> bool:
 
 def new_job_of_options(session: Session, options: Namespace, **defaults: Any) -> NewJob:
     """Return the job of a command line: its words are a shell line, a JSON object, or a program and its arguments."""
-    fields = {**defaults, **fields_of_new(options, session.now)}
+    fields = {**defaults, **fields_of_new(options, session.now_for_new)}
     words: list[str] = options.words
     if vars(options).get("command") is not None:
         if words:
@@ -118,7 +118,7 @@ def new_job_of_options(session: Session, options: Namespace, **defaults: Any) ->
     if words[0].lstrip()[:1] in ("{", "["):
         from core.cli.batch_input import new_job_of_text
 
-        return new_job_of_text(words[0], fields, session.now)
+        return new_job_of_text(words[0], fields, session.now_for_new)
     return NewJob(words[0], **fields)
 
 
