@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from core.addresses import absolute_address, without_password
-from core.errors import DatabaseError, DatabaseReadOnly, Refused, UsageError
+from core.errors import DatabaseError, Refused, UsageError
 from core.locks import create_private, sync_directory
 from core.model import State
 from core.output import read_part, shared_parts
@@ -70,14 +70,24 @@ def move(
     be read unless ``skip_missing_outputs``. Whatever ends it, one of the two can be used, and never both.
     """
     source, target = absolute_address(source), absolute_address(target)
+    for address in (source, target):
+        _check_text(address)
     if source == target:
         raise UsageError("FROM and TO are the same database")
     with contextlib.closing(open_storage(source, create=False)) as before:
-        if before.is_read_only:
-            raise DatabaseReadOnly(f"{before.address} cannot be written, so it cannot be marked as moved")
+        before.transfer.check_rights()
         _check_source(before, target)
         with contextlib.closing(open_storage(target)) as after:
             return _Move(before, after, skip_missing_outputs, progress or (lambda what, done, of: None)).run()
+
+
+def _check_text(address: str) -> None:
+    """Raise ``UsageError`` for a path that is no UTF-8, before anything is made: each database keeps the other's."""
+    try:
+        address.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(address).decode("utf-8", "backslashreplace")
+        raise UsageError(f"'{shown}' is not valid UTF-8, and a move keeps it as text; name another path") from None
 
 
 def _check_source(source: Storage, target: str) -> None:

@@ -150,6 +150,9 @@ class Transfer(Protocol):
     def state(self) -> TransferState:
         """Return which part in a move this queue has."""
 
+    def check_rights(self) -> None:
+        """Raise ``DatabaseReadOnly`` if this user may not mark this queue as moved, which ``hand_over`` does."""
+
     def read(self, part: Part, after: Record | None, until: Record | None, limit: int) -> list[Record]:
         """Return up to ``limit`` rows of a part behind one key, up to another and with it, by key."""
 

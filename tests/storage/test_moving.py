@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 
-from core.errors import DatabaseError, DatabaseMoved, Refused, UsageError
+from core.errors import DatabaseError, DatabaseMoved, DatabaseReadOnly, Refused, UsageError
 from core.execution.worker import Worker
 from core.model import Ending, NewJob, Outcome, State
 from core.moving import Moved, move
@@ -262,6 +265,34 @@ def test_only_a_new_database_is_a_target(file: str, server: str, tmp_path: Path)
         move(file, half)
     with Queue(file) as queue:
         queue.enqueue("true")  # the source was not touched
+
+
+def test_what_cannot_end_well_does_not_begin(file: str, server: str, tmp_path: Path) -> None:
+    """A path that the other database could not keep, or a user who may not mark the source: nothing is made."""
+    odd = str(tmp_path / "q") + os.fsdecode(b"\xff.db")
+    with Queue(odd) as queue:
+        queue.enqueue("true")
+    with pytest.raises(UsageError, match=r"q\\xff.db' is not valid UTF-8"):
+        move(odd, server)
+    with pytest.raises(DatabaseError, match="no queue in"):
+        Queue(server, create=False)
+    target = str(tmp_path / "target.db")
+    move(file, server)
+    with pytest.raises(UsageError, match="is not valid UTF-8"):
+        move(server, os.fsdecode(os.fsencode(target) + b"\xff"))
+    user = f"mover_{os.getpid()}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {user} LOGIN")
+        try:
+            connection.execute(f"GRANT USAGE ON SCHEMA queuectl TO {user}")
+            connection.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA queuectl TO {user}")
+            connection.execute(f"GRANT SELECT, USAGE ON ALL SEQUENCES IN SCHEMA queuectl TO {user}")
+            with pytest.raises(DatabaseReadOnly, match="may not mark the queue as moved, which the owner"):
+                move(urlunsplit(urlsplit(server)._replace(netloc=f"{user}@")), target)
+        finally:
+            connection.execute(f"DROP OWNED BY {user} CASCADE")
+            connection.execute(f"DROP ROLE {user}")
+    assert sorted(path.name for path in tmp_path.iterdir() if "target" in path.name) == []
 
 
 def test_an_output_that_cannot_be_read_is_not_lost_unasked(file: str, server: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from psycopg import sql
 
-from core.errors import DatabaseMoved, Refused
+from core.errors import DatabaseMoved, DatabaseReadOnly, Refused
 from core.rules.needs import needs_of
 from core.spool import Spool
 from core.storage.postgres.capacities import add_resources, bump_lanes
@@ -95,6 +95,11 @@ _LOCK = (
     " facts, history, hook_events, hooks, jobs, lanes_epoch, minutes, occurrences, queues, ready, resources, running,"
     " schedules, settings, settling, workers IN SHARE ROW EXCLUSIVE MODE"
 )
+_MAY_MARK = (
+    "SELECT has_schema_privilege(oid, 'CREATE') AND"
+    " (SELECT bool_and(has_table_privilege('queuectl.' || name, 'TRIGGER')) FROM unnest(%s::text[]) AS name),"
+    " pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'queuectl'"
+)
 _FIND = (
     "SELECT EXISTS (SELECT 1 FROM jobs) OR EXISTS (SELECT 1 FROM attempts) OR EXISTS (SELECT 1 FROM acts)"
     " OR EXISTS (SELECT 1 FROM environments), (SELECT count(*) FROM running)"
@@ -151,6 +156,15 @@ class Transfer:
             found = connection.execute(_FIND).fetchone()
         assert found is not None
         return TransferState(marks.get("to"), marks.get("from"), *found)
+
+    def check_rights(self) -> None:
+        """Raise ``DatabaseReadOnly`` for a user who may not add the marks: a table, and triggers to others."""
+        may, owner = self._db.query(_MAY_MARK, ([table for table, _ in _GUARDED],))[0]
+        if not may:
+            raise DatabaseReadOnly(
+                f"{self._db.address}: this user may not mark the queue as moved, which the owner of its tables may:"
+                f" {owner}"
+            )
 
     def read(self, part: Part, after: Record | None, until: Record | None, limit: int) -> list[Record]:
         """Return up to ``limit`` rows of a part behind one key, up to another and with it, by key."""

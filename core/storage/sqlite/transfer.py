@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 
-from core.errors import DatabaseMoved, Refused
+from core.errors import DatabaseMoved, DatabaseReadOnly, Refused
 from core.storage.sqlite.file import Database
 from core.storage.sqlite.move_marks import marks_in
 from core.storage.transfer import DEPENDENCIES, FACTS, JOBS, SEQUENCES, Part, Record, TransferState
@@ -57,6 +57,11 @@ class Transfer:
             marks = dict(marks_in(connection))
             is_used, open_attempts = connection.execute(_STATE).fetchone()
         return TransferState(marks.get("to"), marks.get("from"), bool(is_used), open_attempts)
+
+    def check_rights(self) -> None:
+        """Raise ``DatabaseReadOnly`` for a file that cannot be written."""
+        if self._db.is_read_only:
+            raise DatabaseReadOnly(f"{self._db.path} cannot be written, so it cannot be marked as moved")
 
     def read(self, part: Part, after: Record | None, until: Record | None, limit: int) -> list[Record]:
         """Return up to ``limit`` rows of a part behind one key, up to another and with it, by key."""
