@@ -7,8 +7,9 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from core.errors import Refused
+from core.errors import JobNotFound, Refused
 from core.model import EdgeKind, JobRef, NewEdge, State
+from core.rules.arguments import MAX_WHOLE
 from core.rules.dependencies import Edges, add_edge, check_needed, circle_words, find_circle, is_met_by, restored_edges
 from core.storage.sqlite import settling
 from core.storage.sqlite.queries import find
@@ -60,10 +61,16 @@ RECOUNT = f"{COUNT_BLOCKS} WHERE id = ?"
 def stage(connection: sqlite3.Connection, edges: Iterable[NewEdge]) -> bool:
     """Write the edges of a batch into ``temp.staged_edges``; return whether there are any."""
     connection.execute(_CREATE_STAGE)
-    connection.executemany(_STAGE, ((one.position, one.on_position, one.on, one.kind.value) for one in edges))
+    connection.executemany(_STAGE, map(_staged, edges))
     connection.execute(_FIND_STAGED)
     connection.execute(_FIND_REFERENCES)
     return connection.execute("SELECT 1 FROM temp.staged_edges").fetchone() is not None
+
+
+def _staged(edge: NewEdge) -> tuple[int, int | None, JobRef | None, str]:
+    if isinstance(edge.on, int) and edge.on > MAX_WHOLE:
+        raise JobNotFound(edge.on)  # SQLite takes no such number
+    return edge.position, edge.on_position, edge.on, edge.kind.value
 
 
 def unstage(connection: sqlite3.Connection) -> None:

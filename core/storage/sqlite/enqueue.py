@@ -26,9 +26,11 @@ _MARKS = ", ".join("?" * len(JobRow._fields))
 
 _STAGE = f"INSERT INTO temp.staged ({_COLUMNS}) VALUES ({_MARKS})"
 _CREATE_STAGE = f"CREATE TEMP TABLE IF NOT EXISTS staged ({_COLUMNS})"
+# a time that has gone by is none
+_STAGED = ", ".join("CASE WHEN run_at > :now THEN run_at END" if name == "run_at" else name for name in JobRow._fields)
 _COPY_OF = (
     f"INSERT INTO main.jobs ({_COLUMNS}, blocks, environment_id, enqueued_at, due_at, since)"
-    f" SELECT {_COLUMNS}, {{blocks}}, :environment, :now, COALESCE(max(run_at, :now), :now), :now"
+    f" SELECT {_STAGED}, {{blocks}}, :environment, :now, COALESCE(max(run_at, :now), :now), :now"
     " FROM temp.staged ORDER BY rowid"
 )
 _COPY = _COPY_OF.format(blocks="is_held")

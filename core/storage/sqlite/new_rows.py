@@ -13,8 +13,10 @@ _INSERT = (
 
 
 def insert_one(connection: sqlite3.Connection, row: JobRow, environment_id: int, now: int, unmet: int = 0) -> int:
-    """Insert a job, pending, with so many unmet edges; return its id."""
-    due_at = now if row.run_at is None else max(row.run_at, now)
+    """Insert a job, pending, with so many unmet edges; return its id. A time that has gone by is none."""
+    if row.run_at is not None and row.run_at <= now:
+        row = row._replace(run_at=None)
+    due_at = now if row.run_at is None else row.run_at
     values = (*row, row.is_held + unmet, environment_id, now, due_at, now)
     return int(connection.execute(_INSERT, values).lastrowid or 0)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import DatabaseReadOnly, NameTaken, Refused, UsageError
-from core.model import NewJob, State, View
+from core.errors import DatabaseReadOnly, JobNotFound, NameTaken, Refused, UsageError
+from core.model import NewJob, Phase, State, View
 from core.queue import Queue
 from tests.fakes import FakeClock
 from tests.storage.by_hand import Hand
@@ -255,6 +255,32 @@ def test_a_job_of_the_past_is_due_at_once(queue: Queue, hand: Hand, clock: FakeC
     job_id = queue.enqueue("true", run_at=past).id
     assert hand.do_next() == job_id
     assert queue.metrics(60).wait_p95_s == pytest.approx(0, abs=0.001)
+
+
+def test_a_time_that_has_gone_by_is_none(queue: Queue, clock: FakeClock) -> None:
+    """Of one job, of many, of one that is kept back, and of an edit: nothing is left of it but when it was due."""
+    now = queue.now()
+    past = NewJob("true", run_at=now - timedelta(hours=1))
+    ids = [queue.add(past), *queue.enqueue_many([past, past._replace(is_held=True)])]
+    edited = queue.enqueue("true", run_at=now + timedelta(hours=1)).id
+    queue.edit(edited, run_at=now - timedelta(hours=1))
+    found = [queue.job(job_id) for job_id in (*ids, edited)]
+    assert [(job.run_at, job.phase(now)) for job in found] == [
+        (None, Phase.READY),
+        (None, Phase.READY),
+        (None, Phase.HELD),
+        (None, Phase.READY),
+    ]
+
+
+def test_a_number_that_no_job_can_have_is_waited_for_by_none(queue: Queue) -> None:
+    """Whether one job names it, or one of many."""
+    job = NewJob("true", after=(10**20,))
+    with pytest.raises(JobNotFound):
+        queue.add(job)
+    with pytest.raises(JobNotFound):
+        queue.enqueue_many([job, job])
+    assert queue.ids(View()) == []
 
 
 def test_a_read_only_queue_takes_no_job(queue: Queue) -> None:
