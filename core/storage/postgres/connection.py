@@ -15,7 +15,7 @@ from core.addresses import is_unclear, without_password
 from core.clock import Clock, SystemClock
 from core.errors import DatabaseClosed, DatabaseError, DatabaseReadOnly, DatabaseReplaced, Interrupted, UsageError
 from core.storage.postgres import starting
-from core.storage.postgres.errors import REPEATABLE, translated, translating_errors
+from core.storage.postgres.errors import POOLER, REPEATABLE, translated, translating_errors
 
 _T = TypeVar("_T")
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -34,6 +34,10 @@ GIVE_UP_LOOK_S = 0.02
 
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
+# A setting that servers tell their clients, on which nothing depends, and that is hardly ever so by itself: by it a
+# pooler is known that drops the settings of a session.
+_MARK = "sql_standard"
+
 # A connection that dies silently is found within 10 s; a transaction that its client forgot ends.
 _SETTINGS = {
     "application_name": "queuectl",
@@ -47,6 +51,9 @@ _SETTINGS = {
     "options": (
         "-c search_path=queuectl -c timezone=UTC -c synchronous_commit=on"
         " -c default_transaction_isolation=read\\ committed -c idle_in_transaction_session_timeout=60s -c jit=off"
+        # what a role or a database may be set to, and would end statements or change what is read and written
+        " -c statement_timeout=0 -c extra_float_digits=1 -c array_nulls=on -c standard_conforming_strings=on"
+        f" -c IntervalStyle={_MARK}"
         # a row by its key is hardly ever on a disk that seeks: else small tables are read whole for each row of a page
         " -c random_page_cost=1.1"
     ),
@@ -149,11 +156,16 @@ class Connections:
             self.conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, **settings
         )
         try:
+            self._check_settings(opened)
             self._check_database(opened)
         except BaseException:
             opened.close()
             raise
         return opened
+
+    def _check_settings(self, connection: Connection) -> None:
+        if connection.info.parameter_status("IntervalStyle") != _MARK:
+            raise DatabaseError(POOLER.format(address=self.address))
 
     def _check_database(self, connection: Connection) -> None:
         if self.database_id is None:
@@ -239,14 +251,14 @@ class Connections:
             except psycopg.Error as error:
                 if is_alone and repeat < repeats and (connection.closed or isinstance(error, REPEATABLE)):
                     continue
-                raise translated(self.address, error) from error
+                raise translated(self.address, error, may_give_up=self._may_give_up()) from error
         raise AssertionError
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """Yield this thread's connection for reads that all see the same moment; keep it short."""
         connection = self.connection()
-        with translating_errors(self.address):
+        with translating_errors(self.address, self._may_give_up):
             if connection.info.transaction_status != pq.TransactionStatus.IDLE:
                 yield connection
                 return
@@ -287,6 +299,9 @@ class Connections:
                 self._local.is_given_up = None
                 over.set()
                 watcher.join()
+
+    def _may_give_up(self) -> bool:
+        return self._local.is_given_up is not None
 
     def check_given_up(self) -> None:
         """Raise ``Interrupted`` if this thread's snapshot is given up; to be asked between two statements of it."""

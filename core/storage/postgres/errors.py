@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
 
@@ -25,11 +26,13 @@ from core.text import clean_line
 
 #: The state of the error that our own triggers raise while a queue is moved, and once it was.
 MOVED_STATE = "QMOVE"
+#: What is said of a pooler that lets no one have a session with settings of its own.
+POOLER = "{address} is that of a pooler which drops the settings of a session; give the address of the server itself"
 #: What ends a transaction that may as well be done again: nothing of it was written.
 REPEATABLE = (errors.DeadlockDetected, errors.SerializationFailure)
 
 _MESSAGES: tuple[tuple[type[psycopg.Error], type[QueueError], str], ...] = (
-    (errors.QueryCanceled, Interrupted, "reading {address} was given up"),
+    (errors.QueryCanceled, DatabaseBusy, "the server of {address} ended a statement ({reason}); try again"),
     (errors.LockNotAvailable, DatabaseBusy, "another program holds {address} locked; nothing was changed; try again"),
     (errors.DiskFull, DiskFull, "the disk of the server of {address} is full; nothing was changed; make room there"),
     (errors.ReadOnlySqlTransaction, DatabaseReadOnly, "{address} is open read-only; nothing was changed"),
@@ -73,21 +76,31 @@ _REFUSED_CONNECTIONS: tuple[tuple[str, type[QueueError], str], ...] = (
         DatabaseBusy,
         "{address}: the server takes no more connections now; try again",
     ),
+    (
+        "session is read-only",
+        DatabaseReadOnly,
+        "{address} can only be read: it is a replica, or default_transaction_read_only is set for this user",
+    ),
+    ("unsupported startup parameter", DatabaseError, POOLER),
     (_STARTING, DatabaseBusy, "{address}: the server takes no connections yet, it starts or recovers; try again"),
 )
 
 
 class translating_errors(AbstractContextManager[None]):  # noqa: N801  (it reads as a verb)
-    """Raise errors of psycopg in a ``with`` block as ``QueueError``s; ``address`` is named in them."""
+    """Raise errors of psycopg in a ``with`` block as ``QueueError``s; ``address`` is named in them.
 
-    def __init__(self, address: str) -> None:
+    ``may_give_up`` says whether a statement that was ended may be a read that was given up.
+    """
+
+    def __init__(self, address: str, may_give_up: Callable[[], bool] = lambda: False) -> None:
         self._address = address
+        self._may_give_up = may_give_up
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, psycopg.Error):
-            raise translated(self._address, error) from error
+            raise translated(self._address, error, may_give_up=self._may_give_up()) from error
 
 
 def is_starting_in_words(error: psycopg.Error) -> bool:
@@ -100,8 +113,10 @@ def is_refused_in_words(error: psycopg.Error) -> bool:
     return any(re.search(pattern, str(error)) for pattern, _, _ in _REFUSED_CONNECTIONS)
 
 
-def translated(address: str, error: psycopg.Error) -> QueueError:
-    """Return the error to raise for one of psycopg's."""
+def translated(address: str, error: psycopg.Error, *, may_give_up: bool = False) -> QueueError:
+    """Return the error to raise for one of psycopg's; ``may_give_up`` for one of a read that can be given up."""
+    if may_give_up and isinstance(error, errors.QueryCanceled):
+        return Interrupted(f"reading {address} was given up")
     reason = clean_line(str(error.diag.message_primary or error).strip().splitlines()[0] if str(error) else repr(error))
     if error.sqlstate == MOVED_STATE:
         return DatabaseMoved(reason.removeprefix(DatabaseMoved.MARK))

@@ -31,13 +31,29 @@ def prepare(db: Connections, *, create: bool) -> int:
     """Make or migrate the schema if need be; return the number that identifies this database.
 
     Raises ``DatabaseMissing`` without ``create`` where there is none, ``DatabaseTooNew``, ``DatabaseReadOnly`` and
-    ``DatabaseError`` for a server that is too old.
+    ``DatabaseError`` for a server that is too old, or a new queue in a database that cannot hold every text.
     """
     connection = db.connection()
     if connection.info.server_version < OLDEST_SERVER:
         raise DatabaseError(
             f"the server of {db.address} is PostgreSQL {connection.info.server_version // 10_000}; queuectl needs 14"
         )
+    facts = _facts_of_known(db)
+    version = facts.get("schema_version", 0)
+    if version == 0 and (not create or db.is_read_only):
+        raise DatabaseMissing(f"no queue in {db.address}; make one with: queuectl init '{db.address}'")
+    if version < SCHEMA_VERSION:
+        if db.is_read_only:
+            raise DatabaseReadOnly(f"{db.address} has an older schema and cannot be migrated read-only")
+        if version == 0:
+            _check_encoding(db)
+        db.transact(_migrate)
+        facts = _facts_of_known(db)
+    return facts["database_id"]
+
+
+def _facts_of_known(db: Connections) -> dict[str, int]:
+    """Return the facts that an opening reads; raise ``DatabaseTooNew``."""
     facts = _facts(db)
     version = facts.get("schema_version", 0)
     if version > SCHEMA_VERSION:
@@ -45,14 +61,16 @@ def prepare(db: Connections, *, create: bool) -> int:
             f"{db.address} was written by a newer queuectl (schema {version}, this one knows {SCHEMA_VERSION});"
             " upgrade queuectl"
         )
-    if version == 0 and (not create or db.is_read_only):
-        raise DatabaseMissing(f"no queue in {db.address}; make one with: queuectl init '{db.address}'")
-    if version < SCHEMA_VERSION:
-        if db.is_read_only:
-            raise DatabaseReadOnly(f"{db.address} has an older schema and cannot be migrated read-only")
-        db.transact(_migrate)
-        facts = _facts(db)
-    return facts["database_id"]
+    return facts
+
+
+def _check_encoding(db: Connections) -> None:
+    encoding = db.connection().info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise DatabaseError(
+            f"the database of {db.address} has the encoding {encoding}, in which not every text can be kept; make one"
+            " with: createdb --encoding UTF8 --template template0"
+        )
 
 
 def _facts(db: Connections) -> dict[str, int]:
@@ -71,6 +89,8 @@ def _migrate(connection: Connection) -> None:
     if not is_new:
         row = connection.execute("SELECT value FROM facts WHERE key = 'schema_version'").fetchone()
         version = 0 if row is None else int(row[0])
+    if version >= SCHEMA_VERSION:  # another process was faster, perhaps a newer version
+        return
     for number, script in migrations():
         if number > version:
             connection.execute(script)

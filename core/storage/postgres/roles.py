@@ -24,7 +24,8 @@ _OF_WORK = (
 # no outputs, no history; environments, since a job that is like another in that shares its row
 _OF_ENQUEUE = (
     "GRANT SELECT ON facts, settings, environments, jobs, job_rows, ready, delayed, blocked, running, dependencies,"
-    " schedules, occurrences, counts, minutes, queues, workers, hosts, resources, lanes_epoch TO {role}",
+    " schedules, occurrences, counts, minutes, queues, workers, hosts, resources, lanes_epoch, canaries,"
+    " canary_jobs TO {role}",
     "GRANT INSERT ON environments, jobs, ready, delayed, blocked, dependencies, counts, minutes, resources,"
     " lanes_epoch TO {role}",
     "GRANT UPDATE ON counts, minutes, lanes_epoch TO {role}",
