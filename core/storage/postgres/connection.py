@@ -34,7 +34,7 @@ GIVE_UP_LOOK_S = 0.02
 
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-# A setting that servers tell their clients, on which nothing depends, and that is hardly ever so by itself: by it a
+# A setting whose value every client is sent, on which nothing depends, and that is hardly ever so by itself: by it a
 # pooler is known that drops the settings of a session.
 _MARK = "sql_standard"
 

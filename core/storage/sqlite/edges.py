@@ -69,7 +69,7 @@ def stage(connection: sqlite3.Connection, edges: Iterable[NewEdge]) -> bool:
 
 def _staged(edge: NewEdge) -> tuple[int, int | None, JobRef | None, str]:
     if isinstance(edge.on, int) and edge.on > MAX_WHOLE:
-        raise JobNotFound(edge.on)  # SQLite takes no such number
+        raise JobNotFound(edge.on)  # too large for SQLite
     return edge.position, edge.on_position, edge.on, edge.kind.value
 
 
