@@ -123,7 +123,9 @@ class Follower:
             self._number = output.attempt.number
             if self._on_attempt is not None:
                 self._on_attempt(self._number)
-        self._offset = pump(output, self._sink, self._offset)
+        while data := output.read(self._offset, _BLOCK):  # what was fed is fed once, whatever the next read meets
+            self._sink.feed(data)
+            self._offset += len(data)
         if output.attempt.ended_at is None:
             return False
         self._sink.finish()

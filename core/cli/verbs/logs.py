@@ -12,6 +12,7 @@ from core.cli.job_selection import add_filter_options, is_selecting, selected_id
 from core.cli.number_options import whole_number
 from core.cli.output_stream import LOOK_S, CleanSink, Follower, RawSink, pump
 from core.cli.parser import Parser
+from core.cli.patience import Patience
 from core.errors import UsageError
 from core.model import OPEN_STATES, State
 from core.output import Output
@@ -117,11 +118,14 @@ def _follow(session: Session, queue: Queue, job_id: int, options: Namespace) -> 
     )
     if options.lines is not None:
         follower.begin_with(options.lines)
-    while not follower.step():
-        if options.attempt is None:
-            hold_notice.look(job_id)
+    patience = Patience(session, queue)
+    while True:
+        with patience:
+            if follower.step():
+                return DONE
+            if options.attempt is None:
+                hold_notice.look(job_id)
         time.sleep(LOOK_S)
-    return DONE
 
 
 def _follow_all(session: Session, queue: Queue, ids: list[int], options: Namespace) -> int:
@@ -136,11 +140,13 @@ def _follow_all(session: Session, queue: Queue, ids: list[int], options: Namespa
         if options.lines is not None:
             followers[job_id].begin_with(options.lines)
     hold_notice = HoldNotice(session, queue)
+    patience = Patience(session, queue)
     while followers:
-        for job_id in [job_id for job_id, follower in followers.items() if follower.step()]:
-            del followers[job_id]
-        if followers:
-            if not any(queue.job(job_id).state is State.RUNNING for job_id in followers):
+        with patience:
+            for job_id in [job_id for job_id, follower in followers.items() if follower.step()]:
+                del followers[job_id]
+            if followers and not any(queue.job(job_id).state is State.RUNNING for job_id in followers):
                 hold_notice.look(next(iter(followers)))
+        if followers:
             time.sleep(LOOK_S)
     return DONE

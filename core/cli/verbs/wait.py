@@ -12,6 +12,7 @@ from core.cli.hold_notice import HoldNotice
 from core.cli.job_selection import add_filter_options, is_selecting, selected_ids
 from core.cli.notification import NOTIFY_HELP, notify
 from core.cli.parser import Parser
+from core.cli.patience import Patience
 from core.cli.progress import ProgressBar
 from core.errors import JobNotFound, UsageError
 from core.model import OPEN_STATES, Job, Outcome, State, View
@@ -71,19 +72,22 @@ class AwaitedJobs:
         found = False
         still: list[Job] = []
         for _ in range(min(_LOOKED_AT, len(self.open))):
-            job_id = self.open.popleft()
+            job_id = self.open[0]  # it stays there until all is read: a read may fail, and be tried again
             try:
                 job = queue.job(job_id)
             except JobNotFound:
+                self.open.popleft()
                 self.failed.append(job_id)
                 found = True
                 continue
             if job.state in OPEN_STATES:
-                self.open.append(job_id)
+                self.open.rotate(-1)
                 still.append(job)
                 continue
+            state = queue.purged_from(job_id) or job.state
+            self.open.popleft()
             found = True
-            if (queue.purged_from(job_id) or job.state) is State.COMPLETED:
+            if state is State.COMPLETED:
                 self.completed += 1
             else:
                 self.failed.append(job)
@@ -154,16 +158,19 @@ def _why(job: Job) -> str:
 def _wait(session: Session, queue: Queue, waited: AwaitedJobs, limit_s: float | None) -> bool:
     """Wait until no job is open; return ``False`` when the time is up before."""
     until_s = None if limit_s is None else session.monotonic_s() + limit_s
-    is_warned = False
     version = -1
     hold_notice = HoldNotice(session, queue)
+    worker_notice = _WorkerNotice(session, queue)
+    patience = Patience(session, queue)
     with ProgressBar(session, "waiting for jobs") as progress:
         while waited.open:
-            newest = queue.data_version()
             has_found = False
-            if newest != version or len(waited.open) > _LOOKED_AT:
-                version = newest
-                has_found = waited.look(queue)
+            with patience:
+                newest = queue.data_version()
+                if newest != version or len(waited.open) > _LOOKED_AT:
+                    version = -1
+                    has_found = waited.look(queue)
+                    version = newest
             if progress is not None:
                 progress(waited.total - len(waited.open), waited.total)
             if has_found:
@@ -171,13 +178,27 @@ def _wait(session: Session, queue: Queue, waited: AwaitedJobs, limit_s: float | 
                 continue
             if until_s is not None and session.monotonic_s() >= until_s:
                 return False
-            if waited.next is not None:
-                hold_notice.look(waited.next)
-            elif not is_warned and not any(worker.is_alive for worker in queue.workers()):
-                is_warned = True
-                session.note("queuectl: no worker is alive to see the running jobs to their ends; start one")
+            with patience:
+                if waited.next is not None:
+                    hold_notice.look(waited.next)
+                else:
+                    worker_notice.look()
             time.sleep(_REST_S)
     return True
+
+
+class _WorkerNotice:
+    """Notes once that no worker is alive."""
+
+    def __init__(self, session: Session, queue: Queue) -> None:
+        self._session = session
+        self._queue = queue
+        self._is_said = False
+
+    def look(self) -> None:
+        if not self._is_said and not any(worker.is_alive for worker in self._queue.workers()):
+            self._is_said = True
+            self._session.note("queuectl: no worker is alive to see the running jobs to their ends; start one")
 
 
 def _report(session: Session, waited: AwaitedJobs) -> None:

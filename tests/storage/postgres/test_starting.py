@@ -174,3 +174,42 @@ def test_what_time_does_not_mend_is_not_waited_for(tmp_path: Path, code: str, wo
     assert worker.returncode == 1
     assert err.startswith("queuectl: error: ")
     assert err.count("\n") == 1
+
+
+def test_who_follows_jobs_outlives_a_restart_of_the_server(reachable_directory: Path, tmp_path: Path) -> None:
+    """Nothing of an output is shown twice, and the end of each job is told once the server is back."""
+    with PostgresServer(reachable_directory / "server") as server, contextlib.ExitStack() as stack:
+        server.start()
+        environment = {**os.environ, "QUEUECTL_DB": server.url(), "XDG_STATE_HOME": str(tmp_path)}
+        with Queue(server.url()) as queue:
+            queue.enqueue("echo words", is_held=True)
+
+        def start(*words: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "core", *words],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=ROOT,
+            )
+            stack.callback(process.communicate)
+            stack.callback(process.kill)
+            return process
+
+        # each says first why nothing happens: it follows from then on
+        following = [start("wait", "1", "--timeout", "2m"), start("logs", "-f", "1")]
+        for process in following:
+            assert process.stderr is not None
+            assert "job 1 is not running: held" in process.stderr.readline()
+        server.crash()
+        for process in following:
+            assert process.stderr is not None
+            assert "trying again for 60 s" in process.stderr.readline()
+        server.start()
+        with Queue(server.url()) as queue:
+            queue.release([1])
+        assert start("worker", "--drain").wait(60) == 0
+        printed = [process.communicate(timeout=60) for process in following]
+        assert [process.returncode for process in following] == [0, 0]
+        assert printed[1][0] == "words\n"
