@@ -228,6 +228,8 @@ FAULTS = [
     ["commit 4f66ad9a0b2e1c is unknown", "commit 91c3e2f7d001ab is unknown"],
     ["make: *** [Makefile:12: all] Error 2", "make: *** [Makefile:7: all] Error 1"],
     ["terraform: exit 3 after apply"],
+    ["cannot reach host7", "cannot reach host197"],
+    ["gave up after 1m7s", "gave up after 12m34s"],
 ]
 
 
