@@ -29,6 +29,7 @@ from queuectl_tui.messages import (
     JobEnqueued,
     OutputsFollowed,
     RangeRead,
+    SearchRefused,
     SnapshotTaken,
     UndoOffered,
     WorkerEnded,
@@ -482,6 +483,10 @@ class DashboardScreen(PastRemovedWidgets[None], inherit_bindings=False):
     @on(RangeRead)
     def _pass_on_range(self, message: RangeRead) -> None:
         self.panes.boxes[message.pane].table.marks.learn(message.start, message.ids)
+
+    @on(SearchRefused)
+    def _report_search(self, message: SearchRefused) -> None:
+        toast(self, message.reason, "warning")
 
     @on(WorkerReported)
     def _report_event(self, message: WorkerReported) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
+from typing import AnyStr, Generic
 
-from core.regexes import read_regex
+from core.regexes import Hit, UserRegex, read_regex
 from core.rules.output_pattern import is_regex
 from queuectl_tui.line_index import LineIndex
 
@@ -17,8 +19,39 @@ MAX_COUNTED = 10_000
 _SGR = re.compile(rb"\x1b\[[0-9;:]{0,64}m")
 
 
+class _Patient(Generic[AnyStr]):
+    """A user's regex that matches nothing where a search would last too long: the dashboard has to answer meanwhile."""
+
+    def __init__(self, regex: UserRegex[AnyStr]) -> None:
+        self._regex: UserRegex[AnyStr] = regex
+
+    @property
+    def is_too_slow(self) -> bool:
+        """Whether a search lasted too long once; since then nothing is matched."""
+        return self._regex.is_too_slow
+
+    def search(self, text: AnyStr, start: int = 0) -> Hit | None:
+        """Return the first match from ``start`` on."""
+        try:
+            return self._regex.search(text, start)
+        except TimeoutError:
+            return None
+
+    def finditer(self, text: AnyStr) -> Iterator[Hit]:
+        """Yield each match."""
+        with contextlib.suppress(TimeoutError):
+            yield from self._regex.finditer(text)
+
+
+def is_too_slow(text: str) -> bool:
+    """Return whether a text is a regex whose search lasted too long, and which so was found nowhere."""
+    return any(
+        isinstance(found, _Patient) and found.is_too_slow for found in (pattern_of(text), _bytes_pattern_of(text))
+    )
+
+
 @lru_cache(maxsize=16)
-def pattern_of(text: str) -> re.Pattern[str]:
+def pattern_of(text: str) -> re.Pattern[str] | _Patient[str]:
     """Return what finds a text or, between slashes, a regex, as in the filter ``output:/ENO(SPC|ENT)/``.
 
     Case matters in a regex, and in a text that has a capital letter. A regex that cannot be read is a text.
@@ -30,7 +63,7 @@ def pattern_of(text: str) -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=16)
-def _bytes_pattern_of(text: str) -> re.Pattern[bytes]:
+def _bytes_pattern_of(text: str) -> re.Pattern[bytes] | _Patient[bytes]:
     """Return what matches the bytes of at least every line that ``pattern_of`` matches.
 
     Of a regex, of the lines in whose bytes the filter finds it: where ``ü`` is two bytes, ``.`` is one of them.
@@ -45,13 +78,14 @@ def _bytes_pattern_of(text: str) -> re.Pattern[bytes]:
     return re.compile(re.escape((plain or text).encode("utf-8", "replace")), re.IGNORECASE)
 
 
-def _regex_of(text: str) -> tuple[re.Pattern[str], re.Pattern[bytes]] | None:
+def _regex_of(text: str) -> tuple[_Patient[str], _Patient[bytes]] | None:
     """Return the regex that a text between slashes is, for what is shown and for bytes; ``None`` where it is none."""
     if not is_regex(text):
         return None
     try:
-        shown = read_regex(text[1:-1], re.ASCII)
-        return shown, read_regex(text[1:-1].encode("utf-8", "replace"), re.MULTILINE)
+        shown = read_regex(text[1:-1], is_ascii=True)
+        in_bytes = read_regex(text[1:-1].encode("utf-8", "replace"), is_multiline=True)
+        return _Patient(shown), _Patient(in_bytes)
     except ValueError:
         return None
 
@@ -120,7 +154,7 @@ class LineSearch:
         return next((line for line in lines if self._pattern.search(self._shown(line))), None)
 
 
-def _matching_lines(pattern: re.Pattern[bytes], data: bytes, first: int) -> list[int]:
+def _matching_lines(pattern: re.Pattern[bytes] | _Patient[bytes], data: bytes, first: int) -> list[int]:
     """Return the numbers of the lines in ``data`` that match, of which the first line is number ``first``."""
     lines: list[int] = []
     line, counted = first, 0

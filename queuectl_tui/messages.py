@@ -93,6 +93,14 @@ class WorkerEnded(Message):
         self.error = error
 
 
+class SearchRefused(Message):
+    """A search in outputs cannot go on; ``reason`` is one line for a toast. What it found so far stays."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
+
+
 class RangeRead(Message):
     """The ids of a list's rows from ``start`` on, which ``read_range`` asked for."""
 

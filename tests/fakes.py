@@ -1,4 +1,4 @@
-"""Stand-ins for what a test must control: the clock."""
+"""Stand-ins for what a test must control, the clock above all, and what does harm to those who trust it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import mmap
 from pathlib import Path
 
 from core.clock import SystemClock
+
+#: A regex for which Python's own engine needs years on the bytes after it.
+ENDLESS, ITS_BANE = "/(x+x+)+y/", b"x" * 5000 + b"!"
 
 
 class FakeClock:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from core.errors import UsageError
 from core.regexes import read_regex
@@ -22,17 +21,27 @@ def is_regex(pattern: str) -> bool:
 def matcher_of(pattern: str) -> Matcher:
     """Return what matches the bytes that a pattern is in; raise ``UsageError`` for a regex that cannot be read.
 
+    It raises ``UsageError`` for a regex that needs longer than ``regexes.LONGEST_S`` for some bytes, and then for any.
     Of a text the case of ASCII letters does not matter. In a regex case matters, and ``^`` and ``$`` are at each line.
     """
     if is_regex(pattern):
         try:
-            search = read_regex(_encoded(pattern[1:-1]), re.MULTILINE).search
+            search = read_regex(_encoded(pattern[1:-1]), is_multiline=True).search
         except ValueError as error:
             raise UsageError(f"output:{pattern} is no regular expression: {error}") from None
-        return lambda data: search(data) is not None
+        return partial(_is_found, search, pattern)
     needle = _encoded(pattern).lower()
     # to lower and then look is four times as fast as a regex that ignores case
     return lambda data: needle in data.lower()
+
+
+def _is_found(search: Callable[[bytes], object], pattern: str, data: bytes) -> bool:
+    try:
+        return search(data) is not None
+    except TimeoutError:
+        raise UsageError(
+            f"output:{pattern} takes too long to look for: repeat nothing in it that is repeated within, as in (a+)+"
+        ) from None
 
 
 def reach_of(pattern: str) -> int:

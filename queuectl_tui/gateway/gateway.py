@@ -21,7 +21,7 @@ from queuectl_tui.gateway.reader import Reader
 from queuectl_tui.gateway.results import Selected, result_of, result_of_canary, result_of_cancel, result_of_undo
 from queuectl_tui.gateway.window import Wanted
 from queuectl_tui.gateway.writer import Write, Writer
-from queuectl_tui.messages import JobEnqueued, OutputsFollowed, RangeRead, SnapshotTaken, UndoOffered
+from queuectl_tui.messages import JobEnqueued, OutputsFollowed, RangeRead, SearchRefused, SnapshotTaken, UndoOffered
 from queuectl_tui.snapshot import Pane, Snapshot
 
 __all__ = ["DetailRequest", "Gateway", "Selected", "Wanted"]
@@ -91,7 +91,7 @@ class Gateway:
         self._target = post
         if not self._is_open:
             self._is_open = True
-            self._reader.start(lambda: self._post(SnapshotTaken()))
+            self._reader.start(lambda: self._post(SnapshotTaken()), lambda reason: self._post(SearchRefused(reason)))
             self._writer.start()
             self._host.start()
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from core.errors import Interrupted, QueueError
+from core.errors import Interrupted, QueueError, UsageError
 from core.model import Term, View
 from core.queue import Queue
 from core.rules.arguments import MAX_WHOLE
@@ -29,6 +29,7 @@ class _Search:
         self.top = 0
         self.bottom = MAX_WHOLE
         self.share = 0.0
+        self.is_refused = False
         self.version: int | None = None
 
 
@@ -38,6 +39,8 @@ class OutputFinder:
     def __init__(self, queue: Queue, on_found: Callable[[], object]) -> None:
         self._queue = queue
         self._on_found = on_found
+        #: Called on that thread with the reason, one line, when a pattern cannot be looked for any further.
+        self.on_refused: Callable[[str], object] = lambda reason: None
         self._thread = threading.Thread(target=self._run, name="queuectl-finder", daemon=True)
         # guarded by the condition
         self._condition = threading.Condition()
@@ -80,7 +83,7 @@ class OutputFinder:
                 searches = self._searches
             try:
                 for search in searches.values():
-                    with self._queue.snapshot(partial(self._is_unwanted, search)):
+                    if not search.is_refused:
                         self._advance(search)
             except Interrupted:
                 continue
@@ -98,6 +101,16 @@ class OutputFinder:
         return self._is_stopping or self._searches.get(search.pattern) is not search
 
     def _advance(self, search: _Search) -> None:
+        try:
+            with self._queue.snapshot(partial(self._is_unwanted, search)):
+                self._search(search)
+        except UsageError as error:  # its regex needs too long: what was found so far stays
+            with self._condition:
+                search.is_refused, search.share = True, 1.0
+            self.on_refused(str(error))
+            self._on_found()
+
+    def _search(self, search: _Search) -> None:
         """Search the next outputs downwards; once all are searched, those that came or grew since."""
         if search.share < 1:
             limit = CHUNK if search.top else FIRST_CHUNK

@@ -43,9 +43,17 @@ class Reader:
 
     # --- called from any thread
 
-    def start(self, on_snapshot: Callable[[], bool] | None = None) -> None:
-        """Begin to read, and call ``on_snapshot`` from now on; until it is given, snapshots just wait."""
+    def start(
+        self,
+        on_snapshot: Callable[[], bool] | None = None,
+        on_search_refused: Callable[[str], object] = lambda reason: None,
+    ) -> None:
+        """Begin to read, and call ``on_snapshot`` from now on; until it is given, snapshots just wait.
+
+        ``on_search_refused`` gets the reason, one line, when a search in outputs cannot go on.
+        """
         if on_snapshot is not None:
+            self._finder.on_refused = on_search_refused
             with self._condition:
                 self._on_snapshot = on_snapshot
                 self._is_woken = self._is_woken or self._snapshot is not self._taken

@@ -6,6 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from core.wording import count
+from queuectl_tui.line_search import is_too_slow
 from queuectl_tui.toasts import toast
 from queuectl_tui.widgets.filter_bar import FilterBar
 from queuectl_tui.widgets.output_view import OutputView
@@ -60,7 +61,9 @@ class ReadingBox(Vertical):
     def on_output_view_search_ended(self, message: OutputView.SearchEnded) -> None:
         """Report that there is no match, and write where the view is into the title."""
         if message.line is None and message.text != self.sought:
-            toast(self, f"No match for {message.text}", "warning")
+            is_slow = is_too_slow(message.text)
+            said = f"{message.text} takes too long to look for" if is_slow else f"No match for {message.text}"
+            toast(self, said, "warning")
         self._show_match_words()
 
     def on_output_view_matches_counted(self) -> None:

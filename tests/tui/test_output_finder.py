@@ -14,6 +14,7 @@ from queuectl_tui.gateway import output_finder
 from queuectl_tui.gateway.output_finder import OutputFinder
 from queuectl_tui.snapshot import Pane, PaneData
 from queuectl_tui.widgets.title import list_words
+from tests.fakes import ENDLESS, ITS_BANE
 from tests.storage.by_hand import Hand
 from tests.tui.harness import staged
 from tests.tui.scene import busy_snapshot
@@ -118,3 +119,21 @@ async def test_an_empty_list_is_called_no_match_only_when_all_is_searched() -> N
             stage.gateway.show(stage.gateway.scene._replace(panes={**stage.gateway.scene.panes, Pane.DLQ: data}))
             await stage.pilot.pause()
             assert pane.table.empty_text.startswith(text)
+
+
+def test_a_regex_without_an_end_is_given_up_and_the_others_are_looked_for(
+    queue: Queue, hand: Hand, finder: OutputFinder
+) -> None:
+    """What it found before stays; other threads run meanwhile."""
+    _die(hand, ITS_BANE)
+    reasons: list[str] = []
+    finder.on_refused = reasons.append
+    view = View((State.DEAD,), parse_filter(f"output:{ENDLESS}"))
+    finder.want([ENDLESS, "!"])
+    _until(lambda: bool(reasons))
+    _until(lambda: finder.resolve(view)[1] == 1)
+    assert _found(queue, finder, view) == []
+    other = View((State.DEAD,), parse_filter("output:!"))
+    _until(lambda: _found(queue, finder, other) == [1])
+    assert len(reasons) == 1
+    assert "takes too long" in reasons[0]

@@ -10,8 +10,9 @@ from core.model import State, View
 from core.rules.filters import parse_filter
 from queuectl_tui import line_search
 from queuectl_tui.widgets.panes import sought_by
+from tests.fakes import ENDLESS, ITS_BANE
 from tests.tui.fake_output import FakeOutput, numbered, showing
-from tests.tui.harness import screen_text, staged
+from tests.tui.harness import screen_text, staged, until
 from tests.tui.scene import busy_snapshot
 
 
@@ -169,3 +170,15 @@ async def test_a_miss_of_what_a_filter_found_elsewhere_is_not_reported() -> None
 )
 def test_what_is_marked_is_what_the_filter_looks_for(text: str, sought: str) -> None:
     assert sought_by(View((State.DEAD,), parse_filter(text))) == sought
+
+
+async def test_a_regex_without_an_end_is_found_nowhere_and_it_is_said() -> None:
+    """In an output that is shown: keys are answered after half a second at the latest."""
+    async with staged(busy_snapshot()) as stage:
+        view = stage.dashboard.panes.output_box.view
+        await stage.press("4", "l")
+        await stage.be_whole()
+        view.show(FakeOutput(ITS_BANE + b"\n"))
+        view.search(ENDLESS)
+        await until(stage.pilot, lambda: [text for text in stage.toasts() if "takes too long" in text])
+        assert view.matches.line is None

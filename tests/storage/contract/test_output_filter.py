@@ -14,6 +14,7 @@ from core.output import INLINE_BYTES
 from core.queue import Queue
 from core.rules.filters import parse_filter
 from core.storage.output_files import SEARCH_BLOCK
+from tests.fakes import ENDLESS, ITS_BANE
 from tests.storage.by_hand import Hand
 
 
@@ -179,3 +180,13 @@ def test_outputs_are_searched_by_pages_the_newest_first(queue: Queue, hand: Hand
     ]
     assert queue.search_outputs("needle", after=claim.attempt_id, limit=3) == []
     assert queue.search_outputs_again("/needle/", [claim.attempt_id, 99]) == first[:1]
+
+
+@pytest.mark.parametrize("size", [0, INLINE_BYTES + 1], ids=["in a row", "in a file"])
+def test_a_regex_without_an_end_is_refused_in_one_line(queue: Queue, hand: Hand, size: int) -> None:
+    """Wherever the output is kept; nothing is waited for again that was too slow once."""
+    _printed(queue, hand, ITS_BANE + b"\n" * size)
+    for _ in range(2):
+        with pytest.raises(UsageError, match=r"output:/.*/ takes too long to look for: [^\n]*$"):
+            _found(queue, f"output:{ENDLESS}")
+    assert _found(queue, "output:/x+!/") == [1]
