@@ -16,6 +16,9 @@ from typing import AnyStr, Generic, Protocol, cast
 LONGEST_S = 0.5
 # Held while a regex is compiled: what Python warns of is set for the whole process.
 _compiling = threading.Lock()
+# an escape, a set, or a brace that begins no repetition: the last two say more to the engine than to Python
+_PARTS = re.compile(r"\\N\{[^}]*\}|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(?!(?:\d+(?:,\d*)?|,\d*)\})", re.DOTALL)
+_IN_SET = re.compile(r"(?<!^)(?:\\.|\[)", re.DOTALL)
 
 
 class Hit(Protocol):
@@ -43,7 +46,7 @@ class UserRegex(Generic[AnyStr]):
 
         flags = (engine.MULTILINE if is_multiline else 0) | (engine.ASCII if is_ascii else 0)
         try:
-            self._compiled = engine.compile(regex, flags)
+            self._compiled = engine.compile(_for_engine(regex), flags)
         except engine.error as error:
             raise ValueError(str(error)) from None
         self.is_too_slow = False
@@ -69,6 +72,23 @@ class UserRegex(Generic[AnyStr]):
     def _refuse_slow(self) -> None:
         if self.is_too_slow:
             raise TimeoutError
+
+
+def _for_engine(regex: AnyStr) -> AnyStr:
+    """Return a regex that means to the engine what this one means to Python.
+
+    To the engine ``x{e}`` is an ``x`` that may be misspelt, and ``[[:alpha:]]`` any letter.
+    """
+    if isinstance(regex, str):
+        return _PARTS.sub(_part_for_engine, regex)
+    return _for_engine(regex.decode("latin-1")).encode("latin-1")
+
+
+def _part_for_engine(part: re.Match[str]) -> str:
+    text = part[0]
+    if text[0] == "[":
+        return _IN_SET.sub(lambda one: "\\[" if one[0] == "[" else one[0], text)
+    return "\\{" if text == "{" else text
 
 
 def read_regex(regex: AnyStr, *, is_multiline: bool = False, is_ascii: bool = False) -> UserRegex[AnyStr]:

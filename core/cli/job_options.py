@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 from core.cli.number_options import decimal_number, whole_number
 from core.cli.parser import Parser
+from core.clock import to_datetime
 from core.errors import Refused, UsageError
 from core.model import JobRef
 from core.rules.dependencies import check_ref, references_of
-from core.rules.instants import parse_future, parse_run_at
+from core.rules.instants import parse_future, parse_instant, parse_run_at
 from core.rules.job_fields import FIELDS, LINKS, JobField, Spelling
 from core.rules.units import parse_duration
 
@@ -101,7 +102,7 @@ def fields_of_options(options: Namespace, now: Now) -> dict[str, Any]:
     """Return the fields of ``NewJob`` that the options give."""
     given = vars(options)
     fields = {}
-    for field in FIELDS:
+    for field in sorted(FIELDS, key=lambda field: any(map(_is_time, field.spellings))):
         spellings = {one.destination: one for one in field.spellings if _is_option(one)}
         used = [one for one in spellings.values() if given.get(one.destination) is not None]
         if len(used) > 1:
@@ -142,6 +143,19 @@ def _is_option(spelling: Spelling) -> bool:
     return bool(spelling.metavar) or spelling.kind == "flag"
 
 
+def _is_time(spelling: Spelling) -> bool:
+    """Return whether the time is asked for to read a value: last, since a queue on a server is opened for that."""
+    return spelling.kind in ("delay", "time", "epoch")
+
+
+def _instant(
+    value: Any, now: Now, parse: Callable[[Any, datetime], datetime], check: Callable[[Any, datetime], object]
+) -> datetime:
+    """Return the instant that a value means; one that means none at any time is refused before ``now`` is called."""
+    check(value, to_datetime(0))
+    return parse(value, now())
+
+
 def _later(now: Now, seconds: float) -> datetime:
     try:
         return now() + timedelta(seconds=seconds)
@@ -169,8 +183,8 @@ def _variable(text: str) -> tuple[str, str]:
 #: any other kind is taken as it is.
 _READ: Mapping[str, Callable[[Any, str, Now], Any]] = {
     "delay": lambda value, key, now: _later(now, _seconds(value, key)),
-    "time": lambda value, key, now: parse_future(value, now()),
-    "epoch": lambda value, key, now: parse_run_at(value, now()),
+    "time": lambda value, key, now: _instant(value, now, parse_future, parse_instant),
+    "epoch": lambda value, key, now: _instant(value, now, parse_run_at, parse_run_at),
     "duration": lambda value, key, now: _seconds(value, key),
     "retries": lambda value, key, now: value or 1,  # 0 is one try
     "codes": lambda value, key, now: str(value),
@@ -234,7 +248,7 @@ def fields_of_object(value: Any, now: Now) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageError("this is not a JSON object")
     fields: dict[str, Any] = {}
-    for key, one in value.items():
+    for key, one in sorted(value.items(), key=lambda item: _is_time_key(item[0])):
         name = key.replace("_", "-")
         if name in _IGNORED:
             continue
@@ -251,6 +265,11 @@ def fields_of_object(value: Any, now: Now) -> dict[str, Any]:
     if "command" not in fields:
         raise UsageError('the key "command" is missing')
     return fields
+
+
+def _is_time_key(key: str) -> bool:
+    _, spelling = _KEYS.get(key.replace("_", "-"), ("", None))
+    return spelling is not None and _is_time(spelling)
 
 
 def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -396,6 +396,11 @@ else:
     JobRow = namedtuple("JobRow", [field.column for field in FIELDS])
 
 
+def time_ahead(run_at: int | None, now: int) -> int | None:
+    """Return the time that a job is delayed to, in milliseconds; ``None`` without one, and for one that has gone by."""
+    return run_at if run_at is not None and run_at > now else None
+
+
 def check_together(row: JobRow) -> None:
     """Raise ``UsageError`` if checked fields contradict each other: an exit code that is success and ends the job."""
     ok, dead = row.ok_exit, row.dead_exit

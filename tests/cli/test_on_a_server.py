@@ -301,6 +301,24 @@ def test_a_host_whose_clock_is_a_day_ahead_goes_by_the_servers(
     assert datetime.fromisoformat(coming.replace("Z", "+00:00")).timestamp() - now < 3700
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--at", "nonsense", "true"],
+        ["--at", "+5m", "--timeout", "-5", "true"],
+        ["--delay", "5m", "--env", "x", "true"],
+        ['{"command": "true", "run_at": "nonsense"}'],
+        ['{"command": "true", "delay": "5m", "timeout": "-5"}'],
+    ],
+)
+def test_what_cannot_be_read_makes_no_tables(terminal: Terminal, empty: str, words: list[str]) -> None:
+    """A server is asked for its time once all else has been read."""
+    terminal.environment["QUEUECTL_DB"] = empty
+    assert terminal.run("enqueue", *words).code == 2
+    with psycopg.connect(empty) as connection:
+        assert connection.execute("SELECT to_regnamespace('queuectl')").fetchone() == (None,)
+
+
 def test_a_service_knows_no_password(cli: Cli, empty: str) -> None:
     """Its file names the database; the note says where the password belongs."""
     result = cli("service", "print", "--db", as_user(empty, "worker"))

@@ -17,6 +17,7 @@ from core.cli.job_options import RUN_DEFAULTS, add_job_options
 from core.cli.notification import NOTIFY_HELP, notify_of_job
 from core.cli.output_stream import LOOK_S, CleanSink, Follower, RawSink, Sink
 from core.cli.parser import Parser
+from core.cli.patience import Patience
 from core.cli.signals import Handler, handling
 from core.cli.standard_streams import has_unread_input
 from core.cli.verbs.enqueue import new_job_of_options, note_missing_directories
@@ -153,12 +154,16 @@ def _follow(
         sink = _BreakableSink(session, job_id, RawSink() if options.raw else CleanSink(session))
     follower = Follower(queue, job_id, sink, number=1)
     hold_notice = HoldNotice(session, queue)
+    patience = Patience(session, queue)
     look_for_workers_at_s = 0.0
-    while not follower.step():
-        hold_notice.look(job_id)
-        if not embedded.is_working and time.monotonic() >= look_for_workers_at_s:
-            look_for_workers_at_s = time.monotonic() + LOOK_FOR_WORKERS_S
-            _replace_worker(session, queue, job_id, embedded)
+    while True:
+        with patience:
+            if follower.step():
+                return
+            hold_notice.look(job_id)
+            if not embedded.is_working and time.monotonic() >= look_for_workers_at_s:
+                look_for_workers_at_s = time.monotonic() + LOOK_FOR_WORKERS_S
+                _replace_worker(session, queue, job_id, embedded)
         if stops.count > stops.seen:
             stops.seen = stops.count
             if stops.count > 2:

@@ -12,7 +12,7 @@ from psycopg import errors
 from core.errors import DatabaseReadOnly, NameTaken, Refused
 from core.model import NewEdge
 from core.rules.environment import Captured
-from core.rules.job_fields import JobRow
+from core.rules.job_fields import JobRow, time_ahead
 from core.storage.postgres import job_names
 from core.storage.postgres.capacities import admit_needs, bump_lanes
 from core.storage.postgres.connection import Connection, Connections
@@ -124,14 +124,13 @@ def _insert(
 
     def jobs() -> Iterator[tuple[object, ...]]:
         for job_id, row in zip(ids, rows, strict=True):
-            is_delayed = _is_delayed(row, now)
-            due_at = row.run_at if is_delayed else now
+            run_at = time_ahead(row.run_at, now)
+            due_at = run_at or now
             blocks = row.is_held + unmet_edges.get(job_id, 0)
             if blocks:
-                run_at = row.run_at if is_delayed else None
                 tokens["blocked"].append((job_id, row.queue, row.priority, due_at, run_at, blocks))
             else:
-                of_kind = tokens["delayed"] if is_delayed else ready
+                of_kind = tokens["delayed"] if run_at else ready
                 of_kind.append((job_id, row.queue, row.priority, due_at, row.needs))
             yield (job_id, *of_given(row), environment, now, due_at, now)
 
@@ -155,11 +154,6 @@ def _write(connection: Connection, table: str, columns: str, values: Iterable[tu
         with connection.cursor().copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
             for value in values:
                 copy.write_row(value)
-
-
-def _is_delayed(row: JobRow, now: int) -> bool:
-    """Return whether a new job has to wait for its time; one whose time has gone by waits for a slot from now on."""
-    return row.run_at is not None and row.run_at > now
 
 
 def _taken_name(detail: str, names: Sequence[str]) -> str:

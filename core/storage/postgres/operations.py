@@ -18,7 +18,7 @@ from core.errors import JobNotFound, NameTaken, QueueError, Refused
 from core.model import ENDED_STATES, Act, LastAct, NewEdge, State, Verb
 from core.rules.arguments import check_whole
 from core.rules.dependencies import Edges, edges_to_json
-from core.rules.job_fields import JobRow
+from core.rules.job_fields import JobRow, time_ahead
 from core.rules.operations import (
     EDITABLE,
     Progress,
@@ -339,8 +339,8 @@ def _edit(connection: Connection, job_id: int, order: _Edit, now: int) -> Act:
         admit_needs(connection, [row.needs])
     run_at: int | None = job["run_at"]
     if "run_at" in order.given and state is State.PENDING and not order.then_retry and row.run_at != run_at:
-        run_at = row.run_at if row.run_at is not None and row.run_at > now else None
-        changes.update(run_at=run_at, due_at=run_at or now, backoff_ms=None)
+        run_at = time_ahead(row.run_at, now)
+        changes.update(run_at=run_at, due_at=due_at(run_at, now), backoff_ms=None)
     links = _Links(connection, job, order.edges)
     if links.are_new:
         before["after"] = edges_to_json(links.old)

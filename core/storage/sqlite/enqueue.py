@@ -26,7 +26,7 @@ _MARKS = ", ".join("?" * len(JobRow._fields))
 
 _STAGE = f"INSERT INTO temp.staged ({_COLUMNS}) VALUES ({_MARKS})"
 _CREATE_STAGE = f"CREATE TEMP TABLE IF NOT EXISTS staged ({_COLUMNS})"
-# a time that has gone by is none
+# as rules.job_fields.time_ahead
 _STAGED = ", ".join("CASE WHEN run_at > :now THEN run_at END" if name == "run_at" else name for name in JobRow._fields)
 _COPY_OF = (
     f"INSERT INTO main.jobs ({_COLUMNS}, blocks, environment_id, enqueued_at, due_at, since)"

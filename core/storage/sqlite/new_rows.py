@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from core.rules.job_fields import JobRow
+from core.rules.job_fields import JobRow, time_ahead
 
 _INSERT = (
     f"INSERT INTO jobs ({', '.join(JobRow._fields)}, blocks, environment_id, enqueued_at, due_at, since)"
@@ -13,11 +13,9 @@ _INSERT = (
 
 
 def insert_one(connection: sqlite3.Connection, row: JobRow, environment_id: int, now: int, unmet: int = 0) -> int:
-    """Insert a job, pending, with so many unmet edges; return its id. A time that has gone by is none."""
-    if row.run_at is not None and row.run_at <= now:
-        row = row._replace(run_at=None)
-    due_at = now if row.run_at is None else row.run_at
-    values = (*row, row.is_held + unmet, environment_id, now, due_at, now)
+    """Insert a job, pending, with so many unmet edges; return its id."""
+    run_at = time_ahead(row.run_at, now)
+    values = (*row._replace(run_at=run_at), row.is_held + unmet, environment_id, now, run_at or now, now)
     return int(connection.execute(_INSERT, values).lastrowid or 0)
 
 

@@ -18,7 +18,7 @@ from core.errors import NameTaken, Refused
 from core.model import Act, LastAct, NewEdge, State, Verb
 from core.rules.arguments import check_whole
 from core.rules.dependencies import edges_to_json
-from core.rules.job_fields import JobRow
+from core.rules.job_fields import JobRow, time_ahead
 from core.rules.operations import (
     EDITABLE,
     UNDOABLE,
@@ -259,8 +259,8 @@ def _edit(connection: sqlite3.Connection, job_id: int, order: _Edit, now: int) -
     if changes.get("needs") is not None:
         check_needs_in(connection, row.needs)
     if "run_at" in order.given and state is State.PENDING and not order.then_retry and row.run_at != run_at:
-        run_at = row.run_at if row.run_at is not None and row.run_at > now else None
-        changes.update(run_at=run_at, due_at=run_at or now, backoff_ms=None)
+        run_at = time_ahead(row.run_at, now)
+        changes.update(run_at=run_at, due_at=due_at(run_at, now), backoff_ms=None)
     old = {} if order.edges is None else edges.edges_of(connection, job_id)
     wanted = old if order.edges is None else edges.resolve(connection, order.edges, now)
     if wanted != old:

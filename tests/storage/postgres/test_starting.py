@@ -23,6 +23,7 @@ from psycopg import pq
 from core.errors import DatabaseBusy
 from core.queue import Queue
 from core.storage.postgres import starting
+from tests.execution.at_work import UNTIL_GO
 from tests.postgres_server import PostgresServer
 from tests.processes import ROOT, wait_for
 
@@ -180,7 +181,8 @@ def test_who_follows_jobs_outlives_a_restart_of_the_server(reachable_directory: 
     """Nothing of an output is shown twice, and the end of each job is told once the server is back."""
     with PostgresServer(reachable_directory / "server") as server, contextlib.ExitStack() as stack:
         server.start()
-        environment = {**os.environ, "QUEUECTL_DB": server.url(), "XDG_STATE_HOME": str(tmp_path)}
+        places = {"XDG_STATE_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "QUEUECTL_DB": server.url(), **places}
         with Queue(server.url()) as queue:
             queue.enqueue("echo words", is_held=True)
 
@@ -191,17 +193,22 @@ def test_who_follows_jobs_outlives_a_restart_of_the_server(reachable_directory: 
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                cwd=ROOT,
+                cwd=tmp_path,
             )
             stack.callback(process.communicate)
             stack.callback(process.kill)
             return process
 
         # each says first why nothing happens: it follows from then on
-        following = [start("wait", "1", "--timeout", "2m"), start("logs", "-f", "1")]
-        for process in following:
+        following = [
+            start("wait", "1", "--timeout", "2m"),
+            start("logs", "-f", "1"),
+            start("run", f"touch begun; {UNTIL_GO}"),
+        ]
+        for process, said in zip(following, (*2 * ["job 1 is not running: held"], "so it runs here"), strict=True):
             assert process.stderr is not None
-            assert "job 1 is not running: held" in process.stderr.readline()
+            assert said in process.stderr.readline()
+        wait_for((tmp_path / "begun").exists, "the job of run has begun")
         server.crash()
         for process in following:
             assert process.stderr is not None
@@ -209,7 +216,8 @@ def test_who_follows_jobs_outlives_a_restart_of_the_server(reachable_directory: 
         server.start()
         with Queue(server.url()) as queue:
             queue.release([1])
+        (tmp_path / "go").touch()
         assert start("worker", "--drain").wait(60) == 0
         printed = [process.communicate(timeout=60) for process in following]
-        assert [process.returncode for process in following] == [0, 0]
-        assert printed[1][0] == "words\n"
+        assert [process.returncode for process in following] == [0, 0, 0]
+        assert [out for out, _ in printed[1:]] == ["words\n", ""]
